@@ -1,0 +1,59 @@
+"""Fixtures that many tests share: LiteRT as the oracle, and seeded random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from numpy.typing import NDArray
+
+from tqconv.exporters.tflite import serialize
+from tqconv.ir.graph import Graph, Model
+
+Array = NDArray[Any]
+Run = Callable[..., list[Array]]
+
+
+def run_litert(
+    model: Graph | Model | bytes | memoryview,
+    inputs: Mapping[str, Array] | Sequence[Array],
+    delegate: bool = True,
+) -> list[Array]:
+    """Return the outputs of the main graph in LiteRT; inputs go by name or by position.
+
+    `delegate`: with XNNPACK, as users run it, or with the builtin kernels alone.
+    """
+    if isinstance(model, Graph):
+        model = Model([model])
+    if isinstance(model, Model):
+        model = serialize(model)
+    kernels = "AUTO" if delegate else "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
+    interpreter = Interpreter(
+        model_content=bytes(model), experimental_op_resolver_type=OpResolverType[kernels]
+    )
+    details = interpreter.get_input_details()
+    arrays = [inputs[d["name"]] for d in details] if isinstance(inputs, Mapping) else list(inputs)
+    assert len(arrays) == len(details), f"{len(arrays)} arrays for {len(details)} inputs"
+    for detail, array in zip(details, arrays, strict=True):
+        if tuple(detail["shape"]) != array.shape:
+            interpreter.resize_tensor_input(detail["index"], array.shape)
+    interpreter.allocate_tensors()
+    for detail, array in zip(details, arrays, strict=True):
+        interpreter.set_tensor(detail["index"], array)
+    interpreter.invoke()
+    return [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+
+
+@pytest.fixture
+def run() -> Run:
+    """Return `run_litert(model, inputs, delegate=True)`."""
+    return run_litert
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Return a generator with a fixed seed."""
+    return np.random.default_rng(20_240_501)

@@ -1,0 +1,91 @@
+"""Every error that tqconv raises on purpose, with its exit code.
+
+TqconvError
+ ├─ UsageError          wrong flags, or names that the model does not have          2
+ ├─ FormatError         a file is not what it claims to be                          3
+ ├─ UnsupportedError    an operator, attribute or shape without a translation       4
+ ├─ QuantizationError   a range is missing, or the scheme cannot be reached         5
+ ├─ DependencyError     an optional library is not installed                        6
+ ├─ VerificationError   the written model does not compute what the source computes 7
+ └─ InternalError       an invariant of tqconv broke                               70
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class TqconvError(Exception):
+    """What went wrong, where in the source model, and what the user can do about it.
+
+    `where` is anything whose `str()` names a place (a `Source`, a file name); `hint` is a sentence.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, where: object = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where is not None else self.message
+
+
+class UsageError(TqconvError):
+    """The command line or the arguments of a function are wrong."""
+
+    exit_code = 2
+
+
+class FormatError(TqconvError):
+    """A file is truncated, damaged, or of another kind than it should be."""
+
+    exit_code = 3
+
+
+class UnsupportedError(TqconvError):
+    """The model holds something that has no translation to TensorFlow Lite."""
+
+    exit_code = 4
+
+
+Unsupported = UnsupportedError
+
+
+class QuantizationError(TqconvError):
+    """The requested quantization cannot be reached."""
+
+    exit_code = 5
+
+
+class DependencyError(TqconvError):
+    """A feature needs a library that is not installed."""
+
+    exit_code = 6
+
+
+class VerificationError(TqconvError):
+    """A converted model computes something else than its source."""
+
+    exit_code = 7
+
+
+class InternalError(TqconvError):
+    """tqconv broke one of its own invariants: always a bug."""
+
+    exit_code = 70
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean `x`?" for the nearest known words, or nothing."""
+    near = get_close_matches(word, list(known), n=3, cutoff=0.6)
+    return "; did you mean " + " or ".join(f"`{name}`" for name in near) + "?" if near else ""
+
+
+def render(error: TqconvError) -> str:
+    """Return the text for the terminal: one line per fact, then the hint."""
+    text = f"error: {error}"
+    return f"{text}\nhint: {error.hint}" if error.hint else text

@@ -1,0 +1,243 @@
+"""A `Model` becomes the bytes of a .tflite file."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv import __version__
+from tqconv.errors import InternalError
+from tqconv.ir.graph import Graph, Model, Op, Tensor
+from tqconv.ir.types import STRING, Quant, type_name
+from tqconv.ops.options import SUBGRAPHS, encode
+from tqconv.ops.spec import known, spec
+from tqconv.ops.versions import runtime_version
+from tqconv.schema.flatbuf import enum_number, tflite, write
+
+SCHEMA_VERSION = 3
+PLACEHOLDER_CODE = 127
+"""Stands in the old byte field for operators whose number does not fit (schema.fbs)."""
+MIN_RUNTIME = "min_runtime_version"
+MIN_RUNTIME_BYTES = 16
+"""The runtime reads that many bytes, padded with zeros."""
+
+
+def serialize(model: Model) -> memoryview:
+    """Return the file. The same model gives the same bytes."""
+    return _File(model).finish()
+
+
+def save_order(model: Model) -> list[Graph]:
+    """Return the graphs in the order of their subgraph numbers."""
+    return model.all_graphs()
+
+
+class _File:
+    """One file under construction: shared buffers and operator codes, then the subgraphs."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.schema = tflite()
+        self.graphs = save_order(model)
+        self.buffers: list[dict[str, Any]] = [{}]
+        self.codes: dict[tuple[str, str, int], int] = {}
+        self._shared: dict[tuple[int, int], list[tuple[memoryview, int]]] = {}
+        self._by_identity: dict[int, int] = {}
+        self._kept: list[Any] = []
+
+    def finish(self) -> memoryview:
+        """Write everything."""
+        positions = [{id(t): i for i, t in enumerate(g.tensors())} for g in self.graphs]
+        subgraphs = [self._subgraph(g, p) for g, p in zip(self.graphs, positions, strict=True)]
+        metadata = self._metadata()
+        content = {
+            "version": SCHEMA_VERSION,
+            "operator_codes": [self._code(*key) for key in self.codes],
+            "subgraphs": subgraphs,
+            "description": self.model.description or f"tqconv {__version__}",
+            "buffers": self.buffers,
+            "metadata": metadata,
+            "signature_defs": self._signatures(positions) or None,
+        }
+        return write(content, self.schema)
+
+    def _subgraph(self, graph: Graph, position: Mapping[int, int]) -> dict[str, Any]:
+        def indices(tensors: Sequence[Tensor | None]) -> NDArray[np.int32]:
+            return np.array([-1 if t is None else position[id(t)] for t in tensors], np.int32)
+
+        operators = []
+        for op in graph.ops:
+            entry: dict[str, Any] = {
+                "opcode_index": self._code_index(op),
+                "inputs": indices(op.inputs),
+                "outputs": indices(op.outputs),
+                **self._options(op),
+            }
+            if op.intermediates:
+                entry["intermediates"] = indices(op.intermediates)
+            operators.append(entry)
+        return {
+            "tensors": [self._tensor(t) for t in graph.tensors()],
+            "inputs": indices(graph.inputs),
+            "outputs": indices(graph.outputs),
+            "operators": operators,
+            "name": graph.name,
+        }
+
+    def _options(self, op: Op) -> dict[str, Any]:
+        if op.type == "CUSTOM":
+            return {"custom_options": op.options.get("custom_options", b"")}
+        encoded = encode(op)
+        if encoded is None:
+            return {}
+        table, values = encoded
+        for name, graph in zip(SUBGRAPHS.get(op.type, ()), op.graphs, strict=True):
+            values[name] = next(i for i, g in enumerate(self.graphs) if g is graph)
+        first = table in self.schema.unions["BuiltinOptions"]
+        return {"builtin_options" if first else "builtin_options_2": (table, values)}
+
+    def _code_index(self, op: Op) -> int:
+        version = op.version if op.version is not None else operator_version(op)
+        key = (
+            op.type,
+            str(op.options.get("custom_code", "")) if op.type == "CUSTOM" else "",
+            version,
+        )
+        return self.codes.setdefault(key, len(self.codes))
+
+    def _code(self, type: str, custom: str, version: int) -> dict[str, Any]:
+        number = enum_number(self.schema, "BuiltinOperator", type)
+        code: dict[str, Any] = {
+            "deprecated_builtin_code": min(number, PLACEHOLDER_CODE),
+            "builtin_code": number,
+            "version": version,
+        }
+        if custom:
+            code["custom_code"] = custom
+        return code
+
+    def _tensor(self, tensor: Tensor) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "shape": np.array([1 if d is None else d for d in tensor.shape], np.int32),
+            "type": enum_number(self.schema, "TensorType", type_name(tensor.dtype)),
+            "buffer": self._buffer(tensor),
+            "name": tensor.name,
+            "has_rank": True,
+        }
+        if not tensor.is_static:
+            entry["shape_signature"] = np.array(
+                [-1 if d is None else d for d in tensor.shape], np.int32
+            )
+        if tensor.quant is not None:
+            entry["quantization"] = _quantization(tensor.quant)
+        if tensor.variable:
+            entry["is_variable"] = True
+        if tensor.sparsity is not None:
+            entry["sparsity"] = tensor.sparsity
+        return entry
+
+    def _buffer(self, tensor: Tensor) -> int:
+        if tensor.data is None:
+            return 0
+        found = self._by_identity.get(id(tensor.data))
+        if found is None:
+            found = self._add_buffer(encode_array(tensor.data))
+            self._by_identity[id(tensor.data)] = found
+            self._kept.append(tensor.data)
+        return found
+
+    def _add_buffer(self, data: bytes | NDArray[Any]) -> int:
+        if len(data) == 0 if isinstance(data, bytes) else data.size == 0:
+            return self._new_buffer(b"")
+        flat: Any = data if isinstance(data, bytes) else np.ascontiguousarray(data).reshape(-1).view("u1")
+        view = memoryview(flat).cast("B")
+        key = (len(view), zlib.crc32(view))
+        for other, index in self._shared.get(key, ()):
+            if other == view:
+                return index
+        index = self._new_buffer(view)
+        self._shared.setdefault(key, []).append((view, index))
+        return index
+
+    def _new_buffer(self, data: Any) -> int:
+        self.buffers.append({"data": data} if len(data) else {})
+        return len(self.buffers) - 1
+
+    def _metadata(self) -> list[dict[str, Any]]:
+        versions = [runtime_version(type, version) for type, _, version in self.codes]
+        newest = max(versions, key=lambda text: [int(p) for p in text.split(".")], default="1.5.0")
+        entries = {
+            MIN_RUNTIME: newest.encode().ljust(MIN_RUNTIME_BYTES, b"\0"),
+            **self.model.metadata,
+        }
+        return [{"name": name, "buffer": self._new_buffer(data)} for name, data in entries.items()]
+
+    def _signatures(self, positions: Sequence[Mapping[int, int]]) -> list[dict[str, Any]]:
+        result = []
+        for signature in self.model.signatures:
+            position = positions[signature.graph]
+
+            def entries(
+                named: Sequence[tuple[str, Tensor]], position: Mapping[int, int] = position
+            ) -> list[dict[str, Any]]:
+                return [{"name": name, "tensor_index": position[id(t)]} for name, t in named]
+
+            result.append(
+                {
+                    "inputs": entries(signature.inputs),
+                    "outputs": entries(signature.outputs),
+                    "signature_key": signature.key,
+                    "subgraph_index": signature.graph,
+                }
+            )
+        return result
+
+
+def operator_version(op: Op) -> int:
+    """Return the lowest version of the operator that can run it."""
+    return spec(op.type).version(op) if known(op.type) else 1
+
+
+def encode_array(array: NDArray[Any]) -> bytes | NDArray[Any]:
+    """Return what a buffer holds: raw values, packed sub-byte integers, or the string format."""
+    if array.dtype == STRING:
+        return encode_strings(array)
+    if array.dtype.name in ("int4", "uint4"):
+        return pack_nibbles(array)
+    return array if array.dtype.byteorder != ">" else array.astype(array.dtype.newbyteorder("<"))
+
+
+def encode_strings(array: NDArray[Any]) -> bytes:
+    """Return the string format: count, offsets of each string and of the end, then the characters."""
+    strings = [s.encode() if isinstance(s, str) else bytes(s) for s in array.reshape(-1)]
+    start = 4 * (len(strings) + 2)
+    ends = np.cumsum([start, *(len(s) for s in strings)], dtype=np.int64)
+    if ends[-1] >= 2**31:
+        raise InternalError("a string tensor is larger than 2 GB")
+    header = np.array([len(strings), *ends], "<i4")
+    return header.tobytes() + b"".join(strings)
+
+
+def pack_nibbles(array: NDArray[Any]) -> bytes:
+    """Return 4-bit values two to a byte, the first in the low half."""
+    values = array.reshape(-1).astype(np.int8).view(np.uint8) & 0x0F
+    if values.size % 2:
+        values = np.concatenate([values, np.zeros(1, np.uint8)])
+    packed: NDArray[np.uint8] = values[0::2] | (values[1::2] << 4)
+    return packed.tobytes()
+
+
+def _quantization(quant: Quant) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "scale": quant.scale.astype(np.float32),
+        "zero_point": quant.zero_point.astype(np.int64),
+    }
+    if not quant.is_per_tensor:
+        entry["quantized_dimension"] = quant.axis
+    if quant.details is not None:
+        entry["details"] = quant.details
+    return entry

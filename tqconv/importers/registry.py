@@ -1,0 +1,137 @@
+"""Handlers of source operators: how they are declared, bound to a node, and called.
+
+A handler is a function `handler(b, x, w, *, strides, padding="VALID")`. `b` is a `Builder` bound to the
+node; positional parameters are the node's inputs (a default of None: may be absent; `*xs`: any number);
+keyword-only parameters are its attributes, with the source framework's defaults. An attribute that the
+signature does not name is an error, so nothing is ever ignored by oversight.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tqconv.errors import UnsupportedError, suggestion
+from tqconv.importers.builder import Builder
+from tqconv.ir.graph import Tensor
+
+Handler = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a handler accepts."""
+
+    required: int
+    most: int | None
+    attributes: frozenset[str]
+    required_attributes: frozenset[str]
+    takes_all_attributes: bool
+
+    @staticmethod
+    def of(handler: Handler) -> Signature:
+        """Read the signature of a handler; its first parameter is the builder."""
+        parameters = list(inspect.signature(handler).parameters.values())[1:]
+        positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        named = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+        variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        return Signature(
+            required=sum(p.default is p.empty for p in positional),
+            most=None if variadic else len(positional),
+            attributes=frozenset(p.name for p in named),
+            required_attributes=frozenset(p.name for p in named if p.default is p.empty),
+            takes_all_attributes=any(p.kind is p.VAR_KEYWORD for p in parameters),
+        )
+
+
+@dataclass
+class Registry:
+    """The handlers of one source framework, by operator and first opset version."""
+
+    framework: str
+    is_bookkeeping: Callable[[str, Any], bool]
+    handlers: dict[str, list[tuple[int, Handler]]] = field(default_factory=dict)
+    _signatures: dict[Handler, Signature] = field(default_factory=dict)
+
+    def handles(self, *names: str, since: int = 0) -> Callable[[Handler], Handler]:
+        """Register a function for these operators, from opset `since` on."""
+
+        def register(handler: Handler) -> Handler:
+            for name in names:
+                versions = self.handlers.setdefault(name, [])
+                if any(first == since for first, _ in versions):
+                    raise ValueError(f"{name} has two handlers since {since}")
+                versions.append((since, handler))
+                versions.sort(key=lambda version: version[0])
+            return handler
+
+        return register
+
+    def direct(self, **rows: str) -> None:
+        """Register operators that become one operator with the same operands and no attributes."""
+        for name, type in rows.items():
+            self.handles(name)(_direct_handler(type))
+
+    def find(self, name: str, opset: int = 0) -> Handler | None:
+        """Return the newest handler that is not above `opset`, or None."""
+        fitting = [h for since, h in self.handlers.get(name, ()) if since <= opset or since == 0]
+        return fitting[-1] if fitting else None
+
+    def call(
+        self,
+        handler: Handler,
+        b: Builder,
+        inputs: Iterable[Tensor | None],
+        attributes: Mapping[str, Any],
+    ) -> tuple[Tensor, ...]:
+        """Bind inputs and attributes to a handler and return the tensors it makes.
+
+        Raises UnsupportedError for an attribute that the handler does not know.
+        """
+        signature = self._signatures.get(handler)
+        if signature is None:
+            signature = self._signatures[handler] = Signature.of(handler)
+        operands = list(inputs)
+        self._check_count(signature, len(operands), b)
+        named = self._attributes(signature, attributes, b)
+        result = handler(b, *operands, **named)
+        if result is None:
+            return ()
+        return (result,) if isinstance(result, Tensor) else tuple(result)
+
+    def _check_count(self, signature: Signature, count: int, b: Builder) -> None:
+        if count < signature.required or (signature.most is not None and count > signature.most):
+            raise UnsupportedError(
+                f"{b.source.op_type} has {count} inputs, expected "
+                + (
+                    f"{signature.required}"
+                    if signature.most == signature.required
+                    else f"{signature.required} or more"
+                )
+            )
+
+    def _attributes(
+        self, signature: Signature, attributes: Mapping[str, Any], b: Builder
+    ) -> dict[str, Any]:
+        named = {}
+        for name, value in attributes.items():
+            if name in signature.attributes or signature.takes_all_attributes:
+                named[name] = value
+            elif not self.is_bookkeeping(name, value):
+                raise UnsupportedError(
+                    f"{b.source.op_type} has an attribute `{name}` that tqconv does not know"
+                    + suggestion(name, signature.attributes)
+                )
+        missing = signature.required_attributes - named.keys()
+        if missing:
+            raise UnsupportedError(f"{b.source.op_type} lacks the attribute `{min(missing)}`")
+        return named
+
+
+def _direct_handler(type: str) -> Handler:
+    def handler(b: Builder, *operands: Tensor) -> Any:
+        return b(type, *operands)
+
+    return handler

@@ -1,0 +1,49 @@
+"""Constants, pass-through nodes, and what training leaves behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tqconv.importers.tf.node import COMPUTED, TypeNumber
+from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.importers.tf.walk import DEAD, Dead
+from tqconv.ir.graph import Tensor
+
+
+@handles("Const")
+def constant(b: TFBuilder, *, value: Any, dtype: TypeNumber | None = None) -> Tensor:
+    """Take the array; double and half become float32, the type that kernels compute with."""
+    target = COMPUTED.get(value.dtype)
+    return b.const(value if target is None else value.astype(target))
+
+
+@handles("Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics", "PlaceholderWithDefault")
+def passed_through(
+    b: TFBuilder, x: Tensor, *, message: str = "", shape: Any = None, dtype: TypeNumber | None = None
+) -> Tensor:
+    """Return the input as it is."""
+    return x
+
+
+@handles("IdentityN")
+def passed_through_all(b: TFBuilder, *xs: Tensor) -> tuple[Tensor, ...]:
+    """Return all inputs as they are."""
+    return xs
+
+
+@handles("Switch", "RefSwitch")
+def switch(b: TFBuilder, data: Tensor, predicate: Tensor) -> tuple[Tensor | Dead, Tensor | Dead]:
+    """Send data to output 1 where the constant predicate is true, else to output 0."""
+    return (DEAD, data) if bool(b.scalar(predicate, "pred")) else (data, DEAD)
+
+
+@handles("NoOp")
+def nothing(b: TFBuilder) -> None:
+    """Make nothing."""
+
+
+def sizes(values: Any) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Return sizes or axes as the int32 vector that kernels read."""
+    return np.array(values, np.int32)

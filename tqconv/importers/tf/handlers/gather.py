@@ -1,0 +1,126 @@
+"""Reading elements at computed places, and choosing by a condition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tqconv.errors import Unsupported
+from tqconv.importers.tf.handlers.operands import axis_operand, int32_of
+from tqconv.importers.tf.registry import TFBuilder, direct, handles
+from tqconv.ir.graph import Tensor
+from tqconv.ir.types import RESOURCE
+
+INT32 = np.dtype(np.int32)
+
+
+@handles("Gather")
+def gather(b: TFBuilder, x: Tensor, indices: Tensor, *, validate_indices: bool = True) -> Tensor:
+    """Take rows."""
+    return gathered(b, x, indices, 0)
+
+
+@handles("GatherV2")
+def gather_v2(
+    b: TFBuilder, x: Tensor, indices: Tensor, axis: Tensor, *, batch_dims: int = 0
+) -> Tensor:
+    """Take elements along an axis; the first `batch_dims` dimensions are gone through in step."""
+    return gathered(b, x, indices, axis_operand(b, axis, x.rank), batch_dims)
+
+
+@handles("ResourceGather")
+def resource_gather(
+    b: TFBuilder,
+    x: Tensor,
+    indices: Tensor,
+    *,
+    batch_dims: int = 0,
+    validate_indices: bool = True,
+    dtype: Any = None,
+) -> Tensor:
+    """Take rows of a variable that is a constant by now."""
+    return gathered(b, _frozen(x), indices, batch_dims, batch_dims)
+
+
+@handles("ResourceGatherNd")
+def resource_gather_nd(b: TFBuilder, x: Tensor, indices: Tensor, *, dtype: Any = None) -> Tensor:
+    """Take slices of a variable that is a constant by now."""
+    return gather_nd(b, _frozen(x), indices)
+
+
+def _frozen(x: Tensor) -> Tensor:
+    if x.dtype == RESOURCE:
+        raise Unsupported(f"'{x.name}' is a variable", hint="freeze the graph first")
+    return x
+
+
+def gathered(b: TFBuilder, x: Tensor, indices: Tensor, axis: int, batch_dims: int = 0) -> Tensor:
+    """Take elements along an axis in [0, rank)."""
+    if batch_dims < 0:
+        batch_dims += indices.rank
+    y: Tensor = b("GATHER", x, indices, axis=axis, batch_dims=batch_dims)
+    return y
+
+
+@handles("GatherNd")
+def gather_nd(b: TFBuilder, x: Tensor, indices: Tensor, *, bad_indices_policy: str = "") -> Tensor:
+    """Take the slices at coordinates: the last dimension of `indices`."""
+    if bad_indices_policy not in ("", "DEFAULT", "ERROR"):
+        raise Unsupported(f"bad_indices_policy `{bad_indices_policy}`")
+    if indices.rank and indices.shape[-1] == 0:
+        return _everywhere(b, x, indices)
+    y: Tensor = b("GATHER_ND", x, indices)
+    return y
+
+
+def _everywhere(b: TFBuilder, x: Tensor, indices: Tensor) -> Tensor:
+    """Coordinates of length 0 take the whole of `x`, once for each."""
+    shape = (*indices.shape[:-1], *x.shape)
+    if None in shape:
+        raise Unsupported(f"coordinates of length 0 in '{x.name}', whose shape is not known")
+    y: Tensor = b("BROADCAST_TO", x, np.array(shape, INT32))
+    return y
+
+
+@handles("OneHot")
+def one_hot(
+    b: TFBuilder, indices: Tensor, depth: Tensor, on: Tensor, off: Tensor, *, axis: int = -1
+) -> Tensor:
+    """Put `on` where the new axis counts to the index, `off` elsewhere."""
+    if indices.dtype not in (np.int32, np.int64):
+        indices = b.cast(indices, INT32)
+    place = indices.rank if axis == -1 else axis
+    y: Tensor = b("ONE_HOT", indices, int32_of(b, depth), on, off, axis=place)
+    return y
+
+
+direct(SelectV2="SELECT_V2")
+
+
+@handles("Select")
+def select(b: TFBuilder, condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Choose by element; a vector chooses whole rows, a scalar everything."""
+    type = "SELECT" if condition.rank in (1, x.rank) else "SELECT_V2"
+    z: Tensor = b(type, condition, x, y)
+    return z
+
+
+@handles("Where")
+def where(b: TFBuilder, condition: Tensor) -> Tensor:
+    """Return the int64 coordinates of elements that are true, or not 0."""
+    y: Tensor = b("WHERE", truth(b, condition))
+    return y
+
+
+def truth(b: TFBuilder, x: Tensor) -> Tensor:
+    """Return which elements are not 0; NaN is not 0."""
+    if x.dtype == np.bool_:
+        return x
+    y: Tensor = b("NOT_EQUAL", x, np.zeros((), x.dtype))
+    return y
+
+
+def true_places(b: TFBuilder, condition: Tensor) -> Tensor:
+    """Return the places of the true elements of a vector, int32: [n]."""
+    return b.reshape(b.cast(b("WHERE", condition), INT32), (-1,))

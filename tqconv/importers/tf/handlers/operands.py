@@ -1,0 +1,48 @@
+"""Integer operands (axes, sizes, shapes), which TensorFlow gives as int32 or int64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.errors import Unsupported
+from tqconv.importers.tf.registry import TFBuilder
+from tqconv.ir.graph import Tensor
+from tqconv.ops.rules import axis_of
+
+_INT32 = np.iinfo(np.int32)
+
+
+def int32_of(b: TFBuilder, tensor: Tensor) -> Tensor | NDArray[Any]:
+    """Return an integer operand as int32, the type that kernels read.
+
+    Constants beyond int32 are clipped: as bounds of a slice they mean "to the end".
+    """
+    if tensor.data is None:
+        return b.cast(tensor, np.int32)
+    if tensor.dtype == np.int32:
+        return tensor
+    return np.asarray(np.clip(tensor.data, _INT32.min, _INT32.max), np.int32)
+
+
+def axis_operand(b: TFBuilder, tensor: Tensor, rank: int, operand: str = "axis") -> int:
+    """Return a constant axis in [0, rank); it may be negative in the graph."""
+    return axis_of(int(b.scalar(tensor, operand)), rank)
+
+
+def axes_operand(b: TFBuilder, tensor: Tensor, rank: int, operand: str = "axis") -> list[int]:
+    """Return constant axes in [0, rank), in their order, each once."""
+    return list(dict.fromkeys(axis_of(axis, rank) for axis in b.ints(tensor, operand)))
+
+
+def static_size(tensor: Tensor, axis: int) -> int:
+    """Return the size of a dimension; raises Unsupported while it is unknown."""
+    size = tensor.shape[axis]
+    if size is None:
+        raise Unsupported(
+            f"dimension {axis} of '{tensor.name}' is unknown",
+            hint="give the inputs a shape with --input_shapes",
+        )
+    return size

@@ -1,0 +1,193 @@
+"""Shapes: changing them, reading them, and filling them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.errors import Unsupported
+from tqconv.importers.shapes import reshape_target
+from tqconv.importers.tf.handlers.operands import axis_operand, int32_of
+from tqconv.importers.tf.node import TypeNumber
+from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.ir.graph import Tensor
+from tqconv.ir.types import Shape
+from tqconv.ops.rules import axis_of, same_shape
+
+INT32 = np.dtype(np.int32)
+
+
+@handles("Reshape")
+def reshape(b: TFBuilder, x: Tensor, shape: Tensor) -> Tensor:
+    """Reshape to a vector of sizes; it becomes a constant when at most one size is open."""
+    target = reshape_target(x, shape)
+    if target is None:
+        dynamic: Tensor = b("RESHAPE", x, int32_of(b, shape))
+        return dynamic
+    if x.is_static and target == x.shape:
+        return x
+    y: Tensor = b("RESHAPE", x, np.array(target, INT32))
+    return y
+
+
+@handles("Squeeze")
+def squeeze(b: TFBuilder, x: Tensor, *, squeeze_dims: list[int] | None = None) -> Tensor:
+    """Drop dimensions of size 1: the named ones, or all."""
+    axes = [axis_of(axis, x.rank) for axis in squeeze_dims or ()]
+    if not axes:
+        axes = [axis for axis, size in enumerate(x.shape) if size == 1]
+        if not x.is_static:
+            raise Unsupported(
+                f"Squeeze names no axes, and which sizes of {list(x.shape)} are 1 is not known",
+                hint="give the inputs a shape with --input_shapes",
+            )
+    if not axes:
+        return x
+    y: Tensor = b("SQUEEZE", x, squeeze_dims=axes)
+    return y
+
+
+@handles("ExpandDims")
+def expand_dims(b: TFBuilder, x: Tensor, axis: Tensor) -> Tensor:
+    """Insert a dimension of size 1."""
+    place = axis_operand(b, axis, x.rank + 1)
+    return inserted(b, x, place)
+
+
+def inserted(b: TFBuilder, x: Tensor, *places: int) -> Tensor:
+    """Return `x` with dimensions of size 1 at `places` (ascending, counted in the result)."""
+    shape = list(x.shape)
+    for place in places:
+        shape.insert(place, 1)
+    if shape.count(None) <= 1:
+        return b.reshape(x, shape)
+    for place in places:
+        x = b("EXPAND_DIMS", x, np.array(place, INT32))
+    return x
+
+
+@handles("Shape")
+def shape_of(b: TFBuilder, x: Tensor, *, out_type: TypeNumber | None = None) -> Tensor:
+    """Return the sizes as a vector."""
+    return b.shape_of(x, INT32 if out_type is None else out_type.dtype)
+
+
+@handles("ShapeN")
+def shapes_of(b: TFBuilder, *xs: Tensor, out_type: TypeNumber | None = None) -> tuple[Tensor, ...]:
+    """Return the sizes of each input."""
+    return tuple(shape_of(b, x, out_type=out_type) for x in xs)
+
+
+@handles("Size")
+def size_of(b: TFBuilder, x: Tensor, *, out_type: TypeNumber | None = None) -> Tensor:
+    """Return the number of elements."""
+    dtype = INT32 if out_type is None else out_type.dtype
+    if x.is_static:
+        return b.const(x.size, dtype)
+    count: Tensor = b("REDUCE_PROD", b.shape_of(x, dtype), np.array([0], INT32))
+    return count
+
+
+@handles("Rank")
+def rank_of(b: TFBuilder, x: Tensor) -> Tensor:
+    """Return the number of dimensions."""
+    return b.const(x.rank, INT32)
+
+
+@handles("EnsureShape")
+def ensure_shape(b: TFBuilder, x: Tensor, *, shape: Shape | None) -> Tensor:
+    """Return the input with what `shape` adds to its known sizes."""
+    return x if shape is None else b.reshape(x, same_shape((x.shape, shape)))
+
+
+@handles("BroadcastTo")
+def broadcast_to(b: TFBuilder, x: Tensor, shape: Tensor) -> Tensor:
+    """Repeat along dimensions of size 1."""
+    if x.is_static and b.known(shape) == x.shape:
+        return x
+    y: Tensor = b("BROADCAST_TO", x, int32_of(b, shape))
+    return y
+
+
+@handles("BroadcastArgs")
+def broadcast_args(b: TFBuilder, s0: Tensor, s1: Tensor) -> Tensor:
+    """Return the shape that two shapes broadcast to."""
+    if s0.shape[0] == 0 or s1.shape[0] == 0:
+        return s1 if s0.shape[0] == 0 else s0
+    y: Tensor = b("BROADCAST_ARGS", s0, s1)
+    return y
+
+
+@handles("BroadcastGradientArgs")
+def broadcast_gradient_args(b: TFBuilder, s0: Tensor, s1: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the axes along which each of two constant shapes is repeated, or is 1."""
+    shapes = [b.ints(s0, "s0"), b.ints(s1, "s1")]
+    rank = max(map(len, shapes))
+    padded = [[1] * (rank - len(shape)) + shape for shape in shapes]
+    axes: list[list[int]] = [[], []]
+    for axis, sizes in enumerate(zip(*padded, strict=True)):
+        for number, size in enumerate(sizes):
+            if size == 1:
+                axes[number].append(axis)
+    first, second = (b.const(a, s0.dtype, f"axes{i}") for i, a in enumerate(axes))
+    return first, second
+
+
+@handles("ConcatOffset")
+def concat_offset(b: TFBuilder, axis: Tensor, *shapes: Tensor) -> tuple[Tensor, ...]:
+    """Return where each part starts in a concatenation: one vector per part."""
+    rank = shapes[0].shape[0] or 0
+    place = axis_operand(b, axis, rank, "concat_dim")
+    mask = np.zeros(rank, shapes[0].dtype)
+    mask[place] = 1
+    offset: Any = np.zeros(rank, shapes[0].dtype)
+    offsets: list[Tensor] = [b.const(offset)]
+    for shape in shapes[:-1]:
+        offsets.append(b("ADD", offsets[-1], b("MUL", shape, mask)))
+    return tuple(offsets)
+
+
+@handles("Fill")
+def fill(b: TFBuilder, dims: Tensor, value: Tensor, *, index_type: TypeNumber | None = None) -> Tensor:
+    """Repeat one value."""
+    y: Tensor = b("FILL", int32_of(b, dims), value)
+    return y
+
+
+@handles("Empty")
+def empty(b: TFBuilder, shape: Tensor, *, dtype: TypeNumber, init: bool = False) -> Tensor:
+    """Return zeros: without `init` the content may be anything, zeros included."""
+    y: Tensor = b("FILL", int32_of(b, shape), np.zeros((), dtype.dtype))
+    return y
+
+
+@handles("Range")
+def range_(b: TFBuilder, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
+    """Count from `start` to before `limit`."""
+    y: Tensor = b("RANGE", start, limit, delta)
+    return y
+
+
+@handles("LinSpace")
+def lin_space(b: TFBuilder, start: Tensor, stop: Tensor, num: Tensor) -> Tensor:
+    """Return `num` values in equal steps, `start` and `stop` included: start + step * i.
+
+    Where TensorFlow sets the last one to `stop`, this one may differ in its last bit.
+    """
+    if start.data is not None and stop.data is not None and num.data is not None:
+        return b.const(_linear(start.data, stop.data, b.scalar(num, "num")), start.dtype)
+    zero, one = np.array(0, INT32), np.array(1, INT32)
+    count = b.reshape(b.cast(num, INT32), ())
+    places = b.cast(b("RANGE", zero, count, one), start.dtype)
+    intervals = b.cast(b("MAXIMUM", b("SUB", count, one), one), start.dtype)
+    step = b("DIV", b("SUB", stop, start), intervals)
+    y: Tensor = b("ADD", start, b("MUL", places, step))
+    return y
+
+
+def _linear(start: NDArray[Any], stop: NDArray[Any], count: int) -> NDArray[Any]:
+    if count <= 0:
+        raise Unsupported(f"LinSpace of {count} values")
+    return np.linspace(float(start.reshape(())), float(stop.reshape(())), count)

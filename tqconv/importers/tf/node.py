@@ -1,0 +1,271 @@
+"""Nodes of a TensorFlow graph, decoded from their messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.errors import FormatError, UnsupportedError
+from tqconv.ir.types import RESOURCE, STRING, VARIANT
+
+FLOAT32 = np.dtype(np.float32)
+
+DTYPES: Mapping[int, np.dtype] = {
+    1: FLOAT32,
+    2: np.dtype(np.float64),
+    3: np.dtype(np.int32),
+    4: np.dtype(np.uint8),
+    5: np.dtype(np.int16),
+    6: np.dtype(np.int8),
+    7: STRING,
+    8: np.dtype(np.complex64),
+    9: np.dtype(np.int64),
+    10: np.dtype(np.bool_),
+    11: np.dtype(np.int8),
+    12: np.dtype(np.uint8),
+    13: np.dtype(np.int32),
+    14: FLOAT32,
+    15: np.dtype(np.int16),
+    16: np.dtype(np.uint16),
+    17: np.dtype(np.uint16),
+    18: np.dtype(np.complex128),
+    19: np.dtype(np.float16),
+    20: RESOURCE,
+    21: VARIANT,
+    22: np.dtype(np.uint32),
+    23: np.dtype(np.uint64),
+}
+"""DataType -> numpy; quantized types by their storage, bfloat16 (14) widened to float32."""
+
+BFLOAT16 = 14
+REF = 100
+"""DataType of a reference is the type's number plus 100."""
+
+COMPUTED = {np.dtype(np.float64): FLOAT32, np.dtype(np.float16): FLOAT32}
+"""Types that LiteRT's kernels do not compute with, and what tqconv uses instead."""
+
+
+class Ref(NamedTuple):
+    """Output `index` of node `node`; `port` is the output argument's name inside functions."""
+
+    node: str
+    index: int = 0  # type: ignore[assignment]  # shadows tuple.index, which nobody calls
+    port: str = ""
+
+    def __str__(self) -> str:
+        return self.node if self.index == 0 else f"{self.node}:{self.index}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node: operator, data inputs, control inputs, attributes as messages."""
+
+    name: str
+    op: str
+    inputs: tuple[Ref, ...]
+    controls: tuple[str, ...]
+    attr: Mapping[str, Any]
+
+    def attributes(self) -> dict[str, Any]:
+        """Return all attributes as Python values; see `decode`."""
+        return {name: decode(value) for name, value in self.attr.items()}
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return one attribute as a Python value."""
+        return decode(self.attr[name]) if name in self.attr else default
+
+
+def nodes_of(messages: Iterator[Any], ref: Callable[[str], Ref]) -> dict[str, Node]:
+    """Return the nodes of a GraphDef or a function by name; FormatError when a name stands twice."""
+    nodes: dict[str, Node] = {}
+    for message in messages:
+        if message.name in nodes:
+            raise FormatError(f"two nodes are named '{message.name}'")
+        data = [i for i in message.input if not i.startswith("^")]
+        controls = [i[1:] for i in message.input if i.startswith("^")]
+        nodes[message.name] = Node(
+            message.name, message.op, tuple(map(ref, data)), tuple(controls), message.attr
+        )
+    return nodes
+
+
+def graph_ref(text: str) -> Ref:
+    """Read a reference of a GraphDef: `node` or `node:1`."""
+    name, separator, index = text.rpartition(":")
+    if separator and index.isdecimal():
+        return Ref(name, int(index))
+    return Ref(text)
+
+
+def function_ref(text: str) -> Ref:
+    """Read a reference inside a function body: `argument` or `node:port:1`."""
+    parts = text.rsplit(":", 2)
+    if len(parts) == 3 and parts[2].isdecimal():
+        return Ref(parts[0], int(parts[2]), parts[1])
+    return Ref(text)
+
+
+def dtype_of(number: int) -> np.dtype:
+    """Return the numpy type of a DataType; UnsupportedError for one without storage."""
+    dtype = DTYPES.get(number - REF if number > REF else number)
+    if dtype is None:
+        raise UnsupportedError(f"data type {number} is not supported")
+    return dtype
+
+
+def computed_dtype(number: int) -> np.dtype:
+    """Return the type that the converted model uses: double and half become float32."""
+    dtype = dtype_of(number)
+    return COMPUTED.get(dtype, dtype)
+
+
+class TypeNumber(int):
+    """A `type` attribute: the DataType number, told apart from an integer attribute."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type that the converted model computes with."""
+        return computed_dtype(int(self))
+
+
+@dataclass(frozen=True)
+class FunctionName:
+    """A `func` attribute."""
+
+    name: str
+    attr: Mapping[str, Any]
+
+
+def decode(value: Any) -> Any:
+    """Return an AttrValue as bytes/str, int, float, bool, TypeNumber, shape, array, FunctionName or list."""
+    kind = value.WhichOneof("value")
+    if kind is None:
+        return None
+    content = getattr(value, kind)
+    if kind == "s":
+        return _text(content)
+    if kind == "type":
+        return TypeNumber(content)
+    if kind == "shape":
+        return decode_shape(content)
+    if kind == "tensor":
+        return decode_tensor(content)
+    if kind == "func":
+        return FunctionName(content.name, content.attr)
+    if kind == "list":
+        return _decode_list(content)
+    return content
+
+
+def _decode_list(content: Any) -> list[Any]:
+    for field in ("s", "i", "f", "b", "type", "shape", "tensor", "func"):
+        items = getattr(content, field)
+        if len(items):
+            decoders: dict[str, Callable[[Any], Any]] = {
+                "s": _text,
+                "type": TypeNumber,
+                "shape": decode_shape,
+                "tensor": decode_tensor,
+                "func": lambda f: FunctionName(f.name, f.attr),
+            }
+            return [decoders.get(field, lambda v: v)(item) for item in items]
+    return []
+
+
+def _text(content: bytes) -> str | bytes:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content
+
+
+def decode_shape(message: Any) -> tuple[int | None, ...] | None:
+    """Return a TensorShapeProto; None when even the rank is unknown."""
+    if message.unknown_rank:
+        return None
+    return tuple(None if d.size < 0 else d.size for d in message.dim)
+
+
+_VALUE_FIELDS = {
+    "float32": "float_val",
+    "float64": "double_val",
+    "int32": "int_val",
+    "uint8": "int_val",
+    "int16": "int_val",
+    "int8": "int_val",
+    "uint16": "int_val",
+    "int64": "int64_val",
+    "bool": "bool_val",
+    "uint32": "uint32_val",
+    "uint64": "uint64_val",
+    "object": "string_val",
+}
+TENSOR_LIMIT = 2**31
+"""Elements; no TFLite buffer index reaches further."""
+
+
+def decode_tensor(message: Any) -> NDArray[Any]:
+    """Return a TensorProto as an array; FormatError when its content does not fill its shape.
+
+    Fewer values than elements: the last one is repeated (TensorFlow's compression of constants).
+    """
+    shape = decode_shape(message.tensor_shape)
+    if shape is None or None in shape:
+        raise FormatError("a constant has an unknown shape")
+    dims = tuple(int(d) for d in shape if d is not None)
+    count = 1
+    for size in dims:
+        count *= size
+    if count > TENSOR_LIMIT:
+        raise FormatError(f"a constant of shape {list(dims)} is too large")
+    kind = message.dtype - REF if message.dtype > REF else message.dtype
+    dtype = dtype_of(kind)
+    content = message.tensor_content
+    if content:
+        return _from_content(content, kind, dtype, count).reshape(dims)
+    values = _from_values(message, kind, dtype)
+    if values.size > count:
+        raise FormatError(f"a constant of shape {list(dims)} has {values.size} values")
+    if values.size == 0:
+        empty: Any = "" if dtype == STRING else 0
+        return np.full(dims, empty, dtype)
+    if values.size < count:
+        values = np.concatenate([values, np.full(count - values.size, values[-1], dtype)])
+    return values.reshape(dims)
+
+
+def _from_content(content: bytes, kind: int, dtype: np.dtype, count: int) -> NDArray[Any]:
+    stored = np.dtype(np.uint16) if kind == BFLOAT16 else dtype
+    if dtype == STRING or len(content) != count * stored.itemsize:
+        raise FormatError(
+            f"a {dtype.name} constant of {count} elements has {len(content)} bytes of content"
+        )
+    array = np.frombuffer(content, stored.newbyteorder("<"))
+    return _widen_bfloat16(array) if kind == BFLOAT16 else array
+
+
+def _from_values(message: Any, kind: int, dtype: np.dtype) -> NDArray[Any]:
+    if kind in (BFLOAT16, 19):
+        bits = np.array(message.half_val, np.int64).astype(np.uint16)
+        return _widen_bfloat16(bits) if kind == BFLOAT16 else bits.view(np.float16)
+    if dtype.kind == "c":
+        field = message.scomplex_val if dtype.itemsize == 8 else message.dcomplex_val
+        parts = np.array(field, np.float64)
+        return (parts[0::2] + 1j * parts[1::2]).astype(dtype)
+    field_name = _VALUE_FIELDS.get(dtype.name)
+    if field_name is None:
+        raise UnsupportedError(f"a constant of type {dtype} cannot be stored")
+    values = list(getattr(message, field_name))
+    if dtype == STRING:
+        array = np.empty(len(values), object)
+        array[:] = values
+        return array
+    return np.array(values, np.int64 if dtype.kind == "i" else None).astype(dtype)
+
+
+def _widen_bfloat16(bits: NDArray[Any]) -> NDArray[Any]:
+    return (bits.astype(np.uint32) << 16).view(np.float32)

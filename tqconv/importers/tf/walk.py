@@ -1,0 +1,245 @@
+"""The walk from the requested outputs to the inputs: one handler call per node, problems collected.
+
+The walk is iterative. A node whose translation fails does not stop it: what depends on the node fails
+silently, and only failures that reach a requested output are reported, all at once. A node that a
+constant predicate switches off makes `DEAD` values; a Merge takes the input that is alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tqconv.errors import FormatError, TqconvError, UnsupportedError
+from tqconv.importers.tf.node import Node, Ref
+from tqconv.importers.tf.registry import TF, TFBuilder
+from tqconv.ir.graph import Graph, Tensor
+from tqconv.ir.types import Source
+
+SHOWN_NODES = 4
+"""Node names listed per missing operator."""
+
+
+@dataclass(frozen=True)
+class Dead:
+    """What a switched-off branch computes."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What depends on a node that could not be translated; `node` is that node."""
+
+    node: str
+
+
+DEAD = Dead()
+Value = Tensor | Dead | Failed
+
+
+@dataclass
+class Walk:
+    """The import of one model: its graph, its functions, and what went wrong so far."""
+
+    graph: Graph
+    file: str
+    functions: Mapping[str, Any] = field(default_factory=dict)
+    allow_custom_ops: bool = False
+    notes: list[str] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, TqconvError] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    """What handlers of one model share (resources by name, …)."""
+
+    def run(
+        self,
+        nodes: Mapping[str, Node],
+        feeds: Mapping[Ref, Tensor],
+        fetches: Sequence[Ref],
+        prefix: str = "",
+    ) -> list[Value]:
+        """Translate what `fetches` need and return their values; `feeds` are not looked behind.
+
+        `prefix` goes before the names of tensors (function bodies).
+        """
+        values: dict[Ref, Value] = {Ref(r.node, r.index, r.port): t for r, t in feeds.items()}
+        for node in execution_order(nodes, feeds, fetches):
+            inputs = [self._value(values, ref, nodes) for ref in node.inputs]
+            controls = [values[Ref(c)] for c in node.controls if Ref(c) in values]
+            for ref, value in self._outputs(node, inputs, controls, prefix):
+                values.setdefault(ref, value)
+        return [self._value(values, ref, nodes) for ref in fetches]
+
+    def _value(self, values: Mapping[Ref, Value], ref: Ref, nodes: Mapping[str, Node]) -> Value:
+        value = values.get(ref)
+        if value is None and ref.port:
+            node = nodes.get(ref.node)
+            value = values.get(Ref(ref.node, _flat_index(node, ref)))
+        if value is None:
+            first = values.get(Ref(ref.node))
+            if isinstance(first, Dead | Failed):
+                return first
+            raise FormatError(f"'{ref}' is read, but its node has no such output")
+        return value
+
+    def _outputs(
+        self, node: Node, inputs: list[Value], controls: list[Value], prefix: str
+    ) -> Iterable[tuple[Ref, Value]]:
+        failed = next((v for v in inputs if isinstance(v, Failed)), None)
+        dead = any(isinstance(v, Dead) for v in [*inputs, *controls])
+        if node.op == "Merge":
+            return self._merge(node, inputs)
+        if failed is not None and not (dead and node.op != "Merge"):
+            return [(Ref(node.name), failed)]
+        if dead:
+            return [(Ref(node.name), DEAD)]
+        tensors = [v for v in inputs if isinstance(v, Tensor)]
+        made = self.translate(node, tensors, prefix)
+        if isinstance(made, Failed):
+            return [(Ref(node.name), made)]
+        return [(Ref(node.name, i), value) for i, value in enumerate(made)] or [
+            (Ref(node.name), DEAD)
+        ]
+
+    def _merge(self, node: Node, inputs: list[Value]) -> Iterable[tuple[Ref, Value]]:
+        alive = [(i, v) for i, v in enumerate(inputs) if not isinstance(v, Dead)]
+        if len(alive) > 1:
+            self.problems.setdefault(
+                node.name,
+                UnsupportedError(
+                    "more than one input of a Merge is alive: its Switch has no constant predicate",
+                    where=self.source(node),
+                    hint="give the predicate a value with --set_input NAME=VALUE",
+                ),
+            )
+            return [(Ref(node.name), Failed(node.name))]
+        if not alive:
+            return [(Ref(node.name), DEAD)]
+        index, value = alive[0]
+        chosen = self.graph.constant(f"{node.name}/value_index", _int32(index))
+        return [(Ref(node.name), value), (Ref(node.name, 1), chosen)]
+
+    def source(self, node: Node) -> Source:
+        """Return where a node comes from."""
+        return Source(self.file, node.name, node.op)
+
+    def translate(
+        self, node: Node, inputs: Sequence[Tensor], prefix: str = ""
+    ) -> Sequence[Tensor | Dead] | Failed:
+        """Call the handler of one node; a failure is recorded and returned, never raised."""
+        handler = TF.find(node.op)
+        if handler is None and self.allow_custom_ops:
+            handler = TF.find("*")
+        if handler is None:
+            self.missing[node.name] = node.op
+            return Failed(node.name)
+        builder = TFBuilder(self.graph, self.source(node), prefix + node.name, node, self)
+        count = len(self.graph.ops)
+        try:
+            made = TF.call(handler, builder, inputs, node.attributes())
+        except TqconvError as error:
+            if error.where is None:
+                error.where = self.source(node)
+            self.problems[node.name] = error
+            return Failed(node.name)
+        self._name_outputs(prefix + node.name, made, count)
+        return made
+
+    def _name_outputs(self, name: str, made: Sequence[Any], count: int) -> None:
+        """Give what this node made the node's name; values that only pass through keep theirs."""
+        fresh = {id(op) for op in self.graph.ops[count:]}
+        for index, tensor in enumerate(made):
+            if not isinstance(tensor, Tensor):
+                continue
+            is_new = tensor.producer is not None and id(tensor.producer) in fresh
+            if is_new or (tensor.is_constant and tensor.name.startswith(name + "/")):
+                wanted = name if index == 0 else f"{name}:{index}"
+                self.graph.release(tensor.name)
+                tensor.name = self.graph.unique(wanted)
+
+    def raise_failures(self, values: Iterable[Value]) -> None:
+        """Raise one error for everything that keeps these values from being made."""
+        if not any(isinstance(v, Failed) for v in values):
+            return
+        if self.missing:
+            raise missing_error(self.missing, self.file)
+        problems = list(self.problems.values())
+        if len(problems) == 1:
+            raise problems[0]
+        lines = [f"  {problem}" for problem in problems]
+        raise UnsupportedError(
+            f"{len(problems)} nodes of {self.file} cannot be translated\n" + "\n".join(lines),
+            hint=next((p.hint for p in problems if p.hint), None),
+        )
+
+
+def missing_error(missing: Mapping[str, str], file: str) -> UnsupportedError:
+    """Return the report of all operators without a translation: counts and node names."""
+    by_op: dict[str, list[str]] = {}
+    for name, op in missing.items():
+        by_op.setdefault(op, []).append(name)
+    width = max(len(op) for op in by_op)
+    lines = []
+    for op, names in sorted(by_op.items()):
+        more = f", … {len(names) - SHOWN_NODES} more" if len(names) > SHOWN_NODES else ""
+        lines.append(f"  {op:<{width}} x{len(names):<3} {', '.join(names[:SHOWN_NODES])}{more}")
+    plural = "operators" if len(by_op) > 1 else "operator"
+    verb = "have" if len(by_op) > 1 else "has"
+    return UnsupportedError(
+        f"{len(by_op)} {plural} of {file} {verb} no TFLite translation\n" + "\n".join(lines),
+        hint="cut them off with `--output_arrays`, or keep them with `--allow_custom_ops`",
+    )
+
+
+def execution_order(
+    nodes: Mapping[str, Node], feeds: Mapping[Ref, Tensor], fetches: Sequence[Ref]
+) -> Iterable[Node]:
+    """Yield the nodes that the fetches need, every node after its data inputs.
+
+    Control inputs are followed only to Switch nodes and to Identity nodes (pivots of a branch): they say
+    whether a node is alive. Raises FormatError for a missing node and UnsupportedError for a cycle.
+    """
+    fed = set(feeds)
+    done: set[str] = set()
+    active: set[str] = set()
+    for fetch in fetches:
+        stack = [] if fetch in fed else [(fetch.node, "", False)]
+        while stack:
+            name, reader, ready = stack.pop()
+            if ready:
+                active.discard(name)
+                done.add(name)
+                yield nodes[name]
+                continue
+            if name in done:
+                continue
+            node = nodes.get(name)
+            if node is None:
+                raise FormatError(f"'{reader or fetch}' reads '{name}', which is not in the graph")
+            if name in active:
+                raise UnsupportedError(
+                    f"the graph has a cycle through '{name}'",
+                    hint="declare back edges with --rnn_states, or cut with --input_arrays",
+                )
+            active.add(name)
+            stack.append((name, reader, True))
+            before = [r.node for r in node.inputs if r not in fed]
+            before += [c for c in node.controls if _is_pivot(nodes.get(c)) and Ref(c) not in fed]
+            stack += [(b, name, False) for b in reversed(before) if b not in done]
+
+
+def _is_pivot(node: Node | None) -> bool:
+    return node is not None and node.op in ("Switch", "Identity")
+
+
+def _flat_index(node: Node | None, ref: Ref) -> int:
+    """Return the output number of `node:port:index`."""
+    from tqconv.importers.tf.ports import first_output
+
+    return ref.index if node is None else first_output(node, ref.port) + ref.index
+
+
+def _int32(value: int) -> Any:
+    import numpy as np
+
+    return np.array(value, np.int32)

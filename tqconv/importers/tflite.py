@@ -1,0 +1,343 @@
+"""A .tflite file becomes a `Model`: rows read backwards; operators without a row are kept as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.config import LoadOptions
+from tqconv.errors import FormatError, UsageError, suggestion
+from tqconv.ir.graph import Graph, Model, Op, Signature, Tensor
+from tqconv.ir.types import STRING, Quant, Shape, Source, dtype_of
+from tqconv.ops.options import SUBGRAPHS, decode
+from tqconv.schema.flatbuf import enum_name, read, tflite
+
+MIN_RUNTIME = "min_runtime_version"
+"""Written anew by the exporter, from the operators that are in the file then."""
+
+
+def load(path: Path, options: LoadOptions) -> Model:
+    """Import a file. Raises FormatError when it is damaged, UsageError for unknown names."""
+    model = parse(path.read_bytes(), path.name)
+    if options.inputs is not None or options.outputs is not None:
+        _cut(model, options)
+    if options.shapes is not None or options.named_shapes:
+        _reshape_inputs(model, options)
+    return model
+
+
+def parse(content: bytes, file: str) -> Model:
+    """Return the model that the bytes of a .tflite file hold."""
+    return _Reader(read(content), file).model()
+
+
+class _Reader:
+    """One decoded file, turned into graphs."""
+
+    def __init__(self, root: Mapping[str, Any], file: str) -> None:
+        self.root = root
+        self.file = file
+        self.schema = tflite()
+        self.buffers = [b.get("data") for b in root.get("buffers", [])]
+        self.codes = [self._code(c) for c in root.get("operator_codes", [])]
+        self.subgraphs = root.get("subgraphs", [])
+        if not self.subgraphs:
+            raise FormatError(f"{file} has no graph")
+
+    def model(self) -> Model:
+        graphs = [Graph(s.get("name") or f"graph_{i}") for i, s in enumerate(self.subgraphs)]
+        tensors = [self._tensors(g, s) for g, s in zip(graphs, self.subgraphs, strict=True)]
+        for graph, subgraph, made in zip(graphs, self.subgraphs, tensors, strict=True):
+            self._fill(graph, subgraph, made, graphs)
+        called = {id(g) for graph in graphs for op in graph.ops for g in op.graphs}
+        entries = [g for i, g in enumerate(graphs) if i == 0 or id(g) not in called]
+        model = Model(entries, self.file, self.root.get("description", ""))
+        model.metadata = self._metadata()
+        model.signatures = self._signatures(graphs, entries, tensors)
+        return model
+
+    def _code(self, code: Mapping[str, Any]) -> tuple[str, str, int]:
+        number = max(code.get("builtin_code", 0), code.get("deprecated_builtin_code", 0))
+        try:
+            name = enum_name(self.schema, "BuiltinOperator", number)
+        except ValueError as error:
+            raise FormatError(
+                f"{self.file} uses operator code {number}, which the schema does not have"
+            ) from error
+        return name, code.get("custom_code", ""), code.get("version", 1)
+
+    def _tensors(self, graph: Graph, subgraph: Mapping[str, Any]) -> list[Tensor]:
+        return [
+            self._tensor(graph, entry, i) for i, entry in enumerate(subgraph.get("tensors", []))
+        ]
+
+    def _tensor(self, graph: Graph, entry: Mapping[str, Any], index: int) -> Tensor:
+        name = entry.get("name") or f"tensor_{index}"
+        dtype = dtype_of(enum_name(self.schema, "TensorType", entry.get("type", 0)))
+        sizes = entry.get("shape", ())
+        signature = entry.get("shape_signature", sizes)
+        if len(signature) != len(sizes):
+            signature = sizes
+        shape: Shape = tuple(None if d < 0 else int(d) for d in signature)
+        data = self._data(entry, dtype, tuple(int(d) for d in sizes), name)
+        if data is not None:
+            tensor = graph.constant(name, data)
+        else:
+            tensor = Tensor(graph.unique(name), shape, dtype)
+        tensor.quant = _quant(entry.get("quantization", {}))
+        tensor.variable = entry.get("is_variable", False)
+        tensor.sparsity = entry.get("sparsity")
+        return tensor
+
+    def _data(
+        self, entry: Mapping[str, Any], dtype: np.dtype, shape: tuple[int, ...], name: str
+    ) -> NDArray[Any] | None:
+        index = entry.get("buffer", 0)
+        if index >= len(self.buffers):
+            raise FormatError(f"tensor '{name}' names buffer {index} of {len(self.buffers)}")
+        raw = self.buffers[index]
+        if raw is None or len(raw) == 0:
+            empty = 0 in shape and index != 0
+            return np.zeros(shape, dtype) if empty else None
+        if entry.get("sparsity"):
+            return np.asarray(raw)
+        if dtype == STRING:
+            return _strings(raw, shape, name)
+        if dtype.name in ("int4", "uint4"):
+            return unpack_nibbles(raw, shape, dtype)
+        count = int(np.prod(shape, dtype=np.int64))
+        if len(raw) != count * dtype.itemsize:
+            raise FormatError(
+                f"tensor '{name}' of shape {list(shape)} has {len(raw)} bytes of data"
+            )
+        return np.asarray(raw).view(dtype).reshape(shape)
+
+    def _fill(
+        self,
+        graph: Graph,
+        subgraph: Mapping[str, Any],
+        tensors: Sequence[Tensor],
+        graphs: Sequence[Graph],
+    ) -> None:
+        def at(indices: Any) -> list[Tensor | None]:
+            found = []
+            for i in indices:
+                if not -1 <= i < len(tensors):
+                    raise FormatError(f"graph '{graph.name}' names tensor {i} of {len(tensors)}")
+                found.append(None if i < 0 else tensors[i])
+            return found
+
+        graph.inputs[:] = [t for t in at(subgraph.get("inputs", ())) if t is not None]
+        for entry in subgraph.get("operators", []):
+            code = entry.get("opcode_index", 0)
+            if code >= len(self.codes):
+                raise FormatError(
+                    f"graph '{graph.name}' names operator code {code} of {len(self.codes)}"
+                )
+            graph.add(self._operator(entry, self.codes[code], at, graphs))
+        graph.outputs[:] = [t for t in at(subgraph.get("outputs", ())) if t is not None]
+        self._check_order(graph)
+
+    def _check_order(self, graph: Graph) -> None:
+        made = {id(t) for t in graph.inputs}
+        for op in graph.ops:
+            for tensor in op.inputs:
+                if (
+                    tensor is not None
+                    and not tensor.is_constant
+                    and not tensor.variable
+                    and id(tensor) not in made
+                ):
+                    raise FormatError(
+                        f"'{tensor.name}' is read before any operator makes it", where=op.source
+                    )
+            for tensor in op.outputs:
+                if id(tensor) in made or tensor.is_constant:
+                    raise FormatError(f"'{tensor.name}' is made twice", where=op.source)
+                made.add(id(tensor))
+
+    def _operator(
+        self, entry: Mapping[str, Any], code: tuple[str, str, int], at: Any, graphs: Sequence[Graph]
+    ) -> Op:
+        type, custom, version = code
+        outputs = tuple(t for t in at(entry.get("outputs", ())) if t is not None)
+        options, bodies = self._options(entry, type, graphs)
+        if type == "CUSTOM":
+            options = {
+                "custom_code": custom,
+                "custom_options": bytes(entry.get("custom_options", b"")),
+            }
+        source = Source(self.file, outputs[0].name if outputs else type, type)
+        intermediates = tuple(t for t in at(entry.get("intermediates", ())) if t is not None)
+        return Op(
+            type,
+            tuple(at(entry.get("inputs", ()))),
+            outputs,
+            options,
+            source,
+            bodies,
+            intermediates,
+            version,
+        )
+
+    def _options(
+        self, entry: Mapping[str, Any], type: str, graphs: Sequence[Graph]
+    ) -> tuple[dict[str, Any], tuple[Graph, ...]]:
+        stored = entry.get("builtin_options") or entry.get("builtin_options_2")
+        if stored is None:
+            return {}, ()
+        options = decode(*stored)
+        numbers = [options.pop(name, 0) for name in SUBGRAPHS.get(type, ())]
+        if any(not 0 <= n < len(graphs) for n in numbers):
+            raise FormatError(f"{type} names a graph that {self.file} does not have")
+        return options, tuple(graphs[n] for n in numbers)
+
+    def _metadata(self) -> dict[str, bytes]:
+        found = {}
+        for entry in self.root.get("metadata", []):
+            name, index = entry.get("name", ""), entry.get("buffer", 0)
+            if index < len(self.buffers) and name != MIN_RUNTIME:
+                data = self.buffers[index]
+                found[name] = b"" if data is None else bytes(data)
+        return found
+
+    def _signatures(
+        self, graphs: Sequence[Graph], entries: Sequence[Graph], tensors: Sequence[Sequence[Tensor]]
+    ) -> list[Signature]:
+        found = []
+        for entry in self.root.get("signature_defs", []):
+            number = entry.get("subgraph_index", 0)
+            if number >= len(graphs):
+                raise FormatError(f"a signature names graph {number} of {len(graphs)}")
+
+            def named(
+                field: str, entry: Mapping[str, Any] = entry, number: int = number
+            ) -> list[tuple[str, Tensor]]:
+                maps = entry.get(field, [])
+                if any(m.get("tensor_index", 0) >= len(tensors[number]) for m in maps):
+                    raise FormatError("a signature names a tensor that does not exist")
+                return [
+                    (m.get("name", ""), tensors[number][m.get("tensor_index", 0)]) for m in maps
+                ]
+
+            place = next((i for i, g in enumerate(entries) if g is graphs[number]), 0)
+            key = entry.get("signature_key", "serving_default")
+            found.append(Signature(key, named("inputs"), named("outputs"), place))
+        return found
+
+
+def _quant(entry: Mapping[str, Any]) -> Quant | None:
+    scale = np.asarray(entry.get("scale", ()), np.float64)
+    if not scale.size and "details" not in entry:
+        return None
+    zero = np.asarray(entry.get("zero_point", np.zeros(scale.size)), np.int64)
+    if zero.size != scale.size:
+        raise FormatError(f"{scale.size} scales stand beside {zero.size} zero points")
+    return Quant(scale, zero, entry.get("quantized_dimension", 0), entry.get("details"))
+
+
+def unpack_nibbles(raw: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype) -> NDArray[Any]:
+    """Return 4-bit values as an array, the inverse of the exporter's packing."""
+    count = int(np.prod(shape, dtype=np.int64))
+    packed = np.asarray(raw, np.uint8)
+    if packed.size != (count + 1) // 2:
+        raise FormatError(
+            f"{count} 4-bit values take {(count + 1) // 2} bytes, found {packed.size}"
+        )
+    values = np.stack([packed & 0x0F, packed >> 4], axis=-1).reshape(-1)[:count]
+    signed = values.astype(np.int8)
+    if dtype.name == "int4":
+        signed = np.where(signed > 7, signed - 16, signed).astype(np.int8)
+    return signed.astype(dtype).reshape(shape)
+
+
+def _strings(raw: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
+    content = bytes(raw)
+    count = int.from_bytes(content[:4], "little")
+    if 4 * (count + 2) > len(content):
+        raise FormatError(f"string tensor '{name}' is damaged")
+    offsets = np.frombuffer(content, "<i4", count + 1, 4)
+    values = np.empty(count, object)
+    values[:] = [content[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    return values.reshape(shape) if int(np.prod(shape)) == count else values
+
+
+def _cut(model: Model, options: LoadOptions) -> None:
+    """Keep the part of the main graph between the named tensors."""
+    graph = model.main
+    by_name = {t.name: t for t in graph.tensors()}
+    if options.outputs is not None:
+        graph.outputs[:] = [_find(name, by_name) for name in options.outputs]
+    if options.inputs is not None:
+        inputs = [_find(name, by_name) for name in options.inputs]
+        for tensor in inputs:
+            if tensor.producer is not None:
+                _detach(graph, tensor)
+        graph.inputs[:] = inputs
+    graph.prune()
+    known = {
+        id(t) for t in graph.tensors() if t.producer is not None or t.is_constant or t.variable
+    }
+    loose = [t.name for t in graph.tensors() if id(t) not in known and t not in graph.inputs]
+    if loose:
+        raise UsageError(
+            f"the outputs depend on `{loose[0]}`, which is no input",
+            hint="add it to --input_arrays",
+        )
+    model.signatures.clear()
+    model.signatures.append(
+        Signature(
+            "serving_default",
+            [(t.name, t) for t in graph.inputs],
+            [(t.name, t) for t in graph.outputs],
+        )
+    )
+
+
+def _detach(graph: Graph, tensor: Tensor) -> None:
+    """Let a tensor be fed instead of computed; its producer makes a tensor that nobody reads."""
+    producer = tensor.producer
+    assert producer is not None
+    ghost = Tensor(
+        graph.unique(f"{tensor.name}/cut"), tensor.shape, tensor.dtype, quant=tensor.quant
+    )
+    producer.outputs = tuple(ghost if t is tensor else t for t in producer.outputs)
+    ghost.producer = producer
+    tensor.producer = None
+
+
+def _find(name: str, by_name: Mapping[str, Tensor]) -> Tensor:
+    tensor = by_name.get(name) or by_name.get(name.removesuffix(":0"))
+    if tensor is None:
+        raise UsageError(f"the model has no tensor named `{name}`{suggestion(name, by_name)}")
+    return tensor
+
+
+def _reshape_inputs(model: Model, options: LoadOptions) -> None:
+    """Give the inputs other shapes and infer everything behind them anew."""
+    from tqconv.ops.emit import infer
+    from tqconv.ops.spec import known
+
+    graph = model.main
+    given: dict[str, Shape | None] = dict(options.named_shapes)
+    if options.shapes is not None:
+        if len(options.shapes) != len(graph.inputs):
+            raise UsageError(
+                f"--input_shapes has {len(options.shapes)} entries for {len(graph.inputs)} inputs"
+            )
+        given |= {t.name: s for t, s in zip(graph.inputs, options.shapes, strict=True)}
+    for tensor in graph.inputs:
+        shape = given.get(tensor.name)
+        if shape is not None and len(shape) != tensor.rank:
+            raise UsageError(
+                f"input `{tensor.name}` has rank {tensor.rank}, --input_shapes gives {list(shape)}"
+            )
+        tensor.shape = tensor.shape if shape is None else shape
+    for op in graph.ops:
+        if known(op.type):
+            for tensor, (shape, _) in zip(op.outputs, infer(op), strict=True):
+                tensor.shape = shape

@@ -1,0 +1,77 @@
+"""Questions that passes ask about the neighbours of an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.ir.graph import Graph, Op, Tensor
+
+
+class WithConstant(NamedTuple):
+    """A binary operator between a tensor and a constant; `first` says that the tensor is operand 0."""
+
+    x: Tensor
+    constant: NDArray[Any]
+    first: bool
+
+
+def with_constant(op: Op) -> WithConstant | None:
+    """Split a binary operator into its tensor and its float constant, or return None."""
+    if len(op.inputs) != 2:
+        return None
+    a, b = op.inputs
+    if a is None or b is None or a.is_constant == b.is_constant:
+        return None
+    if b.data is not None:
+        return WithConstant(a, b.data, True) if b.dtype.kind == "f" else None
+    assert a.data is not None
+    return WithConstant(b, a.data, False) if a.dtype.kind == "f" else None
+
+
+def sole_reader(graph: Graph, tensor: Tensor) -> Op | None:
+    """Return the only operator that reads a tensor (once), or None; an output is read by the user too."""
+    if len(tensor.uses) != 1 or tensor in graph.outputs:
+        return None
+    return tensor.uses[0].op
+
+
+def made_by(tensor: Tensor | None, *types: str) -> Op | None:
+    """Return the producer of a tensor when it has one of these types."""
+    if tensor is None or tensor.producer is None or tensor.producer.type not in types:
+        return None
+    return tensor.producer
+
+
+def is_scalar(tensor: Tensor | None, value: float, tolerance: float = 0.0) -> bool:
+    """Whether a tensor is a constant whose elements all equal `value`, within `tolerance` of it."""
+    if (
+        tensor is None
+        or tensor.data is None
+        or tensor.data.size == 0
+        or tensor.dtype.kind not in "fiu"
+    ):
+        return False
+    return bool(np.all(np.abs(tensor.data - value) <= tolerance))
+
+
+def has_activation(op: Op) -> bool:
+    """Whether the operator clamps its own result already."""
+    return bool(op.options.get("fused_activation_function", "NONE") != "NONE")
+
+
+def of_type(graph: Graph, *types: str) -> Iterator[Op]:
+    """Yield the operators of these types; the graph may be edited meanwhile."""
+    for op in list(graph.ops):
+        if op.type in types and (not op.outputs or op.outputs[0].producer is op):
+            yield op
+
+
+def values_of(tensor: Tensor | None) -> list[int] | None:
+    """Return a constant integer vector as a list, or None."""
+    if tensor is None or tensor.data is None or tensor.dtype.kind not in "iu":
+        return None
+    return [int(v) for v in tensor.data.reshape(-1)]

@@ -1,0 +1,125 @@
+"""Element types, quantization parameters, evidence about ranges, and provenance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Shape = tuple[int | None, ...]
+"""Sizes of the dimensions; `None` is unknown until run time."""
+
+RESOURCE = np.dtype("V4")
+VARIANT = np.dtype("V8")
+STRING = np.dtype(object)
+
+_NAMES: dict[str, np.dtype] = {
+    "FLOAT32": np.dtype(np.float32),
+    "FLOAT16": np.dtype(np.float16),
+    "FLOAT64": np.dtype(np.float64),
+    "INT8": np.dtype(np.int8),
+    "INT16": np.dtype(np.int16),
+    "INT32": np.dtype(np.int32),
+    "INT64": np.dtype(np.int64),
+    "UINT8": np.dtype(np.uint8),
+    "UINT16": np.dtype(np.uint16),
+    "UINT32": np.dtype(np.uint32),
+    "UINT64": np.dtype(np.uint64),
+    "BOOL": np.dtype(np.bool_),
+    "COMPLEX64": np.dtype(np.complex64),
+    "COMPLEX128": np.dtype(np.complex128),
+    "STRING": STRING,
+    "RESOURCE": RESOURCE,
+    "VARIANT": VARIANT,
+}
+_TYPES = {dtype: name for name, dtype in _NAMES.items()}
+_EXTENSION_TYPES = ("INT4", "UINT4", "INT2", "BFLOAT16")
+
+
+def dtype_of(name: str) -> np.dtype:
+    """Return the storage type of a schema `TensorType` name; KeyError when there is none."""
+    if name in _EXTENSION_TYPES:
+        import ml_dtypes  # only models that hold such tensors pay for the import
+
+        extension: np.dtype = np.dtype(getattr(ml_dtypes, name.lower()))
+        return extension
+    return _NAMES[name]
+
+
+def type_name(dtype: np.dtype) -> str:
+    """Return the schema's `TensorType` name of a storage type."""
+    return _TYPES.get(dtype) or dtype.name.upper()
+
+
+@dataclass(frozen=True)
+class Quant:
+    """Affine quantization: real = (stored - zero_point) * scale.
+
+    `scale`: f64 [n] in reals per step; `zero_point`: i64 [n]; n is 1 or the size of `axis`.
+    """
+
+    scale: NDArray[np.float64]
+    zero_point: NDArray[np.int64]
+    axis: int = 0
+    details: tuple[str, dict[str, object]] | None = None
+
+    @staticmethod
+    def per_tensor(scale: float, zero_point: int) -> Quant:
+        """Return parameters that hold for the whole tensor."""
+        return Quant(np.array([scale], np.float64), np.array([zero_point], np.int64))
+
+    @property
+    def is_per_tensor(self) -> bool:
+        """Whether one scale serves all elements."""
+        return self.scale.size == 1
+
+    def equals(self, other: Quant | None) -> bool:
+        """Return whether both map every stored value to the same real (scales as stored: f32)."""
+        return (
+            other is not None
+            and self.scale.size == other.scale.size
+            and np.array_equal(self.scale.astype(np.float32), other.scale.astype(np.float32))
+            and np.array_equal(self.zero_point, other.zero_point)
+            and (self.is_per_tensor or self.axis == other.axis)
+        )
+
+
+RANGE_KINDS = ("user", "fake_quant", "input_stats", "calibrated", "fixed", "propagated", "default")
+"""Where a range comes from, strongest first."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Evidence about the real values of a tensor: low <= x <= high."""
+
+    low: float
+    high: float
+    kind: str
+    detail: str = ""
+    bits: int = 8
+    narrow: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """The node of the source model that an operator stands for."""
+
+    file: str
+    node: str
+    op_type: str
+    also: tuple[Source, ...] = field(default=())
+
+    def __str__(self) -> str:
+        names = " + ".join(f"{s.op_type} '{s.node}'" for s in (self, *self.also))
+        return f"{names} in {self.file}" if self.file else names
+
+    def joined(self, *others: Source) -> Source:
+        """Return the source of an operator that also does the work of `others`."""
+        known = {self.node, *(s.node for s in self.also)}
+        more = [s for other in others for s in (other, *other.also) if s.node not in known]
+        unique = tuple({s.node: Source(s.file, s.node, s.op_type) for s in more}.values())
+        return Source(self.file, self.node, self.op_type, (*self.also, *unique))
+
+
+NOWHERE = Source("", "", "")

@@ -1,0 +1,340 @@
+"""Elementwise arithmetic with one or two operands, running sums, and the complex numbers of spectra."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.errors import UnsupportedError
+from tqconv.ir.graph import Op
+from tqconv.ops.rules import (
+    FLOAT32,
+    broadcast,
+    constant_axis,
+    elements,
+    same,
+    same_as,
+    same_shape,
+    values,
+    with_activation,
+    with_numpy,
+)
+from tqconv.ops.spec import (
+    ALL_TYPES,
+    ELEMENTWISE,
+    QuantRule,
+    Typed,
+    VersionRule,
+    by_type,
+    moves_input,
+    op,
+)
+
+COMPLEX64 = np.dtype(np.complex64)
+
+# The element types of each row are measured with LiteRT 2.3.0, with and without its default delegate.
+_REAL = frozenset({"float32"})
+_NUMBERS = frozenset({"float32", "int32"})
+_WIDE = frozenset({"float32", "int32", "int64"})
+_BITS = frozenset({"int8", "int16", "int32", "uint8", "uint32"})
+
+
+def _wide(op: Op) -> bool:
+    """Whether a broadcast has more than the four dimensions of the first kernels."""
+    a, b = op.input(0), op.input(1)
+    return a.shape != b.shape and max(a.rank, b.rank) > 4
+
+
+def _wider(version: int, narrow: VersionRule) -> VersionRule:
+    """Return a version rule: broadcasts beyond four dimensions need `version`, except for int16."""
+
+    def rule(op: Op) -> int:
+        if _wide(op) and op.input(0).dtype != np.int16:
+            return version
+        return narrow(op)
+
+    return rule
+
+
+def _add_version(op: Op) -> int:
+    dtype = op.input(0).dtype
+    if dtype == np.int16:
+        if op.input(0).quant is None:
+            return 5
+        return 1 if op.options.get("pot_scale_int16", True) else 3
+    return by_type(int64=4, int8=2)(op)
+
+
+def _sub_version(op: Op) -> int:
+    dtype = op.input(0).dtype
+    if dtype == np.int16:
+        return 1 if op.options.get("pot_scale_int16", True) else 5
+    if dtype == np.int64:
+        return 4
+    return 3 if _wide(op) else by_type(int8=2)(op)
+
+
+def _mul_version(op: Op) -> int:
+    dtype = op.input(0).dtype
+    if dtype == np.int16:
+        return 7 if op.input(0).quant is None else 4
+    if dtype in (np.int8, np.uint8) and _mul_grows(op):
+        return 3
+    return by_type(uint32=7, complex64=6, int64=5, int8=2)(op)
+
+
+def _mul_grows(op: Op) -> bool:
+    """Whether the integer product is scaled up: s_a * s_b >= s_y."""
+    a, b = op.input(0).quant, op.input(1).quant
+    y = op.outputs[0].quant if op.outputs else None
+    if a is None or b is None or y is None:
+        return False
+    return float(a.scale[0] * b.scale[0] / y.scale[0]) >= 1.0
+
+
+def _nonzero(function: Any) -> Any:
+    """Return a fold that leaves an integer division by zero to the kernel, which refuses it."""
+    plain = with_activation(function)
+
+    def fold(op: Op) -> NDArray[Any] | None:
+        divisor = values(op, 1)
+        return None if divisor.dtype.kind in "iu" and not divisor.all() else plain(op)
+
+    return fold
+
+
+def _divide(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Divide as C does: integers truncate toward zero."""
+    if a.dtype.kind == "f":
+        return np.divide(a, b)
+    quotient = np.floor_divide(np.abs(a.astype(np.int64)), np.abs(b.astype(np.int64)))
+    return np.asarray(quotient * np.sign(a) * np.sign(b)).astype(a.dtype)
+
+
+def _floor_divide(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    # numpy's float floor_divide corrects the quotient by the remainder; the kernel floors the quotient.
+    return np.floor(np.divide(a, b)) if a.dtype.kind == "f" else np.floor_divide(a, b)
+
+
+def _power(op: Op) -> NDArray[Any] | None:
+    a, b = values(op, 0), values(op, 1)
+    if b.dtype.kind in "iu" and (b < 0).any():
+        return None
+    return with_numpy(np.power)(op)  # type: ignore[return-value]
+
+
+def _squared_difference(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    return np.square(a - b)
+
+
+def _maximum(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    return np.where(a > b, a, b)  # not np.maximum: a NaN on the left loses in the kernel
+
+
+def _minimum(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    return np.where(a < b, a, b)
+
+
+# Minimum versions of all rows: LiteRT tools/versioning/op_version.cc.
+_SMALL = {"int8": 2, "int16": 4}
+_BINARY: dict[str, dict[str, Any]] = {
+    "ADD": {
+        "fold": with_activation(np.add),
+        "version": _add_version,
+        "types": _WIDE | {"int16"},
+        "quant": QuantRule(),
+        "fuses_activation": True,
+        "polynomial": True,
+    },
+    "SUB": {
+        "fold": with_activation(np.subtract),
+        "version": _sub_version,
+        "types": _WIDE,
+        "quant": QuantRule(),
+        "fuses_activation": True,
+        "polynomial": True,
+    },
+    "MUL": {
+        "fold": with_activation(np.multiply),
+        "version": _mul_version,
+        "types": _WIDE | {"int16", "uint32", "complex64"},
+        "quant": QuantRule(),
+        "fuses_activation": True,
+        "polynomial": True,
+    },
+    "DIV": {
+        "fold": _nonzero(_divide),
+        "version": _wider(2, by_type()),
+        "types": _NUMBERS,
+        "quant": QuantRule(),
+        "fuses_activation": True,
+    },
+    "FLOOR_DIV": {
+        "fold": _nonzero(_floor_divide),
+        "version": by_type(float32=2, int8=3, int16=3),
+        "types": _NUMBERS | {"int8", "int16"},
+    },
+    "FLOOR_MOD": {
+        "fold": _nonzero(np.mod),
+        "version": by_type(int8=2, int16=2),
+        "types": _WIDE | {"int8", "int16"},
+    },
+    "MAXIMUM": {
+        "fold": with_numpy(_maximum),
+        "types": _WIDE | {"int8", "int16", "uint8"},
+        "version": _wider(3, by_type(**_SMALL)),
+        "quant": QuantRule(same=True),
+    },
+    "MINIMUM": {
+        "fold": with_numpy(_minimum),
+        "types": _WIDE | {"int8", "int16", "uint8"},
+        "version": _wider(3, by_type(**_SMALL)),
+        "quant": QuantRule(same=True),
+    },
+    "POW": {"fold": _power, "types": _NUMBERS},
+    "SQUARED_DIFFERENCE": {
+        "fold": with_numpy(_squared_difference),
+        "version": by_type(int8=2),
+        "quant": QuantRule(types=frozenset({"INT8"})),
+        "types": _NUMBERS,
+    },
+    "BITWISE_XOR": {"fold": with_numpy(np.bitwise_xor), "types": _BITS},
+    "RIGHT_SHIFT": {"fold": with_numpy(np.right_shift), "types": _BITS},
+}
+for name, columns in _BINARY.items():
+    op(name, "a b -> y", shape=broadcast, layout=ELEMENTWISE, category="arithmetic", **columns)
+
+
+def _abs_version(op: Op) -> int:
+    if op.input(0).dtype == np.int16 and op.input(0).quant is None:
+        return 4
+    return by_type(int32=5, int16=3, int8=2, uint8=2)(op)
+
+
+def _rsqrt(x: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(x.dtype.type(1) / np.sqrt(x))
+
+
+_SIGNED = QuantRule(types=ALL_TYPES - {"UINT8"})
+_UNARY: dict[str, dict[str, Any]] = {
+    "ABS": {
+        "fold": np.abs,
+        "version": _abs_version,
+        "quant": _SIGNED,
+        "types": _NUMBERS | {"int16"},
+    },
+    "NEG": {
+        "fold": np.negative,
+        "polynomial": True,
+        "types": _WIDE | {"int8", "int16"},
+    },
+    "EXP": {"fold": np.exp, "version": by_type(int8=2, int16=2), "quant": _SIGNED},
+    "LOG": {"fold": np.log, "version": by_type(int8=2, int16=2), "quant": _SIGNED},
+    "SQRT": {"fold": np.sqrt, "version": by_type(int8=2, int16=2), "quant": _SIGNED},
+    "RSQRT": {"fold": _rsqrt, "version": by_type(int8=2, int16=3), "quant": _SIGNED},
+    "SQUARE": {"fold": np.square, "polynomial": True},
+    "SIN": {"fold": np.sin},
+    "COS": {"fold": np.cos},
+    "FLOOR": {"fold": np.floor},
+    "CEIL": {"fold": np.ceil},
+    "ROUND": {"fold": np.rint},  # halves go to the even neighbour, as in the kernel
+    "SIGN": {"fold": np.sign, "version": by_type(int32=2), "types": _NUMBERS},
+    "ZEROS_LIKE": {"fold": np.zeros_like, "types": _WIDE},
+}
+for name, columns in _UNARY.items():
+    fixed = {"shape": same, "layout": ELEMENTWISE, "category": "arithmetic", "types": _REAL}
+    op(name, "x -> y", **{**fixed, **columns, "fold": with_numpy(columns["fold"])})
+
+
+def _equal_shapes(op: Op) -> list[Typed]:
+    return [(same_shape(t.shape for t in op.inputs if t is not None), op.input(0).dtype)]
+
+
+def _add_all(*arrays: NDArray[Any]) -> NDArray[Any]:
+    total = arrays[0]
+    for array in arrays[1:]:
+        total = total + array
+    return np.asarray(total)
+
+
+op(
+    "ADD_N",
+    "*xs -> y",
+    shape=_equal_shapes,
+    fold=with_numpy(_add_all),
+    layout=ELEMENTWISE,
+    category="arithmetic",
+    types=_NUMBERS,
+)
+# Unlike its siblings the kernel does not broadcast; with unequal shapes it reads the wrong elements.
+op(
+    "ATAN2",
+    "a b -> y",
+    shape=_equal_shapes,
+    fold=with_numpy(np.arctan2),
+    layout=ELEMENTWISE,
+    category="arithmetic",
+    types=_REAL,
+)
+
+
+def _running_sum(op: Op) -> NDArray[Any]:
+    x = values(op, 0)
+    axis = constant_axis(op, 1, x.ndim)
+    backward = op.options.get("reverse", False)
+    x = np.flip(x, axis) if backward else x
+    total = np.cumsum(x, axis, dtype=x.dtype)
+    if op.options.get("exclusive", False):
+        total = np.roll(total, 1, axis)
+        total[(slice(None),) * axis + (slice(0, 1),)] = 0
+    return np.flip(total, axis) if backward else total
+
+
+op(
+    "CUMSUM",
+    "x axis -> y",
+    shape=same,
+    fold=_running_sum,
+    layout=moves_input(1),
+    category="arithmetic",
+    types=_WIDE,
+)
+
+_PARTS = {"COMPLEX_ABS": np.abs, "REAL": np.real, "IMAG": np.imag}
+for name, part in _PARTS.items():
+    op(
+        name,
+        "x -> y",
+        shape=same_as(FLOAT32),
+        fold=with_numpy(part),
+        layout=ELEMENTWISE,
+        category="arithmetic",
+        types=frozenset({"complex64"}),
+    )
+
+
+def _spectrum_shape(op: Op) -> list[Typed]:
+    x = op.input(0)
+    if x.rank < 2:
+        raise UnsupportedError(f"a two-dimensional transform of a tensor of rank {x.rank}")
+    height, width = elements(op.input(1)) or (None, None)
+    half = None if width is None else width // 2 + 1
+    return [((*x.shape[:-2], height, half), COMPLEX64)]
+
+
+def _spectrum(op: Op) -> NDArray[Any]:
+    height, width = (int(v) for v in values(op, 1))
+    spectrum = np.fft.rfft2(values(op, 0).astype(np.float64), (height, width))
+    return np.asarray(spectrum, COMPLEX64)
+
+
+op(
+    "RFFT2D",
+    "x fft_length -> y",
+    shape=_spectrum_shape,
+    fold=_spectrum,
+    category="arithmetic",
+    types=_REAL,
+)

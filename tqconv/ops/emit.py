@@ -1,0 +1,212 @@
+"""The one way to make an operator: check it, infer its outputs, fold it when its inputs are constants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.errors import InternalError, UnsupportedError, suggestion
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.types import NOWHERE, Quant, Source
+from tqconv.ops.spec import OpSpec, Typed, spec
+from tqconv.ops.options import option_names
+
+FOLD_LIMIT = 1_000_000
+"""Elements; a larger result is folded only where it is not larger than the operands."""
+ELEMENTS_LIMIT = 64
+"""Longest integer vector whose known elements are tracked; shapes are far shorter."""
+
+Operand = Tensor | NDArray[Any] | None
+
+
+def emit(
+    graph: Graph, type: str, *operands: Operand, name: str, source: Source = NOWHERE, **options: Any
+) -> Any:
+    """Add an operator to `graph` and return its output, or the tuple of them where the row has several.
+
+    Arrays become constants named `<name>/<operand>`. When every input is a constant and the row can fold, no
+    operator is made and the outputs are constants. Raises UnsupportedError where the operands do not fit.
+    """
+    row = spec(type)
+    _check_options(type, options)
+    inputs = as_inputs(graph, row, name, operands)
+    op = Op(type, inputs, (), {k: v for k, v in options.items() if v is not None}, source)
+    types = row.shape(op)
+    return finish(graph, row, op, types, name)
+
+
+def finish(graph: Graph, row: OpSpec, op: Op, types: Sequence[Typed], name: str) -> Any:
+    """Give a checked operator its outputs, folding it where that is possible."""
+    folded = fold(row, op, types)
+    known = [] if folded is not None else known_elements(row, op, types)
+    if known and all(parts is not None and None not in parts for parts in known):
+        folded = _settled(known, types)
+    many = len(types) != 1 or (
+        bool(row.operands.outputs) and row.operands.outputs[0].startswith("*")
+    )
+    if folded is not None:
+        tensors = tuple(graph.constant(output_name(name, i), a) for i, a in enumerate(folded))
+    else:
+        tensors = tuple(
+            Tensor(graph.unique(output_name(name, i)), tuple(shape), dtype)
+            for i, (shape, dtype) in enumerate(types)
+        )
+        for tensor, parts in zip(tensors, known, strict=True):
+            tensor.elements = parts
+        op.outputs = tensors
+        graph.add(op)
+    return tensors if many else tensors[0]
+
+
+def _settled(
+    known: Sequence[tuple[int | None, ...] | None], types: Sequence[Typed]
+) -> list[NDArray[Any]]:
+    """Return integer outputs as arrays, all of whose elements are known."""
+    pairs = zip(known, types, strict=True)
+    return [np.array(parts, dtype).reshape(_sizes(shape)) for parts, (shape, dtype) in pairs]
+
+
+def _sizes(shape: tuple[int | None, ...]) -> list[int]:
+    return [0 if d is None else d for d in shape]
+
+
+def output_name(name: str, index: int) -> str:
+    """Return TensorFlow's name of an output: `node` for the first, `node:1` for the next."""
+    return name if index == 0 else f"{name}:{index}"
+
+
+def as_inputs(
+    graph: Graph, row: OpSpec, name: str, operands: Sequence[Operand]
+) -> tuple[Tensor | None, ...]:
+    """Turn arrays into constants and check how many operands there are."""
+    most = None if row.operands.variadic else len(row.operands.names)
+    if len(operands) < row.operands.required or (most is not None and len(operands) > most):
+        raise InternalError(f"{row.name} takes {row.operands.names}, got {len(operands)} operands")
+    inputs: list[Tensor | None] = []
+    for index, operand in enumerate(operands):
+        if isinstance(operand, np.ndarray | np.generic):
+            operand = graph.constant(f"{name}/{row.operands.name(index)}", np.asarray(operand))
+        inputs.append(operand)
+    while len(inputs) > row.operands.required and inputs[-1] is None:
+        inputs.pop()
+    return tuple(inputs)
+
+
+def infer(op: Op) -> Sequence[Typed]:
+    """Return shapes and types of an operator's outputs by its row's rule."""
+    return spec(op.type).shape(op)
+
+
+def fold(row: OpSpec, op: Op, types: Sequence[Typed]) -> list[NDArray[Any]] | None:
+    """Return the outputs as arrays when they can be computed now, else None."""
+    if row.fold is None or op.graphs:
+        return None
+    shape_only = row.name in ("SHAPE", "RANK")
+    if not shape_only and not all(t is None or t.is_constant for t in op.inputs):
+        return None
+    if row.name == "SHAPE" and not op.input(0).is_static:
+        return None
+    if any(t is not None and t.quant is not None for t in op.inputs):
+        return None
+    size = sum(int(np.prod([d or 0 for d in shape], dtype=np.int64)) for shape, _ in types)
+    if size > max(FOLD_LIMIT, sum(t.size for t in op.inputs if t is not None)):
+        return None
+    result = row.fold(op)
+    if result is None:
+        return None
+    arrays = [result] if isinstance(result, np.ndarray | np.generic) else list(result)
+    return [_declared(np.asarray(a), t, row.name) for a, t in zip(arrays, types, strict=True)]
+
+
+def _declared(array: NDArray[Any], typed: Typed, name: str) -> NDArray[Any]:
+    shape, dtype = typed
+    if any(
+        want is not None and want != have for want, have in zip(shape, array.shape, strict=False)
+    ) or len(shape) != len(array.shape):
+        raise InternalError(f"{name} folds to {array.shape}, its shape rule says {shape}")
+    return np.ascontiguousarray(array, dtype).reshape(array.shape)
+
+
+def known_elements(
+    row: OpSpec, op: Op, types: Sequence[Typed]
+) -> list[tuple[int | None, ...] | None]:
+    """Return what is known of small integer outputs although some dimension is not.
+
+    The row's fold is evaluated with two different numbers in place of each unknown element; elements that
+    agree do not depend on them. That is sound for rows marked `polynomial`.
+    """
+    nothing: list[tuple[int | None, ...] | None] = [None] * len(types)
+    if row.name == "SHAPE":
+        return [op.input(0).shape if op.input(0).rank <= ELEMENTS_LIMIT else None]
+    if not row.polynomial or row.fold is None:
+        return nothing
+    if any(dtype.kind not in "iu" or not _small(shape) for shape, dtype in types):
+        return nothing
+    if any(t is not None and not t.is_constant and t.elements is None for t in op.inputs):
+        return nothing
+    try:
+        runs = [_fold_with(row, op, *numbers) for numbers in ((1_009, 2, 0), (1_511, 6, 10))]
+    except (UnsupportedError, ValueError, IndexError, OverflowError):
+        return nothing
+    if len(runs[0]) != len(types) or len(runs[1]) != len(types):
+        return nothing  # the fold left it to the kernel
+    if any([a.shape for a in run] != [shape for shape, _ in types] for run in runs):
+        return nothing  # the numbers lie outside what is cut or gathered from
+    outcome: list[tuple[int | None, ...] | None] = []
+    for one, other in zip(*runs, strict=True):
+        pairs = zip(one.reshape(-1), other.reshape(-1), strict=True)
+        outcome.append(tuple(int(a) if a == b else None for a, b in pairs))
+    return outcome
+
+
+def _small(shape: tuple[int | None, ...]) -> bool:
+    return (
+        None not in shape
+        and int(np.prod([d or 0 for d in shape], dtype=np.int64)) <= ELEMENTS_LIMIT
+    )
+
+
+def _fold_with(row: OpSpec, op: Op, first: int, step: int, bend: int) -> list[NDArray[Any]]:
+    """Fold with unknown element i replaced by first + step * i + bend * i^2 (far from real sizes).
+
+    Equal distances in both runs would make the difference of two unknown elements look known.
+    """
+    assert row.fold is not None
+    inputs: list[Tensor | None] = []
+    count = 0
+    for tensor in op.inputs:
+        if tensor is None or tensor.is_constant:
+            inputs.append(tensor)
+            continue
+        numbers = []
+        for element in tensor.elements or ():
+            stand_in = first + step * count + bend * count**2
+            numbers.append(stand_in if element is None else element)
+            count += element is None
+        shape = tuple(d or 0 for d in tensor.shape)
+        data = np.array(numbers, tensor.dtype).reshape(shape)
+        inputs.append(Tensor(tensor.name, shape, tensor.dtype, data))
+    result = row.fold(Op(op.type, tuple(inputs), (), op.options, op.source))
+    return (
+        [np.asarray(result)]
+        if isinstance(result, np.ndarray | np.generic)
+        else [np.asarray(a) for a in result or ()]
+    )
+
+
+def _check_options(type: str, options: dict[str, Any]) -> None:
+    names = option_names(type)
+    for name in options:
+        if name not in names:
+            raise InternalError(
+                f"{type} has no option `{name}`{suggestion(name, names)}; it has {sorted(names)}"
+            )
+
+
+def quantized_like(tensor: Tensor, quant: Quant | None) -> Tensor:
+    """Return `tensor` after setting its quantization: a shorthand for rewriting passes."""
+    tensor.quant = quant
+    return tensor

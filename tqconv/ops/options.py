@@ -1,0 +1,66 @@
+"""Options of an operator: our dict with enum members by name <-> the table that a file holds."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from tqconv.errors import InternalError
+from tqconv.ir.graph import Op
+from tqconv.schema.flatbuf import enum_number, fields, options_table, tflite
+
+SUBGRAPHS = {
+    "IF": ("then_subgraph_index", "else_subgraph_index"),
+    "WHILE": ("cond_subgraph_index", "body_subgraph_index"),
+    "CALL_ONCE": ("init_subgraph_index",),
+    "CALL": ("subgraph",),
+}
+"""Options that name a subgraph; in an `Op` these are its `graphs`, in this order."""
+
+CUSTOM_OPTIONS = frozenset({"custom_code", "custom_options"})
+
+
+@cache
+def option_names(type: str) -> frozenset[str]:
+    """Return the names of the options that an operator of this type has."""
+    if type == "CUSTOM":
+        return CUSTOM_OPTIONS
+    table = options_table(type)
+    return frozenset(fields(table)) if table else frozenset()
+
+
+def encode(op: Op) -> tuple[str, dict[str, Any]] | None:
+    """Return the options table of an operator and its fields as numbers; None where it has no table."""
+    table = options_table(op.type)
+    if table is None:
+        return None
+    schema = tflite()
+    declared = fields(table)
+    encoded = {}
+    for name, value in op.options.items():
+        if name not in declared:
+            raise InternalError(f"{op.type} has no option `{name}`", where=op.source)
+        enum = declared[name].type
+        encoded[name] = (
+            enum_number(schema, enum, value)
+            if enum in schema.enums and isinstance(value, str)
+            else value
+        )
+    return table, encoded
+
+
+@cache
+def _members(enum: str) -> dict[int, str]:
+    return {number: name for name, number in tflite().enums[enum].items()}
+
+
+def decode(table: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an options table with enum members by name."""
+    declared = fields(table)
+    enums = tflite().enums
+    return {
+        name: _members(declared[name].type).get(value, value)
+        if declared[name].type in enums
+        else value
+        for name, value in values.items()
+    }

@@ -1,0 +1,221 @@
+"""Recurrent operators. State operands are variable tensors that keep their values between runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tqconv.errors import UnsupportedError
+from tqconv.ir.graph import Op, Tensor
+from tqconv.ir.types import Shape
+from tqconv.ops.spec import QuantRule, Typed, VersionRule, op
+
+# Gates in the kernels' order: input, forget, cell, output. Without the input gate's operands (CIFG)
+# it is one minus the forget gate.
+_GATES = (
+    "w_xi? w_xf? w_xc? w_xo? w_hi? w_hf? w_hc? w_ho? w_ci? w_cf? w_co? "
+    "b_i? b_f? b_c? b_o? w_proj? b_proj?"
+)
+
+
+def _backward(names: str) -> str:
+    return " ".join("bw_" + name for name in names.split())
+
+
+LSTM = f"x {_GATES} h? c? ln_i? ln_f? ln_c? ln_o? -> y"
+"""With the kernel type BASIC the first five are: x, the output before, weights, bias, cell."""
+
+BIDIRECTIONAL_LSTM = (
+    f"x {_GATES} {_backward(_GATES)} h c bw_h bw_c aux aux_w_i aux_w_f aux_w_c aux_w_o "
+    "bw_aux_w_i bw_aux_w_f bw_aux_w_c bw_aux_w_o -> y bw_y"
+).replace("?", "")
+"""The kernel counts its 48 operands: what is left out is None, also at the end."""
+
+
+def _need(op: Op, counts: Sequence[int]) -> None:
+    if len(op.inputs) not in counts:
+        numbers = " or ".join(map(str, counts))
+        raise UnsupportedError(
+            f"{op.type} with {len(op.inputs)} operands; the kernel takes {numbers}"
+        )
+
+
+def _units(weights: Tensor, axis: int) -> int | None:
+    if weights.rank != 2:
+        raise UnsupportedError(f"'{weights.name}' has rank {weights.rank}, the kernel takes 2")
+    return weights.shape[axis]
+
+
+def _lead(op: Op, rank: int) -> Shape:
+    """Return all dimensions of the input but its depth."""
+    x = op.input(0)
+    if x.rank != rank:
+        raise UnsupportedError(f"'{x.name}' has rank {x.rank}, the kernel takes {rank}")
+    return x.shape[:-1]
+
+
+def _lstm(op: Op) -> Sequence[Typed]:
+    """x: [n, i]; w_x*: [cells, i]; w_h*: [cells, o]; y: [n, o]."""
+    dtype = op.input(0).dtype
+    if op.options.get("kernel_type", "FULL") == "BASIC":
+        return _basic_lstm(op)
+    _need(op, (20, 24))
+    return [((*_lead(op, 2), _units(op.input(6), 1)), dtype)]
+
+
+def _basic_lstm(op: Op) -> Sequence[Typed]:
+    """x: [..., i]; h, c: [..., o]; w: [4 * o, i + o]; four outputs, two of them scratch."""
+    _need(op, (5,))
+    x, before, weights, _, cell = (op.input(i) for i in range(5))
+    joined, gates = _units(weights, 1), _units(weights, 0)
+    scratch = np.dtype(np.int16) if x.dtype == np.uint8 else x.dtype
+    return [
+        (before.shape, x.dtype),
+        (cell.shape, cell.dtype),
+        ((*x.shape[:-1], joined), x.dtype),
+        ((*x.shape[:-1], gates), scratch),
+    ]
+
+
+def _sequence_lstm(op: Op) -> Sequence[Typed]:
+    """x: [n, t, i] or, with `time_major`, [t, n, i]; y like it with the output's depth."""
+    _need(op, (20, 24))
+    return [((*_lead(op, 3), _units(op.input(6), 1)), op.input(0).dtype)]
+
+
+def _both(op: Op, forward: int | None, backward: int | None) -> Sequence[Typed]:
+    """Return the outputs of two directions: apart, or joined in the last dimension."""
+    lead, dtype = _lead(op, 3), op.input(0).dtype
+    if not op.options.get("merge_outputs", False):
+        return [((*lead, forward), dtype), ((*lead, backward), dtype)]
+    depth = None if forward is None or backward is None else forward + backward
+    return [((*lead, depth), dtype)]
+
+
+def _bidirectional_lstm(op: Op) -> Sequence[Typed]:
+    """Like `_sequence_lstm`, in both directions.
+
+    Importers keep the outputs apart and join them: with `merge_outputs` and without `time_major`
+    LiteRT 2.3.0 reads memory that nothing has written.
+    """
+    return _both(op, _units(op.input(6), 1), _units(op.input(23), 1))
+
+
+def _rnn(op: Op) -> Sequence[Typed]:
+    """x: [n, i]; w: [units, i]; y: [n, units]."""
+    return [((*_lead(op, 2), _units(op.input(1), 0)), op.input(0).dtype)]
+
+
+def _sequence_rnn(op: Op) -> Sequence[Typed]:
+    return [((*_lead(op, 3), _units(op.input(1), 0)), op.input(0).dtype)]
+
+
+def _bidirectional_rnn(op: Op) -> Sequence[Typed]:
+    return _both(op, _units(op.input(1), 0), _units(op.input(5), 0))
+
+
+def _svdf(op: Op) -> Sequence[Typed]:
+    """x: [n, i]; w_feature: [units * rank, i]; y: [n, units]."""
+    filters, rank = _units(op.input(1), 0), op.options.get("rank", 0)
+    if rank < 1 or (filters is not None and filters % rank != 0):
+        raise UnsupportedError(f"{filters} filters do not make units of rank {rank}")
+    units = None if filters is None else filters // rank
+    return [((*_lead(op, 2), units), op.input(0).dtype)]
+
+
+def _is_hybrid(op: Op, weights: int) -> bool:
+    return op.input(0).dtype == np.float32 and op.input(weights).dtype == np.int8
+
+
+# Minimum versions: LiteRT tools/versioning/op_version.cc.
+def _hybrid_version(weights: int, first: int = 2, asymmetric: int = 3) -> VersionRule:
+    def rule(op: Op) -> int:
+        if not _is_hybrid(op, weights):
+            return 1
+        return asymmetric if op.options.get("asymmetric_quantize_inputs", False) else first
+
+    return rule
+
+
+def _lstm_version(op: Op) -> int:
+    if op.options.get("kernel_type", "FULL") == "BASIC":
+        return 2
+    if op.input(0).dtype == np.int16:
+        return 5
+    return _hybrid_version(2, 3, 4)(op)
+
+
+def _sequence_lstm_version(op: Op) -> int:
+    if op.input(0).dtype == np.int16:
+        return 5
+    if op.options.get("diagonal_recurrent_tensors", False):
+        return 4
+    return _hybrid_version(2)(op)
+
+
+def _svdf_version(op: Op) -> int:
+    return 3 if op.input(0).dtype == np.int8 else _hybrid_version(1, 2, 4)(op)
+
+
+def _macs(op: Op) -> int:
+    """Every matrix meets every step once; state rows `x: [n, t, i]` count n * t steps."""
+    lead = op.input(0).shape[:-1]
+    steps = int(np.prod([1 if d is None else d for d in lead], dtype=np.int64))
+    matrices = [t.size for t in op.inputs[1:] if t is not None and t.rank == 2 and not t.variable]
+    return steps * sum(matrices)
+
+
+def _hybrid(*names: str) -> QuantRule:
+    """All of these int8 beside float activations, one scale for each; no integer activations."""
+    return QuantRule(types=frozenset(), hybrid=dict.fromkeys(names))
+
+
+def _weights(operands: str) -> QuantRule:
+    """All of an LSTM's weights: the kernels want peepholes of the type of the matrices."""
+    names = [word.strip("?") for word in operands.split("->")[0].split()]
+    return _hybrid(*(n for n in names if n.removeprefix("bw_").startswith(("w_", "aux_w_"))))
+
+
+_RNN = "x w r b h -> y"
+_BOTH_RNN = "x w r b h bw_w bw_r bw_b bw_h aux aux_w bw_aux_w -> y bw_y"
+_ROWS = {
+    "LSTM": (LSTM, _lstm, _weights(LSTM), _lstm_version),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (
+        LSTM,
+        _sequence_lstm,
+        _weights(LSTM),
+        _sequence_lstm_version,
+    ),
+    "BIDIRECTIONAL_SEQUENCE_LSTM": (
+        BIDIRECTIONAL_LSTM,
+        _bidirectional_lstm,
+        _weights(BIDIRECTIONAL_LSTM),
+        _hybrid_version(2),
+    ),
+    "RNN": (_RNN, _rnn, _hybrid("w", "r"), _hybrid_version(1)),
+    "UNIDIRECTIONAL_SEQUENCE_RNN": (_RNN, _sequence_rnn, _hybrid("w", "r"), _hybrid_version(1)),
+    "BIDIRECTIONAL_SEQUENCE_RNN": (
+        _BOTH_RNN,
+        _bidirectional_rnn,
+        _hybrid("w", "r", "bw_w", "bw_r", "aux_w", "bw_aux_w"),
+        _hybrid_version(1),
+    ),
+    "SVDF": (
+        "x w_feature w_time b? state -> y",
+        _svdf,
+        _hybrid("w_feature", "w_time"),
+        _svdf_version,
+    ),
+}
+for _name, (_operands, _shape, _quant, _version) in _ROWS.items():
+    op(
+        _name,
+        _operands,
+        shape=_shape,
+        quant=_quant,
+        version=_version,
+        category="recurrent",
+        macs=_macs,
+        types=frozenset({"float32"}),
+    )

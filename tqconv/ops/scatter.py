@@ -1,0 +1,287 @@
+"""Reading and writing elements at computed places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.errors import UnsupportedError
+from tqconv.ir.graph import Op
+from tqconv.ir.types import Shape
+from tqconv.ops.rules import FLOAT32, INT32, axis_of, same, same_as, same_shape, scalar, values
+from tqconv.ops.spec import ELEMENTWISE, QuantRule, Typed, by_type, op
+from tqconv.ops.tensor import described_shape
+
+_SAME = QuantRule(same=True)
+# Element types (of the values, not the places) and ranks are measured with LiteRT 2.3.0.
+_NUMBERS = frozenset({"float32", "int8", "int16", "int32", "int64", "uint8"})
+_WRITTEN = _NUMBERS - {"int16"}
+
+
+def _gather_axes(op: Op) -> tuple[int, int]:
+    """Return axis and number of batch dimensions, both non-negative."""
+    x, indices = op.input(0), op.input(1)
+    if x.rank == 0:
+        raise UnsupportedError("cannot gather from a scalar")
+    axis = axis_of(int(op.options.get("axis", 0)), x.rank)
+    batch = int(op.options.get("batch_dims", 0))
+    batch = batch + indices.rank if batch < 0 else batch
+    if batch > min(axis, indices.rank):
+        raise UnsupportedError(f"{batch} batch dimensions before axis {axis}")
+    return axis, batch
+
+
+def _gathered(op: Op) -> list[Typed]:
+    x, indices = op.input(0), op.input(1)
+    axis, batch = _gather_axes(op)
+    shared = same_shape((x.shape[:batch], indices.shape[:batch]))
+    shape = (*shared, *x.shape[batch:axis], *indices.shape[batch:], *x.shape[axis + 1 :])
+    return [(shape, x.dtype)]
+
+
+def _inside(indices: NDArray[Any], size: int) -> bool:
+    return bool(((indices >= 0) & (indices < size)).all())
+
+
+def _gather(op: Op) -> NDArray[Any] | None:
+    """Places outside the tensor are left to the kernel, which refuses them."""
+    x, indices = values(op, 0), values(op, 1)
+    axis, batch = _gather_axes(op)
+    if not _inside(indices, x.shape[axis]):
+        return None
+    if batch == 0:
+        return np.take(x, indices, axis)
+    rows = x.reshape(-1, *x.shape[batch:])
+    places = indices.reshape(-1, *indices.shape[batch:])
+    taken = [np.take(row, place, axis - batch) for row, place in zip(rows, places, strict=True)]
+    return np.stack(taken).reshape(*x.shape[:batch], *taken[0].shape)
+
+
+def _gather_version(op: Op) -> int:
+    if op.input(1).dtype == np.int16:
+        return 6
+    if op.options.get("batch_dims", 0):
+        return 5
+    return by_type(int16=4, bool=3, int8=2)(op)
+
+
+op(
+    "GATHER",
+    "x indices -> y",
+    shape=_gathered,
+    fold=_gather,
+    quant=_SAME,
+    version=_gather_version,
+    polynomial=True,
+    category="gather",
+    types=_NUMBERS | {"bool"},
+)
+
+
+def _gathered_nd(op: Op) -> list[Typed]:
+    x, indices = op.input(0), op.input(1)
+    depth = indices.shape[-1] if indices.rank else None
+    if depth is None or depth > x.rank:
+        raise UnsupportedError(
+            f"coordinates of shape {list(indices.shape)} in a tensor of rank {x.rank}"
+        )
+    return [((*indices.shape[:-1], *x.shape[depth:]), x.dtype)]
+
+
+def _gather_nd(op: Op) -> NDArray[Any] | None:
+    x, indices = values(op, 0), values(op, 1)
+    columns = np.moveaxis(indices, -1, 0)
+    if not all(_inside(c, size) for c, size in zip(columns, x.shape, strict=False)):
+        return None
+    return np.asarray(x[tuple(columns)])
+
+
+def _gather_nd_version(op: Op) -> int:
+    if op.input(0).dtype == np.bool_:
+        return 5
+    if op.input(1).dtype == np.int16:
+        return 4
+    return by_type(int16=3, object=2)(op)
+
+
+op(
+    "GATHER_ND",
+    "x indices -> y",
+    shape=_gathered_nd,
+    fold=_gather_nd,
+    quant=_SAME,
+    version=_gather_nd_version,
+    polynomial=True,
+    category="gather",
+    types=_NUMBERS | {"bool", "object"},
+)
+
+
+def _scattered(op: Op) -> list[Typed]:
+    return [(described_shape(op.input(2)), op.input(1).dtype)]
+
+
+def _scatter(op: Op) -> NDArray[Any] | None:
+    """Updates of the same place add up."""
+    indices, updates = values(op, 0), values(op, 1)
+    y = np.zeros([int(d) for d in values(op, 2)], updates.dtype)
+    columns = np.moveaxis(indices, -1, 0)
+    if not all(_inside(c, size) for c, size in zip(columns, y.shape, strict=False)):
+        return None
+    np.add.at(y, tuple(columns), updates)
+    return y
+
+
+# No quant rule: the background is a stored 0, which is a real 0 only where the zero point is 0.
+op(
+    "SCATTER_ND",
+    "indices updates shape -> y",
+    shape=_scattered,
+    fold=_scatter,
+    category="gather",
+    types=_WRITTEN | {"bool"},
+)
+
+
+def _dense_shape(op: Op) -> list[Typed]:
+    return [(described_shape(op.input(1)), op.input(2).dtype)]
+
+
+def _dense(op: Op) -> NDArray[Any] | None:
+    indices, shape, value, default = (values(op, i) for i in range(4))
+    y = np.full([int(d) for d in shape], default.reshape(-1)[0], value.dtype)
+    columns = indices.reshape(-1, y.ndim).T
+    if not all(_inside(c, size) for c, size in zip(columns, y.shape, strict=True)):
+        return None
+    y[tuple(columns)] = value
+    return y
+
+
+op(
+    "SPARSE_TO_DENSE",
+    "indices shape value default -> y",
+    shape=_dense_shape,
+    fold=_dense,
+    quant=QuantRule(same=True, types=frozenset({"INT8", "UINT8"})),
+    version=by_type(operand=2, int8=3, uint8=3, int64=2),
+    category="gather",
+    types=_WRITTEN,
+    max_rank=4,
+)
+
+
+def _one_hot_axis(op: Op) -> int:
+    return axis_of(int(op.options.get("axis", 0)), op.input(0).rank + 1)
+
+
+def _one_hot_shape(op: Op) -> list[Typed]:
+    indices, axis = op.input(0), _one_hot_axis(op)
+    shape = (*indices.shape[:axis], scalar(op, 1), *indices.shape[axis:])
+    return [(shape, op.input(2).dtype)]
+
+
+def _one_hot(op: Op) -> NDArray[Any]:
+    indices, depth, on, off = (values(op, i) for i in range(4))
+    hits = indices[..., np.newaxis] == np.arange(int(depth.reshape(-1)[0]))
+    chosen = np.where(hits, on.reshape(-1)[0], off.reshape(-1)[0])
+    return np.moveaxis(chosen, -1, _one_hot_axis(op))
+
+
+op(
+    "ONE_HOT",
+    "indices depth on off -> y",
+    shape=_one_hot_shape,
+    fold=_one_hot,
+    quant=QuantRule(same=True, types=frozenset({"INT8", "UINT8"})),
+    category="gather",
+    types=_WRITTEN | {"bool"},
+)
+
+
+def _diagonal_shape(op: Op) -> list[Typed]:
+    x = op.input(0)
+    return [((*x.shape, x.shape[-1]), x.dtype)]
+
+
+def _diagonal(op: Op) -> NDArray[Any]:
+    x = values(op, 0)
+    return np.asarray(np.eye(x.shape[-1], dtype=x.dtype) * x[..., np.newaxis, :], x.dtype)
+
+
+# No quant rule, as for SCATTER_ND.
+op(
+    "MATRIX_DIAG",
+    "diagonal -> y",
+    shape=_diagonal_shape,
+    fold=_diagonal,
+    category="gather",
+    types=_NUMBERS | {"uint32"},
+)
+
+
+def _set_diagonal(op: Op) -> NDArray[Any]:
+    y, diagonal = values(op, 0).copy(), values(op, 1)
+    places = np.arange(min(y.shape[-2:]))
+    y[..., places, places] = diagonal
+    return y
+
+
+op(
+    "MATRIX_SET_DIAG",
+    "x diagonal -> y",
+    shape=same,
+    fold=_set_diagonal,
+    quant=_SAME,
+    category="gather",
+    types=_NUMBERS | {"uint32"},
+)
+
+
+def _bucketize(op: Op) -> NDArray[Any]:
+    boundaries = np.asarray(op.options.get("boundaries", ()), np.float32)
+    return np.searchsorted(boundaries, values(op, 0), side="right").astype(np.int32)
+
+
+op(
+    "BUCKETIZE",
+    "x -> y",
+    shape=same_as(INT32),
+    fold=_bucketize,
+    layout=ELEMENTWISE,
+    category="gather",
+    types=frozenset({"float32", "int32", "int64"}),
+)
+
+
+def _kept(op: Op) -> Shape:
+    boxes = op.input(0)
+    if boxes.rank != 2:
+        raise UnsupportedError(f"boxes of rank {boxes.rank}, expected [n, 4]")
+    return (scalar(op, 2),)
+
+
+def _kept_boxes(op: Op) -> list[Typed]:
+    return [(_kept(op), INT32), ((), INT32)]
+
+
+def _kept_and_scored_boxes(op: Op) -> list[Typed]:
+    return [(_kept(op), INT32), (_kept(op), FLOAT32), ((), INT32)]
+
+
+_SUPPRESSION = "boxes scores max_output_size iou_threshold score_threshold"
+op(
+    "NON_MAX_SUPPRESSION_V4",
+    f"{_SUPPRESSION} -> indices count",
+    shape=_kept_boxes,
+    category="gather",
+    types=frozenset({"float32"}),
+)
+op(
+    "NON_MAX_SUPPRESSION_V5",
+    f"{_SUPPRESSION} soft_nms_sigma -> indices scores count",
+    shape=_kept_and_scored_boxes,
+    category="gather",
+    types=frozenset({"float32"}),
+)

@@ -1,0 +1,181 @@
+"""One row per TensorFlow Lite operator: everything tqconv knows about it.
+
+A row is made by `op(...)` in one of the family modules of this package; `spec(type)` reads it. The columns
+are read by: `emit` (operands, shape, fold), the passes (layout, fuses_activation), quantization (quant),
+the writer (version), `inspect` and `dot` (category, macs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.ir.graph import Op
+from tqconv.ir.types import Shape
+
+Typed = tuple[Shape, np.dtype]
+ShapeRule = Callable[[Op], Sequence[Typed]]
+FoldRule = Callable[[Op], "NDArray[Any] | Sequence[NDArray[Any]] | None"]
+VersionRule = Callable[[Op], int]
+
+
+@dataclass(frozen=True)
+class Operands:
+    """Names of an operator's inputs; `?` behind a name in the row makes it optional, `*` before it a list."""
+
+    names: tuple[str, ...]
+    required: int
+    variadic: bool
+    outputs: tuple[str, ...]
+
+    @staticmethod
+    def parse(text: str) -> Operands:
+        """Read "x w b? -> y" or "*xs -> y"."""
+        left, right = (side.split() for side in text.split("->"))
+        names = tuple(word.strip("?*") for word in left)
+        required = sum(not word.endswith("?") and not word.startswith("*") for word in left)
+        variadic = bool(left) and left[-1].startswith("*")
+        return Operands(names, required, variadic, tuple(right))
+
+    def name(self, index: int) -> str:
+        """Return the name of input `index`."""
+        if index < len(self.names) - self.variadic:
+            return self.names[index]
+        return (
+            f"{self.names[-1]}{index - len(self.names) + 1}" if self.variadic else f"input{index}"
+        )
+
+    def index(self, name: str) -> int:
+        """Return the position of a named input; ValueError when there is none."""
+        return self.names.index(name)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a permutation of the data input may pass the operator.
+
+    `kind`: `elementwise` (all inputs share the layout), `moves` (renumber the axis in option `where`),
+    `moves_input` (renumber the axes in constant input `where`), `rows_input` (permute the rows of constant
+    inputs `where`), `opaque` (a permutation may not pass).
+    """
+
+    kind: str
+    where: tuple[str | int, ...] = ()
+
+
+OPAQUE = Layout("opaque")
+ELEMENTWISE = Layout("elementwise")
+
+
+def moves(*options: str) -> Layout:
+    """Renumber these options when a permutation passes."""
+    return Layout("moves", options)
+
+
+def moves_input(index: int) -> Layout:
+    """Renumber the constant axes at input `index` (reductions that keep dimensions)."""
+    return Layout("moves_input", (index,))
+
+
+def rows_input(*indices: int) -> Layout:
+    """Permute the rows of the constants at these inputs (PAD, SLICE, TILE)."""
+    return Layout("rows_input", indices)
+
+
+ALL_TYPES = frozenset({"INT8", "UINT8", "INT16"})
+
+
+@dataclass(frozen=True)
+class QuantRule:
+    """What the integer kernels of an operator ask of scales and zero points.
+
+    weight: operand -> axis of its per-channel scales, or None for one scale (symmetric int8);
+    bias: operand -> the operands whose scales multiply to the bias scale (int32, or int64 beside int16);
+    same: operands in `same_over` (all when empty) and outputs share scale and zero point, but for `same_except`;
+    fixed: activation type -> output (scale, zero point) that the kernel builds in;
+    types: activation types with a kernel that computes right;
+    hybrid: operand -> per-channel axis (None: per tensor) of int8 weights beside float activations;
+    raw: operands that are read as they are (indices, shapes), beyond what their dtype says.
+    """
+
+    weight: Mapping[str, int | None] = field(default_factory=dict)
+    bias: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    same: bool = False
+    same_over: tuple[str, ...] = ()
+    same_except: frozenset[str] = frozenset()
+    fixed: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    types: frozenset[str] = ALL_TYPES
+    hybrid: Mapping[str, int | None] = field(default_factory=dict)
+    raw: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OpSpec:
+    """A row of the table."""
+
+    name: str
+    operands: Operands
+    shape: ShapeRule
+    fold: FoldRule | None = None
+    layout: Layout = OPAQUE
+    quant: QuantRule | None = None
+    version: VersionRule = field(default=lambda op: 1)
+    fuses_activation: bool = False
+    polynomial: bool = False
+    """The fold is a polynomial or a selection of its integer inputs (shape arithmetic may see through it)."""
+    category: str = "other"
+    macs: Callable[[Op], int] | None = None
+    pure: bool = True
+    """Same inputs, same outputs: may be folded, shared, or dropped."""
+    types: frozenset[str] | None = None
+    """numpy names of the data types that LiteRT's kernel computes right; None: whatever loads."""
+    max_rank: int | None = None
+    """The highest rank that LiteRT's kernel computes right; None: no limit found up to 6."""
+
+
+_TABLE: dict[str, OpSpec] = {}
+
+
+def op(
+    name: str, operands: str, *, shape: ShapeRule, version: VersionRule | int = 1, **columns: Any
+) -> None:
+    """Add a row; the columns are the fields of `OpSpec`."""
+    rule = version if callable(version) else _constant_version(version)
+    if name in _TABLE:
+        raise ValueError(f"{name} has two rows")
+    _TABLE[name] = OpSpec(name, Operands.parse(operands), shape, version=rule, **columns)
+
+
+def _constant_version(number: int) -> VersionRule:
+    return lambda op: number
+
+
+def spec(name: str) -> OpSpec:
+    """Return the row of an operator; KeyError when it has none."""
+    return table()[name]
+
+
+def known(name: str) -> bool:
+    """Return whether an operator has a row."""
+    return name in table()
+
+
+def table() -> Mapping[str, OpSpec]:
+    """Return all rows by operator name."""
+    if not _TABLE:
+        import tqconv.ops.families  # noqa: F401  (importing the families fills the table once)
+    return _TABLE
+
+
+def by_type(default: int = 1, *, operand: int = 0, **versions: int) -> VersionRule:
+    """Return a version rule: the type of an input decides (`int8=2`), else `default`."""
+
+    def rule(op: Op) -> int:
+        tensor = op.inputs[operand] if operand < len(op.inputs) else None
+        return default if tensor is None else versions.get(str(tensor.dtype), default)
+
+    return rule

@@ -1,0 +1,290 @@
+"""Drop operators that change nothing, join reshapes, share what is equal."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import (
+    has_activation,
+    is_scalar,
+    made_by,
+    of_type,
+    sole_reader,
+    values_of,
+    with_constant,
+)
+from tqconv.ops.emit import emit
+from tqconv.ops.spec import known, spec
+
+RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+
+
+def drop_identities(graph: Graph) -> int:
+    """Read the operand instead of an operator that returns it unchanged.
+
+    y = RESHAPE(x: [2,3], [2,3]); z = RELU(y)   ->   z = RELU(x)
+    """
+    count = 0
+    for op in list(graph.ops):
+        same = _IDENTITIES.get(op.type)
+        if same is None or not op.outputs or op.output.producer is not op:
+            continue
+        x = same(op)
+        if x is None or x.dtype != op.output.dtype or x.quant is not None or has_activation(op):
+            continue
+        if op.output in graph.outputs and (
+            x in graph.inputs or x in graph.outputs or x.is_constant
+        ):
+            continue
+        graph.replace(op.output, x)
+        count += 1
+    return count
+
+
+def _same_shape(op: Op) -> Tensor | None:
+    x, y = op.input(0), op.output
+    same = x.shape == y.shape and x.shape.count(None) <= (1 if op.type == "RESHAPE" else 0)
+    return x if same or (x.shape == y.shape and x.is_static) else None
+
+
+def _neutral(value: float, *, any_side: bool) -> Any:
+    def same(op: Op) -> Tensor | None:
+        operands = with_constant(op)
+        if (
+            operands is None
+            or not (operands.first or any_side)
+            or operands.x.shape != op.output.shape
+        ):
+            return None
+        constant = op.input(1 if operands.first else 0)
+        return operands.x if constant.size and is_scalar(constant, value) else None
+
+    return same
+
+
+def _cast(op: Op) -> Tensor | None:
+    return op.input(0) if op.input(0).dtype == op.output.dtype else None
+
+
+def _no_padding(op: Op) -> Tensor | None:
+    amounts = values_of(op.inputs[1])
+    return op.input(0) if amounts is not None and not any(amounts) else None
+
+
+def _only_operand(op: Op) -> Tensor | None:
+    return op.input(0) if len(op.inputs) == 1 else None
+
+
+def _once(op: Op) -> Tensor | None:
+    times = values_of(op.inputs[1])
+    return op.input(0) if times is not None and all(t == 1 for t in times) else None
+
+
+def _whole(op: Op) -> Tensor | None:
+    begin = values_of(op.inputs[1])
+    same = op.input(0).is_static and op.input(0).shape == op.output.shape
+    return op.input(0) if same and begin is not None and not any(begin) else None
+
+
+def _whole_strided(op: Op) -> Tensor | None:
+    strides = values_of(op.inputs[3])
+    if strides is None or any(s != 1 for s in strides):
+        return None
+    same = op.input(0).is_static and op.input(0).shape == op.output.shape
+    return op.input(0) if same and not op.options.get("new_axis_mask") else None
+
+
+def _already_clamped(op: Op) -> Tensor | None:
+    before = (
+        made_by(op.inputs[0], "RELU", "RELU6")
+        if op.type == "RELU"
+        else made_by(op.inputs[0], "RELU6")
+    )
+    return op.input(0) if before is not None else None
+
+
+_IDENTITIES = {
+    "RESHAPE": _same_shape,
+    "SQUEEZE": _same_shape,
+    "EXPAND_DIMS": _same_shape,
+    "BROADCAST_TO": _same_shape,
+    "ADD": _neutral(0.0, any_side=True),
+    "SUB": _neutral(0.0, any_side=False),
+    "MUL": _neutral(1.0, any_side=True),
+    "DIV": _neutral(1.0, any_side=False),
+    "POW": _neutral(1.0, any_side=False),
+    "CAST": _cast,
+    "PAD": _no_padding,
+    "PADV2": _no_padding,
+    "MIRROR_PAD": _no_padding,
+    "CONCATENATION": _only_operand,
+    "ADD_N": _only_operand,
+    "TILE": _once,
+    "SLICE": _whole,
+    "STRIDED_SLICE": _whole_strided,
+    "RELU": _already_clamped,
+    "RELU6": _already_clamped,
+}
+
+
+def as_reshape(graph: Graph) -> int:
+    """Write SQUEEZE, EXPAND_DIMS and a one-element PACK as the RESHAPE that they are.
+
+    y = SQUEEZE(x: [1,1,1,8])   ->   y = RESHAPE(x, [8])
+    """
+    count = 0
+    for op in of_type(graph, "SQUEEZE", "EXPAND_DIMS", "PACK"):
+        if op.type == "PACK" and len(op.inputs) > 1:
+            continue
+        if op.output.shape.count(None) > 1 or op.input(0).shape.count(None) > 1:
+            continue
+        y = _reshape(graph, op.input(0), op.output, op)
+        graph.replace(op.output, y)
+        count += 1
+    return count
+
+
+def merge_reshapes(graph: Graph) -> int:
+    """Reshape once.
+
+    y = RESHAPE(x, s); z = RESHAPE(y, t)   ->   z = RESHAPE(x, t)
+    """
+    count = 0
+    for op in of_type(graph, *RESHAPES):
+        before = made_by(op.inputs[0], *RESHAPES)
+        if before is None or op.output.shape.count(None) > 1:
+            continue
+        if op.type == "RESHAPE" and op.input(0).quant is not None:
+            continue
+        known_target = op.output.is_static or _minus_one_is_safe(op)
+        if not known_target:
+            continue
+        y = _reshape(graph, before.input(0), op.output, op)
+        graph.replace(op.output, y)
+        count += 1
+    return count
+
+
+def _minus_one_is_safe(op: Op) -> bool:
+    """Whether the one unknown size of the result follows from the number of elements."""
+    return op.output.shape.count(None) == 1 and 0 not in op.output.shape
+
+
+def _reshape(graph: Graph, x: Tensor, like: Tensor, op: Op) -> Tensor:
+    sizes = np.array([-1 if d is None else d for d in like.shape], np.int32)
+    y: Tensor = emit(graph, "RESHAPE", x, sizes, name=f"{like.name}/reshape", source=op.source)
+    return y
+
+
+def keep_reduced_dims(graph: Graph) -> int:
+    """Let the reduction keep the dimensions that a RESHAPE puts back.
+
+    y = MEAN(x, [1,2]) {keep_dims=false}; z = RESHAPE(y, [1,1,1,c])   ->   z = MEAN(x, [1,2]) {keep_dims=true}
+    """
+    count = 0
+    for op in of_type(graph, "RESHAPE"):
+        before = made_by(op.inputs[0], "MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD")
+        if (
+            before is None
+            or before.options.get("keep_dims")
+            or sole_reader(graph, before.output) is not op
+        ):
+            continue
+        axes, x = values_of(before.inputs[1]), before.input(0)
+        if axes is None or x.shape.count(None) > 1:
+            continue
+        kept = {a % x.rank for a in axes}
+        if op.output.shape != tuple(1 if i in kept else d for i, d in enumerate(x.shape)):
+            continue
+        y = emit(
+            graph,
+            before.type,
+            x,
+            before.input(1),
+            name=f"{op.output.name}/kept",
+            source=before.source.joined(op.source),
+            keep_dims=True,
+        )
+        graph.replace(op.output, y)
+        count += 1
+    return count
+
+
+def drop_reshape_before_dense(graph: Graph) -> int:
+    """FULLY_CONNECTED reads its operand as rows of the weights' width, whatever its rank.
+
+    y = RESHAPE(x: [1,7,7,64], [1,3136]); z = FULLY_CONNECTED(y, w)   ->   z = FULLY_CONNECTED(x, w)
+    """
+    count = 0
+    for op in of_type(graph, "FULLY_CONNECTED"):
+        before = made_by(op.inputs[0], *RESHAPES)
+        if before is None or op.options.get("keep_num_dims") or op.input(0).rank != 2:
+            continue
+        if op.input(1).shape[-1] != op.input(0).shape[-1] or before.input(0).rank < 1:
+            continue
+        if sole_reader(graph, op.input(0)) is not op:
+            continue
+        if before.input(0).shape.count(None) > 1 or before.input(0).rank > 4:
+            continue
+        graph.set_input(op, 0, before.input(0))
+        op.source = op.source.joined(before.source)
+        count += 1
+    return count
+
+
+def share_equal_ops(graph: Graph) -> int:
+    """Compute once what two operators compute alike.
+
+    y = SHAPE(x); z = SHAPE(x)   ->   y = SHAPE(x), and z's readers read y
+    """
+    count = 0
+    seen: dict[tuple[Any, ...], Op] = {}
+    for op in list(graph.ops):
+        if not known(op.type) or not spec(op.type).pure or op.graphs or not op.outputs:
+            continue
+        key = (op.type, tuple(id(t) for t in op.inputs), repr(sorted(op.options.items())))
+        first = seen.setdefault(key, op)
+        if first is op or any(t in graph.outputs for t in op.outputs):
+            continue
+        for old, new in zip(op.outputs, first.outputs, strict=True):
+            graph.replace(old, new, keep_name=False)
+        count += 1
+    return count
+
+
+def share_constants(graph: Graph) -> int:
+    """Let equal constants be one tensor.
+
+    y = ADD(x, c); z = MUL(x, d), c == d   ->   z = MUL(x, c)
+    """
+    count = 0
+    seen: dict[tuple[Any, ...], list[Tensor]] = {}
+    for tensor in list(graph.tensors()):
+        if (
+            tensor.data is None
+            or tensor.dtype == object
+            or tensor.variable
+            or tensor in graph.outputs
+        ):
+            continue
+        key = (tensor.shape, tensor.dtype, zlib.crc32(np.ascontiguousarray(tensor.data).tobytes()))
+        for other in seen.setdefault(key, []):
+            if _same_constant(other, tensor):
+                for op, index in list(tensor.uses):
+                    graph.set_input(op, index, other)
+                count += 1
+                break
+        else:
+            seen[key].append(tensor)
+    return count
+
+
+def _same_constant(a: Tensor, b: Tensor) -> bool:
+    same_quant = a.quant is b.quant or (a.quant is not None and a.quant.equals(b.quant))
+    assert a.data is not None
+    assert b.data is not None
+    return same_quant and a.range == b.range and a.data.tobytes() == b.data.tobytes()

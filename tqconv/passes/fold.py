@@ -1,0 +1,260 @@
+"""Fold scales and shifts by constants into the weights and biases around them.
+
+Arithmetic is done in float32, operand by operand in graph order: so did the converters whose quantized
+numbers tqconv reproduces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, with_constant
+from tqconv.ops.emit import emit
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Where a linear operator keeps its operands, and which weight axes count outputs and inputs."""
+
+    x: int
+    w: int
+    b: int
+    out_axis: int
+    in_axis: int
+
+
+LINEAR = {
+    "CONV_2D": Linear(0, 1, 2, 0, 3),
+    "DEPTHWISE_CONV_2D": Linear(0, 1, 2, 3, 3),
+    "FULLY_CONNECTED": Linear(0, 1, 2, 0, 1),
+    "TRANSPOSE_CONV": Linear(2, 1, 3, 0, 3),
+}
+
+
+def float_weights(op: Op) -> Tensor | None:
+    """Return the constant float weights of a linear operator, or None."""
+    place = LINEAR.get(op.type)
+    if place is None:
+        return None
+    w = op.inputs[place.w]
+    return w if w is not None and w.data is not None and w.dtype == np.float32 else None
+
+
+def bias_of(op: Op) -> NDArray[Any] | None:
+    """Return the bias of a linear operator with constant float weights; zeros where it has none."""
+    place = LINEAR[op.type]
+    w = op.input(place.w)
+    b = op.inputs[place.b] if place.b < len(op.inputs) else None
+    if b is None:
+        return np.zeros(w.shape[place.out_axis] or 0, np.float32)
+    return b.data if b.data is not None and b.dtype == np.float32 else None
+
+
+def fold_scale(graph: Graph) -> int:
+    """Scale the weights instead of the result.
+
+    y = CONV_2D(x, w, b); z = MUL(y, c)   ->   z = CONV_2D(x, w * c, b * c)
+    """
+    count = 0
+    for op in of_type(graph, "MUL", "DIV"):
+        operands = with_constant(op)
+        if operands is None or (op.type == "DIV" and not operands.first) or has_activation(op):
+            continue
+        linear = _linear_before(graph, operands.x)
+        factors = _per_channel(operands.constant, operands.x, op.output)
+        if linear is None or factors is None:
+            continue
+        place, w, b = LINEAR[linear.type], float_weights(linear), bias_of(linear)
+        if w is None or w.data is None or b is None:
+            continue
+        apply = np.divide if op.type == "DIV" else np.multiply
+        along = _along(factors, w.data.ndim, place.out_axis)
+        _set_weights(graph, linear, apply(w.data, along).astype(np.float32))
+        _set_bias(graph, linear, apply(b, factors).astype(np.float32))
+        _absorb(graph, op, linear)
+        count += 1
+    return count
+
+
+def fold_shift(graph: Graph) -> int:
+    """Shift the bias instead of the result.
+
+    y = CONV_2D(x, w, b); z = ADD(y, c)   ->   z = CONV_2D(x, w, b + c)
+    """
+    count = 0
+    for op in of_type(graph, "ADD", "SUB"):
+        operands = with_constant(op)
+        if operands is None or (op.type == "SUB" and not operands.first) or has_activation(op):
+            continue
+        linear = _linear_before(graph, operands.x)
+        shifts = _per_channel(operands.constant, operands.x, op.output)
+        if linear is None or shifts is None:
+            continue
+        b = bias_of(linear)
+        if b is None:
+            continue
+        apply = np.subtract if op.type == "SUB" else np.add
+        _set_bias(graph, linear, apply(b, shifts).astype(np.float32))
+        _absorb(graph, op, linear)
+        count += 1
+    return count
+
+
+def fold_scale_before(graph: Graph) -> int:
+    """Scale the weights instead of the operand.
+
+    y = MUL(x, c); z = CONV_2D(y, w, b)   ->   z = CONV_2D(x, w * c, b)
+    """
+    count = 0
+    for linear in of_type(graph, "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+        place = LINEAR[linear.type]
+        op = made_by(linear.inputs[place.x], "MUL", "DIV")
+        w = float_weights(linear)
+        if op is None or w is None or w.data is None or has_activation(op):
+            continue
+        operands = with_constant(op)
+        if operands is None or (op.type == "DIV" and not operands.first):
+            continue
+        if sole_reader(graph, op.output) is not linear or op.output.shape != operands.x.shape:
+            continue
+        factors = _input_factors(linear, w.data, operands.constant)
+        if factors is None or not np.all(np.isfinite(factors)):
+            continue
+        apply = np.divide if op.type == "DIV" else np.multiply
+        _set_weights(graph, linear, apply(w.data, factors).astype(np.float32))
+        graph.set_input(linear, place.x, operands.x)
+        linear.source = linear.source.joined(op.source)
+        count += 1
+    return count
+
+
+def fold_shift_before(graph: Graph) -> int:
+    """Shift the bias instead of the operand, where no padding would see the difference.
+
+    y = ADD(x, c); z = FULLY_CONNECTED(y, w, b)   ->   z = FULLY_CONNECTED(x, w, b + w c)
+    """
+    count = 0
+    for linear in of_type(graph, "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+        place = LINEAR[linear.type]
+        op = made_by(linear.inputs[place.x], "ADD", "SUB")
+        w, b = float_weights(linear), None
+        if op is None or w is None or w.data is None or has_activation(op) or not _unpadded(linear):
+            continue
+        operands, b = with_constant(op), bias_of(linear)
+        if operands is None or b is None or (op.type == "SUB" and not operands.first):
+            continue
+        if sole_reader(graph, op.output) is not linear or op.output.shape != operands.x.shape:
+            continue
+        shifts = _input_factors(linear, w.data, operands.constant)
+        if shifts is None or not np.all(np.isfinite(shifts)):
+            continue
+        weighted = w.data.astype(np.float64) * (-shifts if op.type == "SUB" else shifts)
+        axes = tuple(i for i in range(w.data.ndim) if i != place.out_axis)
+        _set_bias(graph, linear, (b + weighted.sum(axis=axes)).astype(np.float32))
+        graph.set_input(linear, place.x, operands.x)
+        linear.source = linear.source.joined(op.source)
+        count += 1
+    return count
+
+
+def merge_constants(graph: Graph) -> int:
+    """Join two steps by constants into one.
+
+    y = MUL(x, c); z = MUL(y, d)   ->   z = MUL(x, c * d)          (also ADD)
+    """
+    count = 0
+    for op in of_type(graph, "MUL", "ADD"):
+        operands = with_constant(op)
+        if operands is None or has_activation(op):
+            continue
+        before = made_by(operands.x, op.type)
+        inner = with_constant(before) if before is not None else None
+        if before is None or inner is None or has_activation(before):
+            continue
+        if sole_reader(graph, operands.x) is not op:
+            continue
+        apply = np.multiply if op.type == "MUL" else np.add
+        joined = apply(inner.constant, operands.constant).astype(np.float32)
+        source = op.source.joined(before.source)
+        y = emit(graph, op.type, inner.x, joined, name=f"{op.output.name}/merged", source=source)
+        graph.replace(op.output, y)
+        count += 1
+    return count
+
+
+def _unpadded(linear: Op) -> bool:
+    return linear.type == "FULLY_CONNECTED" or linear.options.get("padding") == "VALID"
+
+
+def _linear_before(graph: Graph, x: Tensor) -> Op | None:
+    """Return the linear operator that makes `x` for one reader only and without activation."""
+    linear = made_by(x, *LINEAR)
+    if linear is None or sole_reader(graph, x) is None or has_activation(linear):
+        return None
+    return linear
+
+
+def _per_channel(constant: NDArray[Any], x: Tensor, y: Tensor) -> NDArray[Any] | None:
+    """Return a constant as one number per channel (the last axis of `x`), or None if it is not that."""
+    channels = x.shape[-1] if x.shape else None
+    if channels is None or y.shape != x.shape or constant.dtype != np.float32:
+        return None
+    if constant.size == 1:
+        return np.full(channels, constant.reshape(-1)[0], np.float32)
+    if constant.shape[-1] != channels or constant.size != channels:
+        return None
+    return constant.reshape(-1)
+
+
+def _input_factors(linear: Op, w: NDArray[Any], constant: NDArray[Any]) -> NDArray[Any] | None:
+    """Return numbers per input channel in the shape of the weights, or None if they are not that."""
+    if constant.size == 1:
+        return np.broadcast_to(constant.reshape(-1)[0].astype(np.float32), w.shape)
+    if constant.dtype != np.float32 or constant.shape[-1] != constant.size:
+        return None
+    values = constant.reshape(-1)
+    if linear.type == "DEPTHWISE_CONV_2D":
+        values = np.repeat(values, linear.options.get("depth_multiplier", 1))
+    if values.size != w.shape[-1]:
+        return None  # grouped convolution, or a flattened operand
+    return np.broadcast_to(values, w.shape)
+
+
+def _along(values: NDArray[Any], rank: int, axis: int) -> NDArray[Any]:
+    shape = [1] * rank
+    shape[axis] = -1
+    return values.reshape(shape)
+
+
+def _set_weights(graph: Graph, op: Op, data: NDArray[Any]) -> None:
+    place = LINEAR[op.type]
+    old = op.input(place.w)
+    graph.set_input(op, place.w, _successor(graph, old, data))
+
+
+def _set_bias(graph: Graph, op: Op, data: NDArray[Any]) -> None:
+    place = LINEAR[op.type]
+    old = op.inputs[place.b] if place.b < len(op.inputs) else None
+    if old is None:
+        graph.set_input(op, place.b, graph.constant(f"{op.output.name}/bias", data))
+    else:
+        graph.set_input(op, place.b, _successor(graph, old, data))
+
+
+def _successor(graph: Graph, old: Tensor, data: NDArray[Any]) -> Tensor:
+    """Return a constant that replaces `old` for one reader; it takes the name if nobody else reads it."""
+    name = old.name
+    if len(old.uses) == 1:
+        graph.release(name)
+    return graph.constant(name, data)
+
+
+def _absorb(graph: Graph, op: Op, linear: Op) -> None:
+    """Let `linear` make what `op` made."""
+    linear.source = linear.source.joined(op.source)
+    graph.replace(op.output, linear.output)

@@ -1,0 +1,74 @@
+"""Let a kernel do the work of its neighbours: clamps, padding."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tqconv.ir.graph import Graph, Op
+from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, values_of
+from tqconv.ops.spec import known, spec
+
+CLAMPS = {"RELU": "RELU", "RELU6": "RELU6", "RELU_N1_TO_1": "RELU_N1_TO_1"}
+"""Operator -> member of ActivationFunctionType that kernels apply to their own result."""
+
+
+def fuse_activation(graph: Graph) -> int:
+    """Clamp inside the producer.
+
+    y = ADD(a, b); z = RELU(y)   ->   z = ADD(a, b) {fused_activation_function=RELU}
+    """
+    count = 0
+    for op in of_type(graph, *CLAMPS):
+        producer = op.input(0).producer
+        if producer is None or not known(producer.type) or not spec(producer.type).fuses_activation:
+            continue
+        if has_activation(producer) or sole_reader(graph, op.input(0)) is not op:
+            continue
+        if producer.output.dtype != np.float32:
+            continue
+        producer.options["fused_activation_function"] = CLAMPS[op.type]
+        producer.source = producer.source.joined(op.source)
+        graph.replace(op.output, producer.output)
+        count += 1
+    return count
+
+
+def fuse_padding(graph: Graph) -> int:
+    """Let the window pad where that is what SAME means.
+
+    y = PAD(x, [[0,0],[1,1],[1,1],[0,0]]); z = CONV_2D(y) {VALID}   ->   z = CONV_2D(x) {SAME}
+    """
+    count = 0
+    for op in of_type(graph, "CONV_2D", "DEPTHWISE_CONV_2D"):
+        pad = made_by(op.inputs[0], "PAD")
+        if pad is None or op.options.get("padding", "SAME") != "VALID":
+            continue
+        if not _is_same_padding(op, pad):
+            continue
+        op.options["padding"] = "SAME"
+        op.source = op.source.joined(pad.source)
+        graph.set_input(op, 0, pad.input(0))
+        count += 1
+    return count
+
+
+def _is_same_padding(op: Op, pad: Op) -> bool:
+    amounts, x, w = values_of(pad.inputs[1]), pad.input(0), op.input(1)
+    if amounts is None or x.rank != 4 or len(amounts) != 8:
+        return False
+    batch, spatial, channels = amounts[:2], amounts[2:6], amounts[6:]
+    if any(batch) or any(channels):
+        return False
+    wanted = []
+    for axis, side in ((1, "h"), (2, "w")):
+        size, kernel = x.shape[axis], w.shape[axis]
+        stride = op.options.get(f"stride_{side}", 1)
+        dilation = op.options.get(f"dilation_{side}_factor", 1)
+        if kernel is None or (size is None and stride != 1):
+            return False
+        reach = (kernel - 1) * dilation + 1
+        total = (
+            reach - 1 if size is None else max((-(-size // stride) - 1) * stride + reach - size, 0)
+        )
+        wanted += [total // 2, total - total // 2]
+    return spatial == wanted

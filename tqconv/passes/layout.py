@@ -1,0 +1,265 @@
+"""Sink TRANSPOSEs towards the outputs until they meet their inverses and vanish.
+
+The layout column of the operator table says how a permutation passes. With y = TRANSPOSE(x, perm), element
+k of a per-dimension list for y belongs to dimension perm[k] of x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import made_by, of_type, sole_reader, values_of
+from tqconv.ops.emit import emit, finish
+from tqconv.ops.spec import Layout, known, spec
+
+Perm = tuple[int, ...]
+
+
+def compose_transposes(graph: Graph) -> int:
+    """Join two permutations into one, and drop one that changes nothing.
+
+    y = TRANSPOSE(x, p); z = TRANSPOSE(y, q)   ->   z = TRANSPOSE(x, p[q])
+    """
+    count = 0
+    for op in of_type(graph, "TRANSPOSE"):
+        outer = permutation(op)
+        before = made_by(op.inputs[0], "TRANSPOSE")
+        inner = permutation(before) if before is not None else None
+        if outer is None:
+            continue
+        if outer == tuple(range(len(outer))):
+            graph.replace(op.output, op.input(0))
+            count += 1
+        elif before is not None and inner is not None:
+            joined = tuple(inner[k] for k in outer)
+            y = _transposed(graph, before.input(0), joined, op)
+            graph.replace(op.output, y)
+            count += 1
+    return count
+
+
+def transpose_to_reshape(graph: Graph) -> int:
+    """Reshape where only dimensions of size 1 move.
+
+    y = TRANSPOSE(x: [1,1,1,8], [0,3,1,2])   ->   y = RESHAPE(x, [1,8,1,1])
+    """
+    count = 0
+    for op in of_type(graph, "TRANSPOSE"):
+        perm, x = permutation(op), op.input(0)
+        if perm is None or x.shape.count(None) > 1 or perm == tuple(range(len(perm))):
+            continue
+        kept = [k for k in perm if x.shape[k] != 1]
+        if kept != sorted(kept):
+            continue
+        sizes = np.array([-1 if x.shape[k] is None else x.shape[k] for k in perm], np.int32)
+        y = emit(graph, "RESHAPE", x, sizes, name=f"{op.output.name}/reshape", source=op.source)
+        graph.replace(op.output, y)
+        count += 1
+    return count
+
+
+def sink_transposes(graph: Graph) -> int:
+    """Move a permutation behind the operator that reads it.
+
+    y = TRANSPOSE(x, p); z = RELU(y)   ->   t = RELU(x); z = TRANSPOSE(t, p)
+    """
+    count = 0
+    for op in list(graph.ops):
+        if (
+            not op.outputs
+            or op.outputs[0].producer is not op
+            or not known(op.type)
+            or op.type == "TRANSPOSE"
+        ):
+            continue
+        layout = spec(op.type).layout
+        if layout.kind == "opaque":
+            continue
+        perm = _common_permutation(graph, op, layout)
+        if perm is not None and _sink(graph, op, layout, perm):
+            count += 1
+    return count
+
+
+def permutation(op: Op) -> Perm | None:
+    """Return the constant permutation of a TRANSPOSE, or None."""
+    values = values_of(op.inputs[1])
+    return tuple(values) if values is not None else None
+
+
+def _inverse(perm: Perm) -> Perm:
+    return tuple(perm.index(k) for k in range(len(perm)))
+
+
+def _transposed(graph: Graph, x: Tensor, perm: Perm, like: Op) -> Tensor:
+    if perm == tuple(range(len(perm))):
+        return x
+    name = f"{like.output.name}/transpose"
+    result: Tensor = emit(
+        graph, "TRANSPOSE", x, np.array(perm, np.int32), name=name, source=like.source
+    )
+    return result
+
+
+def _data_operands(op: Op, layout: Layout) -> list[int]:
+    """Return the inputs that carry the layout; the others are axes, amounts or constants."""
+    if layout.kind in ("moves_input", "rows_input"):
+        return [0]
+    return [i for i, t in enumerate(op.inputs) if t is not None and not t.is_constant]
+
+
+def _common_permutation(graph: Graph, op: Op, layout: Layout) -> Perm | None:
+    """Return the permutation through which the data inputs come.
+
+    An input that comes straight joins if transposing it costs fewer bytes than what the others save.
+    """
+    straight, permuted = [], []
+    for index in _data_operands(op, layout):
+        tensor = op.input(index)
+        before = made_by(tensor, "TRANSPOSE")
+        perm = permutation(before) if before is not None else None
+        if perm is None:
+            straight.append(tensor)
+        else:
+            permuted.append((tensor, perm))
+    perms = {perm for _, perm in permuted}
+    if len(perms) != 1:
+        return None
+    perm = perms.pop()
+    if any(t.rank != len(perm) and t.size != 1 for t in straight):
+        return None
+    saved = sum(t.size for t, _ in permuted if sole_reader(graph, t) is op)
+    if sum(t.size for t in straight) and sum(t.size for t in straight) + _sunk_size(op) > saved:
+        return None
+    return perm
+
+
+def _sunk_size(op: Op) -> int:
+    """Return the elements that a TRANSPOSE behind `op` moves; 0 if its readers undo it anyway."""
+    if all(use.op.type == "TRANSPOSE" for use in op.output.uses) and op.output.uses:
+        return 0
+    return op.output.size
+
+
+def _sink(graph: Graph, op: Op, layout: Layout, perm: Perm) -> bool:
+    rewritten = _REWRITES[layout.kind](op, layout, perm)
+    if rewritten is None:
+        return False
+    constants, options, out_perm = rewritten
+    inputs: list[Any] = []
+    data = set(_data_operands(op, layout))
+    for index, tensor in enumerate(op.inputs):
+        if index in constants:
+            inputs.append(
+                graph.constant(
+                    f"{op.output.name}/{spec(op.type).operands.name(index)}", constants[index]
+                )
+            )
+        elif index in data and tensor is not None and tensor.rank == len(perm):
+            inputs.append(_transposed(graph, tensor, _inverse(perm), op))
+        else:
+            inputs.append(tensor)
+    moved = Op(op.type, tuple(inputs), (), options, op.source)
+    made = finish(
+        graph,
+        spec(op.type),
+        moved,
+        spec(op.type).shape(moved),
+        f"{op.output.name}/{op.type.lower()}",
+    )
+    made = made if isinstance(made, tuple) else (made,)
+    for old, new in zip(op.outputs, made, strict=True):
+        new.range = old.range
+        graph.replace(old, _transposed(graph, new, out_perm, op))
+    return True
+
+
+Rewritten = tuple[dict[int, NDArray[Any]], dict[str, Any], Perm]
+
+
+def _elementwise(op: Op, layout: Layout, perm: Perm) -> Rewritten | None:
+    if any(t.rank != len(perm) for t in op.outputs):
+        return None
+    constants = {}
+    for index, tensor in enumerate(op.inputs):
+        if tensor is None or tensor.data is None or tensor.data.size == 1:
+            continue
+        if tensor.rank > len(perm):
+            return None
+        full = tensor.data.reshape([1] * (len(perm) - tensor.rank) + list(tensor.data.shape))
+        constants[index] = np.ascontiguousarray(full.transpose(_inverse(perm)))
+    return constants, dict(op.options), perm
+
+
+def _moves(op: Op, layout: Layout, perm: Perm) -> Rewritten | None:
+    constants = {}
+    for index, tensor in enumerate(op.inputs):
+        if (
+            tensor is not None
+            and tensor.data is not None
+            and tensor.rank == len(perm)
+            and tensor.dtype.kind == "f"
+        ):
+            constants[index] = np.ascontiguousarray(tensor.data.transpose(_inverse(perm)))
+        elif tensor is not None and tensor.data is not None and tensor.rank > 1:
+            return None
+    if any(t.rank != len(perm) for t in op.outputs):
+        return None
+    options = dict(op.options)
+    for name in layout.where:
+        options[str(name)] = perm[options.get(str(name), 0) % len(perm)]
+    return constants, options, perm
+
+
+def _moves_input(op: Op, layout: Layout, perm: Perm) -> Rewritten | None:
+    index = int(layout.where[0])
+    axes = values_of(op.inputs[index]) if index < len(op.inputs) else None
+    if axes is None:
+        return None
+    axes = [a % len(perm) for a in axes]
+    original = op.input(index)
+    moved = np.array([perm[a] for a in axes], original.dtype).reshape(original.shape)
+    if op.output.rank == len(perm):
+        return {index: moved}, dict(op.options), perm
+    left = [perm[k] for k in range(len(perm)) if k not in axes]
+    if len(left) != op.output.rank:
+        return None
+    return {index: moved}, dict(op.options), tuple(sorted(left).index(k) for k in left)
+
+
+_MASKS = ("begin_mask", "end_mask")
+
+
+def _rows_input(op: Op, layout: Layout, perm: Perm) -> Rewritten | None:
+    if any(op.options.get(name) for name in ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask")):
+        return None
+    constants = {}
+    for where in layout.where:
+        rows = op.inputs[int(where)] if int(where) < len(op.inputs) else None
+        if rows is None or rows.data is None or rows.shape[:1] != (len(perm),):
+            return None
+        moved = np.empty_like(rows.data)
+        moved[list(perm)] = rows.data
+        constants[int(where)] = moved
+    options = dict(op.options)
+    for name in _MASKS:
+        if options.get(name):
+            options[name] = _permuted_bits(options[name], perm)
+    return constants, options, perm
+
+
+def _permuted_bits(mask: int, perm: Sequence[int]) -> int:
+    return sum(1 << perm[k] for k in range(len(perm)) if mask >> k & 1)
+
+
+_REWRITES = {
+    "elementwise": _elementwise,
+    "moves": _moves,
+    "moves_input": _moves_input,
+    "rows_input": _rows_input,
+}

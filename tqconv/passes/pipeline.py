@@ -1,0 +1,102 @@
+"""The stages of optimization, and the driver that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tqconv.errors import InternalError
+from tqconv.ir.graph import Graph, Model
+from tqconv.passes import cleanup, fold, fuse, layout, lower, patterns
+
+Pass = Callable[[Graph], int]
+Observer = Callable[[str, Graph], None]
+
+ROUNDS = 50
+"""A stage that has not settled after so many rounds never will."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Passes that run together until none of them changes the graph."""
+
+    name: str
+    passes: tuple[Pass, ...]
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        "simplify",
+        (
+            cleanup.drop_identities,
+            cleanup.as_reshape,
+            cleanup.merge_reshapes,
+            cleanup.share_equal_ops,
+            layout.sink_transposes,
+            layout.compose_transposes,
+            layout.transpose_to_reshape,
+            patterns.recognize_dilation,
+            fold.merge_constants,
+            fold.fold_scale,
+            fold.fold_shift,
+            patterns.clamp_to_activation,
+            patterns.recognize_leaky_relu,
+            patterns.recognize_prelu,
+            patterns.recognize_hard_swish,
+            patterns.recognize_l2_normalization,
+            patterns.recognize_gelu,
+            patterns.recognize_log_softmax,
+            cleanup.keep_reduced_dims,
+        ),
+    ),
+    Stage("scale", (fold.fold_scale_before, fold.fold_shift_before)),
+    Stage("fuse", (fuse.fuse_padding, fuse.fuse_activation, cleanup.drop_reshape_before_dense)),
+    Stage("lower", (lower.lower_types, lower.lower_ranks)),
+    Stage("finish", (cleanup.drop_identities, cleanup.share_equal_ops, cleanup.share_constants)),
+)
+"""What may be assumed after each stage: simplify: no TRANSPOSE that cancels, no scale or shift behind a
+linear operator; fuse: activations may be fused, nothing later folds weights; lower: every operator has a
+kernel for its types and rank."""
+
+
+def optimize(
+    model: Model,
+    stages: Sequence[Stage] = STAGES,
+    *,
+    observe: Observer | None = None,
+    check: bool = False,
+) -> None:
+    """Run the stages on every graph of the model, in place.
+
+    `observe(pass name, graph)` is called after each pass that changed something; `check` verifies the
+    graph's invariants there.
+    """
+    for stage in stages:
+        for graph in model.all_graphs():
+            run_stage(stage, graph, observe, check)
+
+
+def run_stage(
+    stage: Stage, graph: Graph, observe: Observer | None = None, check: bool = False
+) -> int:
+    """Run one stage to its fixed point and return the number of rewrites."""
+    total = 0
+    for _ in range(ROUNDS):
+        changed = {p.__name__: _run(p, graph, observe, check) for p in stage.passes}
+        if not any(changed.values()):
+            return total
+        total += sum(changed.values())
+    firing = ", ".join(name for name, count in changed.items() if count)
+    raise InternalError(f"stage '{stage.name}' does not settle: {firing} still fire")
+
+
+def _run(function: Pass, graph: Graph, observe: Observer | None, check: bool) -> int:
+    count = function(graph)
+    if count:
+        graph.prune()
+        graph.sort()
+        if check:
+            graph.check()
+        if observe is not None:
+            observe(function.__name__, graph)
+    return count
