@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.op_example import Example, example
+from op_example import Example, example
 
 Array = NDArray[Any]
 RNG = np.random.default_rng(7)

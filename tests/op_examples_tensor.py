@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.op_example import Example, example
+from op_example import Example, example
 from tqconv.ir.graph import Graph
 
 Array = NDArray[Any]

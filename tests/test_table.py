@@ -11,8 +11,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from tests.conftest import Run, run_litert
-from tests.op_example import Example
+from conftest import Run, run_litert
+from op_example import Example
 from tqconv.errors import UnsupportedError
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model, Op, Tensor

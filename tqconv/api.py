@@ -7,16 +7,9 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tqconv.config import LoadOptions
+from tqconv.config import ConvertOptions, LoadOptions
 from tqconv.errors import FormatError, UsageError
 from tqconv.ir.graph import Model
-
-
-@dataclass(frozen=True)
-class ConvertOptions:
-    """Everything that `convert` can be asked for."""
-
-    load: LoadOptions = field(default_factory=LoadOptions)
 
 
 @dataclass

@@ -37,6 +37,114 @@ class LoadOptions:
     signature: str | None = None
 
 
+@dataclass(frozen=True)
+class QuantizeOptions:
+    """Which integers stand for the reals, and where their ranges come from.
+
+    mode: a scheme's name (float16, dynamic, int8, int16x8, uint8); None keeps the model float.
+    integer_only: no float tensor may remain.
+    input_type, output_type: numpy names of the border types ("float32", "uint8"); None: the mode's own.
+    calibration_data, ranges: files or folders with evidence; samples: at most so many of the data.
+    method: how calibration turns values into a range (minmax, percentile, mse, entropy).
+    mean, std: normalization of image data, in the units of its pixels, one number or one per channel.
+    input_stats: (mean, std) of each input in order, real = (stored - mean) / std.
+    named_stats, input_ranges: input name -> (mean, std), input name -> (min, max).
+    keep_float, int16: regular expressions over source node names.
+    min_weight_elements: smaller constants stay float in mode dynamic and float16.
+    ranges_template: where to write the names of the tensors that lack a range.
+    """
+
+    mode: str | None = None
+    integer_only: bool = False
+    input_type: str | None = None
+    output_type: str | None = None
+    calibration_data: str | None = None
+    samples: int | None = None
+    random: int | None = None
+    method: str = "minmax"
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    ranges: str | None = None
+    input_stats: tuple[tuple[float, float], ...] | None = None
+    named_stats: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    input_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    keep_float: tuple[str, ...] = ()
+    int16: tuple[str, ...] = ()
+    per_channel: bool = True
+    per_channel_dense: bool = True
+    min_weight_elements: int = 1024
+    ranges_template: str | None = None
+
+
+@dataclass(frozen=True)
+class TocoOptions:
+    """What TOCO could be told about quantization; its numbers follow when `inference_type` is set.
+
+    inference_type: "uint8" or "int8": the whole graph in this type with one scale per tensor.
+    default_ranges, default_int16_ranges: (min, max) of tensors for which nothing else says a range.
+    change_concat_input_ranges: None where no flag was given; TOCO's default was true, that of
+    tflite_convert false.
+    dedupe_min_bytes: constants of fewer bytes are not shared.
+    """
+
+    inference_type: str | None = None
+    default_ranges: tuple[float, float] | None = None
+    default_int16_ranges: tuple[float, float] | None = None
+    arrays_extra_info_file: str | None = None
+    reorder_across_fake_quant: bool = False
+    drop_fake_quant: bool = False
+    change_concat_input_ranges: bool | None = None
+    propagate_fake_quant_num_bits: bool = False
+    allow_nudging_weights: bool = False
+    dedupe_min_bytes: int = 64
+
+
+@dataclass(frozen=True)
+class Count:
+    """A claim about the result: `type` (an operator, `Total` or `Arrays`) occurs so often."""
+
+    type: str
+    least: int
+    most: int | None = None
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """Everything that `convert` can be asked for.
+
+    target_format: "tflite" or "dot". dump_dir: folder for a picture after each stage;
+    dump_steps: after each pass that changed something, too. verify: data to compare float and quantized
+    model on. summary_dir: folder for a description of the result as text and JSON.
+    """
+
+    load: LoadOptions = field(default_factory=LoadOptions)
+    quantize: QuantizeOptions = field(default_factory=QuantizeOptions)
+    toco: TocoOptions = field(default_factory=TocoOptions)
+    target_format: str = "tflite"
+    dump_dir: str | None = None
+    dump_steps: bool = False
+    summary_dir: str | None = None
+    checks: tuple[Count, ...] = ()
+    verify: str | None = None
+
+
+@dataclass(frozen=True)
+class CalibrateOptions:
+    """How ranges are measured; see the fields of the same names in `QuantizeOptions`.
+
+    update: a ranges file whose statistics the new ones are merged with.
+    """
+
+    load: LoadOptions = field(default_factory=LoadOptions)
+    data: str | None = None
+    samples: int | None = None
+    random: int | None = None
+    method: str = "minmax"
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    update: str | None = None
+
+
 def parse_dims(text: str) -> Dims:
     """Read "1,224,224,3"; `?`, `None` and -1 are unknown; empty text is a scalar."""
     dims: list[int | None] = []

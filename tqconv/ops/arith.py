@@ -1,7 +1,8 @@
-"""Elementwise arithmetic with one or two operands, running sums, and the complex numbers of spectra."""
+"""Elementwise arithmetic with one or two operands, running sums, and spectra."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from tqconv.ops.rules import (
 from tqconv.ops.spec import (
     ALL_TYPES,
     ELEMENTWISE,
+    FoldRule,
     QuantRule,
     Typed,
     VersionRule,
@@ -34,7 +36,7 @@ from tqconv.ops.spec import (
 
 COMPLEX64 = np.dtype(np.complex64)
 
-# The element types of each row are measured with LiteRT 2.3.0, with and without its default delegate.
+# The element types of each row are measured with LiteRT 2.3.0, with and without its delegate.
 _REAL = frozenset({"float32"})
 _NUMBERS = frozenset({"float32", "int32"})
 _WIDE = frozenset({"float32", "int32", "int64"})
@@ -94,11 +96,11 @@ def _mul_grows(op: Op) -> bool:
     return float(a.scale[0] * b.scale[0] / y.scale[0]) >= 1.0
 
 
-def _nonzero(function: Any) -> Any:
+def _nonzero(function: Callable[..., NDArray[Any]]) -> FoldRule:
     """Return a fold that leaves an integer division by zero to the kernel, which refuses it."""
     plain = with_activation(function)
 
-    def fold(op: Op) -> NDArray[Any] | None:
+    def fold(op: Op) -> NDArray[Any] | Sequence[NDArray[Any]] | None:
         divisor = values(op, 1)
         return None if divisor.dtype.kind in "iu" and not divisor.all() else plain(op)
 
@@ -108,25 +110,28 @@ def _nonzero(function: Any) -> Any:
 def _divide(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """Divide as C does: integers truncate toward zero."""
     if a.dtype.kind == "f":
-        return np.divide(a, b)
+        return np.asarray(np.divide(a, b))
     quotient = np.floor_divide(np.abs(a.astype(np.int64)), np.abs(b.astype(np.int64)))
     return np.asarray(quotient * np.sign(a) * np.sign(b)).astype(a.dtype)
 
 
 def _floor_divide(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    # numpy's float floor_divide corrects the quotient by the remainder; the kernel floors the quotient.
-    return np.floor(np.divide(a, b)) if a.dtype.kind == "f" else np.floor_divide(a, b)
+    # numpy's own for floats starts from the remainder; the kernel floors the quotient.
+    quotient = np.floor(np.divide(a, b)) if a.dtype.kind == "f" else np.floor_divide(a, b)
+    return np.asarray(quotient)
 
 
 def _power(op: Op) -> NDArray[Any] | None:
+    """Negative integer exponents are left to the kernel, which refuses them."""
     a, b = values(op, 0), values(op, 1)
     if b.dtype.kind in "iu" and (b < 0).any():
         return None
-    return with_numpy(np.power)(op)  # type: ignore[return-value]
+    with np.errstate(all="ignore"):
+        return np.asarray(np.power(a, b))
 
 
 def _squared_difference(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    return np.square(a - b)
+    return np.asarray(np.square(a - b))
 
 
 def _maximum(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
@@ -268,7 +273,7 @@ op(
     category="arithmetic",
     types=_NUMBERS,
 )
-# Unlike its siblings the kernel does not broadcast; with unequal shapes it reads the wrong elements.
+# Unlike its siblings the kernel does not broadcast: from unequal shapes it reads wrong elements.
 op(
     "ATAN2",
     "a b -> y",
@@ -302,7 +307,11 @@ op(
     types=_WIDE,
 )
 
-_PARTS = {"COMPLEX_ABS": np.abs, "REAL": np.real, "IMAG": np.imag}
+_PARTS: dict[str, Callable[..., NDArray[Any]]] = {
+    "COMPLEX_ABS": np.abs,
+    "REAL": np.real,
+    "IMAG": np.imag,
+}
 for name, part in _PARTS.items():
     op(
         name,

@@ -23,8 +23,8 @@ from tqconv.ops.spec import ELEMENTWISE, OPAQUE, QuantRule, Typed, by_type, op
 
 # The 8-bit kernels rescale both sides; the int16 kernels compare the stored integers.
 _COMPARED = QuantRule(same=True, same_except=frozenset({"INT8", "UINT8"}))
-# Element types here and below: measured with LiteRT 2.3.0. Without a scale the 8-bit kernels divide by zero, and
-# NOT_EQUAL of int16 is wrong.
+# Element types here and below: measured with LiteRT 2.3.0. Without a scale the 8-bit kernels divide
+# by zero, and NOT_EQUAL of int16 is wrong.
 _ORDERED = frozenset({"float32", "int16", "int32", "int64"})
 _EQUATED = frozenset({"float32", "int32", "int64", "bool", "object"})
 _COMPARISONS: dict[str, tuple[Any, dict[str, int], frozenset[str]]] = {

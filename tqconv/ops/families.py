@@ -5,6 +5,8 @@ from tqconv.ops import arith as arith
 from tqconv.ops import compare as compare
 from tqconv.ops import control as control
 from tqconv.ops import conv as conv
+from tqconv.ops import movement as movement
+from tqconv.ops import parts as parts
 from tqconv.ops import pool as pool
 from tqconv.ops import quantize as quantize
 from tqconv.ops import recurrent as recurrent

@@ -33,7 +33,7 @@ def _reduced(op: Op) -> list[Typed]:
         shape = (None,) * x.rank
     else:
         raise UnsupportedError(
-            f"the axes '{op.input(1).name}' are not a constant, so the rank of the result is unknown",
+            f"the axes '{op.input(1).name}' are not a constant, so the rank is unknown",
             hint="freeze the graph first",
         )
     return [(shape, x.dtype)]
@@ -49,24 +49,24 @@ def _fold(function: Any) -> Any:
 
 
 def _sum(x: NDArray[Any], axes: tuple[int, ...], keep: bool) -> NDArray[Any]:
-    return np.sum(x, axes, dtype=x.dtype, keepdims=keep)
+    return np.asarray(np.sum(x, axes, dtype=x.dtype, keepdims=keep))
 
 
 def _product(x: NDArray[Any], axes: tuple[int, ...], keep: bool) -> NDArray[Any]:
-    return np.prod(x, axes, dtype=x.dtype, keepdims=keep)
+    return np.asarray(np.prod(x, axes, dtype=x.dtype, keepdims=keep))
 
 
 def _mean(x: NDArray[Any], axes: tuple[int, ...], keep: bool) -> NDArray[Any]:
     """Integer means truncate toward zero."""
     if x.dtype.kind == "f":
-        return np.mean(x, axes, dtype=x.dtype, keepdims=keep)
+        return np.asarray(np.mean(x, axes, dtype=x.dtype, keepdims=keep))
     count = int(np.prod([x.shape[i] for i in axes], dtype=np.int64))
     total = np.sum(x, axes, dtype=np.int64, keepdims=keep)
     return np.asarray(np.sign(total) * (np.abs(total) // count), x.dtype)
 
 
-# Element types here and below: measured with LiteRT 2.3.0. Sums and means of raw 8- and 16-bit integers come
-# out wrong, the kernels take them for quantized ones without a scale.
+# Element types here and below: measured with LiteRT 2.3.0. Sums and means of raw 8- and 16-bit
+# integers come out wrong: the kernels take them for quantized ones without a scale.
 _WIDE = frozenset({"float32", "int32", "int64"})
 _NARROW = frozenset({"int8", "int16", "uint8"})
 _LOGIC = frozenset({"bool"})
@@ -184,7 +184,7 @@ def _distinct_shape(op: Op) -> list[Typed]:
 
 
 def _distinct(op: Op) -> list[NDArray[Any]]:
-    """Elements in the order in which they first occur, and the place of each input element there."""
+    """Return the elements by first occurrence, and where each input element is among them."""
     x = values(op, 0)
     sorted_, first, inverse = np.unique(x, return_index=True, return_inverse=True)
     order = np.argsort(first)

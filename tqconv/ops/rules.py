@@ -73,6 +73,11 @@ def elements(tensor: Tensor | None) -> tuple[int | None, ...] | None:
     return tensor.elements
 
 
+def elements_or_unknown(tensor: Tensor, length: int) -> tuple[int | None, ...]:
+    """Return `length` elements, None where they are not known."""
+    return elements(tensor) or (None,) * length
+
+
 def axis_of(axis: int, rank: int) -> int:
     """Return a non-negative axis; UnsupportedError outside [-rank, rank)."""
     if not -rank <= axis < rank:
@@ -120,14 +125,14 @@ def values(op: Op, index: int) -> NDArray[Any]:
 
 
 def same_size(a: int | None, b: int | None) -> int | None:
-    """Return what is known of a size that both operands share; UnsupportedError when they differ."""
+    """Return what is known of a size that both share; UnsupportedError when they differ."""
     if a is not None and b is not None and a != b:
         raise UnsupportedError(f"sizes {a} and {b} should be equal")
     return b if a is None else a
 
 
 def same_shape(shapes: Iterable[Shape]) -> Shape:
-    """Return what is known of the shape that all operands share; UnsupportedError when they differ."""
+    """Return what is known of the shape that all share; UnsupportedError when they differ."""
     first, *others = shapes
     result = list(first)
     for shape in others:

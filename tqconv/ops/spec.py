@@ -166,8 +166,8 @@ def known(name: str) -> bool:
 
 def table() -> Mapping[str, OpSpec]:
     """Return all rows by operator name."""
-    if not _TABLE:
-        import tqconv.ops.families  # noqa: F401  (importing the families fills the table once)
+    import tqconv.ops.families  # noqa: F401  (importing the families fills the table once)
+
     return _TABLE
 
 

@@ -1,4 +1,4 @@
-"""Shapes, and tensors that are rearranged, repeated, padded or filled."""
+"""Shapes: read, changed, and made into tensors."""
 
 from __future__ import annotations
 
@@ -13,23 +13,17 @@ from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape, dtype_of
 from tqconv.ops.rules import (
     INT32,
-    axes_of,
     axis_of,
     broadcast_shapes,
     constant_axis,
     elements,
-    same,
     values,
-    with_numpy,
 )
 from tqconv.ops.spec import (
     QuantRule,
     Typed,
     by_type,
-    moves,
-    moves_input,
     op,
-    rows_input,
 )
 
 _SAME = QuantRule(same=True)
@@ -60,7 +54,7 @@ def _target(op: Op) -> Shape:
 
 
 def _reshaped(op: Op) -> list[Typed]:
-    """A single unknown size follows from the element count when the input has no unknown one left."""
+    """A single unknown size follows from the element count when the input has none."""
     x = op.input(0)
     target = _target(op)
     sizes: list[int | None] = [None if d == -1 else d for d in target]
@@ -147,41 +141,6 @@ op(
 )
 
 
-def _transposed(op: Op) -> list[Typed]:
-    x, perm = op.input(0), op.input(1).data
-    if op.input(1).dtype != INT32 and not x.is_constant:
-        raise UnsupportedError(
-            f"a permutation of {op.input(1).dtype}: the kernel reads it as int32"
-        )
-    if perm is None:
-        return [((None,) * x.rank, x.dtype)]
-    axes = [axis_of(int(a), x.rank) for a in perm.reshape(-1)]
-    if sorted(axes) != list(range(x.rank)):
-        raise UnsupportedError(f"{axes} is not a permutation of the axes of {list(x.shape)}")
-    return [(tuple(x.shape[a] for a in axes), x.dtype)]
-
-
-def _transpose_version(op: Op) -> int:
-    x = op.input(0)
-    if x.rank > 5:
-        return 6
-    if x.dtype == np.int16:
-        return 5
-    return 4 if x.rank > 4 else by_type(bool=3, int8=2)(op)
-
-
-op(
-    "TRANSPOSE",
-    "x perm -> y",
-    shape=_transposed,
-    fold=with_numpy(np.transpose),
-    quant=_SAME,
-    version=_transpose_version,
-    polynomial=True,
-    category="movement",
-)
-
-
 def _shape_type(op: Op) -> np.dtype:
     if "out_type" not in op.options:
         raise UnsupportedError("SHAPE needs `out_type`: the schema's default is FLOAT32")
@@ -203,94 +162,6 @@ op(
     fold=lambda op: np.array(op.input(0).rank, INT32),
     quant=QuantRule(),
     category="shape",
-)
-
-
-def _padding(op: Op) -> list[tuple[int | None, int | None]]:
-    rank = op.input(0).rank
-    known = elements(op.input(1)) or (None,) * (2 * rank)
-    if len(known) != 2 * rank:
-        raise UnsupportedError(f"{len(known)} amounts of padding for a tensor of rank {rank}")
-    return [(known[2 * i], known[2 * i + 1]) for i in range(rank)]
-
-
-def _padded(op: Op) -> list[Typed]:
-    x = op.input(0)
-    amounts = zip(x.shape, _padding(op), strict=True)
-    return [(tuple(_total(d, before, after) for d, (before, after) in amounts), x.dtype)]
-
-
-def _total(*sizes: int | None) -> int | None:
-    known = [size for size in sizes if size is not None]
-    return sum(known) if len(known) == len(sizes) else None
-
-
-def _pad(op: Op) -> NDArray[Any]:
-    x = values(op, 0)
-    value = values(op, 2).reshape(-1)[0] if len(op.inputs) > 2 else 0
-    return np.pad(x, values(op, 1).astype(np.int64), constant_values=value)
-
-
-def _pad_version(op: Op) -> int:
-    x = op.input(0)
-    if x.dtype == np.bool_:
-        return 5
-    return 4 if x.rank > 4 else by_type(int16=3, int8=2)(op)
-
-
-for name, operands in {"PAD": "x paddings -> y", "PADV2": "x paddings value -> y"}.items():
-    op(
-        name,
-        operands,
-        shape=_padded,
-        fold=_pad,
-        layout=rows_input(1),
-        quant=_SAME,
-        version=_pad_version,
-        polynomial=True,
-        category="movement",
-        types=_NUMBERS | {"bool"},
-        max_rank=5,
-    )
-
-
-def _mirror(op: Op) -> NDArray[Any]:
-    symmetric = op.options.get("mode", "REFLECT") == "SYMMETRIC"
-    amounts = values(op, 1).astype(np.int64)
-    return np.pad(values(op, 0), amounts, mode="symmetric" if symmetric else "reflect")
-
-
-op(
-    "MIRROR_PAD",
-    "x paddings -> y",
-    shape=_padded,
-    fold=_mirror,
-    layout=rows_input(1),
-    quant=_SAME,
-    version=by_type(int8=2, int16=3),
-    category="movement",
-)
-
-
-def _tiled(op: Op) -> list[Typed]:
-    x = op.input(0)
-    multiples = elements(op.input(1)) or (None,) * x.rank
-    if len(multiples) != x.rank:
-        raise UnsupportedError(f"{len(multiples)} multiples for a tensor of rank {x.rank}")
-    sizes = zip(x.shape, multiples, strict=True)
-    return [(tuple(None if d is None or m is None else d * m for d, m in sizes), x.dtype)]
-
-
-op(
-    "TILE",
-    "x multiples -> y",
-    shape=_tiled,
-    fold=with_numpy(np.tile),
-    layout=rows_input(1),
-    quant=_SAME,
-    version=by_type(int8=3, object=2),
-    polynomial=True,
-    category="movement",
 )
 
 
@@ -381,7 +252,9 @@ def _range_shape(op: Op) -> list[Typed]:
 def _range_length(start: Any, limit: Any, delta: Any) -> int:
     if delta == 0 or (start > limit and delta > 0) or (start < limit and delta < 0):
         raise UnsupportedError(f"no range from {start} to {limit} in steps of {delta}")
-    return math.ceil(abs((limit - start) / delta))
+    # In the type of the bounds, as the kernel: float32 may round to another length than float64.
+    length: int = math.ceil(abs((limit - start) / delta))
+    return length
 
 
 def _range(op: Op) -> NDArray[Any]:
@@ -400,52 +273,4 @@ op(
     category="shape",
     types=frozenset({"float32", "int32", "int64"}),
     max_rank=0,
-)
-
-
-def _reversed(op: Op) -> list[Typed]:
-    """The kernel mirrors neighbouring axes only."""
-    axes = axes_of(op, 1)
-    if not op.input(0).is_constant and axes and axes[-1] - axes[0] + 1 != len(axes):
-        raise UnsupportedError(f"the axes {list(axes)} are not neighbours; reverse them one by one")
-    return [(op.input(0).shape, op.input(0).dtype)]
-
-
-def _reverse(op: Op) -> NDArray[Any]:
-    return np.flip(values(op, 0), axes_of(op, 1))
-
-
-op(
-    "REVERSE_V2",
-    "x axes -> y",
-    shape=_reversed,
-    fold=_reverse,
-    layout=moves_input(1),
-    quant=_SAME,
-    version=by_type(int8=3, bool=2),
-    polynomial=True,
-    category="movement",
-    types=_NUMBERS | {"bool"},
-)
-
-
-def _reverse_sequence(op: Op) -> NDArray[Any]:
-    x, lengths = values(op, 0), values(op, 1)
-    time = axis_of(int(op.options.get("seq_dim", 0)), x.ndim)
-    batch = axis_of(int(op.options.get("batch_dim", 0)), x.ndim)
-    y = np.moveaxis(x, (batch, time), (0, 1)).copy()
-    for row, length in zip(y, lengths, strict=True):
-        row[:length] = row[:length][::-1].copy()
-    return np.moveaxis(y, (0, 1), (batch, time))
-
-
-op(
-    "REVERSE_SEQUENCE",
-    "x lengths -> y",
-    shape=same,
-    fold=_reverse_sequence,
-    layout=moves("seq_dim", "batch_dim"),
-    quant=QuantRule(same=True, types=frozenset({"UINT8", "INT16"})),
-    category="movement",
-    types=_NUMBERS - {"int8"},
 )

@@ -1,11 +1,176 @@
-"""Which release of the runtime first ran an operator in a version."""
+"""Which release of the runtime first ran an operator in a version.
+
+The dates of the runtime's own table (tools/versioning/runtime_version.cc). A release is the one that a
+reader of `min_runtime_version` needs at least.
+"""
 
 from __future__ import annotations
 
+from functools import cache
+
 FIRST = "1.5.0"
-"""The first release of the runtime."""
+"""The first release of the runtime; also for operators whose release is not recorded."""
+
+RELEASES = """
+ABS 1.13 2.4 2.5 2.6 2.12
+ADD 1.5 1.14 2.4 2.6
+ADD_N 1.14
+ARG_MAX 1.9 1.14 2.9
+ARG_MIN 1.9 1.14 2.9
+ASSIGN_VARIABLE 2.6
+ATAN2 2.10
+AVERAGE_POOL_2D 1.5 1.14 2.3
+BATCH_MATMUL 2.3 2.3 2.4 2.5
+BATCH_TO_SPACE_ND 1.6 1.14 2.3
+BIDIRECTIONAL_SEQUENCE_LSTM 1.14 1.14 1.14
+BIDIRECTIONAL_SEQUENCE_RNN 1.14 1.14 2.3
+BROADCAST_ARGS 2.6
+BROADCAST_TO - 2.5 2.5
+BUCKETIZE 2.8
+CALL_ONCE 2.5
+CAST 1.5 2.7 2.8 2.9 2.12
+CEIL 1.14
+COMPLEX_ABS 2.5
+CONCATENATION 1.5 1.14 2.3
+CONV_2D 1.5 1.14 1.14 2.3 2.4 2.9 2.11
+CONV_3D 2.5
+CONV_3D_TRANSPOSE 2.6
+COS 1.14
+CUMSUM 2.4
+DENSIFY 2.2
+DEPTHWISE_CONV_2D 1.5 1.12 1.14 2.2 2.3 2.3 2.11
+DEPTH_TO_SPACE 2.1 2.5
+DEQUANTIZE 1.13.1 1.14 1.15 2.2 2.7
+DIV 1.6 2.3
+DYNAMIC_UPDATE_SLICE 2.9
+ELU 1.14
+EMBEDDING_LOOKUP 1.13 1.14 1.14
+EQUAL 1.14 1.14 2.3
+EXP 1.7
+EXPAND_DIMS 1.10
+FAKE_QUANT 1.5 1.10
+FILL 1.13 2.3 2.5 2.12
+FLOOR 1.9
+FLOOR_DIV 1.14 1.14
+FLOOR_MOD 1.13
+FULLY_CONNECTED 1.5 1.10 1.14 1.14 2.0 2.1 2.3 2.3 2.3 2.11
+GATHER 1.6 1.14 1.15 2.4 2.5
+GATHER_ND 1.14 2.3 2.5
+GELU 2.9 2.9
+GREATER 1.14 1.14
+GREATER_EQUAL 1.14 1.14
+HARD_SWISH 1.15
+HASHTABLE 2.5
+HASHTABLE_FIND 2.5
+HASHTABLE_IMPORT 2.5
+HASHTABLE_SIZE 2.5
+IF 1.15
+IMAG 2.5
+L2_NORMALIZATION 1.5 1.14
+LEAKY_RELU 1.13.1 2.3
+LESS 1.14 1.14
+LESS_EQUAL 1.14 1.14
+LOG 1.14
+LOGICAL_AND 1.11
+LOGICAL_NOT 1.11
+LOGICAL_OR 1.11
+LOGISTIC 1.14 1.14 2.3
+LOG_SOFTMAX 1.14 1.14
+LSTM 1.7 1.10 1.14 2.3
+MATRIX_DIAG 1.14
+MATRIX_SET_DIAG 1.14
+MAXIMUM 1.14 1.14 2.3 2.3
+MAX_POOL_2D 1.5 1.14 2.3
+MEAN 1.6 1.14 2.4
+MINIMUM 1.14 1.14 2.3 2.3
+MIRROR_PAD 1.13.1 2.3 2.12
+MUL 1.5 1.14 1.15 2.3 2.6 2.11
+MULTINOMIAL 2.8
+NEG 1.9
+NON_MAX_SUPPRESSION_V4 2.1
+NON_MAX_SUPPRESSION_V5 2.1
+NOT_EQUAL 1.14 1.14 2.3
+ONE_HOT 1.11
+PACK 1.11 1.14 2.3
+PAD 1.5 1.14 2.4 2.6
+PADV2 1.9 1.14 2.4 2.6
+POW 1.10
+PRELU 1.8
+QUANTIZE 1.14 1.15 2.7
+RANDOM_STANDARD_NORMAL 2.8
+RANDOM_UNIFORM 2.8
+RANGE 1.13
+RANK 1.14
+READ_VARIABLE 2.6
+REAL 2.5
+REDUCE_ALL 2.6
+REDUCE_ANY 1.11
+REDUCE_MAX 1.11 1.14 2.5
+REDUCE_MIN 1.11 1.14 2.5
+REDUCE_PROD 1.11 2.6
+RELU 1.5 2.1 2.5
+RELU6 1.5 1.14 2.5
+RELU_0_TO_1 2.10
+RESIZE_BILINEAR 1.7 1.14 2.2 2.5
+RESIZE_NEAREST_NEIGHBOR 1.13.1 1.14 2.3 2.4
+REVERSE_SEQUENCE 1.14
+REVERSE_V2 1.14 2.2 2.5
+RFFT2D 2.5
+RNN 1.5 1.14 2.3
+ROUND 1.14
+RSQRT 1.10 2.5
+SCATTER_ND 2.1
+SEGMENT_SUM 2.2
+SELECT 1.14 1.14 2.12
+SELECT_V2 2.2
+SHAPE 1.10
+SIGN 2.11 2.12
+SIN 1.9
+SLICE 1.14 1.14 1.14 2.4 2.5
+SOFTMAX 1.5 1.14 2.3
+SPACE_TO_BATCH_ND 1.6 1.14 2.3
+SPACE_TO_DEPTH 1.5 1.14
+SPARSE_TO_DENSE 1.9 1.14 1.15
+SPLIT 1.5 1.14 1.14 2.3
+SPLIT_V 1.13.1 2.3
+SQRT 1.10
+SQUARE 1.12
+SQUARED_DIFFERENCE 1.13.1 2.5
+SQUEEZE 1.6 2.5
+STRIDED_SLICE 1.6 1.14 2.1 2.2 2.5 2.6
+SUB 1.6 1.14 2.3 2.4 2.4
+SUM 1.10 1.15
+SVDF 1.5 1.14 2.2 2.3
+TANH 1.14 1.14 2.3
+TILE 1.10.1 2.2 2.8 2.12
+TOPK_V2 1.7 1.14
+TRANSPOSE 1.6 1.14 1.15 2.3 2.4 2.12
+TRANSPOSE_CONV 1.9 2.2 2.3 2.13
+UNIDIRECTIONAL_SEQUENCE_LSTM 1.13.1 1.14 2.3 2.12
+UNIDIRECTIONAL_SEQUENCE_RNN 1.14 1.14 2.3
+UNIQUE 1.14
+UNPACK 1.11 1.14 2.2 2.3
+UNSORTED_SEGMENT_MAX 2.10
+UNSORTED_SEGMENT_MIN 2.11
+UNSORTED_SEGMENT_PROD 2.10
+UNSORTED_SEGMENT_SUM 2.10
+VAR_HANDLE 2.6
+WHERE 1.14 2.8
+WHILE 1.15
+ZEROS_LIKE 1.12
+"""
+"""Operator, then the release of version 1, of version 2, and so on; `-`: never released."""
 
 
 def runtime_version(type: str, version: int) -> str:
-    """Return the release that registered this version of an operator."""
-    return FIRST
+    """Return the release that first ran this version of an operator, as `major.minor.patch`."""
+    releases = _table().get(type, ())
+    if not 1 <= version <= len(releases) or releases[version - 1] == "-":
+        return FIRST
+    release = releases[version - 1]
+    return release if release.count(".") == 2 else f"{release}.0"
+
+
+@cache
+def _table() -> dict[str, tuple[str, ...]]:
+    return {words[0]: tuple(words[1:]) for words in map(str.split, RELEASES.strip().splitlines())}

@@ -214,28 +214,6 @@ def keep_reduced_dims(graph: Graph) -> int:
     return count
 
 
-def drop_reshape_before_dense(graph: Graph) -> int:
-    """FULLY_CONNECTED reads its operand as rows of the weights' width, whatever its rank.
-
-    y = RESHAPE(x: [1,7,7,64], [1,3136]); z = FULLY_CONNECTED(y, w)   ->   z = FULLY_CONNECTED(x, w)
-    """
-    count = 0
-    for op in of_type(graph, "FULLY_CONNECTED"):
-        before = made_by(op.inputs[0], *RESHAPES)
-        if before is None or op.options.get("keep_num_dims") or op.input(0).rank != 2:
-            continue
-        if op.input(1).shape[-1] != op.input(0).shape[-1] or before.input(0).rank < 1:
-            continue
-        if sole_reader(graph, op.input(0)) is not op:
-            continue
-        if before.input(0).shape.count(None) > 1 or before.input(0).rank > 4:
-            continue
-        graph.set_input(op, 0, before.input(0))
-        op.source = op.source.joined(before.source)
-        count += 1
-    return count
-
-
 def share_equal_ops(graph: Graph) -> int:
     """Compute once what two operators compute alike.
 

@@ -50,7 +50,7 @@ STAGES: tuple[Stage, ...] = (
         ),
     ),
     Stage("scale", (fold.fold_scale_before, fold.fold_shift_before)),
-    Stage("fuse", (fuse.fuse_padding, fuse.fuse_activation, cleanup.drop_reshape_before_dense)),
+    Stage("fuse", (fuse.fuse_padding, fuse.fuse_activation)),
     Stage("lower", (lower.lower_types, lower.lower_ranks)),
     Stage("finish", (cleanup.drop_identities, cleanup.share_equal_ops, cleanup.share_constants)),
 )

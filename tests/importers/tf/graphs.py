@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.conftest import run_litert
+from conftest import run_litert
 from tqconv.api import optimize
 from tqconv.config import LoadOptions
 from tqconv.importers.tf.graphdef import import_graph

@@ -40,7 +40,9 @@ def parse(content: bytes, path: Path) -> Any:
 def looks_like_text(content: bytes) -> bool:
     """Whether a GraphDef is in protobuf's text form."""
     start = content[:512].lstrip()
-    return start[:1].isalpha() and b"\x00" not in start and (b"{" in start or b":" in start)
+    if any(byte < 32 and byte not in b"\t\n\r" for byte in start):
+        return False  # a binary message soon holds a tag or a length below 32
+    return start[:1].isalpha() and (b"{" in start or b":" in start)
 
 
 def load(path: Path, options: LoadOptions) -> Model:

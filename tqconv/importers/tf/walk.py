@@ -33,6 +33,14 @@ class Failed:
     node: str
 
 
+class Reported(TqconvError):
+    """Raised by a handler whose node cannot be made because of `node`, whose failure is already recorded."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(f"depends on '{node}', which cannot be translated")
+        self.node = node
+
+
 DEAD = Dead()
 Value = Tensor | Dead | Failed
 
@@ -137,6 +145,8 @@ class Walk:
         count = len(self.graph.ops)
         try:
             made = TF.call(handler, builder, inputs, node.attributes())
+        except Reported as error:
+            return Failed(error.node)
         except TqconvError as error:
             if error.where is None:
                 error.where = self.source(node)

@@ -1,4 +1,4 @@
-"""Convolutions and pooling."""
+"""Convolutions in two and three dimensions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from tqconv.errors import Unsupported
+from tqconv.importers.tf.handlers.patches import joined_taps
+from tqconv.importers.tf.handlers.products import integer_product
+from tqconv.importers.tf.handlers.windows import Window, pad_explicitly, pad_for
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 
@@ -26,20 +29,11 @@ def conv2d(
 ) -> Tensor:
     """Convolve `x` with `w: [kh, kw, in / groups, out]`."""
     x = b.to_nhwc(x, data_format)
-    stride_h, stride_w = b.spatial(strides, data_format)
-    dilation_h, dilation_w = b.spatial(list(dilations), data_format)
-    x, padding = pad_explicitly(b, x, padding, explicit_paddings, data_format)
-    y = b(
-        "CONV_2D",
-        x,
-        b.transpose(w, (3, 0, 1, 2)),
-        zero_bias(w.shape[3]),
-        padding=padding,
-        stride_h=stride_h,
-        stride_w=stride_w,
-        dilation_h_factor=dilation_h,
-        dilation_w_factor=dilation_w,
-    )
+    options = window_options(b, strides, dilations, data_format)
+    x, options["padding"] = pad_explicitly(b, x, padding, explicit_paddings, data_format)
+    if x.dtype.kind in "iu":
+        return b.from_nhwc(_integer_conv(b, x, w, options), data_format)
+    y = b("CONV_2D", x, b.transpose(w, (3, 0, 1, 2)), zero_bias(w.shape[3], x.dtype), **options)
     return b.from_nhwc(y, data_format)
 
 
@@ -57,82 +51,70 @@ def depthwise_conv2d(
 ) -> Tensor:
     """Convolve each channel of `x` with `w: [kh, kw, in, multiplier]`."""
     x = b.to_nhwc(x, data_format)
-    stride_h, stride_w = b.spatial(strides, data_format)
-    dilation_h, dilation_w = b.spatial(list(dilations), data_format)
-    x, padding = pad_explicitly(b, x, padding, explicit_paddings, data_format)
+    options = window_options(b, strides, dilations, data_format)
+    x, options["padding"] = pad_explicitly(b, x, padding, explicit_paddings, data_format)
     kernel_h, kernel_w, channels, multiplier = w.shape
     if channels is None or multiplier is None:
-        raise Unsupported("the filter's channels are unknown")
+        raise Unsupported("the channels of input `filter` are unknown", hint="give it a shape")
     y = b(
         "DEPTHWISE_CONV_2D",
         x,
         b.reshape(w, (1, kernel_h, kernel_w, channels * multiplier)),
-        zero_bias(channels * multiplier),
-        padding=padding,
-        stride_h=stride_h,
-        stride_w=stride_w,
-        dilation_h_factor=dilation_h,
-        dilation_w_factor=dilation_w,
+        zero_bias(channels * multiplier, x.dtype),
         depth_multiplier=multiplier,
+        **options,
     )
     return b.from_nhwc(y, data_format)
 
 
-@handles("MaxPool", "AvgPool")
-def pool(
+@handles("Conv3D")
+def conv3d(
     b: TFBuilder,
     x: Tensor,
+    w: Tensor,
     *,
-    ksize: list[int],
     strides: list[int],
     padding: str,
-    data_format: str = "NHWC",
+    data_format: str = "NDHWC",
+    dilations: Sequence[int] = (1, 1, 1, 1, 1),
     explicit_paddings: Sequence[int] = (),
 ) -> Tensor:
-    """Pool over windows; padding never counts."""
-    kind = {"MaxPool": "MAX_POOL_2D", "AvgPool": "AVERAGE_POOL_2D"}[b.node.op]
+    """Convolve `x: [n, d, h, w, c]` with `w: [kd, kh, kw, in, out]`."""
     x = b.to_nhwc(x, data_format)
-    filter_height, filter_width = b.spatial(ksize, data_format)
-    stride_h, stride_w = b.spatial(strides, data_format)
-    x, padding = pad_explicitly(b, x, padding, explicit_paddings, data_format, value=-np.inf)
-    y = b(
-        kind,
-        x,
-        padding=padding,
-        stride_h=stride_h,
-        stride_w=stride_w,
-        filter_height=filter_height,
-        filter_width=filter_width,
-    )
+    options = window_options(b, strides, dilations, data_format)
+    x, options["padding"] = pad_explicitly(b, x, padding, explicit_paddings, data_format)
+    y = b("CONV_3D", x, w, zero_bias(w.shape[4], x.dtype), **options)
     return b.from_nhwc(y, data_format)
 
 
-def zero_bias(channels: int | None) -> Any:
-    """Return the zero bias that the affine kernels read when there is none."""
-    if channels is None:
-        raise Unsupported("the number of output channels is unknown")
-    return np.zeros(channels, np.float32)
+def window_options(
+    b: TFBuilder, strides: Sequence[int], dilations: Sequence[int] | None, data_format: str
+) -> dict[str, Any]:
+    """Return strides and dilations as the options of the kernels; None: the kernel has no dilations."""
+    inner = b.spatial(list(strides), data_format)
+    axes = "dhw"[-len(inner) :]
+    options: dict[str, Any] = {f"stride_{a}": s for a, s in zip(axes, inner, strict=True)}
+    if dilations is not None:
+        factors = b.spatial(list(dilations), data_format)
+        options |= {f"dilation_{a}_factor": d for a, d in zip(axes, factors, strict=True)}
+    return options
 
 
-def pad_explicitly(
-    b: TFBuilder,
-    x: Tensor,
-    padding: str,
-    amounts: Sequence[int],
-    data_format: str,
-    value: float = 0.0,
-) -> tuple[Tensor, str]:
-    """Return `x` (channels last) with EXPLICIT padding applied, and the padding that is left to do.
+def zero_bias(channels: int | None, dtype: np.dtype) -> Any:
+    """Return the zero bias that the kernels add when there is none; None where its size is unknown."""
+    return None if channels is None else np.zeros(channels, dtype)
 
-    `amounts`: before and after for each dimension, in the order of `data_format`.
-    """
-    if padding != "EXPLICIT":
-        return x, padding
-    pairs = np.array(amounts, np.int32).reshape(-1, 2)
-    if data_format.startswith("NC"):
-        pairs = np.concatenate([pairs[:1], pairs[2:], pairs[1:2]])
-    if not pairs.any():
-        return x, "VALID"
-    if value == 0.0:
-        return b("PAD", x, pairs), "VALID"
-    return b("PADV2", x, pairs, np.array(value, np.float32)), "VALID"
+
+def _integer_conv(b: TFBuilder, x: Tensor, w: Tensor, options: dict[str, Any]) -> Tensor:
+    """Convolve integers as a product of patches and weights: CONV_2D has no kernel for raw integers."""
+    kernel_h, kernel_w, depth, channels = w.shape
+    if kernel_h is None or kernel_w is None or depth is None or depth != x.shape[3]:
+        raise Unsupported(f"a convolution of {x.dtype} with groups, or with a filter of unknown size")
+    windows = [
+        Window(kernel, options[f"stride_{axis}"], options[f"dilation_{axis}_factor"])
+        for axis, kernel in (("h", kernel_h), ("w", kernel_w))
+    ]
+    patches = joined_taps(b, pad_for(b, x, options["padding"], windows), windows)
+    return integer_product(b, patches, b.reshape(w, (kernel_h * kernel_w * depth, channels)))
+
+

@@ -1,18 +1,24 @@
-"""Writing elements to computed places."""
+"""Writing elements to computed places, and taking tensors apart and together by computed places."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.gather import true_places
-from tqconv.importers.tf.handlers.operands import int32_of, static_size
+from tqconv.importers.tf.handlers.operands import int32_of
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
+from tqconv.ir.types import Shape
 
 INT32 = np.dtype(np.int32)
+ZERO, ONE = np.array(0, INT32), np.array(1, INT32)
+
+WIDER = {np.dtype(t): INT32 for t in (np.int8, np.uint8, np.int16, np.uint16)}
+"""Types whose extremes the int32 segment kernels compute exactly."""
 
 
 @handles("ScatterNd")
@@ -54,20 +60,130 @@ def tensor_scatter_extreme(
         "TensorScatterMax": ("UNSORTED_SEGMENT_MAX", "MAXIMUM"),
         "TensorScatterMin": ("UNSORTED_SEGMENT_MIN", "MINIMUM"),
     }[b.node.op]
-    rows, inner = _rows(b, x, indices, updates)
-    found = b(segments, rows.updates, rows.ids, np.array(rows.count, INT32))
-    return b.reshape(b(combine, b.reshape(x, (rows.count, inner)), found), x.shape)
+    dtype = WIDER.get(x.dtype, x.dtype)
+    rows = rows_of(b, b.cast(x, dtype), indices, b.cast(updates, dtype))
+    found = b(segments, rows.updates, rows.ids, rows.count)
+    return b.cast(shaped_like(b, b(combine, rows.x, found), x), x.dtype)
 
 
 @handles("TensorScatterUpdate")
 def tensor_scatter_update(
     b: TFBuilder, x: Tensor, indices: Tensor, updates: Tensor, *, bad_indices_policy: str = ""
 ) -> Tensor:
-    """Replace elements at coordinates; of several updates of one place the last one stays."""
+    """Replace elements at coordinates; of several updates of one place the last one stays.
+
+    Place i of the result is row i of `x`, or the last row written there: a gather from `x` followed by
+    the updates.
+    """
     _check_policy(bad_indices_policy)
-    rows, inner = _rows(b, x, indices, updates)
-    last = last_writer(b, rows.ids, np.array(rows.count, INT32))
-    written = b("GREATER_EQUAL", last, np.zeros((), INT32))
-    taken = b("GATHER", rows.updates, b("MAXIMUM", last, np.zeros((), INT32)), axis=0)
-    flat = b.reshape(x, (rows.count, inner))
-    return b.reshape(b("SELECT_V2", b.reshape(written, (rows.count, 1)), taken, flat), x.shape)
+    rows = rows_of(b, x, indices, updates)
+    places = counted(b, rows.x)
+    last = b("UNSORTED_SEGMENT_MAX", counted(b, rows.updates, rows.count), rows.ids, rows.count)
+    both = b("CONCATENATION", rows.x, rows.updates, axis=0)
+    return shaped_like(b, b("GATHER", both, b("MAXIMUM", last, places), axis=0), x)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A scatter in one dimension: `x: [count, inner]`, `updates: [n, inner]`, `ids: [n]` in [0, count)."""
+
+    x: Tensor
+    updates: Tensor
+    ids: Tensor
+    count: Tensor
+
+
+def rows_of(b: TFBuilder, x: Tensor, indices: Tensor, updates: Tensor) -> Rows:
+    """Flatten the dimensions that the coordinates address, and those that they do not."""
+    depth = indices.shape[-1]
+    outer = x.shape[:depth]
+    if depth is None or None in outer[1:]:
+        raise Unsupported(f"the dimensions of '{x.name}' that are written to are not known")
+    strides = np.cumprod([1, *reversed(outer[1:])], dtype=np.int64)[::-1][:depth].astype(INT32)
+    coordinates = b.reshape(b.cast(indices, INT32), (_size(indices.shape[:-1]), depth))
+    ids = b("SUM", b("MUL", coordinates, strides), np.array([1], INT32))
+    inner = _size(x.shape[depth:])
+    flat = b.reshape(x, (_size(outer), inner))
+    updates = b.reshape(updates, (_size(indices.shape[:-1]), inner))
+    return Rows(flat, updates, ids, row_count(b, flat))
+
+
+def _size(shape: Shape) -> int | None:
+    return None if None in shape else math.prod(d or 0 for d in shape)
+
+
+def counted(b: TFBuilder, x: Tensor, start: Tensor | None = None) -> Tensor:
+    """Return start, start + 1, … (from 0 by default), one for each row of `x`."""
+    rows = row_count(b, x)
+    limit = rows if start is None else b("ADD", rows, start)
+    y: Tensor = b("RANGE", ZERO if start is None else start, limit, ONE)
+    return y
+
+
+def row_count(b: TFBuilder, x: Tensor) -> Tensor:
+    """Return the size of the first dimension: int32, no dimension."""
+    count: Tensor = b("GATHER", b.shape_of(x), ZERO, axis=0)
+    return count
+
+
+def shaped_like(b: TFBuilder, y: Tensor, x: Tensor) -> Tensor:
+    """Return `y` in the shape of `x`."""
+    if x.shape.count(None) <= 1:
+        return b.reshape(y, x.shape)
+    reshaped: Tensor = b("RESHAPE", y, b.shape_of(x))
+    return reshaped
+
+
+@handles("SparseToDense")
+def sparse_to_dense(
+    b: TFBuilder,
+    indices: Tensor,
+    shape: Tensor,
+    values: Tensor,
+    default: Tensor,
+    *,
+    validate_indices: bool = True,
+) -> Tensor:
+    """Put values into a tensor of one default value."""
+    y: Tensor = b("SPARSE_TO_DENSE", int32_of(b, indices), int32_of(b, shape), values, default)
+    return y
+
+
+@handles("DynamicPartition")
+def dynamic_partition(
+    b: TFBuilder, x: Tensor, partitions: Tensor, *, num_partitions: int
+) -> tuple[Tensor, ...]:
+    """Return the rows of each partition, in their order."""
+    rank = partitions.rank
+    if rank != 1:
+        x = b.reshape(x, (_size(partitions.shape), *x.shape[rank:]))
+        partitions = b.reshape(partitions, (_size(partitions.shape),))
+    return tuple(
+        b("GATHER_ND", x, b("WHERE", b("EQUAL", partitions, np.array(i, INT32))))
+        for i in range(num_partitions)
+    )
+
+
+@handles("DynamicStitch", "ParallelDynamicStitch")
+def dynamic_stitch(b: TFBuilder, *operands: Tensor) -> Tensor:
+    """Put row i of all data at place indices[i]; where a place stands twice, the last row stays.
+
+    The result has as many rows as the largest index says. TensorFlow leaves rows that no index names
+    undefined; here they are the first row.
+    """
+    count = len(operands) // 2
+    ids = _stitched([b.reshape(t, (_size(t.shape),)) for t in operands[:count]], b)
+    rest = operands[count].shape[operands[0].rank :]
+    parts = zip(operands[:count], operands[count:], strict=True)
+    data = _stitched([b.reshape(d, (_size(i.shape), *rest)) for i, d in parts], b)
+    size = b("ADD", b("REDUCE_MAX", ids, np.array([0], INT32)), ONE)
+    last = b("UNSORTED_SEGMENT_MAX", counted(b, data), ids, size)
+    y: Tensor = b("GATHER", data, b("MAXIMUM", last, ZERO), axis=0)
+    return y
+
+
+def _stitched(parts: Sequence[Tensor], b: TFBuilder) -> Tensor:
+    if len(parts) == 1:
+        return parts[0]
+    y: Tensor = b("CONCATENATION", *parts, axis=0)
+    return y

@@ -1,0 +1,215 @@
+"""Real functions that TensorFlow Lite has no operator for, composed of its operators.
+
+All take and return float32. Error bounds are measured in LiteRT over the whole domain, against double
+precision: "relative" is |y - y'| / |y|, "absolute" is |y - y'|.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from tqconv.importers.builder import Builder
+from tqconv.ir.graph import Tensor
+
+F = np.float32
+
+
+def polynomial(b: Builder, t: Tensor, coefficients: Sequence[float]) -> Tensor:
+    """Evaluate c0 + c1 t + c2 t² + … by Horner's rule; at least two coefficients."""
+    *lower, highest = coefficients
+    y = b("MUL", t, F(highest))
+    for coefficient in lower[:0:-1]:
+        y = b("MUL", b("ADD", y, F(coefficient)), t)
+    result: Tensor = b("ADD", y, F(lower[0]))
+    return result
+
+
+def log1p(b: Builder, x: Tensor) -> Tensor:
+    """log(1 + x), relative error below 3e-7 also where 1 + x rounds away most of x."""
+    near = b("LESS", b("ABS", x), F(0.5))
+    u = b("ADD", x, F(1))
+    result: Tensor = b("SELECT_V2", near, _corrected_log(b, x, u), b("LOG", u))
+    return result
+
+
+def log1p_of_positive(b: Builder, x: Tensor) -> Tensor:
+    """log(1 + x) for finite x >= 0, relative error below 3e-7."""
+    return _corrected_log(b, x, b("ADD", x, F(1)))
+
+
+def _corrected_log(b: Builder, x: Tensor, u: Tensor) -> Tensor:
+    """log(u) + (what u = 1 + x lost to rounding) / u."""
+    lost = b("SUB", x, b("SUB", u, F(1)))
+    result: Tensor = b("ADD", b("LOG", u), b("DIV", lost, u))
+    return result
+
+
+def expm1(b: Builder, x: Tensor) -> Tensor:
+    """exp(x) - 1 = tanh(x / 2) (exp(x) + 1), relative error below 1e-6."""
+    half = b("TANH", b("MUL", x, F(0.5)))
+    result: Tensor = b("MUL", half, b("ADD", b("EXP", x), F(1)))
+    return result
+
+
+def cosh(b: Builder, x: Tensor) -> Tensor:
+    """(exp(x) + exp(-x)) / 2; infinite from 88.8 on, where exp(x) is."""
+    total = b("ADD", b("EXP", x), b("EXP", b("NEG", x)))
+    result: Tensor = b("MUL", total, F(0.5))
+    return result
+
+
+def sinh(b: Builder, x: Tensor) -> Tensor:
+    """tanh(x) cosh(x): no cancellation near 0, relative error below 1e-6."""
+    result: Tensor = b("MUL", b("TANH", x), cosh(b, x))
+    return result
+
+
+def tan(b: Builder, x: Tensor) -> Tensor:
+    """sin(x) / cos(x)."""
+    result: Tensor = b("DIV", b("SIN", x), b("COS", x))
+    return result
+
+
+def asin(b: Builder, x: Tensor) -> Tensor:
+    """The angle whose sine is x; NaN outside [-1, 1]."""
+    result: Tensor = b("ATAN2", x, _other_leg(b, x))
+    return result
+
+
+def acos(b: Builder, x: Tensor) -> Tensor:
+    """The angle whose cosine is x; NaN outside [-1, 1]."""
+    result: Tensor = b("ATAN2", _other_leg(b, x), x)
+    return result
+
+
+def _other_leg(b: Builder, x: Tensor) -> Tensor:
+    """sqrt(1 - x²), as a product that does not cancel near 1."""
+    result: Tensor = b("SQRT", b("MUL", b("SUB", F(1), x), b("ADD", x, F(1))))
+    return result
+
+
+def atan(b: Builder, x: Tensor) -> Tensor:
+    """The angle whose tangent is x."""
+    result: Tensor = b("ATAN2", x, F(1))
+    return result
+
+
+LARGE = 1e9
+"""Beyond it sqrt(x² + 1) = x in float32; its square is far from the largest float32."""
+
+
+def asinh(b: Builder, x: Tensor) -> Tensor:
+    """sign(x) log(|x| + sqrt(x² + 1)), relative error below 1e-6.
+
+    With a = min(|x|, LARGE): log1p(a + a² / (1 + sqrt(a² + 1))) + log(|x| / a).
+    """
+    size = b("ABS", x)
+    a = b("MINIMUM", size, F(LARGE))
+    square = b("MUL", a, a)
+    root = b("SQRT", b("ADD", square, F(1)))
+    argument = b("ADD", a, b("DIV", square, b("ADD", root, F(1))))
+    y = b("ADD", log1p_of_positive(b, argument), _log_beyond(b, size))
+    result: Tensor = b("MUL", y, b("SIGN", x))
+    return result
+
+
+def acosh(b: Builder, x: Tensor) -> Tensor:
+    """log(x + sqrt(x² - 1)), relative error below 1e-6; NaN below 1.
+
+    With t = min(x - 1, LARGE): log1p(t + sqrt(t (t + 2))) + log((x - 1) / t).
+    """
+    size = b("SUB", x, F(1))
+    t = b("MINIMUM", size, F(LARGE))
+    root = b("SQRT", b("MUL", t, b("ADD", t, F(2))))
+    y = log1p_of_positive(b, b("ADD", t, root))
+    result: Tensor = b("ADD", y, _log_beyond(b, size))
+    return result
+
+
+def _log_beyond(b: Builder, size: Tensor) -> Tensor:
+    """log(size / LARGE), or 0 below it."""
+    result: Tensor = b("LOG", b("MAXIMUM", b("MUL", size, F(1 / LARGE)), F(1)))
+    return result
+
+
+def atanh(b: Builder, x: Tensor) -> Tensor:
+    """sign(x) log1p(2 |x| / (1 - |x|)) / 2, relative error below 1e-6; NaN outside [-1, 1]."""
+    size = b("ABS", x)
+    ratio = b("DIV", b("ADD", size, size), b("SUB", F(1), size))
+    result: Tensor = b("MUL", log1p(b, ratio), b("MUL", b("SIGN", x), F(0.5)))
+    return result
+
+
+def softplus(b: Builder, x: Tensor) -> Tensor:
+    """log(1 + exp(x)) = max(x, 0) - log(sigmoid(|x|)), absolute error below 2e-7 (or 2e-7 |y|)."""
+    tail = b("LOG", b("LOGISTIC", b("ABS", x)))
+    result: Tensor = b("SUB", b("RELU", x), tail)
+    return result
+
+
+def softsign(b: Builder, x: Tensor) -> Tensor:
+    """x / (1 + |x|)."""
+    result: Tensor = b("DIV", x, b("ADD", b("ABS", x), F(1)))
+    return result
+
+
+ERF = (
+    *(1.1283792743, 0.1027690558376, -0.0001918309050, -0.0006197845696),
+    *(8.763729346e-05, -5.668470025e-06, 1.418519018e-07),
+)
+"""Minimax fit of atanh(erf(x)) / x in x² on [0, 4.6], weighted for the relative error of erf.
+
+Increasing beyond, so that tanh stays at 1.
+"""
+
+
+def erf(b: Builder, x: Tensor) -> Tensor:
+    """The error function as tanh(x p(x²)), relative error below 1e-6."""
+    p = polynomial(b, b("MUL", x, x), ERF)
+    result: Tensor = b("TANH", b("MUL", x, p))
+    return result
+
+
+def erfc(b: Builder, x: Tensor) -> Tensor:
+    """1 - erf(x), absolute error below 5e-7."""
+    result: Tensor = b("SUB", F(1), erf(b, x))
+    return result
+
+
+# M. Giles, "Approximating the erfinv function" (GPU Computing Gems 2, 2011): single precision.
+_ERFINV_CENTRE = (
+    *(1.50140941, 0.246640727, -0.00417768164, -0.00125372503, 0.00021858087),
+    *(-4.39150654e-06, -3.5233877e-06, 3.43273939e-07, 2.81022636e-08),
+)
+_ERFINV_TAIL = (
+    *(2.83297682, 1.00167406, 0.00943887047, -0.0076224613, 0.00573950773),
+    *(-0.00367342844, 0.00134934322, 0.000100950558, -0.000200214257),
+)
+
+
+def erfinv(b: Builder, x: Tensor) -> Tensor:
+    """The inverse of erf on [-1, 1], relative error below 2e-6; infinite at the ends."""
+    rest = b("MUL", b("SUB", F(1), x), b("ADD", x, F(1)))
+    return _erfinv_of(b, x, rest)
+
+
+def ndtri(b: Builder, p: Tensor) -> Tensor:
+    """The quantile function of the normal distribution, relative error below 2e-6."""
+    x = b("SUB", b("ADD", p, p), F(1))
+    rest = b("MUL", b("MUL", p, F(4)), b("SUB", F(1), p))
+    result: Tensor = b("MUL", _erfinv_of(b, x, rest), F(math.sqrt(2)))
+    return result
+
+
+def _erfinv_of(b: Builder, x: Tensor, rest: Tensor) -> Tensor:
+    """`rest` is 1 - x², which a caller may know more exactly than x."""
+    w = b("NEG", b("LOG", rest))
+    centre = polynomial(b, b("SUB", w, F(2.5)), _ERFINV_CENTRE)
+    tail = polynomial(b, b("SUB", b("SQRT", w), F(3)), _ERFINV_TAIL)
+    # At the ends w is infinite, where the leading coefficient of the tail has the wrong sign.
+    tail = b("SELECT_V2", b("EQUAL", rest, F(0)), F(np.inf), tail)
+    result: Tensor = b("MUL", b("SELECT_V2", b("LESS", w, F(5)), centre, tail), x)
+    return result

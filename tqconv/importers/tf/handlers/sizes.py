@@ -1,0 +1,86 @@
+"""Arithmetic on sizes of dimensions: numbers where they are known, int32 scalars of the graph where not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.importers.tf.registry import TFBuilder
+from tqconv.ir.graph import Tensor
+
+Size = int | Tensor
+"""A number, or an int32 tensor of rank 0 that holds it at run time."""
+
+_NUMBERS: dict[str, Callable[[int, int], int]] = {
+    "ADD": lambda a, c: a + c,
+    "SUB": lambda a, c: a - c,
+    "MUL": lambda a, c: a * c,
+    "FLOOR_DIV": lambda a, c: a // c,
+    "MAXIMUM": max,
+}
+
+
+NEUTRAL = {"ADD": 0, "SUB": 0, "MUL": 1, "FLOOR_DIV": 1}
+"""Second operands that change nothing."""
+
+
+def size_of(b: TFBuilder, x: Tensor, axis: int) -> Size:
+    """Return one size of `x`."""
+    size = x.shape[axis]
+    return element(b, b.shape_of(x), axis % x.rank) if size is None else size
+
+
+def sizes_of(b: TFBuilder, x: Tensor) -> list[Size]:
+    """Return all sizes of `x`."""
+    return [size_of(b, x, axis) for axis in range(x.rank)]
+
+
+def element(b: TFBuilder, vector: Tensor, index: int) -> Size:
+    """Return element `index` of an integer vector."""
+    known = b.known(vector)
+    number = None if known is None else known[index]
+    if number is not None:
+        return number
+    place, following = np.array([index], np.int32), np.array([index + 1], np.int32)
+    one = np.array([1], np.int32)
+    taken: Tensor = b("STRIDED_SLICE", vector, place, following, one, shrink_axis_mask=1)
+    return b.cast(taken, np.int32)
+
+
+def calculate(b: TFBuilder, type: str, first: Size, *others: Size) -> Size:
+    """Return `first` combined with `others` by a binary operator: now where they are numbers."""
+    result = first
+    for other in others:
+        if isinstance(result, int) and isinstance(other, int):
+            result = _NUMBERS[type](result, other)
+        elif other != NEUTRAL.get(type):
+            result = b(type, operand(result), operand(other))
+    return result
+
+
+def operand(size: Size) -> Tensor | NDArray[Any]:
+    """Return a size as an operand of rank 0."""
+    return np.array(size, np.int32) if isinstance(size, int) else size
+
+
+def vector(b: TFBuilder, sizes: Sequence[Size]) -> Tensor | NDArray[Any]:
+    """Return sizes as an int32 vector: a constant when all are numbers."""
+    if all(isinstance(size, int) for size in sizes):
+        return np.array(sizes, np.int32)
+    packed: Tensor = b("PACK", *map(operand, sizes), values_count=len(sizes))
+    return packed
+
+
+def reshaped(b: TFBuilder, x: Tensor, sizes: Sequence[Size]) -> Tensor:
+    """Reshape `x`; one size that is not a number is left to the kernel."""
+    numbers = [size if isinstance(size, int) else -1 for size in sizes]
+    if numbers.count(-1) <= 1 and 0 not in numbers:
+        if -1 not in numbers and x.shape == tuple(numbers):
+            return x
+        y: Tensor = b("RESHAPE", x, np.array(numbers, np.int32))
+        return y
+    y = b("RESHAPE", x, vector(b, sizes))
+    return y

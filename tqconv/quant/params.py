@@ -1,0 +1,195 @@
+"""The arithmetic of quantization: from a range of reals to a scale and a zero point, and to integers.
+
+The numbers follow TensorFlow's converter, so that models stay comparable: zero is always exactly
+representable, halves round away from zero, scales are float32 as the file stores them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.ir.types import Quant
+
+TINY_RANGE = 1e-6
+"""A range below this is widened by as much on each side: TensorFlow's quantization utilities."""
+TINY_WEIGHTS = 5e-7
+"""Magnitude that all-zero weights are given, half of `TINY_RANGE`."""
+LARGEST_BIAS = (2**31 - 1) // 2
+"""TensorFlow enlarges the weight scale until the bias stays below half of int32."""
+
+Reals = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Params:
+    """How a tensor is stored: real = (stored - zero_point) * scale.
+
+    `scale`: f64 [n], each a float32 value; `zero_point`: i64 [n]; n is 1 or the size of `axis`.
+    `why`: the sentence that the plan prints.
+    """
+
+    scale: NDArray[np.float64]
+    zero_point: NDArray[np.int64]
+    dtype: np.dtype
+    axis: int = 0
+    why: str = ""
+
+    @staticmethod
+    def of(scale: float, zero_point: int, dtype: np.dtype, why: str = "") -> Params:
+        """Return parameters for a whole tensor."""
+        scales = np.array([np.float32(scale)], np.float64)
+        return Params(scales, np.array([zero_point], np.int64), dtype, 0, why)
+
+    @property
+    def quant(self) -> Quant:
+        """The same as the graph stores it."""
+        return Quant(self.scale, self.zero_point, self.axis)
+
+    @property
+    def is_per_tensor(self) -> bool:
+        """Whether one scale serves all elements."""
+        return self.scale.size == 1
+
+    def equals(self, other: Params | None) -> bool:
+        """Return whether both store every real as the same integer of the same type."""
+        return (
+            other is not None and self.dtype == other.dtype and self.quant.equals(other.quant)
+        )
+
+    def covers(self) -> tuple[float, float]:
+        """Return the lowest and highest real that can be stored (of the widest channel)."""
+        low, high = limits(self.dtype)
+        return (
+            float(np.min((low - self.zero_point) * self.scale)),
+            float(np.max((high - self.zero_point) * self.scale)),
+        )
+
+
+def limits(dtype: np.dtype, *, narrow: bool = False) -> tuple[int, int]:
+    """Return the smallest and largest stored integer; `narrow` leaves the smallest out."""
+    bounds = np.iinfo(dtype)
+    return int(bounds.min) + narrow, int(bounds.max)
+
+
+def with_zero(low: float, high: float) -> tuple[float, float]:
+    """Return the range, widened so that it holds zero and is not tiny."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    if high - low < TINY_RANGE:
+        return low - TINY_RANGE, high + TINY_RANGE
+    return low, high
+
+
+def activation(
+    low: float,
+    high: float,
+    dtype: np.dtype,
+    *,
+    symmetric: bool = False,
+    narrow: bool = False,
+    why: str = "",
+) -> Params:
+    """Return the parameters of an activation whose reals lie in [low, high].
+
+    `symmetric`: the zero point is 0, as int16 activations need it, and the range is narrow.
+    """
+    low, high = with_zero(low, high)
+    if symmetric:
+        return Params.of(max(-low, high) / limits(dtype)[1], 0, dtype, why)
+    first, last = limits(dtype, narrow=narrow)
+    scale = (high - low) / (last - first)
+    return Params.of(scale, _zero_point(low, high, scale, first, last), dtype, why)
+
+
+def _zero_point(low: float, high: float, scale: float, first: int, last: int) -> int:
+    """Compute from the end whose numbers are smaller, which loses less: TensorFlow's nudging."""
+    from_low, from_high = first - low / scale, last - high / scale
+    error_low = abs(first) + abs(low / scale)
+    error_high = abs(last) + abs(high / scale)
+    exact = from_low if error_low < error_high else from_high
+    return int(np.clip(round_away(np.float64(exact)), first, last))
+
+
+def weights(
+    data: Reals, axis: int | None, dtype: np.dtype = np.dtype(np.int8), why: str = ""
+) -> Params:
+    """Return symmetric narrow parameters of constant weights, per slice of `axis` or for all."""
+    return from_peaks(peaks(data, axis), axis, dtype, why)
+
+
+def peaks(data: Reals, axis: int | None) -> NDArray[np.float64]:
+    """Return the largest magnitude of the data [1], or of each slice along `axis` [n]."""
+    if data.size == 0:
+        return np.zeros(1 if axis is None else data.shape[axis])
+    if axis is None:
+        return np.array([np.max(np.abs(data))], np.float64)
+    others = tuple(i for i in range(data.ndim) if i != axis)
+    return np.asarray(np.max(np.abs(data), axis=others), np.float64)
+
+
+def from_peaks(
+    peak: NDArray[np.float64], axis: int | None, dtype: np.dtype, why: str = ""
+) -> Params:
+    """Return symmetric narrow parameters for largest magnitudes [n]."""
+    wide = np.maximum(peak, TINY_WEIGHTS)
+    scale = (wide / limits(dtype)[1]).astype(np.float32).astype(np.float64)
+    return Params(scale, np.zeros(scale.size, np.int64), dtype, axis or 0, why)
+
+
+def legacy_weights(data: Reals, dtype: np.dtype, why: str = "") -> Params:
+    """Return uint8 parameters of weights: one scale, asymmetric, without the lowest integer."""
+    low, high = (float(data.min()), float(data.max())) if data.size else (0.0, 0.0)
+    return activation(low, high, dtype, narrow=True, why=why)
+
+
+def bias(x: Params, w: Params, dtype: np.dtype, why: str = "") -> Params:
+    """Return the parameters of a bias: the product of the scales of `x` and `w`."""
+    scale = (x.scale * w.scale).astype(np.float32).astype(np.float64)
+    return Params(scale, np.zeros(scale.size, np.int64), dtype, 0, why)
+
+
+def room_for_bias(w: Params, x: Params, data: Reals) -> Params:
+    """Return `w` with scales enlarged where the bias would overflow int32: TensorFlow's rule."""
+    largest = np.abs(np.asarray(data, np.float64)).reshape(-1)
+    if w.is_per_tensor:
+        largest = np.array([largest.max(initial=0.0)])
+    return at_least(w, largest / LARGEST_BIAS / x.scale)
+
+
+def at_least(w: Params, floor: NDArray[np.float64]) -> Params:
+    """Return `w` with no scale below `floor`."""
+    if np.all(w.scale >= floor):
+        return w
+    scale = np.maximum(w.scale, np.nextafter(np.float32(1) * floor.astype(np.float32), np.inf))
+    return Params(scale.astype(np.float32).astype(np.float64), w.zero_point, w.dtype, w.axis, w.why)
+
+
+def round_away(x: Any) -> Any:
+    """Round to the nearest integer, halves away from zero: C's std::round."""
+    return np.trunc(x + np.copysign(0.5, x))
+
+
+def encode(data: NDArray[Any], params: Params, *, narrow: bool = False) -> NDArray[Any]:
+    """Return the integers that stand for `data`."""
+    scale, zero = spread(params, data.ndim)
+    low, high = limits(params.dtype, narrow=narrow)
+    steps = round_away(np.asarray(data, np.float64) / scale) + zero
+    return np.asarray(np.clip(steps, low, high)).astype(params.dtype)
+
+
+def decode(stored: NDArray[Any], params: Params) -> NDArray[np.float64]:
+    """Return the reals that stored integers stand for."""
+    scale, zero = spread(params, stored.ndim)
+    return np.asarray((stored.astype(np.float64) - zero) * scale)
+
+
+def spread(params: Params, rank: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return scale and zero point shaped to broadcast over a tensor of this rank."""
+    if params.is_per_tensor:
+        return params.scale.reshape(()), params.zero_point.reshape(())
+    shape = [1] * rank
+    shape[params.axis] = -1
+    return params.scale.reshape(shape), params.zero_point.reshape(shape)
