@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from op_example import Example, example
+
 from tqconv.ir.graph import Graph
 
 Array = NDArray[Any]
@@ -280,7 +280,7 @@ SLICES: list[Example] = [
     ),
     strided(real(3, 4), ints(1), ints(9), ints(1), "clamped"),
     strided(real(3, 4), ints(2, 3), ints(-9, -9), ints(-1, -2), "backward"),
-    strided(real(5, 4), ints(1, -3), ints(2, 2), ints(1, 1), "offset", offset=True),
+    strided(real(5, 4), ints(1, 0), ints(2, 2), ints(1, 1), "offset", offset=True),
     strided(whole(6), ints(1), ints(0), ints(2), "int32", end_mask=1),
     example("SPLIT", at(2), IMAGE, const=[0], num_splits=2),
     example("SPLIT", at(-1), whole(3, 6), const=[0], label="int32", num_splits=3),

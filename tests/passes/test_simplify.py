@@ -157,6 +157,23 @@ CASES = {
         z = FULLY_CONNECTED(b, f32[5,12], f32[5])""",
         ["RESHAPE", "FULLY_CONNECTED"],
     ),
+    "bias and activation behind the squeeze of a 1-D convolution are the convolution's": (
+        """x: f32[1,8,3] -> z
+        e = EXPAND_DIMS(x, 1)
+        c = CONV_2D(e, f32[4,1,3,3], zeros[4]) {padding=SAME, stride_h=1, stride_w=1}
+        s = SQUEEZE(c) {squeeze_dims=[1]}
+        a = ADD(s, f32[4])
+        z = RELU(a)""",
+        ["RESHAPE", "CONV_2D", "RESHAPE"],
+    ),
+    "a shift by position behind a reshape stays": (
+        """x: f32[1,8,3] -> z
+        e = EXPAND_DIMS(x, 1)
+        c = CONV_2D(e, f32[4,1,3,3], zeros[4]) {padding=SAME, stride_h=1, stride_w=1}
+        s = SQUEEZE(c) {squeeze_dims=[1]}
+        z = ADD(s, f32[8,4])""",
+        ["RESHAPE", "CONV_2D", "RESHAPE", "ADD"],
+    ),
     "equal operators run once": (
         """x: f32[2,3] -> z
         a = EXP(x)

@@ -30,14 +30,12 @@ def lgamma(b: Builder, x: Tensor) -> Tensor:
     positive = _lgamma_of_positive(b, b("SELECT_V2", reflected, b("SUB", F(1), x), x))
     sine = b("ABS", b("SIN", _phase(b, x)))
     mirror = b("SUB", b("SUB", F(math.log(math.pi)), b("LOG", sine)), positive)
-    result: Tensor = b("SELECT_V2", reflected, mirror, positive)
-    return result
+    return b("SELECT_V2", reflected, mirror, positive)
 
 
 def _phase(b: Builder, x: Tensor) -> Tensor:
     """pi x up to a multiple of pi, in [-pi / 2, pi / 2]."""
-    result: Tensor = b("MUL", b("SUB", x, b("ROUND", x)), F(math.pi))
-    return result
+    return b("MUL", b("SUB", x, b("ROUND", x)), F(math.pi))
 
 
 def _lgamma_of_positive(b: Builder, x: Tensor) -> Tensor:
@@ -51,8 +49,7 @@ def _lgamma_of_positive(b: Builder, x: Tensor) -> Tensor:
     # (z - 1/2) log z - z in one product: at infinity the difference would be NaN.
     main = b("MUL", b("SUB", z, F(0.5)), b("SUB", b("LOG", z), F(1)))
     constant = F(math.log(2 * math.pi) / 2 - 0.5)
-    result: Tensor = b("SUB", b("ADD", main, b("ADD", series, constant)), shift)
-    return result
+    return b("SUB", b("ADD", main, b("ADD", series, constant)), shift)
 
 
 def digamma(b: Builder, x: Tensor) -> Tensor:
@@ -64,8 +61,7 @@ def digamma(b: Builder, x: Tensor) -> Tensor:
     positive = _digamma_of_positive(b, b("SELECT_V2", reflected, b("SUB", F(1), x), x))
     phase = _phase(b, x)
     cotangent = b("DIV", b("MUL", b("COS", phase), F(math.pi)), b("SIN", phase))
-    result: Tensor = b("SELECT_V2", reflected, b("SUB", positive, cotangent), positive)
-    return result
+    return b("SELECT_V2", reflected, b("SUB", positive, cotangent), positive)
 
 
 def _digamma_of_positive(b: Builder, x: Tensor) -> Tensor:
@@ -78,8 +74,7 @@ def _digamma_of_positive(b: Builder, x: Tensor) -> Tensor:
     square = b("MUL", inverse, inverse)
     series = b("MUL", polynomial(b, square, _DIGAMMA), square)
     main = b("SUB", b("LOG", z), b("MUL", inverse, F(0.5)))
-    result: Tensor = b("SUB", b("ADD", main, series), shift)
-    return result
+    return b("SUB", b("ADD", main, series), shift)
 
 
 # Abramowitz & Stegun 9.8.1 to 9.8.4, errors below 2.2e-7: in (x / 3.75)² up to 3.75, in 3.75 / x beyond.
@@ -112,11 +107,9 @@ def scaled_bessel(b: Builder, x: Tensor, order: int) -> Tensor:
         centre = b("MUL", centre, size)
     tail = b("DIV", polynomial(b, b("DIV", F(1), t), far), b("SQRT", size))
     y = b("SELECT_V2", b("LESS", size, F(_BESSEL_SPLIT)), centre, tail)
-    result: Tensor = b("MUL", y, b("SIGN", x)) if order else y
-    return result
+    return b("MUL", y, b("SIGN", x)) if order else y
 
 
 def bessel(b: Builder, x: Tensor, order: int) -> Tensor:
     """I(x), the modified Bessel function of order 0 or 1, relative error below 1e-5 up to 88."""
-    result: Tensor = b("MUL", scaled_bessel(b, x, order), b("EXP", b("ABS", x)))
-    return result
+    return b("MUL", scaled_bessel(b, x, order), b("EXP", b("ABS", x)))

@@ -23,16 +23,14 @@ def polynomial(b: Builder, t: Tensor, coefficients: Sequence[float]) -> Tensor:
     y = b("MUL", t, F(highest))
     for coefficient in lower[:0:-1]:
         y = b("MUL", b("ADD", y, F(coefficient)), t)
-    result: Tensor = b("ADD", y, F(lower[0]))
-    return result
+    return b("ADD", y, F(lower[0]))
 
 
 def log1p(b: Builder, x: Tensor) -> Tensor:
     """log(1 + x), relative error below 3e-7 also where 1 + x rounds away most of x."""
     near = b("LESS", b("ABS", x), F(0.5))
     u = b("ADD", x, F(1))
-    result: Tensor = b("SELECT_V2", near, _corrected_log(b, x, u), b("LOG", u))
-    return result
+    return b("SELECT_V2", near, _corrected_log(b, x, u), b("LOG", u))
 
 
 def log1p_of_positive(b: Builder, x: Tensor) -> Tensor:
@@ -43,58 +41,49 @@ def log1p_of_positive(b: Builder, x: Tensor) -> Tensor:
 def _corrected_log(b: Builder, x: Tensor, u: Tensor) -> Tensor:
     """log(u) + (what u = 1 + x lost to rounding) / u."""
     lost = b("SUB", x, b("SUB", u, F(1)))
-    result: Tensor = b("ADD", b("LOG", u), b("DIV", lost, u))
-    return result
+    return b("ADD", b("LOG", u), b("DIV", lost, u))
 
 
 def expm1(b: Builder, x: Tensor) -> Tensor:
     """exp(x) - 1 = tanh(x / 2) (exp(x) + 1), relative error below 1e-6."""
     half = b("TANH", b("MUL", x, F(0.5)))
-    result: Tensor = b("MUL", half, b("ADD", b("EXP", x), F(1)))
-    return result
+    return b("MUL", half, b("ADD", b("EXP", x), F(1)))
 
 
 def cosh(b: Builder, x: Tensor) -> Tensor:
     """(exp(x) + exp(-x)) / 2; infinite from 88.8 on, where exp(x) is."""
     total = b("ADD", b("EXP", x), b("EXP", b("NEG", x)))
-    result: Tensor = b("MUL", total, F(0.5))
-    return result
+    return b("MUL", total, F(0.5))
 
 
 def sinh(b: Builder, x: Tensor) -> Tensor:
     """tanh(x) cosh(x): no cancellation near 0, relative error below 1e-6."""
-    result: Tensor = b("MUL", b("TANH", x), cosh(b, x))
-    return result
+    return b("MUL", b("TANH", x), cosh(b, x))
 
 
 def tan(b: Builder, x: Tensor) -> Tensor:
     """sin(x) / cos(x)."""
-    result: Tensor = b("DIV", b("SIN", x), b("COS", x))
-    return result
+    return b("DIV", b("SIN", x), b("COS", x))
 
 
 def asin(b: Builder, x: Tensor) -> Tensor:
     """The angle whose sine is x; NaN outside [-1, 1]."""
-    result: Tensor = b("ATAN2", x, _other_leg(b, x))
-    return result
+    return b("ATAN2", x, _other_leg(b, x))
 
 
 def acos(b: Builder, x: Tensor) -> Tensor:
     """The angle whose cosine is x; NaN outside [-1, 1]."""
-    result: Tensor = b("ATAN2", _other_leg(b, x), x)
-    return result
+    return b("ATAN2", _other_leg(b, x), x)
 
 
 def _other_leg(b: Builder, x: Tensor) -> Tensor:
     """sqrt(1 - x²), as a product that does not cancel near 1."""
-    result: Tensor = b("SQRT", b("MUL", b("SUB", F(1), x), b("ADD", x, F(1))))
-    return result
+    return b("SQRT", b("MUL", b("SUB", F(1), x), b("ADD", x, F(1))))
 
 
 def atan(b: Builder, x: Tensor) -> Tensor:
     """The angle whose tangent is x."""
-    result: Tensor = b("ATAN2", x, F(1))
-    return result
+    return b("ATAN2", x, F(1))
 
 
 LARGE = 1e9
@@ -112,8 +101,7 @@ def asinh(b: Builder, x: Tensor) -> Tensor:
     root = b("SQRT", b("ADD", square, F(1)))
     argument = b("ADD", a, b("DIV", square, b("ADD", root, F(1))))
     y = b("ADD", log1p_of_positive(b, argument), _log_beyond(b, size))
-    result: Tensor = b("MUL", y, b("SIGN", x))
-    return result
+    return b("MUL", y, b("SIGN", x))
 
 
 def acosh(b: Builder, x: Tensor) -> Tensor:
@@ -125,35 +113,30 @@ def acosh(b: Builder, x: Tensor) -> Tensor:
     t = b("MINIMUM", size, F(LARGE))
     root = b("SQRT", b("MUL", t, b("ADD", t, F(2))))
     y = log1p_of_positive(b, b("ADD", t, root))
-    result: Tensor = b("ADD", y, _log_beyond(b, size))
-    return result
+    return b("ADD", y, _log_beyond(b, size))
 
 
 def _log_beyond(b: Builder, size: Tensor) -> Tensor:
     """log(size / LARGE), or 0 below it."""
-    result: Tensor = b("LOG", b("MAXIMUM", b("MUL", size, F(1 / LARGE)), F(1)))
-    return result
+    return b("LOG", b("MAXIMUM", b("MUL", size, F(1 / LARGE)), F(1)))
 
 
 def atanh(b: Builder, x: Tensor) -> Tensor:
     """sign(x) log1p(2 |x| / (1 - |x|)) / 2, relative error below 1e-6; NaN outside [-1, 1]."""
     size = b("ABS", x)
     ratio = b("DIV", b("ADD", size, size), b("SUB", F(1), size))
-    result: Tensor = b("MUL", log1p(b, ratio), b("MUL", b("SIGN", x), F(0.5)))
-    return result
+    return b("MUL", log1p(b, ratio), b("MUL", b("SIGN", x), F(0.5)))
 
 
 def softplus(b: Builder, x: Tensor) -> Tensor:
     """log(1 + exp(x)) = max(x, 0) - log(sigmoid(|x|)), absolute error below 2e-7 (or 2e-7 |y|)."""
     tail = b("LOG", b("LOGISTIC", b("ABS", x)))
-    result: Tensor = b("SUB", b("RELU", x), tail)
-    return result
+    return b("SUB", b("RELU", x), tail)
 
 
 def softsign(b: Builder, x: Tensor) -> Tensor:
     """x / (1 + |x|)."""
-    result: Tensor = b("DIV", x, b("ADD", b("ABS", x), F(1)))
-    return result
+    return b("DIV", x, b("ADD", b("ABS", x), F(1)))
 
 
 ERF = (
@@ -169,14 +152,12 @@ Increasing beyond, so that tanh stays at 1.
 def erf(b: Builder, x: Tensor) -> Tensor:
     """The error function as tanh(x p(x²)), relative error below 1e-6."""
     p = polynomial(b, b("MUL", x, x), ERF)
-    result: Tensor = b("TANH", b("MUL", x, p))
-    return result
+    return b("TANH", b("MUL", x, p))
 
 
 def erfc(b: Builder, x: Tensor) -> Tensor:
     """1 - erf(x), absolute error below 5e-7."""
-    result: Tensor = b("SUB", F(1), erf(b, x))
-    return result
+    return b("SUB", F(1), erf(b, x))
 
 
 # M. Giles, "Approximating the erfinv function" (GPU Computing Gems 2, 2011): single precision.
@@ -200,8 +181,7 @@ def ndtri(b: Builder, p: Tensor) -> Tensor:
     """The quantile function of the normal distribution, relative error below 2e-6."""
     x = b("SUB", b("ADD", p, p), F(1))
     rest = b("MUL", b("MUL", p, F(4)), b("SUB", F(1), p))
-    result: Tensor = b("MUL", _erfinv_of(b, x, rest), F(math.sqrt(2)))
-    return result
+    return b("MUL", _erfinv_of(b, x, rest), F(math.sqrt(2)))
 
 
 def _erfinv_of(b: Builder, x: Tensor, rest: Tensor) -> Tensor:
@@ -211,5 +191,4 @@ def _erfinv_of(b: Builder, x: Tensor, rest: Tensor) -> Tensor:
     tail = polynomial(b, b("SUB", b("SQRT", w), F(3)), _ERFINV_TAIL)
     # At the ends w is infinite, where the leading coefficient of the tail has the wrong sign.
     tail = b("SELECT_V2", b("EQUAL", rest, F(0)), F(np.inf), tail)
-    result: Tensor = b("MUL", b("SELECT_V2", b("LESS", w, F(5)), centre, tail), x)
-    return result
+    return b("MUL", b("SELECT_V2", b("LESS", w, F(5)), centre, tail), x)

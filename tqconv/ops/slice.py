@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
-from tqconv.ops.rules import elements_or_unknown, values
+from tqconv.ir.types import Shape
+from tqconv.ops.rules import elements, elements_or_unknown, values
 from tqconv.ops.spec import QuantRule, Typed, by_type, op, rows_input
 
 _SAME = QuantRule(same=True)
@@ -75,7 +76,6 @@ class _Cut:
     to_end: bool = True
     shrink: bool = False
     new: bool = False
-    offset: bool = False
 
     def bounds(self) -> tuple[int, int, int] | None:
         """Return begin, end and stride as strided_slice_logic.h clamps them, or None."""
@@ -93,7 +93,7 @@ class _Cut:
         start = first if self.from_start else clamp(begin)
         if self.shrink:
             return start, start + 1, 1
-        stop = last if self.to_end else clamp(end + start if self.offset else end)
+        stop = last if self.to_end else clamp(end)
         return start, stop, self.stride
 
     def _check(self) -> None:
@@ -125,6 +125,9 @@ class _Cut:
         return slice(begin, None if end < 0 else end, stride)
 
 
+_MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+
+
 def _cuts(op: Op) -> list[_Cut]:
     """Expand the masks to one cut per dimension of the input or new axis, as strided_slice.cc does.
 
@@ -140,6 +143,8 @@ def _cuts(op: Op) -> list[_Cut]:
         for bit, other in zip(_mask(op, "new_axis_mask", count), ellipsis, strict=True)
     ]
     whole = max(0, x.rank - (count - sum(new) - sum(ellipsis)))
+    if any(ellipsis) and not whole and not x.is_constant:
+        raise UnsupportedError("an ellipsis for no dimension, which the kernel takes for one")
     masks = [_mask(op, f"{what}_mask", count) for what in ("begin", "end", "shrink_axis")]
     sizes = iter(x.shape)
     cuts: list[_Cut] = []
@@ -154,7 +159,7 @@ def _cuts(op: Op) -> list[_Cut]:
                 raise UnsupportedError(f"a slice in more dimensions than {list(x.shape)} has")
             from_start, to_end, shrink = (mask[i] for mask in masks)
             bounds = (begin[i], end[i], strides[i])
-            cuts.append(_Cut(size, *bounds, from_start, to_end, shrink, offset=_offset(op)))
+            cuts.append(_Cut(size, *bounds, from_start, to_end, shrink))
     return cuts + [_Cut(size) for size in sizes]
 
 
@@ -170,23 +175,41 @@ def _mask(op: Op, name: str, count: int) -> list[bool]:
     return [bool(int(op.options.get(name, 0)) >> i & 1) for i in range(count)]
 
 
-def _offset(op: Op) -> bool:
-    """Whether the ends count from the begins."""
-    return bool(op.options.get("offset", False))
-
-
 def _strided(op: Op) -> list[Typed]:
+    x = op.input(0)
+    if op.options.get("offset", False):
+        return [(_offset_shape(op), x.dtype)]
     lengths = [(cut.length(), cut.shrink) for cut in _cuts(op)]
-    return [(tuple(length for length, shrink in lengths if not shrink), op.input(0).dtype)]
+    return [(tuple(length for length, shrink in lengths if not shrink), x.dtype)]
+
+
+def _offset_shape(op: Op) -> Shape:
+    """With `offset` the ends count from the begins; the kernel then gets masks and steps wrong."""
+    x = op.input(0)
+    strides = elements(op.input(3))
+    plain = strides is not None and all(s == 1 for s in strides) and len(strides) == x.rank
+    if not plain or any(op.options.get(name, 0) for name in _MASKS):
+        raise UnsupportedError("a slice with `offset` and masks, steps, or fewer dimensions")
+    sizes = elements_or_unknown(op.input(2), x.rank)
+    places = zip(x.shape, elements_or_unknown(op.input(1), x.rank), sizes, strict=True)
+    for dim, begin, size in places:
+        inside = begin is None or size is None or dim is None or 0 <= begin <= dim - size
+        if not inside or (size is not None and size < 0):
+            raise UnsupportedError(f"{size} elements from {begin} on in a dimension of {dim}")
+    return sizes
 
 
 def _strided_slice(op: Op) -> NDArray[Any]:
+    if op.options.get("offset", False):
+        begin, size = values(op, 1), values(op, 2)
+        cuts = tuple(slice(b, b + n) for b, n in zip(begin, size, strict=True))
+        return values(op, 0)[cuts]
     return np.asarray(values(op, 0)[tuple(cut.index() for cut in _cuts(op))])
 
 
 def _strided_version(op: Op) -> int:
     x = op.input(0)
-    if _offset(op):
+    if op.options.get("offset", False):
         return 8
     if x.dtype == np.uint32:
         return 7

@@ -99,7 +99,11 @@ class QuantRule:
     fixed: activation type -> output (scale, zero point) that the kernel builds in;
     types: activation types with a kernel that computes right;
     hybrid: operand -> per-channel axis (None: per tensor) of int8 weights beside float activations;
-    raw: operands that are read as they are (indices, shapes), beyond what their dtype says.
+    raw: operands that are read as they are (indices, shapes), beyond what their dtype says;
+    free_weights: the weights may be computed at run time, then they are quantized like activations;
+    needs_bias: the integer kernel refuses to run without a bias;
+    centered: constants at these operands have zero point 0; with `same` the whole group has;
+    averages: outputs mix elements, so inputs may not saturate at the range of the output.
     """
 
     weight: Mapping[str, int | None] = field(default_factory=dict)
@@ -111,6 +115,10 @@ class QuantRule:
     types: frozenset[str] = ALL_TYPES
     hybrid: Mapping[str, int | None] = field(default_factory=dict)
     raw: tuple[str, ...] = ()
+    free_weights: bool = False
+    needs_bias: bool = False
+    centered: tuple[str, ...] = ()
+    averages: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Drop operators that change nothing, join reshapes, share what is equal."""
+"""Drop operators that change nothing, share what is equal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from tqconv.ir.match import (
 from tqconv.ops.emit import emit
 from tqconv.ops.spec import known, spec
 
-RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 
 
 def drop_identities(graph: Graph) -> int:
@@ -129,89 +128,6 @@ _IDENTITIES = {
     "RELU": _already_clamped,
     "RELU6": _already_clamped,
 }
-
-
-def as_reshape(graph: Graph) -> int:
-    """Write SQUEEZE, EXPAND_DIMS and a one-element PACK as the RESHAPE that they are.
-
-    y = SQUEEZE(x: [1,1,1,8])   ->   y = RESHAPE(x, [8])
-    """
-    count = 0
-    for op in of_type(graph, "SQUEEZE", "EXPAND_DIMS", "PACK"):
-        if op.type == "PACK" and len(op.inputs) > 1:
-            continue
-        if op.output.shape.count(None) > 1 or op.input(0).shape.count(None) > 1:
-            continue
-        y = _reshape(graph, op.input(0), op.output, op)
-        graph.replace(op.output, y)
-        count += 1
-    return count
-
-
-def merge_reshapes(graph: Graph) -> int:
-    """Reshape once.
-
-    y = RESHAPE(x, s); z = RESHAPE(y, t)   ->   z = RESHAPE(x, t)
-    """
-    count = 0
-    for op in of_type(graph, *RESHAPES):
-        before = made_by(op.inputs[0], *RESHAPES)
-        if before is None or op.output.shape.count(None) > 1:
-            continue
-        if op.type == "RESHAPE" and op.input(0).quant is not None:
-            continue
-        known_target = op.output.is_static or _minus_one_is_safe(op)
-        if not known_target:
-            continue
-        y = _reshape(graph, before.input(0), op.output, op)
-        graph.replace(op.output, y)
-        count += 1
-    return count
-
-
-def _minus_one_is_safe(op: Op) -> bool:
-    """Whether the one unknown size of the result follows from the number of elements."""
-    return op.output.shape.count(None) == 1 and 0 not in op.output.shape
-
-
-def _reshape(graph: Graph, x: Tensor, like: Tensor, op: Op) -> Tensor:
-    sizes = np.array([-1 if d is None else d for d in like.shape], np.int32)
-    y: Tensor = emit(graph, "RESHAPE", x, sizes, name=f"{like.name}/reshape", source=op.source)
-    return y
-
-
-def keep_reduced_dims(graph: Graph) -> int:
-    """Let the reduction keep the dimensions that a RESHAPE puts back.
-
-    y = MEAN(x, [1,2]) {keep_dims=false}; z = RESHAPE(y, [1,1,1,c])   ->   z = MEAN(x, [1,2]) {keep_dims=true}
-    """
-    count = 0
-    for op in of_type(graph, "RESHAPE"):
-        before = made_by(op.inputs[0], "MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD")
-        if (
-            before is None
-            or before.options.get("keep_dims")
-            or sole_reader(graph, before.output) is not op
-        ):
-            continue
-        axes, x = values_of(before.inputs[1]), before.input(0)
-        if axes is None or x.shape.count(None) > 1:
-            continue
-        kept = {a % x.rank for a in axes}
-        if op.output.shape != tuple(1 if i in kept else d for i, d in enumerate(x.shape)):
-            continue
-        y = emit(
-            graph,
-            before.type,
-            x,
-            before.input(1),
-            name=f"{op.output.name}/kept",
-            source=before.source.joined(op.source),
-            keep_dims=True,
-        )
-        graph.replace(op.output, y)
-        count += 1
-    return count
 
 
 def share_equal_ops(graph: Graph) -> int:

@@ -30,8 +30,20 @@ WIDER = {
 }
 """Element type -> types that hold each of its values, the nearest first."""
 
-NARROWED = {"int64": "int32"}
-"""Last resort, only where the values are known to fit or the model says so in a note."""
+DATA = ("x", "updates", "value", "on")
+"""Names of the operand that `types` speaks of, where it is not the first one."""
+INDICES = frozenset(
+    {
+        "axes", "axis", "begin", "block", "count", "crops", "depth", "dims", "end", "fft_length", "ids",
+        "indices", "k", "lengths", "multiples", "paddings", "perm", "shape", "size", "sizes", "start",
+        "strides",
+    }
+)  # fmt: skip
+"""Names of operands that count or point: they never take the type of the data."""
+
+
+RUNTIME_RANK = 8
+"""Dimensions that the elementwise kernels hold; LiteRT 2.3 aborts the process above (measured)."""
 
 
 def lower_types(graph: Graph) -> int:
@@ -64,7 +76,7 @@ def lower_types(graph: Graph) -> int:
 def _type_to_lower(op: Op, row: OpSpec) -> np.dtype | None:
     """Return the element type of the data operand when the kernel cannot compute with it."""
     assert row.types is not None
-    tensor = next((t for t in op.inputs if t is not None), None)
+    tensor = op.inputs[data_operand(row)] if op.inputs else None
     if tensor is None or any(
         t is not None and t.quant is not None for t in (*op.inputs, *op.outputs)
     ):
@@ -72,11 +84,19 @@ def _type_to_lower(op: Op, row: OpSpec) -> np.dtype | None:
     return tensor.dtype if tensor.dtype.name not in row.types and tensor.dtype != object else None
 
 
+def data_operand(row: OpSpec) -> int:
+    """Return the index of the operand that carries the data."""
+    names = row.operands.names
+    return next((names.index(name) for name in DATA if name in names), 0)
+
+
 def _recompute(graph: Graph, op: Op, row: OpSpec, narrow: np.dtype, wide: np.dtype) -> None:
-    name = op.outputs[0].name
+    name, data = op.outputs[0].name, data_operand(row)
     inputs = tuple(
-        _cast(graph, t, wide, f"{name}/widened", op) if t is not None and t.dtype == narrow else t
-        for t in op.inputs
+        _cast(graph, t, wide, f"{name}/widened", op)
+        if t is not None and t.dtype == narrow and (i == data or row.operands.name(i) not in INDICES)
+        else t
+        for i, t in enumerate(op.inputs)
     )
     moved = Op(op.type, inputs, (), dict(op.options), op.source)
     made = finish(graph, row, moved, row.shape(moved), f"{name}/{wide.name}")
@@ -110,18 +130,19 @@ def lower_ranks(graph: Graph) -> int:
             continue
         row = spec(op.type)
         rank = max((t.rank for t in (*op.inputs, *op.outputs) if t is not None), default=0)
-        if row.max_rank is None or rank <= row.max_rank or row.layout.kind != "elementwise":
+        limit = RUNTIME_RANK if row.max_rank is None else row.max_rank
+        if rank <= limit or row.layout.kind != "elementwise":
             continue
         if not all(t is None or t.is_static for t in (*op.inputs, *op.outputs)):
             raise UnsupportedError(
-                f"{op.type} takes at most {row.max_rank} dimensions, and the sizes of these {rank} are unknown",
+                f"{op.type} takes at most {limit} dimensions, the sizes of these {rank} are unknown",
                 where=op.source,
                 hint="give the inputs a shape with --input_shapes",
             )
         groups = _joint_groups([t.shape for t in op.inputs if t is not None], rank)
-        if len(groups) > row.max_rank:
+        if len(groups) > limit:
             raise UnsupportedError(
-                f"{op.type} takes at most {row.max_rank} dimensions, got {rank}", where=op.source
+                f"{op.type} takes at most {limit} dimensions, got {rank}", where=op.source
             )
         _collapse(graph, op, row, groups, rank)
         count += 1

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tqconv.errors import InternalError
-from tqconv.ir.graph import Graph, Model
-from tqconv.passes import cleanup, fold, fuse, layout, lower, patterns
+from tqconv.ir.graph import Graph, Model, Signature
+from tqconv.passes import cleanup, fold, fuse, layout, lower, patterns, reshape
 
 Pass = Callable[[Graph], int]
 Observer = Callable[[str, Graph], None]
@@ -29,8 +29,8 @@ STAGES: tuple[Stage, ...] = (
         "simplify",
         (
             cleanup.drop_identities,
-            cleanup.as_reshape,
-            cleanup.merge_reshapes,
+            reshape.as_reshape,
+            reshape.merge_reshapes,
             cleanup.share_equal_ops,
             layout.sink_transposes,
             layout.compose_transposes,
@@ -46,7 +46,8 @@ STAGES: tuple[Stage, ...] = (
             patterns.recognize_l2_normalization,
             patterns.recognize_gelu,
             patterns.recognize_log_softmax,
-            cleanup.keep_reduced_dims,
+            reshape.keep_reduced_dims,
+            reshape.lift_over_reshape,
         ),
     ),
     Stage("scale", (fold.fold_scale_before, fold.fold_shift_before)),
@@ -71,9 +72,20 @@ def optimize(
     `observe(pass name, graph)` is called after each pass that changed something; `check` verifies the
     graph's invariants there.
     """
+    places = [_output_places(model, signature) for signature in model.signatures]
     for stage in stages:
         for graph in model.all_graphs():
             run_stage(stage, graph, observe, check)
+    for signature, indices in zip(model.signatures, places, strict=True):
+        outputs = model.graphs[signature.graph].outputs
+        named = zip(signature.outputs, indices, strict=True)
+        signature.outputs[:] = [(name, outputs[index]) for (name, _), index in named]
+
+
+def _output_places(model: Model, signature: Signature) -> list[int]:
+    """Return which outputs of its graph a signature names: passes may replace the tensors."""
+    outputs = model.graphs[signature.graph].outputs
+    return [next(i for i, t in enumerate(outputs) if t is tensor) for _, tensor in signature.outputs]
 
 
 def run_stage(

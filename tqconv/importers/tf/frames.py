@@ -12,7 +12,7 @@ Inner frames first: their Exits then are plain nodes of the outer frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -259,6 +259,3 @@ class _Frame:
             if source is not None and not self._is_loop_switch(source):
                 found.append(name)
         return found
-
-
-Read = Callable[[Ref], Ref]

@@ -12,3 +12,5 @@ from tqconv.importers.tf.handlers import slicing as slicing
 from tqconv.importers.tf.handlers import patches as patches
 from tqconv.importers.tf.handlers import pool as pool
 from tqconv.importers.tf.handlers import transposed as transposed
+from tqconv.importers.tf.handlers import activation as activation
+from tqconv.importers.tf.handlers import norm as norm

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.handlers.patches import joined_taps
 from tqconv.importers.tf.handlers.products import integer_product
+from tqconv.importers.tf.handlers.sizes import Size, size_of, vector
 from tqconv.importers.tf.handlers.windows import Window, pad_explicitly, pad_for
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -33,7 +35,7 @@ def conv2d(
     x, options["padding"] = pad_explicitly(b, x, padding, explicit_paddings, data_format)
     if x.dtype.kind in "iu":
         return b.from_nhwc(_integer_conv(b, x, w, options), data_format)
-    y = b("CONV_2D", x, b.transpose(w, (3, 0, 1, 2)), zero_bias(w.shape[3], x.dtype), **options)
+    y = b("CONV_2D", x, b.transpose(w, (3, 0, 1, 2)), zero_bias(b, size_of(b, w, 3), x.dtype), **options)
     return b.from_nhwc(y, data_format)
 
 
@@ -60,7 +62,7 @@ def depthwise_conv2d(
         "DEPTHWISE_CONV_2D",
         x,
         b.reshape(w, (1, kernel_h, kernel_w, channels * multiplier)),
-        zero_bias(channels * multiplier, x.dtype),
+        zero_bias(b, channels * multiplier, x.dtype),
         depth_multiplier=multiplier,
         **options,
     )
@@ -83,7 +85,7 @@ def conv3d(
     x = b.to_nhwc(x, data_format)
     options = window_options(b, strides, dilations, data_format)
     x, options["padding"] = pad_explicitly(b, x, padding, explicit_paddings, data_format)
-    y = b("CONV_3D", x, w, zero_bias(w.shape[4], x.dtype), **options)
+    y = b("CONV_3D", x, w, zero_bias(b, size_of(b, w, 4), x.dtype), **options)
     return b.from_nhwc(y, data_format)
 
 
@@ -100,9 +102,12 @@ def window_options(
     return options
 
 
-def zero_bias(channels: int | None, dtype: np.dtype) -> Any:
-    """Return the zero bias that the kernels add when there is none; None where its size is unknown."""
-    return None if channels is None else np.zeros(channels, dtype)
+def zero_bias(b: TFBuilder, channels: Size, dtype: np.dtype) -> Tensor | NDArray[Any]:
+    """Return the zero bias that the kernels ask for."""
+    if isinstance(channels, int):
+        return np.zeros(channels, dtype)
+    bias: Tensor = b("FILL", vector(b, [channels]), np.zeros((), dtype))
+    return bias
 
 
 def _integer_conv(b: TFBuilder, x: Tensor, w: Tensor, options: dict[str, Any]) -> Tensor:

@@ -1,0 +1,7 @@
+"""`python -m tqconv`."""
+
+import sys
+
+from tqconv.cli.main import main
+
+sys.exit(main())

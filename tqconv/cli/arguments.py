@@ -1,0 +1,124 @@
+"""A command line read against a table of flags.
+
+`-` and `_` are alike in long flags; a value stands behind `=` or in the next word; a switch may stand
+alone or with true or false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tqconv.cli.flags import Flag, spelled
+from tqconv.cli.values import FALSE, TRUE
+from tqconv.errors import UsageError, suggestion
+
+
+@dataclass
+class Given:
+    """What a command line says: key -> value, key -> flag as it was typed, and the bare words."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    typed: dict[str, str] = field(default_factory=dict)
+    flags: dict[str, Flag] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value given for a key."""
+        return self.values.get(key, default)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.values
+
+
+def read(arguments: Sequence[str], table: Sequence[Flag]) -> Given:
+    """Return what the words say. Raises UsageError naming the flag."""
+    spellings = {name: flag for flag in table for name in flag.names}
+    given = Given()
+    for word, value, flag in _pairs(list(arguments), spellings, given.words):
+        _take(given, word, value, flag)
+    return given
+
+
+def _pairs(
+    words: list[str], spellings: Mapping[str, Flag], bare: list[str]
+) -> Iterator[tuple[str, str, Flag]]:
+    """Yield each flag as typed, its value's text, and its row; other words go to `bare`."""
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            bare += words
+            return
+        if not word.startswith("-") or word == "-":
+            bare.append(word)
+            continue
+        if set(word) == {"-", "v"} and word.count("-") == 1:
+            yield word, str(len(word) - 1), spellings["v"]
+            continue
+        typed, separator, value = word.partition("=")
+        if not typed.startswith("--") and typed[1:2] in spellings and len(typed) > 2:
+            typed, separator, value = typed[:2], "=", word[2:]
+        flag = _row(typed, spellings)
+        yield typed, value if separator else _next(typed, flag, words), flag
+
+
+def _row(typed: str, spellings: Mapping[str, Flag]) -> Flag:
+    name = typed.lstrip("-").replace("-", "_")
+    flag = spellings.get(name)
+    if flag is None or (len(name) > 1 and not typed.startswith("--")):
+        known = {f"--{n}": n for n, f in spellings.items() if len(n) > 1}
+        near = suggestion(f"--{name}", known)
+        raise UsageError(
+            f"`{typed}` is not a flag of this command{near}", hint="list all flags with --help"
+        )
+    if flag.refuse and flag.only is None:
+        raise UsageError(f"`{typed}` is not supported by tqconv", hint=flag.refuse)
+    return flag
+
+
+def _next(typed: str, flag: Flag, words: list[str]) -> str:
+    """Take the value that follows; a switch takes none but true and false."""
+    if flag.is_switch or not flag.key:
+        is_word = bool(words) and words[0].lower() in TRUE | FALSE
+        return words.pop(0) if is_word else "true"
+    if flag.key == "verbosity":
+        return words.pop(0) if words and words[0].isdecimal() else "1"
+    if not words:
+        raise UsageError(f"`{typed}` needs a value: {flag.metavar}")
+    if words[0].startswith("--"):
+        raise UsageError(f"`{typed}` needs a value, but `{words[0]}` follows")
+    return words.pop(0)
+
+
+def _take(given: Given, typed: str, value: str, flag: Flag) -> None:
+    try:
+        meaning = flag.read(value)
+    except UsageError as error:
+        raise UsageError(f"{typed}: {error.message}", hint=error.hint) from error
+    if flag.only is not None:
+        if meaning != flag.only:
+            raise UsageError(f"`{typed}={value}` is not supported by tqconv", hint=flag.refuse)
+        return
+    if not flag.key:
+        return
+    if flag.many:
+        meaning = (*given.get(flag.key, ()), *(meaning if _is_list(meaning) else (meaning,)))
+    elif flag.key in given and given.get(flag.key) != meaning:
+        _conflict(given.typed[flag.key], typed, flag)
+    given.values[flag.key] = meaning
+    given.typed[flag.key] = typed
+    given.flags[flag.key] = flag
+
+
+def _is_list(meaning: object) -> bool:
+    return isinstance(meaning, tuple) and bool(meaning) and not isinstance(meaning[0], str)
+
+
+def _conflict(first: str, second: str, flag: Flag) -> None:
+    if first == second:
+        raise UsageError(f"`{first}` is given twice with different values")
+    raise UsageError(
+        f"`{first}` and `{second}` say the same thing with different values",
+        hint=f"give one of them; {spelled(flag.name)} is tqconv's own",
+    )

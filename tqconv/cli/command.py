@@ -1,0 +1,54 @@
+"""A click command whose options are a table of flags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from tqconv.cli.arguments import read
+from tqconv.cli.flags import ACCEPTED, REFUSED, Flag, spelled
+
+HELP = ("-h", "--help", "--helpfull")
+
+
+class FlagCommand(click.Command):
+    """Reads its arguments against a table; its callback receives `given`."""
+
+    def __init__(self, name: str, table: Sequence[Flag], argument: str, **attributes: Any) -> None:
+        super().__init__(name, add_help_option=False, **attributes)
+        self.table = table
+        self.argument = argument
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Fill `ctx.params`; print the help when it is asked for or nothing is given."""
+        if not args or any(word in HELP for word in args):
+            click.echo(ctx.get_help())
+            ctx.exit()
+        ctx.params = {"given": read(args, self.table)}
+        return []
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Return the words behind the command's name in the usage line."""
+        return [self.argument, "[FLAGS]"]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the flags group by group."""
+        for group in dict.fromkeys(flag.group for flag in self.table):
+            flags = [flag for flag in self.table if flag.group == group]
+            if group in (ACCEPTED, REFUSED):
+                with formatter.section(group):
+                    formatter.write_text(" ".join(spelled(f.name) for f in flags))
+                continue
+            with formatter.section(group):
+                formatter.write_dl([(_left(flag), _right(flag)) for flag in flags], col_max=34)
+
+
+def _left(flag: Flag) -> str:
+    return f"{spelled(flag.name)} {flag.metavar}".strip()
+
+
+def _right(flag: Flag) -> str:
+    others = ", ".join(map(spelled, flag.names[1:]))
+    return flag.help + (f" (also {others})" if others else "")

@@ -1,0 +1,228 @@
+"""Exact integer functions that TensorFlow Lite has no kernel for, composed of its operators.
+
+Bits are reached through BITCAST, which reads a wide integer as a last dimension of narrower ones (lowest
+first, as all of LiteRT's platforms store them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tqconv.importers.builder import Builder
+from tqconv.ir.graph import Op, Tensor
+from tqconv.ops.emit import finish
+from tqconv.ops.spec import spec
+
+INT32 = np.dtype(np.int32)
+INT64 = np.dtype(np.int64)
+UINT8 = np.dtype(np.uint8)
+UINT32 = np.dtype(np.uint32)
+UINT64 = np.dtype(np.uint64)
+
+
+def bits_of(dtype: np.dtype) -> int:
+    """Return the width of an element type in bits."""
+    return dtype.itemsize * 8
+
+
+def bitcast(b: Builder, x: Tensor, dtype: np.dtype) -> Tensor:
+    """Read the bits of `x` as another type: a narrower one adds a last dimension, a wider one takes it."""
+    if x.dtype == dtype:
+        return x
+    shape = x.shape
+    if x.dtype.itemsize > dtype.itemsize:
+        shape = (*x.shape, x.dtype.itemsize // dtype.itemsize)
+    elif x.dtype.itemsize < dtype.itemsize:
+        shape = x.shape[:-1]
+    if x.data is not None:
+        bits = np.frombuffer(np.ascontiguousarray(x.data).tobytes(), dtype)
+        return b.const(bits.reshape([d or 0 for d in shape]), what="bits")
+    op = Op("BITCAST", (x,), (), {}, b.source)
+    return finish(b.graph, spec("BITCAST"), op, [(shape, dtype)], f"{b.name}/bits")
+
+
+def as_signed(b: Builder, compute: Callable[..., Tensor], *operands: Tensor) -> Tensor:
+    """Apply a function that wraps around to uint64 operands: int64 has the same bits, and kernels."""
+    if operands[0].dtype != UINT64:
+        return compute(*operands)
+    return bitcast(b, compute(*(bitcast(b, x, INT64) for x in operands)), UINT64)
+
+
+def absolute(b: Builder, x: Tensor) -> Tensor:
+    """|x| for integers of any width; the lowest one stays as it is."""
+    if x.dtype.kind == "u":
+        return x
+    return b("MAXIMUM", x, b("NEG", x)) if x.dtype == INT64 else b("ABS", x)
+
+
+def sign(b: Builder, x: Tensor) -> Tensor:
+    """-1, 0 or 1."""
+    one, minus_one = np.array(1, x.dtype), np.array(-1 if x.dtype.kind == "i" else 0, x.dtype)
+    return b("MINIMUM", b("MAXIMUM", x, minus_one), one)
+
+
+def power(b: Builder, x: Tensor, exponent: int) -> Tensor:
+    """x to a constant power >= 1, by squaring."""
+    result: Tensor | None = None
+    square = x
+    while True:
+        if exponent & 1:
+            result = square if result is None else b("MUL", result, square)
+        exponent >>= 1
+        if not exponent:
+            assert result is not None
+            return result
+        square = b("MUL", square, square)
+
+
+def floor_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    """x / y rounded down, for int64 as for the types that FLOOR_DIV takes."""
+    if x.dtype != INT64 or (x.is_constant and y.is_constant):
+        return b("FLOOR_DIV", x, y)
+    return _exact_quotient(b, b("SUB", x, b("FLOOR_MOD", x, y)), y)
+
+
+def truncate_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    """x / y rounded toward zero."""
+    if x.dtype != INT64 or (x.is_constant and y.is_constant):
+        return b("DIV", x, y)
+    return _exact_quotient(b, b("SUB", x, truncated_remainder(b, x, y)), y)
+
+
+def truncated_remainder(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    """What rounding x / y toward zero leaves; it has the sign of x."""
+    if x.dtype != INT64:
+        return b("SUB", x, b("MUL", b("DIV", x, y), y))
+    zero = np.array(0, INT64)
+    rest = b("FLOOR_MOD", x, y)
+    mixed = b("NOT_EQUAL", b("LESS", x, zero), b("LESS", y, zero))
+    other_side = b("LOGICAL_AND", mixed, b("NOT_EQUAL", rest, zero))
+    return b("SELECT_V2", other_side, b("SUB", rest, y), rest)
+
+
+def _exact_quotient(b: Builder, product: Tensor, y: Tensor) -> Tensor:
+    """product / y for int64 where it is whole; there is no kernel that divides int64.
+
+    Each round estimates the quotient of what is left in float32, which shrinks it by 2^22: from 2^63 to 2^41,
+    to 2^19, where the rounded estimate is exact.
+    """
+    divisor = b.cast(y, np.float32)
+    quotient: Tensor | None = None
+    for step in range(3):
+        estimate = b("ROUND", b("DIV", b.cast(product, np.float32), divisor))
+        part = b.cast(estimate, INT64)
+        quotient = part if quotient is None else b("ADD", quotient, part)
+        if step < 2:
+            product = b("SUB", product, b("MUL", part, y))
+    assert quotient is not None
+    return quotient
+
+
+def bitwise_xor(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    """x ^ y; 64 bits as pairs of 32."""
+    if x.dtype.itemsize < 8:
+        return b("BITWISE_XOR", x, y)
+    return bitcast(b, b("BITWISE_XOR", bitcast(b, x, INT32), bitcast(b, y, INT32)), x.dtype)
+
+
+def bitwise_and(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    """x & y = (x + y - (x ^ y)) / 2, where x + y cannot overflow."""
+    return _on_small_parts(
+        b, x, y, lambda p, q: b("SUB", b("ADD", p, q), b("BITWISE_XOR", p, q))
+    )
+
+
+def bitwise_or(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    """x | y = (x + y + (x ^ y)) / 2, where the sums cannot overflow."""
+    return _on_small_parts(
+        b, x, y, lambda p, q: b("ADD", b("ADD", p, q), b("BITWISE_XOR", p, q))
+    )
+
+
+def _on_small_parts(
+    b: Builder, x: Tensor, y: Tensor, twice: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
+    """Apply a bitwise function, given as its double, in int32: to the values, or to bytes of wider ones."""
+    part = x.dtype if x.dtype.itemsize < 4 else UINT8
+    p, q = (b.cast(bitcast(b, t, part), INT32) for t in (x, y))
+    half = b("RIGHT_SHIFT", twice(p, q), np.array(1, INT32))
+    return bitcast(b, b.cast(half, part), x.dtype)
+
+
+def invert(b: Builder, x: Tensor) -> Tensor:
+    """Every bit flipped."""
+    if x.dtype == UINT64:
+        return bitcast(b, invert(b, bitcast(b, x, INT64)), UINT64)
+    if x.dtype == INT64:
+        return b("SUB", np.array(-1, INT64), x)
+    ones = np.iinfo(x.dtype).max if x.dtype.kind == "u" else -1
+    return b("BITWISE_XOR", x, np.array(ones, x.dtype))
+
+
+def shift_left(b: Builder, x: Tensor, count: Tensor) -> Tensor:
+    """x << count, the count kept within [0, bits): a product with a power of two that wraps around."""
+    bits = bits_of(x.dtype)
+    wide = INT64 if bits == 64 else INT32
+    powers = np.left_shift(np.ones(bits, wide), np.arange(bits, dtype=wide))
+    factor = b("GATHER", powers, _shift_count(b, count, bits), axis=0)
+    return _back(b, b("MUL", _widened(b, x, wide), factor), x.dtype)
+
+
+def _widened(b: Builder, x: Tensor, wide: np.dtype) -> Tensor:
+    return bitcast(b, x, wide) if x.dtype.itemsize == wide.itemsize else b.cast(x, wide)
+
+
+def _back(b: Builder, y: Tensor, dtype: np.dtype) -> Tensor:
+    return bitcast(b, y, dtype) if y.dtype.itemsize == dtype.itemsize else b.cast(y, dtype)
+
+
+def _shift_count(b: Builder, count: Tensor, bits: int) -> Tensor:
+    """The count as int32, kept within [0, bits) as TensorFlow's CPU kernels do."""
+    if count.dtype in (UINT32, UINT64):
+        count = b.cast(count, INT64) if count.dtype == UINT32 else bitcast(b, count, INT64)
+    low, high = np.array(0, count.dtype), np.array(bits - 1, count.dtype)
+    return b.cast(b("MINIMUM", b("MAXIMUM", count, low), high), INT32)
+
+
+def shift_right(b: Builder, x: Tensor, count: Tensor) -> Tensor:
+    """x >> count, the count kept within [0, bits); copies of the sign bit come in."""
+    if x.dtype.itemsize < 8:
+        kept = b.cast(_shift_count(b, count, bits_of(x.dtype)), x.dtype)
+        return b("RIGHT_SHIFT", x, kept)
+    return _shift_right_64(b, x, _shift_count(b, count, 64))
+
+
+def _shift_right_64(b: Builder, x: Tensor, count: Tensor) -> Tensor:
+    """Shift the two halves; from 32 on the high half becomes the low one."""
+    high_type = INT32 if x.dtype == INT64 else UINT32
+    words = bitcast(b, x, UINT32)
+    low, high = (b("GATHER", bitcast(b, words, INT32), np.array(i, INT32), axis=-1) for i in (0, 1))
+    by = b("FLOOR_MOD", count, np.array(32, INT32))
+    moved_high = _shift_as(b, high, by, high_type)
+    # What falls from the high half into the low one: high << (32 - by), nothing when by is 0.
+    falling = b("SUB", np.array(31, INT32), by)
+    carried = shift_left(b, shift_left(b, high, falling), b.const(np.array(1, INT32), what="one"))
+    moved_low = b("ADD", _shift_as(b, low, by, UINT32), carried)
+    far = b("GREATER_EQUAL", count, np.array(32, INT32))
+    fill = _shift_as(b, high, b.const(np.array(31, INT32), what="last"), INT32)
+    empty = fill if high_type == INT32 else b("SUB", high, high)
+    halves = (b("SELECT_V2", far, moved_high, moved_low), b("SELECT_V2", far, empty, moved_high))
+    return bitcast(b, b("PACK", *halves, axis=halves[0].rank, values_count=2), x.dtype)
+
+
+def _shift_as(b: Builder, x: Tensor, count: Tensor, dtype: np.dtype) -> Tensor:
+    """Shift int32 bits right as the signed or unsigned type says."""
+    y = b("RIGHT_SHIFT", bitcast(b, x, dtype), b.cast(count, dtype))
+    return bitcast(b, y, INT32)
+
+
+def population_count(b: Builder, x: Tensor) -> Tensor:
+    """The number of bits that are set, as uint8: a table of all bytes, summed over the bytes."""
+    counts = np.array([bin(byte).count("1") for byte in range(256)], INT32)
+    number = b.cast(bitcast(b, x, UINT8), INT32)
+    found = b("GATHER", counts, number, axis=0)
+    if found.rank > x.rank:
+        found = b("SUM", found, np.array([x.rank], INT32))
+    return b.cast(found, UINT8)

@@ -1,0 +1,112 @@
+"""Real functions: trigonometric, hyperbolic, exponential, error and gamma functions, and some gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tqconv.errors import Unsupported
+from tqconv.importers import gamma, special
+from tqconv.importers.builder import Builder
+from tqconv.importers.tf.handlers.arith import zero_where
+from tqconv.importers.tf.registry import TFBuilder, direct, handles
+from tqconv.ir.graph import Tensor
+
+F = np.float32
+
+_FUNCTIONS: dict[str, Callable[[Builder, Tensor], Tensor]] = {
+    "Acos": special.acos,
+    "Acosh": special.acosh,
+    "Asin": special.asin,
+    "Asinh": special.asinh,
+    "Atan": special.atan,
+    "Atanh": special.atanh,
+    "BesselI0": lambda b, x: gamma.bessel(b, x, 0),
+    "BesselI0e": lambda b, x: gamma.scaled_bessel(b, x, 0),
+    "BesselI1": lambda b, x: gamma.bessel(b, x, 1),
+    "BesselI1e": lambda b, x: gamma.scaled_bessel(b, x, 1),
+    "Cosh": special.cosh,
+    "Digamma": gamma.digamma,
+    "Erf": special.erf,
+    "Erfc": special.erfc,
+    "Erfinv": special.erfinv,
+    "Expm1": special.expm1,
+    "Lgamma": gamma.lgamma,
+    "Log1p": special.log1p,
+    "Ndtri": special.ndtri,
+    "Sinh": special.sinh,
+    "Softplus": special.softplus,
+    "Softsign": special.softsign,
+    "Tan": special.tan,
+}
+direct(Atan2="ATAN2")
+
+
+@handles(*_FUNCTIONS)
+def function(b: TFBuilder, x: Tensor) -> Tensor:
+    """Compose the function; its error bound stands with it in `special` and `gamma`."""
+    if x.dtype != np.float32:
+        raise Unsupported(f"{b.node.op} of {x.dtype}")
+    return _FUNCTIONS[b.node.op](b, x)
+
+
+@handles("Xdivy", "Xlogy", "Xlog1py")
+def zero_times(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
+    """x / y, x log(y) or x log(1 + y), and 0 where x is 0 whatever y is."""
+    if b.node.op == "Xdivy":
+        return zero_where(b, x, b("DIV", x, y))
+    return zero_where(b, x, b("MUL", x, b("LOG", y) if b.node.op == "Xlogy" else special.log1p(b, y)))
+
+
+_GRADIENTS: dict[str, Callable[[Builder, Tensor, Tensor], Tensor]] = {
+    "InvGrad": lambda b, y, dy: b("NEG", b("MUL", dy, b("MUL", y, y))),
+    "ReciprocalGrad": lambda b, y, dy: b("NEG", b("MUL", dy, b("MUL", y, y))),
+    "RsqrtGrad": lambda b, y, dy: b("MUL", dy, b("MUL", b("MUL", y, b("MUL", y, y)), F(-0.5))),
+    "SigmoidGrad": lambda b, y, dy: b("MUL", dy, b("MUL", y, b("SUB", F(1), y))),
+    "SqrtGrad": lambda b, y, dy: b("DIV", b("MUL", dy, F(0.5)), y),
+    "TanhGrad": lambda b, y, dy: b("MUL", dy, b("SUB", F(1), b("MUL", y, y))),
+}
+"""Gradients given the function's value y."""
+
+
+@handles(*_GRADIENTS)
+def gradient_from_value(b: TFBuilder, y: Tensor, dy: Tensor) -> Tensor:
+    """dy times the derivative, which is a function of y."""
+    return _GRADIENTS[b.node.op](b, y, dy)
+
+
+def _relu6_passes(b: Builder, x: Tensor) -> Tensor:
+    return b("LOGICAL_AND", b("GREATER", x, F(0)), b("LESS", x, F(6)))
+
+
+def _softsign_grad(b: Builder, dy: Tensor, x: Tensor) -> Tensor:
+    size = b("ADD", b("ABS", x), F(1))
+    return b("DIV", dy, b("MUL", size, size))
+
+
+SELU_SCALE, SELU_SCALE_ALPHA = 1.0507009873554805, 1.7580993408473768
+_DERIVATIVES: dict[str, Callable[[Builder, Tensor, Tensor], Tensor]] = {
+    "EluGrad": lambda b, dy, y: b(
+        "SELECT_V2", b("LESS", y, F(0)), b("MUL", dy, b("ADD", y, F(1))), dy
+    ),
+    "Relu6Grad": lambda b, dy, x: b("SELECT_V2", _relu6_passes(b, x), dy, F(0)),
+    "ReluGrad": lambda b, dy, x: b("SELECT_V2", b("GREATER", x, F(0)), dy, F(0)),
+    "SeluGrad": lambda b, dy, y: b(
+        "MUL", dy, b("SELECT_V2", b("LESS", y, F(0)), b("ADD", y, F(SELU_SCALE_ALPHA)), F(SELU_SCALE))
+    ),
+    "SoftplusGrad": lambda b, dy, x: b("MUL", dy, b("LOGISTIC", x)),
+    "SoftsignGrad": _softsign_grad,
+}
+
+
+@handles(*_DERIVATIVES)
+def gradient(b: TFBuilder, dy: Tensor, x: Tensor) -> Tensor:
+    """dy times the derivative at the features x (at the outputs for Elu and Selu)."""
+    return _DERIVATIVES[b.node.op](b, dy, x)
+
+
+@handles("LeakyReluGrad")
+def leaky_relu_grad(b: TFBuilder, dy: Tensor, x: Tensor, *, alpha: float = 0.2) -> Tensor:
+    """dy where x is positive, alpha dy elsewhere."""
+    return b("SELECT_V2", b("GREATER", x, F(0)), dy, b("MUL", dy, F(alpha)))

@@ -1,0 +1,137 @@
+"""Reshape as little as possible, and late."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, values_of, with_constant
+from tqconv.ops.emit import emit
+from tqconv.passes.fold import LINEAR
+
+RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+UNARY = ("RELU", "RELU6", "RELU_N1_TO_1")
+BINARY = ("ADD", "SUB", "MUL", "DIV")
+
+
+def lift_over_reshape(graph: Graph) -> int:
+    """Do before a RESHAPE what the linear operator in front of it can take in.
+
+    y = RESHAPE(CONV_2D(x): [1,1,8,4], [1,8,4]); z = ADD(y, c: [4])   ->   z = RESHAPE(ADD(CONV_2D(x), c), [1,8,4])
+    """
+    count = 0
+    for op in of_type(graph, *UNARY, *BINARY):
+        operands = with_constant(op) if op.type in BINARY else None
+        if op.type in BINARY and operands is None:
+            continue
+        y = op.input(0) if operands is None else operands.x
+        reshape = made_by(y, *RESHAPES)
+        if reshape is None or sole_reader(graph, y) is not op or op.output.shape != y.shape:
+            continue
+        x = reshape.input(0)
+        if made_by(x, *LINEAR) is None or sole_reader(graph, x) is not reshape or has_activation(op):
+            continue
+        if operands is not None and not _is_per_channel(operands.constant.shape, x, y):
+            continue
+        if y.shape.count(None) > 1:
+            continue
+        constant = [] if operands is None else [operands.constant.reshape(-1)]
+        if constant and constant[0].size == 1:
+            constant = [constant[0].reshape(())]
+        inputs = [x, *constant] if operands is None or operands.first else [*constant, x]
+        name = f"{op.output.name}/{op.type.lower()}"
+        lifted = emit(graph, op.type, *inputs, name=name, source=op.source, **op.options)
+        graph.replace(op.output, _reshape(graph, lifted, y, reshape))
+        count += 1
+    return count
+
+
+def _is_per_channel(shape: tuple[int, ...], x: Tensor, y: Tensor) -> bool:
+    """Whether a constant is one number, or one for each element of the last axis that x and y share."""
+    size = int(np.prod(shape, dtype=np.int64))
+    if size == 1:
+        return True
+    return bool(shape) and shape[-1] == size and x.rank > 0 and x.shape[-1] == y.shape[-1] == size
+
+
+def as_reshape(graph: Graph) -> int:
+    """Write SQUEEZE, EXPAND_DIMS and a one-element PACK as the RESHAPE that they are.
+
+    y = SQUEEZE(x: [1,1,1,8])   ->   y = RESHAPE(x, [8])
+    """
+    count = 0
+    for op in of_type(graph, "SQUEEZE", "EXPAND_DIMS", "PACK"):
+        if op.type == "PACK" and len(op.inputs) > 1:
+            continue
+        if op.output.shape.count(None) > 1 or op.input(0).shape.count(None) > 1:
+            continue
+        y = _reshape(graph, op.input(0), op.output, op)
+        graph.replace(op.output, y)
+        count += 1
+    return count
+
+
+def merge_reshapes(graph: Graph) -> int:
+    """Reshape once.
+
+    y = RESHAPE(x, s); z = RESHAPE(y, t)   ->   z = RESHAPE(x, t)
+    """
+    count = 0
+    for op in of_type(graph, *RESHAPES):
+        before = made_by(op.inputs[0], *RESHAPES)
+        if before is None or op.output.shape.count(None) > 1:
+            continue
+        if op.type == "RESHAPE" and op.input(0).quant is not None:
+            continue
+        known_target = op.output.is_static or _minus_one_is_safe(op)
+        if not known_target:
+            continue
+        y = _reshape(graph, before.input(0), op.output, op)
+        graph.replace(op.output, y)
+        count += 1
+    return count
+
+
+def _minus_one_is_safe(op: Op) -> bool:
+    """Whether the one unknown size of the result follows from the number of elements."""
+    return op.output.shape.count(None) == 1 and 0 not in op.output.shape
+
+
+def _reshape(graph: Graph, x: Tensor, like: Tensor, op: Op) -> Tensor:
+    sizes = np.array([-1 if d is None else d for d in like.shape], np.int32)
+    y: Tensor = emit(graph, "RESHAPE", x, sizes, name=f"{like.name}/reshape", source=op.source)
+    return y
+
+
+def keep_reduced_dims(graph: Graph) -> int:
+    """Let the reduction keep the dimensions that a RESHAPE puts back.
+
+    y = MEAN(x, [1,2]) {keep_dims=false}; z = RESHAPE(y, [1,1,1,c])   ->   z = MEAN(x, [1,2]) {keep_dims=true}
+    """
+    count = 0
+    for op in of_type(graph, "RESHAPE"):
+        before = made_by(op.inputs[0], "MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD")
+        if (
+            before is None
+            or before.options.get("keep_dims")
+            or sole_reader(graph, before.output) is not op
+        ):
+            continue
+        axes, x = values_of(before.inputs[1]), before.input(0)
+        if axes is None or x.shape.count(None) > 1:
+            continue
+        kept = {a % x.rank for a in axes}
+        if op.output.shape != tuple(1 if i in kept else d for i, d in enumerate(x.shape)):
+            continue
+        y = emit(
+            graph,
+            before.type,
+            x,
+            before.input(1),
+            name=f"{op.output.name}/kept",
+            source=before.source.joined(op.source),
+            keep_dims=True,
+        )
+        graph.replace(op.output, y)
+        count += 1
+    return count

@@ -1,0 +1,229 @@
+"""Which values share a scale: kernels that only move or compare integers tie their operands together.
+
+A group holds the values that must be stored alike. The outputs and constants of a `same` operator are
+one group from the start; an input joins it unless that would hurt, and is requantized otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tqconv.ir.graph import Graph, Op, Tensor, Use
+from tqconv.ir.types import Range, type_name
+from tqconv.ops.spec import QuantRule
+from tqconv.quant.params import Params, activation
+from tqconv.quant.schemes import INT16
+from tqconv.quant.select import in_group, is_real, is_same, operand_name, reals, rule_of
+
+COARSER = 2.0
+"""A value that others read too joins a group only if its steps do not grow by more than this."""
+
+
+@dataclass(eq=False)
+class Group:
+    """Values of one integer type that are stored with one scale and zero point."""
+
+    dtype: np.dtype
+    tensors: list[Tensor] = field(default_factory=list)
+    ranges: list[Range] = field(default_factory=list)
+    pin: Params | None = None
+    centered: bool = False
+    through: list[Op] = field(default_factory=list)
+    joined: Group | None = None
+    """The group that this one became part of."""
+
+    def whole(self) -> Group:
+        """Return the group that everything here is part of now."""
+        found = self
+        while found.joined is not None:
+            found = found.joined
+        return found
+
+    def absorb(self, other: Group) -> Group:
+        """Take everything of another group in and return what both are now."""
+        into, other = self.whole(), other.whole()
+        if into is other:
+            return into
+        known = set(into.tensors)
+        into.tensors += [t for t in other.tensors if t not in known]
+        into.ranges += other.ranges
+        into.through += other.through
+        into.pin = into.pin or other.pin
+        into.centered |= other.centered
+        other.joined = into
+        return into
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The range of all members, None while nothing is known of any. A user's word counts alone."""
+        told = [r for r in self.ranges if r.kind == "user"] or self.ranges
+        return (min(r.low for r in told), max(r.high for r in told)) if told else None
+
+    def params(self) -> Params | None:
+        """Return how the members are stored; None when no range is known."""
+        if self.pin is not None:
+            return self.pin
+        if self.ends is None:
+            return None
+        symmetric = self.centered or self.dtype == INT16
+        narrow = all(r.narrow for r in self.ranges)
+        why = self._why()
+        return activation(*self.ends, self.dtype, symmetric=symmetric, narrow=narrow, why=why)
+
+    def _why(self) -> str:
+        low, high = self.ends or (0.0, 0.0)
+        told = [r for r in self.ranges if r.kind == "user"] or self.ranges
+        kinds = dict.fromkeys(f"{r.kind} {r.detail}".strip() for r in told)
+        text = f"[{low:.6g}, {high:.6g}] {' + '.join(list(kinds)[:3])}"
+        if len(self.tensors) > 1 and self.through:
+            text += f"; shared by {len(self.tensors)} tensors through {self.through[0]!r}"
+            text += f" and {len(self.through) - 1} more" if len(self.through) > 1 else ""
+        return text
+
+
+@dataclass
+class Grouping:
+    """The group of each value in each type it is stored in, and of inputs that are requantized."""
+
+    homes: dict[tuple[Tensor, np.dtype], Group] = field(default_factory=dict)
+    constants: dict[Use, Group] = field(default_factory=dict)
+    requantized: dict[Use, tuple[Group, str]] = field(default_factory=dict)
+
+    def home(self, tensor: Tensor, dtype: np.dtype) -> Group:
+        """Return the group in which `tensor` is stored as `dtype`."""
+        return self.homes[(tensor, dtype)].whole()
+
+    def groups(self) -> list[Group]:
+        """Return every group once."""
+        everything = [*self.homes.values(), *self.constants.values()]
+        everything += [group for group, _ in self.requantized.values()]
+        return list(dict.fromkeys(g.whole() for g in everything))
+
+
+def group(
+    graph: Graph, types: Mapping[Op, np.dtype], found: Mapping[Tensor, Range]
+) -> Grouping:
+    """Group the values of the operators that run on integers (`types`: their activation types)."""
+    builder = _Builder(graph, found)
+    chosen = [op for op in graph.ops if op in types]
+    for op in chosen:
+        builder.place(op, types[op])
+    for op in chosen:
+        rule = rule_of(op)
+        if rule is not None and is_same(rule, types[op]):
+            for index, tensor in reals(op):
+                if in_group(op, index, rule) and not tensor.is_constant:
+                    builder.link(op, index, tensor, types[op])
+    return builder.result
+
+
+class _Builder:
+    def __init__(self, graph: Graph, found: Mapping[Tensor, Range]) -> None:
+        self.outputs = set(graph.outputs)
+        self.found = found
+        self.result = Grouping()
+        self.shared: dict[Op, Group] = {}
+
+    def place(self, op: Op, dtype: np.dtype) -> None:
+        """Give the values around an operator groups of their own, those of `same` outputs one."""
+        rule = rule_of(op)
+        assert rule is not None
+        made = [self._home(t, dtype) for t in op.outputs if is_real(t)]
+        for index, tensor in reals(op):
+            name = operand_name(op, index)
+            if name in rule.weight and tensor.is_constant or name in rule.bias:
+                continue
+            if tensor.is_constant:
+                made_for_constant = self._constant(op, index, tensor, dtype)
+                made_for_constant.centered = name in rule.centered
+                if in_group(op, index, rule):
+                    made.append(made_for_constant)
+            else:
+                self._home(tensor, dtype)
+        if type_name(dtype) in rule.fixed:
+            self._pin(op, dtype, rule)
+        if is_same(rule, dtype):
+            self._unite(op, made, dtype, rule)
+
+    def _unite(self, op: Op, made: list[Group], dtype: np.dtype, rule: QuantRule) -> None:
+        whole = made[0] if made else Group(dtype)
+        for other in made[1:]:
+            whole = whole.absorb(other)
+        whole.through.append(op)
+        whole.centered |= bool(rule.centered)
+        self.shared[op] = whole
+
+    def _home(self, tensor: Tensor, dtype: np.dtype) -> Group:
+        homes = self.result.homes
+        if (tensor, dtype) not in homes:
+            told = [self.found[tensor]] if tensor in self.found else []
+            homes[(tensor, dtype)] = Group(dtype, [tensor], told)
+        return homes[(tensor, dtype)].whole()
+
+    def _constant(self, op: Op, index: int, tensor: Tensor, dtype: np.dtype) -> Group:
+        data = tensor.data
+        assert data is not None
+        ends = (float(data.min()), float(data.max())) if data.size else (0.0, 0.0)
+        made = Group(dtype, [tensor], [tensor.range or Range(*ends, "fixed", "constant")])
+        self.result.constants[Use(op, index)] = made
+        return made
+
+    def _pin(self, op: Op, dtype: np.dtype, rule: QuantRule) -> None:
+        scale, zero_point = rule.fixed[type_name(dtype)]
+        why = f"built into the kernel of {op.type}"
+        self._home(op.output, dtype).pin = Params.of(scale, zero_point, dtype, why)
+
+    def link(self, op: Op, index: int, tensor: Tensor, dtype: np.dtype) -> None:
+        """Let an input join the group of its operator, or have it requantized."""
+        mine, whole = self.result.home(tensor, dtype), self.shared[op].whole()
+        if mine is whole:
+            return
+        sole = self._only_reader(tensor, op)
+        reason = _conflict(mine, whole, sole)
+        if reason is not None:
+            self.result.requantized[Use(op, index)] = (whole, reason)
+            return
+        rule = rule_of(op)
+        saturates = sole and rule is not None and not rule.averages and whole.ends is not None
+        if saturates and mine.pin is None and mine.tensors == [tensor]:
+            # What lies outside the output's range never reaches the output.
+            mine.ranges = [r for r in mine.ranges if r.kind == "user"]
+        whole.absorb(mine)
+
+    def _only_reader(self, tensor: Tensor, op: Op) -> bool:
+        return tensor not in self.outputs and all(use.op is op for use in tensor.uses)
+
+
+def _conflict(mine: Group, whole: Group, sole: bool) -> str | None:
+    """Return why an input must not join its operator's group, None when it may."""
+    if mine.pin is not None and whole.pin is not None:
+        return None if mine.pin.equals(whole.pin) else f"{mine.pin.why}, other than its neighbours"
+    if mine.pin is not None:
+        return None if _within(whole.ends, mine.pin) else f"{mine.pin.why}, its neighbours go further"
+    if whole.pin is not None:
+        return None if _within(mine.ends, whole.pin) else f"its neighbours are {whole.pin.why}"
+    if sole or mine.ends is None or whole.ends is None:
+        return None
+    if whole.centered and not mine.centered:
+        return "its neighbours need zero point 0"
+    joint = max(mine.ends[1], whole.ends[1]) - min(mine.ends[0], whole.ends[0])
+    if joint > COARSER * (mine.ends[1] - mine.ends[0]):
+        return f"shared steps would be {joint / max(mine.ends[1] - mine.ends[0], 1e-30):.1f} times as coarse"
+    return None
+
+
+def _within(ends: tuple[float, float] | None, pin: Params) -> bool:
+    """Whether a range fits what pinned parameters store, give or take one step."""
+    if ends is None:
+        return True
+    low, high = pin.covers()
+    step = float(pin.scale[0])
+    return ends[0] >= low - step and ends[1] <= high + step
+
+
+def members(groups: Iterable[Group]) -> list[Tensor]:
+    """Return the tensors of the groups, each once."""
+    return list(dict.fromkeys(t for g in groups for t in g.tensors))

@@ -1,0 +1,88 @@
+"""What a range says about the range of the next tensor: for tensors that nothing else is known of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.types import Range
+from tqconv.ops.spec import known, spec
+
+Ends = tuple[float, float]
+Rule = Callable[..., Ends]
+
+
+def _product(a: Ends, b: Ends) -> Ends:
+    corners = [x * y for x in a for y in b]
+    return min(corners), max(corners)
+
+
+def _square(a: Ends) -> Ends:
+    low, high = sorted((a[0] ** 2, a[1] ** 2))
+    return (0.0 if a[0] <= 0 <= a[1] else low), high
+
+
+RULES: dict[str, Rule] = {
+    "ADD": lambda a, b: (a[0] + b[0], a[1] + b[1]),
+    "SUB": lambda a, b: (a[0] - b[1], a[1] - b[0]),
+    "MUL": _product,
+    "SQUARE": _square,
+    "NEG": lambda a: (-a[1], -a[0]),
+    "ABS": lambda a: (0.0 if a[0] <= 0 <= a[1] else min(map(abs, a)), max(map(abs, a))),
+    "MAXIMUM": lambda a, b: (max(a[0], b[0]), max(a[1], b[1])),
+    "MINIMUM": lambda a, b: (min(a[0], b[0]), min(a[1], b[1])),
+    "RELU": lambda a: (max(a[0], 0.0), max(a[1], 0.0)),
+    "RELU6": lambda a: (min(max(a[0], 0.0), 6.0), min(max(a[1], 0.0), 6.0)),
+    "SQRT": lambda a: (math.sqrt(max(a[0], 0.0)), math.sqrt(max(a[1], 0.0))),
+    "MEAN": lambda a: a,
+}
+"""Bounds of an operator's output from the bounds of its inputs."""
+CLAMPS: dict[str, Ends] = {
+    "NONE": (-math.inf, math.inf),
+    "RELU": (0.0, math.inf),
+    "RELU6": (0.0, 6.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+}
+
+
+def propagate(graph: Graph, found: Mapping[Tensor, Range]) -> dict[Tensor, Range]:
+    """Return `found` with the tensors added that interval arithmetic reaches from it.
+
+    One walk in topological order; a tensor that has evidence keeps it.
+    """
+    ranges = dict(found)
+    for op in graph.ops:
+        for tensor in op.outputs:
+            if tensor in ranges or tensor.dtype.kind != "f":
+                continue
+            ends = _ends(op, ranges)
+            if ends is not None and all(map(math.isfinite, ends)):
+                ranges[tensor] = Range(*ends, "propagated", f"through {op!r}")
+    return ranges
+
+
+def _ends(op: Op, ranges: Mapping[Tensor, Range]) -> Ends | None:
+    inputs = [_input(t, ranges) for t in op.inputs if t is not None and t.dtype.kind == "f"]
+    known_ends = [ends for ends in inputs if ends is not None]
+    if len(known_ends) < len(inputs) or not inputs:
+        return None
+    rule = RULES.get(op.type)
+    if op.type == "MUL" and op.inputs[0] is op.inputs[1]:
+        low, high = _square(known_ends[0])
+    elif rule is not None:
+        low, high = rule(*known_ends)
+    elif known(op.type) and (quant := spec(op.type).quant) is not None and quant.same:
+        low, high = min(e[0] for e in known_ends), max(e[1] for e in known_ends)
+    else:
+        return None
+    least, most = CLAMPS[op.options.get("fused_activation_function", "NONE")]
+    return min(max(low, least), most), min(max(high, least), most)
+
+
+def _input(tensor: Tensor, ranges: Mapping[Tensor, Range]) -> Ends | None:
+    if tensor.data is not None:
+        data = tensor.data
+        return (float(data.min()), float(data.max())) if data.size else (0.0, 0.0)
+    known_range = ranges.get(tensor)
+    return None if known_range is None else (known_range.low, known_range.high)

@@ -1,0 +1,268 @@
+"""The plan: how every tensor will be stored, where values are converted, and why.
+
+Planning reads the graph and changes nothing; `apply` carries a plan out; `report` prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.errors import QuantizationError
+from tqconv.ir.graph import Graph, Op, Tensor, Use
+from tqconv.ir.types import Range, type_name
+from tqconv.quant import params as arithmetic
+from tqconv.quant.groups import Grouping, group, members
+from tqconv.quant.params import Params
+from tqconv.quant.schemes import BY_ACTIVATION, UINT8, Scheme
+from tqconv.quant.select import Choice, Selection, is_real, operand_name, reals, rule_of, select
+
+LEAST_RESCALE = 2.0**-31
+"""Least scale(x) * scale(w) / scale(y): kernels shift the product right by at most 31 bits."""
+MOST_RESCALE = 256.0
+"""XNNPACK refuses a whole model with a convolution that rescales by this much or more."""
+DENSE = frozenset({"FULLY_CONNECTED", "BATCH_MATMUL"})
+
+
+@dataclass
+class Plan:
+    """How tensors are stored, and what each reader wants where that differs.
+
+    `tensors`: parameters of values that are made (or fed) as integers; `edges`: what an operator
+    reads instead of the tensor as it is made, None for reals; `borders`: parameters of graph inputs
+    and outputs that the user wants as integers, None for float ones; `codes`: integers of constants
+    that an improver chose, else they are the nearest; `floats`: operators that stay float, and why.
+    """
+
+    scheme: Scheme
+    tensors: dict[Tensor, Params] = field(default_factory=dict)
+    edges: dict[Use, Params | None] = field(default_factory=dict)
+    borders: dict[Tensor, Params | None] = field(default_factory=dict)
+    codes: dict[Use, NDArray[Any]] = field(default_factory=dict)
+    floats: dict[Op, str] = field(default_factory=dict)
+    types: dict[Op, np.dtype] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def read_as(self, use: Use) -> Params | None:
+        """Return how an operator reads an input: as an edge says, else as the tensor is made."""
+        if use in self.edges:
+            return self.edges[use]
+        tensor = use.op.inputs[use.index]
+        return None if tensor is None else self.tensors.get(tensor)
+
+
+@dataclass(frozen=True)
+class Borders:
+    """Types of graph inputs and outputs: None stands for float."""
+
+    inputs: np.dtype | None = None
+    outputs: np.dtype | None = None
+
+
+def plan(
+    graph: Graph,
+    scheme: Scheme,
+    found: Mapping[Tensor, Range],
+    choice: Choice = Choice(),  # noqa: B008 (frozen)
+    borders: Borders = Borders(),  # noqa: B008 (frozen)
+) -> Plan:
+    """Decide how every tensor of the graph is stored.
+
+    `found`: evidence about activations. Raises QuantizationError for all tensors without a range, or
+    for all operators that have to stay float although `choice.integer_only`.
+    """
+    selection = select(graph, scheme, choice)
+    if choice.integer_only and selection.floats:
+        raise QuantizationError(*float_report(selection))
+    groups = group(graph, selection.types, found)
+    missing = _missing(graph, groups, found, borders, selection)
+    if missing:
+        raise MissingRanges(missing)
+    result = Plan(scheme, floats=selection.floats, types=selection.types)
+    _plan_tensors(graph, groups, selection, result)
+    for op in graph.ops:
+        if op in selection.types:
+            _plan_operands(op, groups, choice, result)
+        else:
+            _read_reals(op, result)
+    _plan_borders(graph, found, borders, result)
+    return result
+
+
+class MissingRanges(QuantizationError):
+    """Tensors of which no range is known, all of them."""
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self.tensors = list(tensors)
+        lines = [f"  {_around(t)}" for t in tensors]
+        count = f"{len(lines)} tensor{'s' if len(lines) > 1 else ''}"
+        super().__init__(
+            "\n".join([f"{count} without a range of values", *lines]),
+            hint="give samples with `--calibration_data`, or ranges with `--ranges FILE` "
+            "(`--write_ranges_template FILE` writes one to fill in), or `--default_ranges_min` and "
+            "`--default_ranges_max` for all of them",
+        )
+
+
+def _around(tensor: Tensor) -> str:
+    made = "an input of the graph" if tensor.producer is None else f"made by {tensor.producer!r}"
+    readers = [repr(use.op) for use in tensor.uses[:3]]
+    readers += [f"{len(tensor.uses) - 3} more"] if len(tensor.uses) > 3 else []
+    return f"'{tensor.name}': {made}, read by {', '.join(readers) or 'nothing: an output'}"
+
+
+def _missing(
+    graph: Graph,
+    groups: Grouping,
+    found: Mapping[Tensor, Range],
+    borders: Borders,
+    selection: Selection,
+) -> list[Tensor]:
+    """Return the tensors whose group knows no range, in the order of the graph."""
+    unknown = {t for t in members(g for g in groups.groups() if g.params() is None)}
+    stored = {t for t, _ in groups.homes}
+    for dtype, ends in ((borders.inputs, graph.inputs), (borders.outputs, graph.outputs)):
+        if dtype is not None:
+            unknown |= {t for t in ends if is_real(t) and t not in found and t not in stored}
+    return [t for t in graph.tensors() if t in unknown]
+
+
+def float_report(selection: Selection) -> tuple[str]:
+    """Return the message that lists the operators without an integer form, by reason."""
+    by_reason: dict[str, list[Op]] = {}
+    for op, reason in selection.floats.items():
+        by_reason.setdefault(f"{op.type} {reason}", []).append(op)
+    lines = [f"{len(selection.floats)} operators cannot run on integers"]
+    for reason, ops in by_reason.items():
+        names = ", ".join(f"'{op.outputs[0].name}'" for op in ops[:4])
+        lines.append(f"  {reason}: {names}{f', … {len(ops) - 4} more' if len(ops) > 4 else ''}")
+    return ("\n".join(lines),)
+
+
+def _plan_tensors(
+    graph: Graph, groups: Grouping, selection: Selection, result: Plan
+) -> None:
+    """Give every value that an integer operator makes its parameters; fed ones those of a reader."""
+    for op in graph.ops:
+        if op not in selection.types:
+            continue
+        for tensor in op.outputs:
+            if is_real(tensor):
+                result.tensors[tensor] = _known(groups.home(tensor, selection.types[op]).params())
+    for tensor in graph.inputs:
+        types = [selection.types[u.op] for u in tensor.uses if u.op in selection.types]
+        if is_real(tensor) and types:
+            result.tensors[tensor] = _known(groups.home(tensor, types[0]).params())
+
+
+def _known(found: Params | None) -> Params:
+    assert found is not None, "missing ranges are reported before"
+    return found
+
+
+def _read_reals(op: Op, result: Plan) -> None:
+    for index, tensor in reals(op):
+        if tensor in result.tensors:
+            result.edges[Use(op, index)] = None
+
+
+def _plan_operands(op: Op, groups: Grouping, choice: Choice, result: Plan) -> None:
+    """Record what an integer operator reads: activations, constants, weights, then the bias."""
+    rule, dtype = rule_of(op), result.types[op]
+    assert rule is not None
+    for index, tensor in reals(op):
+        name, use = operand_name(op, index), Use(op, index)
+        if tensor.is_constant and name in rule.weight:
+            result.edges[use] = _weights(op, tensor, rule.weight[name], dtype, choice)
+        elif name in rule.bias:
+            continue
+        elif use in groups.requantized:
+            whole, reason = groups.requantized[use]
+            result.edges[use] = replace(
+                _known(whole.whole().params()), why=f"requantized for {op!r}: {reason}"
+            )
+        elif use in groups.constants:
+            result.edges[use] = _known(groups.constants[use].whole().params())
+        else:
+            wanted = _known(groups.home(tensor, dtype).params())
+            if not wanted.equals(result.tensors.get(tensor)):
+                result.edges[use] = wanted
+    for name, (x, w) in rule.bias.items():
+        _plan_bias(op, name, x, w, result)
+
+
+def _weights(op: Op, tensor: Tensor, axis: int | None, dtype: np.dtype, choice: Choice) -> Params:
+    """Return the parameters of constant weights, per channel where scheme, kernel and user agree."""
+    assert tensor.data is not None
+    scheme = BY_ACTIVATION[dtype]
+    if scheme.weight == UINT8:
+        return arithmetic.legacy_weights(tensor.data, UINT8, why="weights, one asymmetric scale")
+    split = scheme.per_channel and choice.per_channel
+    split &= choice.per_channel_dense or op.type not in DENSE
+    axis = axis if split else None
+    size = "one scale" if axis is None else f"a scale for each slice of axis {axis}"
+    return arithmetic.weights(tensor.data, axis, scheme.weight, why=f"weights, {size}")
+
+
+def _plan_bias(op: Op, name: str, x: str, w: str, result: Plan) -> None:
+    """Plan a bias; where it does not fit, or the rescale would vanish, enlarge the weight scale."""
+    row = rule_of(op)
+    assert row is not None
+    uses = {n: Use(op, i) for i, n in ((i, operand_name(op, i)) for i in range(len(op.inputs)))}
+    from_x, from_w = result.read_as(uses[x]), result.read_as(uses[w])
+    if from_x is None or from_w is None:
+        return
+    scheme = BY_ACTIVATION[result.types[op]]
+    weights = op.inputs[uses[w].index]
+    bias = op.inputs[uses[name].index] if name in uses else None
+    if weights is not None and weights.is_constant:
+        data = bias.data if bias is not None else None
+        from_w = result.edges[uses[w]] = _fitting(from_w, from_x, result.tensors[op.output], data)
+    ratio = float(np.max(from_x.scale * from_w.scale) / result.tensors[op.output].scale[0])
+    if ratio >= MOST_RESCALE:
+        raise QuantizationError(
+            f"{op!r} would rescale by {ratio:.3g}, kernels take less than {MOST_RESCALE:g}",
+            where=op.source,
+            hint="its output range is far narrower than its inputs allow: keep it with --keep_float",
+        )
+    if bias is not None:
+        kind = type_name(scheme.bias).lower()
+        why = f"bias, {kind} at the product of the scales of '{x}' and '{w}'"
+        result.edges[uses[name]] = arithmetic.bias(from_x, from_w, scheme.bias, why)
+
+
+def _fitting(w: Params, x: Params, y: Params, bias: NDArray[Any] | None) -> Params:
+    floor = np.full(w.scale.size, LEAST_RESCALE * y.scale[0] / x.scale[0])
+    w = arithmetic.at_least(w, floor)
+    if bias is None or x.dtype.itemsize > 1:
+        return w
+    return arithmetic.room_for_bias(w, x, bias)
+
+
+def _plan_borders(
+    graph: Graph, found: Mapping[Tensor, Range], borders: Borders, result: Plan
+) -> None:
+    for dtype, ends in ((borders.inputs, graph.inputs), (borders.outputs, graph.outputs)):
+        for tensor in ends:
+            if is_real(tensor) and not tensor.is_constant:
+                result.borders[tensor] = _border(tensor, dtype, found, result)
+
+
+def _border(
+    tensor: Tensor, dtype: np.dtype | None, found: Mapping[Tensor, Range], result: Plan
+) -> Params | None:
+    """Return how a graph input or output is stored towards the user."""
+    inner = result.tensors.get(tensor)
+    if dtype is None or (inner is not None and inner.dtype == dtype):
+        return None if dtype is None else inner
+    why = f"{type_name(dtype)} asked for at the border"
+    if inner is not None and inner.dtype.itemsize == dtype.itemsize == 1:
+        shift = arithmetic.limits(dtype)[0] - arithmetic.limits(inner.dtype)[0]
+        return Params.of(float(inner.scale[0]), int(inner.zero_point[0]) + shift, dtype, why)
+    low, high = inner.covers() if inner is not None else (found[tensor].low, found[tensor].high)
+    symmetric = dtype.itemsize > 1
+    return arithmetic.activation(low, high, dtype, symmetric=symmetric, why=why)

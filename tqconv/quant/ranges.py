@@ -1,0 +1,237 @@
+"""Evidence about the reals of each tensor, and the file in which people read, edit and merge it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tqconv.errors import FormatError, UsageError
+from tqconv.ir.graph import Tensor
+from tqconv.ir.histogram import Histogram
+from tqconv.ir.types import RANGE_KINDS, Range
+from tqconv.quant.thresholds import METHODS, extremes
+
+FORMAT = "tqconv ranges 1"
+USER = "user"
+"""The method of an entry that a person wrote or changed; merging leaves it alone."""
+DIGITS = 6
+"""Significant digits of the shares in the file."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The range of one tensor: [low, high] as `method` chose it from what was seen.
+
+    `clipped`: share of the values outside; `observed`: the extremes of all samples.
+    """
+
+    low: float
+    high: float
+    method: str = USER
+    clipped: float = 0.0
+    samples: int = 0
+    observed: tuple[float, float] | None = None
+    histogram: Histogram | None = None
+
+    @staticmethod
+    def of(seen: Histogram, method: str) -> Record:
+        """Return the record of a histogram."""
+        low, high = METHODS[method](seen)
+        ends = (_short(low), _short(high))
+        clipped = float(f"{seen.beyond(*ends):.{DIGITS}g}") if method != "minmax" else 0.0
+        return Record(*ends, method, clipped, seen.samples, extremes(seen), seen)
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether the numbers are no longer what the method gives."""
+        if self.histogram is None or self.method not in METHODS:
+            return self.method == USER
+        low, high = METHODS[self.method](self.histogram)
+        return (_short(low), _short(high)) != (self.low, self.high)
+
+    def merged(self, other: Record) -> Record:
+        """Return the record of both sets of samples; a person's entry wins, the newer of two."""
+        if other.is_edited:
+            return other
+        if self.is_edited:
+            return self
+        if self.histogram is not None and other.histogram is not None:
+            return Record.of(self.histogram.merged(other.histogram), self.method)
+        return Record(
+            min(self.low, other.low),
+            max(self.high, other.high),
+            self.method,
+            max(self.clipped, other.clipped),
+            self.samples + other.samples,
+        )
+
+
+@dataclass
+class Ranges:
+    """Records by tensor name, and by regular expression (which override, the last match first)."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    patterns: list[tuple[str, Record]] = field(default_factory=list)
+
+    @staticmethod
+    def of(seen: Mapping[str, Histogram], method: str = "minmax") -> Ranges:
+        """Return the records of calibrated tensors."""
+        return Ranges({name: Record.of(histogram, method) for name, histogram in seen.items()})
+
+    def find(self, names: Iterable[str]) -> tuple[str, Record] | None:
+        """Return the entry for a tensor that goes by `names`, and what it is called in the file."""
+        names = list(names)
+        for pattern, record in reversed(self.patterns):
+            if any(re.fullmatch(pattern, name) for name in names):
+                return f"pattern {pattern}", record
+        for name in names:
+            if name in self.records:
+                return name, self.records[name]
+        return None
+
+    def merged(self, other: Ranges) -> Ranges:
+        """Return both together, as if calibrated in one run; patterns of `other` go last."""
+        records = dict(self.records)
+        for name, record in other.records.items():
+            records[name] = records[name].merged(record) if name in records else record
+        known = [p for p in self.patterns if p not in other.patterns]
+        return Ranges(records, [*known, *other.patterns])
+
+    def with_method(self, method: str) -> Ranges:
+        """Return the ranges that another method takes from the same statistics."""
+        records = {
+            name: record
+            if record.histogram is None or record.is_edited
+            else Record.of(record.histogram, method)
+            for name, record in self.records.items()
+        }
+        return Ranges(records, self.patterns)
+
+
+def _short(value: float) -> float:
+    """Return the float32 nearest to the value, as the shortest decimal."""
+    return float(str(np.float32(value)))
+
+
+def names_of(tensor: Tensor) -> list[str]:
+    """Return the names under which a file may mention a tensor, with and without `:0`."""
+    name = tensor.name
+    return [name, name.removesuffix(":0")] if name.endswith(":0") else [name, f"{name}:0"]
+
+
+def evidence(tensor: Tensor, ranges: Ranges | None, *, wide: bool) -> Range | None:
+    """Return the strongest evidence about a tensor: its own, or the record's.
+
+    `wide`: for 16-bit activations, which have room for everything observed, so nothing is clipped.
+    """
+    found = None if ranges is None else ranges.find(names_of(tensor))
+    if found is None:
+        return tensor.range
+    label, record = found
+    edited = record.is_edited
+    low, high = (
+        record.observed
+        if wide and record.observed is not None and not edited
+        else (record.low, record.high)
+    )
+    recorded = Range(low, high, USER if edited else "calibrated", label if edited else record.method)
+    if tensor.range is None or _strength(recorded) <= _strength(tensor.range):
+        return recorded
+    return tensor.range
+
+
+def _strength(range: Range) -> int:
+    return RANGE_KINDS.index(range.kind)
+
+
+def dump(ranges: Ranges) -> str:
+    """Return the text of a ranges file: JSON with one tensor to a line."""
+    lines = [_entry({"name": n}, r) for n, r in ranges.records.items()]
+    lines += [_entry({"pattern": p}, r) for p, r in ranges.patterns]
+    body = ",\n".join(f"  {line}" for line in lines)
+    return f'{{"format": {json.dumps(FORMAT)}, "tensors": [\n{body}\n]}}\n'
+
+
+def _entry(key: dict[str, str], record: Record) -> str:
+    entry: dict[str, Any] = {**key, "min": record.low, "max": record.high, "method": record.method}
+    if record.samples:
+        entry |= {"clipped": record.clipped, "samples": record.samples}
+    if record.observed is not None:
+        entry["observed"] = [_short(v) for v in record.observed]
+    if record.histogram is not None:
+        entry["histogram"] = record.histogram.to_json()
+    return json.dumps(entry, ensure_ascii=False)
+
+
+def load(path: Path) -> Ranges:
+    """Read a ranges file; FormatError names the entry that is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise FormatError(f"{path} is not JSON: {error}") from error
+    entries = content.get("tensors") if isinstance(content, dict) else None
+    if not isinstance(entries, list) or content.get("format", FORMAT) != FORMAT:
+        raise FormatError(
+            f"{path} is not a ranges file", hint='it holds {"tensors": [{"name", "min", "max"}]}'
+        )
+    ranges = Ranges()
+    for position, entry in enumerate(entries):
+        _read_entry(ranges, entry, f"{path}, entry {position + 1}")
+    return ranges
+
+
+def _read_entry(ranges: Ranges, entry: Any, where: str) -> None:
+    if not isinstance(entry, dict) or not {"name", "pattern"} & set(entry):
+        raise FormatError("an entry has neither `name` nor `pattern`", where=where)
+    label = entry.get("name", entry.get("pattern"))
+    if entry.get("min") is None and entry.get("max") is None:
+        return  # a line of a template that nobody filled in
+    record = _read_record(entry, f"{where} ('{label}')")
+    if "name" in entry:
+        ranges.records[str(label)] = record
+        return
+    try:
+        re.compile(str(label))
+    except re.error as error:
+        raise FormatError(f"`{label}` is not a regular expression: {error}", where=where) from error
+    ranges.patterns.append((str(label), record))
+
+
+def _read_record(entry: Mapping[str, Any], where: str) -> Record:
+    try:
+        low, high = float(entry["min"]), float(entry["max"])
+        samples = int(entry.get("samples", 0))
+        clipped = float(entry.get("clipped", 0.0))
+        seen = [float(v) for v in entry.get("observed", ())]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError("`min` and `max` must be numbers", where=where) from error
+    if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+        raise FormatError(f"min {low} and max {high} are not a range", where=where)
+    observed = (seen[0], seen[1]) if len(seen) == 2 else None
+    histogram = None
+    if entry.get("histogram") is not None and observed is not None:
+        histogram = Histogram.from_json(entry["histogram"], samples, *observed)
+    method = str(entry.get("method", USER))
+    return Record(low, high, method, clipped, samples, observed, histogram)
+
+
+def template(tensors: Iterable[Tensor]) -> str:
+    """Return a ranges file with an empty entry for each tensor, to be filled in by hand."""
+    empty = {"min": None, "max": None, "method": USER}
+    lines = ",\n".join(f"  {json.dumps({'name': t.name, **empty})}" for t in tensors)
+    return f'{{"format": {json.dumps(FORMAT)}, "tensors": [\n{lines}\n]}}\n'
+
+
+def with_pattern(ranges: Ranges, pattern: str, low: float, high: float) -> Ranges:
+    """Return the ranges with one more override."""
+    record = Record(low, high)
+    return replace(ranges, patterns=[*ranges.patterns, (pattern, record)])

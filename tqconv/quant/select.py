@@ -1,0 +1,175 @@
+"""Which operators run on integers, and why the others do not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tqconv.errors import UsageError
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.types import dtype_of, type_name
+from tqconv.ops.spec import QuantRule, known, spec
+from tqconv.quant.schemes import INT16, Scheme
+
+CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
+FALLBACK_TYPES = ("INT8", "INT16")
+"""Types that stand in for a missing kernel where float is not allowed, cheapest first."""
+MOVED = "every operator that it shares values with is float"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user asked for beyond the scheme; the patterns match source node names."""
+
+    keep_float: tuple[str, ...] = ()
+    int16: tuple[str, ...] = ()
+    per_channel: bool = True
+    per_channel_dense: bool = True
+    integer_only: bool = False
+
+
+@dataclass
+class Selection:
+    """Activation type of each operator that runs on integers; the reason of each that does not."""
+
+    types: dict[Op, np.dtype]
+    floats: dict[Op, str]
+
+
+def is_real(tensor: Tensor | None) -> bool:
+    """Whether a tensor holds reals that can be quantized."""
+    return tensor is not None and tensor.dtype == np.float32
+
+
+def rule_of(op: Op) -> QuantRule | None:
+    """Return the quantization column of an operator's row, None where it has none."""
+    return spec(op.type).quant if known(op.type) else None
+
+
+def operand_name(op: Op, index: int) -> str:
+    """Return the row's name of an input."""
+    return spec(op.type).operands.name(index)
+
+
+def reals(op: Op) -> Iterator[tuple[int, Tensor]]:
+    """Yield position and tensor of the inputs that hold reals."""
+    for index, tensor in enumerate(op.inputs):
+        if tensor is not None and is_real(tensor):
+            yield index, tensor
+
+
+def in_group(op: Op, index: int, rule: QuantRule) -> bool:
+    """Whether an input shares the scale of a `same` operator."""
+    return not rule.same_over or operand_name(op, index) in rule.same_over
+
+
+def is_same(rule: QuantRule, dtype: np.dtype) -> bool:
+    """Whether the operator's reals must share their parameters in this activation type."""
+    return rule.same and type_name(dtype) not in rule.same_except
+
+
+def select(graph: Graph, scheme: Scheme, choice: Choice) -> Selection:
+    """Decide for each operator of the graph that touches reals."""
+    _check_patterns(graph, choice)
+    chosen = Selection({}, {})
+    for op in graph.ops:
+        touches = any(True for _ in reals(op)) or any(is_real(t) for t in op.outputs)
+        if not touches or op.type in CONVERSIONS:
+            continue
+        reason = _refusal(op, scheme, choice)
+        if reason is None:
+            chosen.types[op] = _type_of(op, scheme, choice)
+        else:
+            chosen.floats[op] = reason
+    if not choice.integer_only:
+        _leave_idle_moves(graph, chosen)
+    return chosen
+
+
+def _type_of(op: Op, scheme: Scheme, choice: Choice) -> np.dtype:
+    rule = rule_of(op)
+    assert rule is not None
+    assert scheme.activation is not None
+    if _matches(choice.int16, op) and "INT16" in rule.types:
+        return INT16
+    if type_name(scheme.activation) in rule.types:
+        return scheme.activation
+    return next(dtype_of(name) for name in FALLBACK_TYPES if name in rule.types)
+
+
+def _refusal(op: Op, scheme: Scheme, choice: Choice) -> str | None:
+    """Return why an operator cannot run on integers, None when it can."""
+    assert scheme.activation is not None
+    wanted = type_name(scheme.activation)
+    if _matches(choice.keep_float, op):
+        return "kept float by --keep_float"
+    if op.graphs:
+        return "bodies of control flow stay float"
+    if any(t is not None and t.variable for t in op.inputs):
+        return "its state stays float"
+    rule = rule_of(op)
+    if rule is None or not rule.types:
+        return "has no integer kernel that computes right"
+    allowed = {wanted} | set(FALLBACK_TYPES if choice.integer_only else ())
+    allowed |= {"INT16"} if _matches(choice.int16, op) else set()
+    if not allowed & rule.types:
+        return f"has no {wanted.lower()} kernel that computes right"
+    return _weights_refusal(op, rule)
+
+
+def _weights_refusal(op: Op, rule: QuantRule) -> str | None:
+    for index, tensor in reals(op):
+        name = operand_name(op, index)
+        if name in rule.weight and not tensor.is_constant and not rule.free_weights:
+            return f"its weights '{tensor.name}' are computed at run time"
+        if name in rule.bias and not tensor.is_constant:
+            return f"its bias '{tensor.name}' is computed at run time"
+    return None
+
+
+def _matches(patterns: tuple[str, ...], op: Op) -> bool:
+    names = [op.source.node, *(s.node for s in op.source.also), *(t.name for t in op.outputs)]
+    return any(re.search(pattern, name) for pattern in patterns for name in names)
+
+
+def _check_patterns(graph: Graph, choice: Choice) -> None:
+    for flag, patterns in (("keep_float", choice.keep_float), ("int16", choice.int16)):
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise UsageError(f"--{flag} `{pattern}` is not a regular expression: {error}") from error
+            if not any(_matches((pattern,), op) for op in graph.ops):
+                raise UsageError(
+                    f"--{flag} `{pattern}` matches no node",
+                    hint="patterns match names of source nodes, anywhere in the name",
+                )
+
+
+def _leave_idle_moves(graph: Graph, chosen: Selection) -> None:
+    """Keep moves float that no computing integer operator reaches through other moves."""
+    moves = {op for op in chosen.types if (rule := rule_of(op)) is not None and rule.same}
+    reached = set(chosen.types) - moves
+    frontier = list(reached)
+    while frontier:
+        for neighbour in _neighbours(frontier.pop()):
+            if neighbour in moves and neighbour not in reached:
+                reached.add(neighbour)
+                frontier.append(neighbour)
+    for op in moves - reached:
+        chosen.floats[op] = MOVED
+        del chosen.types[op]
+    order: Mapping[Op, int] = {op: i for i, op in enumerate(graph.ops)}
+    chosen.floats = dict(sorted(chosen.floats.items(), key=lambda item: order[item[0]]))
+
+
+def _neighbours(op: Op) -> Iterator[Op]:
+    for _, tensor in reals(op):
+        if tensor.producer is not None:
+            yield tensor.producer
+    for tensor in op.outputs:
+        if is_real(tensor):
+            yield from (use.op for use in tensor.uses)
