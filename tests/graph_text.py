@@ -21,7 +21,14 @@ from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source
 from tqconv.ops.emit import emit
 
-TYPES = {"f32": np.float32, "i32": np.int32, "i64": np.int64, "i8": np.int8, "u8": np.uint8, "bool": np.bool_}
+TYPES = {
+    "f32": np.float32,
+    "i32": np.int32,
+    "i64": np.int64,
+    "i8": np.int8,
+    "u8": np.uint8,
+    "bool": np.bool_,
+}
 
 
 def parse(text: str) -> Graph:
@@ -46,7 +53,9 @@ def _statement(graph: Graph, known: dict[str, Tensor], line: str) -> None:
     names = [n.strip() for n in found[1].split(",")]
     operands = [_operand(known, part, names[0], i) for i, part in enumerate(_split(found[3]))]
     options = dict(_option(part) for part in _split(found[4] or ""))
-    made = emit(graph, found[2], *operands, name=names[0], source=Source("t", names[0], found[2]), **options)
+    made = emit(
+        graph, found[2], *operands, name=names[0], source=Source("t", names[0], found[2]), **options
+    )
     for name, tensor in zip(names, made if isinstance(made, tuple) else (made,), strict=True):
         graph.rename(tensor, name)
         known[name] = tensor
@@ -84,5 +93,7 @@ def _operand(known: dict[str, Tensor], part: str, name: str, index: int) -> Any:
         numbers = np.random.default_rng(seed).uniform(-1, 1, shape)
         return numbers.astype(TYPES[sized[1]])
     value = ast.literal_eval(part)
-    floats = isinstance(value, float) or (isinstance(value, list) and value and isinstance(value[0], float))
+    floats = isinstance(value, float) or (
+        isinstance(value, list) and value and isinstance(value[0], float)
+    )
     return np.array(value, np.float32 if floats else np.int32)

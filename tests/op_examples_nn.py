@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from op_example import Example, example
 
 Array = NDArray[Any]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from op_example import example
+
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import RESOURCE, Quant
 from tqconv.ops.emit import emit, finish

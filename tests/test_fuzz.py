@@ -81,11 +81,19 @@ class Generator:
             w, b = self.numbers(out, 2, 2, channels), self.numbers(out)
             return emit(self.graph, "CONV_2D", x, w, b, name=name, **common)
         w, b = self.numbers(1, 2, 2, channels), self.numbers(channels)
-        return emit(self.graph, "DEPTHWISE_CONV_2D", x, w, b, name=name, depth_multiplier=1, **common)
+        return emit(
+            self.graph, "DEPTHWISE_CONV_2D", x, w, b, name=name, depth_multiplier=1, **common
+        )
 
     def window(self, name: str) -> Tensor:
         kind = ("AVERAGE_POOL_2D", "MAX_POOL_2D")[self.rng.integers(2)]
-        options = {"padding": "SAME", "stride_h": 1, "stride_w": 1, "filter_height": 2, "filter_width": 2}
+        options = {
+            "padding": "SAME",
+            "stride_h": 1,
+            "stride_w": 1,
+            "filter_height": 2,
+            "filter_width": 2,
+        }
         return emit(self.graph, kind, self.pick(), name=name, **options)
 
     def reduce(self, name: str) -> Tensor:
@@ -96,7 +104,9 @@ class Generator:
     def join(self, name: str) -> Tensor | None:
         a = self.pick()
         axis = int(self.rng.integers(1, 4))
-        parts = [t for t in self.pool if all(t.shape[i] == a.shape[i] for i in range(4) if i != axis)]
+        parts = [
+            t for t in self.pool if all(t.shape[i] == a.shape[i] for i in range(4) if i != axis)
+        ]
         return emit(self.graph, "CONCATENATION", *parts[:3], name=name, axis=axis)
 
     def pad(self, name: str) -> Tensor:
@@ -108,7 +118,9 @@ class Generator:
         x = self.pick()
         begin = [int(self.rng.integers(0, d)) for d in x.shape]
         size = [d - b for d, b in zip(x.shape, begin, strict=True)]
-        return emit(self.graph, "SLICE", x, np.array(begin, np.int32), np.array(size, np.int32), name=name)
+        return emit(
+            self.graph, "SLICE", x, np.array(begin, np.int32), np.array(size, np.int32), name=name
+        )
 
 
 @seed(20_261_121)

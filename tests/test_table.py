@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from numpy.typing import NDArray
-
 from conftest import Run, run_litert
+from numpy.typing import NDArray
 from op_example import Example
+
 from tqconv.errors import UnsupportedError
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model, Op, Tensor

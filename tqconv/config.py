@@ -18,8 +18,10 @@ class LoadOptions:
     """What to read from a model file.
 
     inputs, outputs: names of tensors (`name` or `name:1`); None: what the model declares.
-    shapes: one per input in order, None where the model's own shape holds; `None` in a shape is unknown.
-    dtypes: numpy names, one per input or None. values: name -> text of a constant to put in its place.
+    shapes: one per input in order, None where the model's own shape holds; `None` in a shape is
+    unknown.
+    dtypes: numpy names, one per input or None. values: name -> text of a constant to put in its
+    place.
     """
 
     format: str | None = None
@@ -43,10 +45,12 @@ class QuantizeOptions:
 
     mode: a scheme's name (float16, dynamic, int8, int16x8, uint8); None keeps the model float.
     integer_only: no float tensor may remain.
-    input_type, output_type: numpy names of the border types ("float32", "uint8"); None: the mode's own.
+    input_type, output_type: numpy names of the border types ("float32", "uint8"); None: the mode's
+    own.
     calibration_data, ranges: files or folders with evidence; samples: at most so many of the data.
     method: how calibration turns values into a range (minmax, percentile, mse, entropy).
-    mean, std: normalization of image data, in the units of its pixels, one number or one per channel.
+    mean, std: normalization of image data, in the units of its pixels, one number or one per
+    channel.
     input_stats: (mean, std) of each input in order, real = (stored - mean) / std.
     named_stats, input_ranges: input name -> (mean, std), input name -> (min, max).
     keep_float, int16: regular expressions over source node names.
@@ -113,7 +117,8 @@ class ConvertOptions:
     """Everything that `convert` can be asked for.
 
     target_format: "tflite" or "dot". dump_dir: folder for a picture after each stage;
-    dump_steps: after each pass that changed something, too. verify: data to compare float and quantized
+    dump_steps: after each pass that changed something, too. verify: data to compare float and
+    quantized
     model on. summary_dir: folder for a description of the result as text and JSON.
     """
 

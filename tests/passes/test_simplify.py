@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from conftest import run_litert
 from graph_text import parse
+
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model
 from tqconv.passes.pipeline import STAGES, Stage, run_stage
@@ -205,7 +205,9 @@ def test_optimized_graph_computes_the_same(claim: str, delegate: bool) -> None:
     assert [op.type for op in after.ops] == expected
     assert [t.name for t in after.outputs] == [t.name for t in before.outputs]
     rng = np.random.default_rng(7)
-    inputs = [rng.uniform(-4, 4, [d or 1 for d in t.shape]).astype(np.float32) for t in before.inputs]
+    inputs = [
+        rng.uniform(-4, 4, [d or 1 for d in t.shape]).astype(np.float32) for t in before.inputs
+    ]
     for want, got in zip(
         run_litert(before, inputs, delegate), run_litert(after, inputs, delegate), strict=True
     ):

@@ -367,3 +367,31 @@ _OTHERS = (
 
 CONVERT: tuple[Flag, ...] = (*_MODEL, *_ARRAYS, *_QUANTIZATION, *_TOCO, *_PICTURES, *_OTHERS)
 """The table."""
+
+def _of(*keys: str) -> tuple[Flag, ...]:
+    return tuple(flag for flag in CONVERT if flag.key in keys)
+
+
+_READING = (
+    *_of("load.format", "load.inputs", "load.outputs", "shapes", "load.dtypes", "values"),
+    *_of("load.allow_custom_ops", "load.tags", "load.signature", "load.checkpoint"),
+)
+_BASIC = (*_of("source"), *_READING)
+
+INSPECT: tuple[Flag, ...] = (
+    *_BASIC,
+    _flag(
+        "verbose v verbosity", "list every operator and tensor, too", PICTURES, "verbosity",
+        read=values.integer, metavar="",
+    ),
+    _switch("nodes", "show a GraphDef node by node, as the file has it", PICTURES, "nodes"),
+    _switch("supported_ops", "print the table of operators instead", PICTURES, "supported_ops"),
+    *_of("json", "debug"),
+)  # fmt: skip
+
+DOT: tuple[Flag, ...] = (
+    *_BASIC,
+    *_of("target"),
+    _switch("optimize", "draw the model as `convert` would write it", PICTURES, "optimize"),
+    *_of("debug"),
+)

@@ -12,7 +12,11 @@ import click
 from tqconv import __version__
 from tqconv.errors import TqconvError, UsageError, render, suggestion
 
-COMMANDS = {"convert": "tqconv.cli.convert"}
+COMMANDS = {
+    "convert": "tqconv.cli.convert",
+    "inspect": "tqconv.cli.inspect",
+    "dot": "tqconv.cli.dot",
+}
 """Command -> module that defines `command`; imported when it is used."""
 
 INTERRUPTED = 130

@@ -1,0 +1,1 @@
+"""Graphs become files, pictures and reports."""

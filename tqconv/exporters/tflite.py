@@ -153,7 +153,9 @@ class _File:
     def _add_buffer(self, data: bytes | NDArray[Any]) -> int:
         if len(data) == 0 if isinstance(data, bytes) else data.size == 0:
             return self._new_buffer(b"")
-        flat: Any = data if isinstance(data, bytes) else np.ascontiguousarray(data).reshape(-1).view("u1")
+        flat: Any = (
+            data if isinstance(data, bytes) else np.ascontiguousarray(data).reshape(-1).view("u1")
+        )
         view = memoryview(flat).cast("B")
         key = (len(view), zlib.crc32(view))
         for other, index in self._shared.get(key, ()):

@@ -1,0 +1,1 @@
+"""Model files of each format become graphs."""

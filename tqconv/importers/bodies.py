@@ -1,84 +1,270 @@
 """IF and WHILE: operators whose branches, condition and body are graphs of their own.
 
-The graphs get every operand as an input, or bake it in where it is a constant. What a graph returns is
-made by an operator of its own: LiteRT copies results one after another, so that a result which is another
-input of the graph would be overwritten before it is read (WHILE), and a tensor that stands twice among
-the results of IF is copied once.
+A graph gets every operand as an input, or bakes it in where it is a constant. LiteRT copies the
+results
+of a graph one after another, so a result that is another input would be overwritten before it is
+read
+(WHILE), and of a tensor that stands twice among the results one copy is lost (IF): such results get an
+operator of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import numpy as np
 
 from tqconv.errors import UnsupportedError
 from tqconv.importers.builder import Builder
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.types import Shape, Source, type_name
-from tqconv.ops.emit import emit
+from tqconv.ir.types import VARIANT, Shape
+from tqconv.ops.emit import emit, finish, infer
+from tqconv.ops.spec import spec
 
 Make = Callable[[Graph, list[Tensor]], list[Tensor]]
 """Fills a graph from the tensors that stand for the operands, and returns its results."""
 
+Become = Callable[[Graph, Tensor, Tensor, Callable[[], Tensor]], Tensor]
+"""Returns, in a graph, an unborn tensor with the element shape of an example; the callable makes a
+tensor
+like the example in that graph, whose shape can be asked for at run time."""
+
 ROUNDS = 16
-"""A loop whose types still change after so many passes has a tensor of growing rank; shapes settle in as many
-rounds as the largest rank."""
+"""The types in a loop settle in as many rounds as the largest rank; nothing has that many dimensions."""
+
+UNBORN = "UNBORN"
+"""The type of an operator that stands for a list whose elements have no known shape yet. It never
+reaches the
+runtime: the first element written tells the shape, or nothing reads the list."""
 
 
 def branch(
-    b: Builder, condition: Tensor, operands: Sequence[Tensor], then: Make, other: Make
+    b: Builder,
+    condition: Tensor,
+    operands: Sequence[Tensor],
+    then: Make,
+    other: Make,
+    become: Become,
 ) -> list[Tensor]:
-    """Emit IF with the results of `then` where the scalar `condition` is true, of `other` where it is not.
+    """Emit IF with the results of `then` where the scalar `condition` is true, of `other` where it
+    is not.
 
-    A constant condition emits the branch it chooses in place.
+    A constant condition emits the branch that it chooses in place.
     """
     test = as_predicate(b, condition)
     if test.data is not None:
         return (then if test.data.item() else other)(b.graph, list(operands))
-    graphs = []
-    for what, make in (("then", then), ("else", other)):
-        graph = Graph(f"{b.name}/{what}")
-        inside = [stand_in(graph, t) for t in operands]
-        graph.outputs = separated(graph, inside, make(graph, inside))
-        graphs.append(graph)
-    joined = join_types(b.name, graphs[0].outputs, graphs[1].outputs)
-    passed = [t for t in operands if not is_baked(t)]
-    return _emit(b, "IF", [test, *passed], graphs, joined)
+    graphs = (Graph(f"{b.name}/then"), Graph(f"{b.name}/else"))
+    inside = [[stand_in(g, t, t.shape, baked=t.is_constant) for t in operands] for g in graphs]
+    results = [m(g, i) for m, g, i in zip((then, other), graphs, inside, strict=True)]
+    for one, two in zip(results[0], results[1], strict=True):
+        if is_unborn(one) and is_unborn(two):
+            raise UnsupportedError(f"both branches of '{b.name}' return a list without elements")
+    for graph, mine, others in zip(graphs, results, reversed(results), strict=True):
+        for i, (r, like) in enumerate(zip(mine, others, strict=True)):
+            if is_unborn(r):
+                mine[i] = become(graph, r, like, lambda r=r: _without_shape(r))  # type: ignore[misc]
+        close(graph, mine)
+    passed = [t for t in operands if not t.is_constant and not is_unborn(t)]
+    return _emit(b, "IF", [test, *passed], graphs)
 
 
-def loop(b: Builder, initial: Sequence[Tensor], condition: Make, body: Make) -> list[Tensor]:
+def loop(
+    b: Builder,
+    initial: Sequence[Tensor],
+    condition: Make,
+    body: Make,
+    become: Become,
+    invariant: Collection[int] = (),
+) -> list[Tensor]:
     """Emit WHILE: `body` makes the next values while `condition` makes a true scalar.
 
-    Constants that the body returns unchanged are baked into both graphs. A dimension that differs between
-    rounds becomes unknown; UnsupportedError where ranks or types differ.
+    `invariant`: variables that the body surely returns unchanged; those that are constants are
+    baked into
+    both graphs. A dimension that differs between rounds becomes unknown; UnsupportedError where
+    ranks or
+    types differ.
     """
     start = as_predicate(b, condition(b.graph, list(initial))[0])
     if start.data is not None and not start.data.item():
         return list(initial)
-    shapes: list[Shape] = [t.shape for t in initial]
-    fixed: set[int] = set()
+    state = _Loop(b, list(initial), body, become, set(invariant))
     for _ in range(ROUNDS):
-        graph, inside, results = _trial(b, initial, shapes, fixed, body)
-        now = {i for i, (t, r) in enumerate(zip(inside, results, strict=True)) if t is r}
-        wider = [
-            shapes[i] if i in now else t.shape
-            for i, t in enumerate(_widened(b.name, initial, shapes, results))
-        ]
-        constant = {i for i in now if is_baked(initial[i])}
-        if wider == shapes and constant == fixed:
+        graph, inside, results = state.run()
+        if state.settles(inside, results):
             break
-        shapes, fixed = wider, constant
     else:
         raise UnsupportedError(f"the shapes in the loop '{b.name}' do not settle")
     test = Graph(f"{b.name}/cond")
-    seen = _inputs(test, initial, shapes, fixed)
-    test.outputs = [as_predicate(within(b, test), condition(test, seen)[0])]
-    moving = [i for i in range(len(initial)) if i not in fixed]
-    inputs = [inside[i] for i in moving]
-    graph.outputs = separated(graph, inputs, [results[i] for i in moving], loops=True)
-    graph.prune()
-    types = [Tensor("", shapes[i], initial[i].dtype) for i in moving]
-    made = _emit(b, "WHILE", [initial[i] for i in moving], [test, graph], types)
+    decision = condition(test, state.stand_ins(test))[0]
+    close(test, [as_predicate(within(b, test), decision)])
+    moving = [i for i in range(len(results)) if not state.is_baked(i)]
+    close(graph, [results[i] for i in moving], loops=True)
+    made = _emit(b, "WHILE", [state.initial[i] for i in moving], (test, graph))
     after = dict(zip(moving, made, strict=True))
-    return [after.get(i, initial[i]) for i in range(len(initial))]
+    return [after.get(i, t) for i, t in enumerate(state.initial)]
+
+
+class _Loop:
+    """The types of a loop's variables while they are found out."""
+
+    def __init__(
+        self, b: Builder, initial: list[Tensor], body: Make, become: Become, invariant: set[int]
+    ) -> None:
+        self.b = b
+        self.initial = initial
+        self.body = body
+        self.become = become
+        self.invariant = invariant
+        self.shapes: list[Shape] = [t.shape for t in initial]
+
+    def is_baked(self, i: int) -> bool:
+        """Whether the graphs hold variable `i` as a constant instead of an input."""
+        return i in self.invariant and (self.initial[i].is_constant or is_unborn(self.initial[i]))
+
+    def stand_ins(self, graph: Graph) -> list[Tensor]:
+        """Return what stands for the variables inside a graph."""
+        inside = []
+        for i, tensor in enumerate(self.initial):
+            made = stand_in(graph, tensor, self.shapes[i], baked=self.is_baked(i))
+            if i not in self.invariant:
+                made.elements = None
+            inside.append(made)
+        return inside
+
+    def run(self) -> tuple[Graph, list[Tensor], list[Tensor]]:
+        """Translate the body with the types known so far."""
+        graph = Graph(f"{self.b.name}/body")
+        inside = self.stand_ins(graph)
+        return graph, inside, self.body(graph, list(inside))
+
+    def settles(self, inside: Sequence[Tensor], results: Sequence[Tensor]) -> bool:
+        """Take over what a round has shown about the types; return whether it was nothing new."""
+        settled = True
+        for i, (before, after) in enumerate(zip(inside, results, strict=True)):
+            if before is after:
+                first = self.initial[i]
+                settled &= i in self.invariant or not (first.is_constant or is_unborn(first))
+                self.invariant.add(i)
+            elif is_unborn(before) and not is_unborn(after):
+                self.initial[i] = self.become(
+                    self.b.graph,
+                    self.initial[i],
+                    after,
+                    lambda i=i: self.body(self.b.graph, list(self.initial))[i],  # type: ignore[misc]
+                )
+                self.shapes[i] = self.initial[i].shape
+                settled = False
+            else:
+                wider = self._widened(i, after)
+                settled &= wider == self.shapes[i]
+                self.shapes[i] = wider
+        return settled
+
+    def _widened(self, i: int, after: Tensor) -> Shape:
+        before = self.initial[i]
+        if i in self.invariant:
+            raise UnsupportedError(f"variable '{before.name}' of the loop should not change")
+        if before.dtype != after.dtype or before.rank != after.rank:
+            raise UnsupportedError(f"a loop turns {before!r} into {after!r}")
+        pairs = zip(self.shapes[i], after.shape, strict=True)
+        return tuple(a if a == d else None for a, d in pairs)
+
+
+def stand_in(graph: Graph, tensor: Tensor, shape: Shape, *, baked: bool) -> Tensor:
+    """Return what stands for an outer tensor inside a graph: an input, or a copy of the constant."""
+    if is_unborn(tensor):
+        return _copy_unborn(graph, tensor)
+    if baked and tensor.data is not None:
+        return graph.constant(tensor.name, tensor.data)
+    made = graph.add_input(tensor.name, shape, tensor.dtype)
+    made.elements = tensor.elements if shape == tensor.shape else None
+    return made
+
+
+def close(graph: Graph, results: Sequence[Tensor], *, loops: bool = False) -> None:
+    """Let a graph return `results` and drop what they do not need.
+
+    Raises UnsupportedError when a list has not got its element shape.
+    """
+    graph.outputs = []
+    for i, tensor in enumerate(results):
+        moved = tensor in graph.inputs and not (loops and graph.inputs[i] is tensor)
+        graph.outputs.append(_copy(graph, tensor) if moved or tensor in graph.outputs else tensor)
+    graph.prune()
+    made = {id(t) for t in graph.inputs} | {id(t) for op in graph.ops for t in op.outputs}
+    for op in graph.ops:
+        for read in op.inputs:
+            if op.type == UNBORN or (
+                read is not None and not read.is_constant and id(read) not in made
+            ):
+                raise UnsupportedError(
+                    "the shape of a list's elements is not known", where=op.source
+                )
+
+
+def as_predicate(b: Builder, tensor: Tensor) -> Tensor:
+    """Return a boolean scalar: numbers are true where they are not 0."""
+    if tensor.size != 1 or not tensor.is_static:
+        raise UnsupportedError(f"the predicate {tensor!r} is not a scalar")
+    if tensor.dtype != np.bool_:
+        tensor = b("NOT_EQUAL", tensor, np.zeros((), tensor.dtype))
+    return b.reshape(tensor, ())
+
+
+def within(b: Builder, graph: Graph) -> Any:
+    """Return a builder like `b` that emits into another graph."""
+    other = copy.copy(b)
+    other.graph = graph
+    return other
+
+
+def unborn(graph: Graph, name: str, **facts: Any) -> Tensor:
+    """Return a list without elements; `facts` describe it and can be read with `facts_of`."""
+    tensor = Tensor(graph.unique(name), (), VARIANT)
+    graph.add(Op(UNBORN, (), (tensor,), facts))
+    return tensor
+
+
+def is_unborn(tensor: Tensor) -> bool:
+    """Whether a tensor is a list whose elements have no shape yet."""
+    return tensor.producer is not None and tensor.producer.type == UNBORN
+
+
+def facts_of(tensor: Tensor) -> dict[str, Any]:
+    """Return what is known about an unborn list; nothing for other tensors."""
+    return tensor.producer.options if is_unborn(tensor) and tensor.producer is not None else {}
+
+
+def _copy_unborn(graph: Graph, tensor: Tensor) -> Tensor:
+    """Return the same list inside another graph, where its size is known only if it is a constant."""
+    facts = dict(facts_of(tensor))
+    size = facts.get("size")
+    if isinstance(size, Tensor):
+        facts["size"] = None if size.data is None else graph.constant(size.name, size.data)
+    return unborn(graph, tensor.name, **facts)
+
+
+def _without_shape(tensor: Tensor) -> Tensor:
+    raise UnsupportedError(f"the shape of the elements of list '{tensor.name}' is not known")
+
+
+def _copy(graph: Graph, tensor: Tensor) -> Tensor:
+    name = f"{tensor.name}/copy"
+    if tensor.data is not None:
+        return graph.constant(name, tensor.data)
+    shape: Any = np.array([-1 if d is None else d for d in tensor.shape], np.int32)
+    if tensor.shape.count(None) > 1:
+        shape = emit(graph, "SHAPE", tensor, name=f"{name}/shape", out_type="INT32")
+    made: Tensor = emit(graph, "RESHAPE", tensor, shape, name=name)
+    return made
+
+
+def _emit(
+    b: Builder, type: str, operands: Sequence[Tensor], graphs: tuple[Graph, Graph]
+) -> Sequence[Tensor]:
+    op = Op(type, tuple(operands), (), {}, b.source, graphs)
+    made: Sequence[Tensor] = finish(b.graph, spec(type), op, infer(op), f"{b.name}/{type.lower()}")
+    return made

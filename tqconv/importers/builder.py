@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,17 @@ from tqconv.ops.rules import axis_of, elements
 
 INT32 = np.dtype(np.int32)
 
+SeveralOutputs = Literal[
+    "NON_MAX_SUPPRESSION_V4",
+    "NON_MAX_SUPPRESSION_V5",
+    "SPLIT",
+    "SPLIT_V",
+    "TOPK_V2",
+    "UNIQUE",
+    "UNPACK",
+]
+"""Operators that a builder emits and that have more than one output, or a list of them."""
+
 
 class Builder:
     """Emits operators that stand for one source node; all of them carry its `Source`."""
@@ -24,6 +35,14 @@ class Builder:
         self.graph = graph
         self.source = source
         self.name = name
+
+    @overload
+    def __call__(
+        self, type: SeveralOutputs, *operands: Operand, **options: Any
+    ) -> tuple[Tensor, ...]: ...
+
+    @overload
+    def __call__(self, type: str, *operands: Operand, **options: Any) -> Tensor: ...
 
     def __call__(self, type: str, *operands: Operand, **options: Any) -> Any:
         """Emit an operator; see `tqconv.ops.emit.emit`. Arrays become constants."""

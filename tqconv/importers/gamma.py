@@ -12,7 +12,8 @@ from tqconv.ir.graph import Tensor
 
 F = np.float32
 
-# Asymptotic series of Abramowitz & Stegun 6.1.40 and 6.3.18 in 1 / z²; from z = 3 on the terms below
+# Asymptotic series of Abramowitz & Stegun 6.1.40 and 6.3.18 in 1 / z²; from z = 3 on the terms
+# below
 # leave less than 3e-8.
 _LGAMMA = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680)
 _DIGAMMA = (-1 / 12, 1 / 120, -1 / 252, 1 / 240, -1 / 132)
@@ -21,7 +22,7 @@ _FAR_BELOW = -1e30
 
 
 def lgamma(b: Builder, x: Tensor) -> Tensor:
-    """log |gamma(x)|, absolute error below 2e-6 max(1, |y|).
+    """Log |gamma(x)|, absolute error below 2e-6 max(1, |y|).
 
     Below 0.5 by reflection: log(pi / |sin(pi x)|) - lgamma(1 - x).
     """
@@ -34,7 +35,7 @@ def lgamma(b: Builder, x: Tensor) -> Tensor:
 
 
 def _phase(b: Builder, x: Tensor) -> Tensor:
-    """pi x up to a multiple of pi, in [-pi / 2, pi / 2]."""
+    """Pi x up to a multiple of pi, in [-pi / 2, pi / 2]."""
     return b("MUL", b("SUB", x, b("ROUND", x)), F(math.pi))
 
 
@@ -77,7 +78,8 @@ def _digamma_of_positive(b: Builder, x: Tensor) -> Tensor:
     return b("SUB", b("ADD", main, series), shift)
 
 
-# Abramowitz & Stegun 9.8.1 to 9.8.4, errors below 2.2e-7: in (x / 3.75)² up to 3.75, in 3.75 / x beyond.
+# Abramowitz & Stegun 9.8.1 to 9.8.4, errors below 2.2e-7: in (x / 3.75)² up to 3.75, in 3.75 / x
+# beyond.
 _BESSEL_SPLIT = 3.75
 _BESSEL = {
     0: (

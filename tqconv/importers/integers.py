@@ -1,6 +1,7 @@
 """Exact integer functions that TensorFlow Lite has no kernel for, composed of its operators.
 
-Bits are reached through BITCAST, which reads a wide integer as a last dimension of narrower ones (lowest
+Bits are reached through BITCAST, which reads a wide integer as a last dimension of narrower ones
+(lowest
 first, as all of LiteRT's platforms store them).
 """
 
@@ -64,7 +65,7 @@ def sign(b: Builder, x: Tensor) -> Tensor:
 
 
 def power(b: Builder, x: Tensor, exponent: int) -> Tensor:
-    """x to a constant power >= 1, by squaring."""
+    """X to a constant power >= 1, by squaring."""
     result: Tensor | None = None
     square = x
     while True:
@@ -78,14 +79,14 @@ def power(b: Builder, x: Tensor, exponent: int) -> Tensor:
 
 
 def floor_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    """x / y rounded down, for int64 as for the types that FLOOR_DIV takes."""
+    """X / y rounded down, for int64 as for the types that FLOOR_DIV takes."""
     if x.dtype != INT64 or (x.is_constant and y.is_constant):
         return b("FLOOR_DIV", x, y)
     return _exact_quotient(b, b("SUB", x, b("FLOOR_MOD", x, y)), y)
 
 
 def truncate_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    """x / y rounded toward zero."""
+    """X / y rounded toward zero."""
     if x.dtype != INT64 or (x.is_constant and y.is_constant):
         return b("DIV", x, y)
     return _exact_quotient(b, b("SUB", x, truncated_remainder(b, x, y)), y)
@@ -103,9 +104,10 @@ def truncated_remainder(b: Builder, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _exact_quotient(b: Builder, product: Tensor, y: Tensor) -> Tensor:
-    """product / y for int64 where it is whole; there is no kernel that divides int64.
+    """Product / y for int64 where it is whole; there is no kernel that divides int64.
 
-    Each round estimates the quotient of what is left in float32, which shrinks it by 2^22: from 2^63 to 2^41,
+    Each round estimates the quotient of what is left in float32, which shrinks it by 2^22: from
+    2^63 to 2^41,
     to 2^19, where the rounded estimate is exact.
     """
     divisor = b.cast(y, np.float32)
@@ -121,21 +123,21 @@ def _exact_quotient(b: Builder, product: Tensor, y: Tensor) -> Tensor:
 
 
 def bitwise_xor(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    """x ^ y; 64 bits as pairs of 32."""
+    """X ^ y; 64 bits as pairs of 32."""
     if x.dtype.itemsize < 8:
         return b("BITWISE_XOR", x, y)
     return bitcast(b, b("BITWISE_XOR", bitcast(b, x, INT32), bitcast(b, y, INT32)), x.dtype)
 
 
 def bitwise_and(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    """x & y = (x + y - (x ^ y)) / 2, where x + y cannot overflow."""
+    """X & y = (x + y - (x ^ y)) / 2, where x + y cannot overflow."""
     return _on_small_parts(
         b, x, y, lambda p, q: b("SUB", b("ADD", p, q), b("BITWISE_XOR", p, q))
     )
 
 
 def bitwise_or(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    """x | y = (x + y + (x ^ y)) / 2, where the sums cannot overflow."""
+    """X | y = (x + y + (x ^ y)) / 2, where the sums cannot overflow."""
     return _on_small_parts(
         b, x, y, lambda p, q: b("ADD", b("ADD", p, q), b("BITWISE_XOR", p, q))
     )
@@ -162,7 +164,7 @@ def invert(b: Builder, x: Tensor) -> Tensor:
 
 
 def shift_left(b: Builder, x: Tensor, count: Tensor) -> Tensor:
-    """x << count, the count kept within [0, bits): a product with a power of two that wraps around."""
+    """X << count, the count kept within [0, bits): a product with a power of two that wraps around."""
     bits = bits_of(x.dtype)
     wide = INT64 if bits == 64 else INT32
     powers = np.left_shift(np.ones(bits, wide), np.arange(bits, dtype=wide))
@@ -187,7 +189,7 @@ def _shift_count(b: Builder, count: Tensor, bits: int) -> Tensor:
 
 
 def shift_right(b: Builder, x: Tensor, count: Tensor) -> Tensor:
-    """x >> count, the count kept within [0, bits); copies of the sign bit come in."""
+    """X >> count, the count kept within [0, bits); copies of the sign bit come in."""
     if x.dtype.itemsize < 8:
         kept = b.cast(_shift_count(b, count, bits_of(x.dtype)), x.dtype)
         return b("RIGHT_SHIFT", x, kept)

@@ -1,6 +1,7 @@
 """Real functions that TensorFlow Lite has no operator for, composed of its operators.
 
-All take and return float32. Error bounds are measured in LiteRT over the whole domain, against double
+All take and return float32. Error bounds are measured in LiteRT over the whole domain, against
+double
 precision: "relative" is |y - y'| / |y|, "absolute" is |y - y'|.
 """
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from tqconv.importers.builder import Builder
 from tqconv.ir.graph import Tensor
+from tqconv.ops.rules import broadcast_shapes
 
 F = np.float32
 
@@ -83,7 +85,25 @@ def _other_leg(b: Builder, x: Tensor) -> Tensor:
 
 def atan(b: Builder, x: Tensor) -> Tensor:
     """The angle whose tangent is x."""
-    return b("ATAN2", x, F(1))
+    # ATAN2 does not broadcast; ones made while the model runs need no room in the file.
+    return b("ATAN2", x, b("ADD", b("ZEROS_LIKE", x), F(1)))
+
+
+def atan2(b: Builder, y: Tensor, x: Tensor) -> Tensor:
+    """The angle of the point (x, y), in (-pi, pi]."""
+    return b("ATAN2", *of_one_shape(b, y, x))
+
+
+def of_one_shape(b: Builder, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both operands broadcast to their common shape, for kernels that do not broadcast."""
+    if x.shape == y.shape and x.is_static:
+        return x, y
+    if x.is_static and y.is_static:
+        sizes = np.array(broadcast_shapes((x.shape, y.shape)), np.int32)
+        x = x if x.shape == tuple(sizes) else b("BROADCAST_TO", x, sizes)
+        return x, y if y.shape == tuple(sizes) else b("BROADCAST_TO", y, sizes)
+    shape = b("BROADCAST_ARGS", b.shape_of(x), b.shape_of(y))
+    return b("BROADCAST_TO", x, shape), b("BROADCAST_TO", y, shape)
 
 
 LARGE = 1e9
@@ -135,7 +155,7 @@ def softplus(b: Builder, x: Tensor) -> Tensor:
 
 
 def softsign(b: Builder, x: Tensor) -> Tensor:
-    """x / (1 + |x|)."""
+    """X / (1 + |x|)."""
     return b("DIV", x, b("ADD", b("ABS", x), F(1)))
 
 

@@ -1,0 +1,1 @@
+"""The graph, its element types, its printed form, and questions about neighbours."""

@@ -2,7 +2,8 @@
 
 Invariants, checked by `Graph.check`:
 
-1. a tensor without `data` is a graph input or has exactly one producer; a constant has none, and its
+1. a tensor without `data` is a graph input or has exactly one producer; a constant has none, and
+its
    `data` agrees with `shape` and `dtype`;
 2. `uses` is exactly the set of (op, index) that read the tensor;
 3. `ops` is a topological order after `sort`;
@@ -190,7 +191,7 @@ class Graph:
         for op, index in list(old.uses):
             self.set_input(op, index, new)
         was_output = old in self.outputs
-        held = new in self.inputs or new in self.outputs or new.is_constant and bool(new.uses)
+        held = new in self.inputs or new in self.outputs or (new.is_constant and bool(new.uses))
         self.outputs[:] = [new if t is old else t for t in self.outputs]
         if new.range is None:
             new.range = old.range

@@ -29,7 +29,9 @@ def graph_text(graph: Graph, *, constants: bool = True) -> str:
     """Return the whole graph, one operator a line."""
     inputs = ", ".join(typed(t) for t in graph.inputs)
     outputs = ", ".join(t.name for t in graph.outputs)
-    return "\n".join([f"{inputs} -> {outputs}", *(op_text(op, constants=constants) for op in graph.ops)])
+    return "\n".join(
+        [f"{inputs} -> {outputs}", *(op_text(op, constants=constants) for op in graph.ops)]
+    )
 
 
 def op_text(op: Op, *, constants: bool = True) -> str:

@@ -1,0 +1,1 @@
+"""What every TensorFlow Lite operator is: one row each."""

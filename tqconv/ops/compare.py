@@ -19,7 +19,15 @@ from tqconv.ops.rules import (
     values,
     with_numpy,
 )
-from tqconv.ops.spec import ELEMENTWISE, OPAQUE, QuantRule, Typed, by_type, op
+from tqconv.ops.spec import (
+    ELEMENTWISE,
+    OPAQUE,
+    QuantRule,
+    Typed,
+    VersionRule,
+    by_type,
+    op,
+)
 
 # The 8-bit kernels rescale both sides; the int16 kernels compare the stored integers.
 _COMPARED = QuantRule(same=True, same_except=frozenset({"INT8", "UINT8"}))
@@ -27,15 +35,23 @@ _COMPARED = QuantRule(same=True, same_except=frozenset({"INT8", "UINT8"}))
 # by zero, and NOT_EQUAL of int16 is wrong.
 _ORDERED = frozenset({"float32", "int16", "int32", "int64"})
 _EQUATED = frozenset({"float32", "int32", "int64", "bool", "object"})
-_COMPARISONS: dict[str, tuple[Any, dict[str, int], frozenset[str]]] = {
-    "EQUAL": (np.equal, {"int8": 2, "object": 3, "int16": 4}, _EQUATED | {"int16"}),
-    "NOT_EQUAL": (np.not_equal, {"int8": 2, "object": 3, "int16": 4}, _EQUATED),
-    "LESS": (np.less, {"int8": 2, "int16": 3}, _ORDERED),
-    "LESS_EQUAL": (np.less_equal, {"int8": 2}, _ORDERED),
-    "GREATER": (np.greater, {"int8": 2}, _ORDERED),
-    "GREATER_EQUAL": (np.greater_equal, {"int8": 2, "int16": 3}, _ORDERED),
+
+
+def _equal_version(op: Op) -> int:
+    if op.input(0).dtype == np.int16 and op.input(0).quant is not None:
+        return 5
+    return by_type(int8=2, object=3, int16=4)(op)
+
+
+_COMPARISONS: dict[str, tuple[Any, VersionRule, frozenset[str]]] = {
+    "EQUAL": (np.equal, _equal_version, _EQUATED | {"int16"}),
+    "NOT_EQUAL": (np.not_equal, by_type(int8=2, object=3, int16=4), _EQUATED),
+    "LESS": (np.less, by_type(int8=2, int16=3), _ORDERED),
+    "LESS_EQUAL": (np.less_equal, by_type(int8=2), _ORDERED),
+    "GREATER": (np.greater, by_type(int8=2), _ORDERED),
+    "GREATER_EQUAL": (np.greater_equal, by_type(int8=2, int16=3), _ORDERED),
 }
-for name, (function, versions, types) in _COMPARISONS.items():
+for name, (function, version, types) in _COMPARISONS.items():
     op(
         name,
         "a b -> y",
@@ -43,7 +59,7 @@ for name, (function, versions, types) in _COMPARISONS.items():
         fold=with_numpy(function),
         layout=ELEMENTWISE,
         quant=_COMPARED,
-        version=by_type(**versions),
+        version=version,
         category="compare",
         types=types,
     )

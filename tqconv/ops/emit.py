@@ -11,24 +11,27 @@ from numpy.typing import NDArray
 from tqconv.errors import InternalError, UnsupportedError, suggestion
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import NOWHERE, Quant, Source
-from tqconv.ops.spec import OpSpec, Typed, spec
 from tqconv.ops.options import option_names
+from tqconv.ops.spec import OpSpec, Typed, spec
 
 FOLD_LIMIT = 1_000_000
 """Elements; a larger result is folded only where it is not larger than the operands."""
 ELEMENTS_LIMIT = 64
 """Longest integer vector whose known elements are tracked; shapes are far shorter."""
 
-Operand = Tensor | NDArray[Any] | None
+Operand = Tensor | NDArray[Any] | np.generic | None
 
 
 def emit(
     graph: Graph, type: str, *operands: Operand, name: str, source: Source = NOWHERE, **options: Any
 ) -> Any:
-    """Add an operator to `graph` and return its output, or the tuple of them where the row has several.
+    """Add an operator to `graph` and return its output, or the tuple of them where the row has
+    several.
 
-    Arrays become constants named `<name>/<operand>`. When every input is a constant and the row can fold, no
-    operator is made and the outputs are constants. Raises UnsupportedError where the operands do not fit.
+    Arrays become constants named `<name>/<operand>`. When every input is a constant and the row
+    can fold, no
+    operator is made and the outputs are constants. Raises UnsupportedError where the operands do
+    not fit.
     """
     row = spec(type)
     _check_options(type, options)
@@ -135,7 +138,8 @@ def known_elements(
 ) -> list[tuple[int | None, ...] | None]:
     """Return what is known of small integer outputs although some dimension is not.
 
-    The row's fold is evaluated with two different numbers in place of each unknown element; elements that
+    The row's fold is evaluated with two different numbers in place of each unknown element;
+    elements that
     agree do not depend on them. That is sound for rows marked `polynomial`.
     """
     nothing: list[tuple[int | None, ...] | None] = [None] * len(types)

@@ -1,6 +1,7 @@
 """Shape, dtype and fold rules that many rows share.
 
-A shape rule takes an `Op` whose inputs are typed and returns [(shape, dtype)] of its outputs. Unknown
+A shape rule takes an `Op` whose inputs are typed and returns [(shape, dtype)] of its outputs.
+Unknown
 dimensions are `None`. Rules raise `UnsupportedError` where the operands cannot fit.
 """
 
@@ -44,7 +45,7 @@ def broadcast_as(dtype: np.dtype) -> ShapeRule:
 
 
 def broadcast_shapes(shapes: Iterable[Shape]) -> Shape:
-    """Return the broadcast shape; an unknown size against n > 1 is n, against 1 or unknown is unknown."""
+    """Return the broadcast shape; an unknown size against n > 1 is n, else unknown."""
     result: list[int | None] = []
     for shape in shapes:
         rank = max(len(result), len(shape))

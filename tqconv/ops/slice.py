@@ -138,10 +138,8 @@ def _cuts(op: Op) -> list[_Cut]:
     count = _spec_length(op)
     begin, end, strides = (elements_or_unknown(op.input(i), count) for i in (1, 2, 3))
     ellipsis = _mask(op, "ellipsis_mask", count)
-    new = [
-        bit and not other
-        for bit, other in zip(_mask(op, "new_axis_mask", count), ellipsis, strict=True)
-    ]
+    bits = _mask(op, "new_axis_mask", count)
+    new = [bit and not other for bit, other in zip(bits, ellipsis, strict=True)]
     whole = max(0, x.rank - (count - sum(new) - sum(ellipsis)))
     if any(ellipsis) and not whole and not x.is_constant:
         raise UnsupportedError("an ellipsis for no dimension, which the kernel takes for one")
@@ -158,8 +156,7 @@ def _cuts(op: Op) -> list[_Cut]:
             if size == -1:
                 raise UnsupportedError(f"a slice in more dimensions than {list(x.shape)} has")
             from_start, to_end, shrink = (mask[i] for mask in masks)
-            bounds = (begin[i], end[i], strides[i])
-            cuts.append(_Cut(size, *bounds, from_start, to_end, shrink))
+            cuts.append(_Cut(size, begin[i], end[i], strides[i], from_start, to_end, shrink))
     return cuts + [_Cut(size) for size in sizes]
 
 

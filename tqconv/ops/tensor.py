@@ -14,7 +14,6 @@ from tqconv.ir.types import Shape, dtype_of
 from tqconv.ops.rules import (
     INT32,
     axis_of,
-    broadcast_shapes,
     constant_axis,
     elements,
     values,
@@ -167,11 +166,12 @@ op(
 
 def _broadcast_to_shape(op: Op) -> list[Typed]:
     x, target = op.input(0), described_shape(op.input(1))
-    if len(target) < x.rank:
+    own = (1,) * (len(target) - x.rank) + x.shape
+    pairs = list(zip(target, own, strict=False))
+    if len(own) != len(target) or any(None not in p and p[1] not in (1, p[0]) for p in pairs):
         raise UnsupportedError(f"{list(x.shape)} does not broadcast to {list(target)}")
-    shape = broadcast_shapes((target, x.shape))
-    if any(want not in (None, got) for want, got in zip(target, shape, strict=True)):
-        raise UnsupportedError(f"{list(x.shape)} does not broadcast to {list(target)}")
+    # A size other than 1 stays as it is, so it tells what an unknown one of the target must be.
+    shape = tuple(size if want is None and size != 1 else want for want, size in pairs)
     return [(shape, x.dtype)]
 
 
@@ -208,6 +208,7 @@ op(
     "a b -> y",
     shape=_common_shape,
     fold=_common,
+    polynomial=True,
     category="shape",
     types=frozenset({"int32", "int64"}),
     max_rank=1,

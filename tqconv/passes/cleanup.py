@@ -12,14 +12,10 @@ from tqconv.ir.match import (
     has_activation,
     is_scalar,
     made_by,
-    of_type,
-    sole_reader,
     values_of,
     with_constant,
 )
-from tqconv.ops.emit import emit
 from tqconv.ops.spec import known, spec
-
 
 
 def drop_identities(graph: Graph) -> int:
@@ -66,7 +62,13 @@ def _neutral(value: float, *, any_side: bool) -> Any:
 
 
 def _cast(op: Op) -> Tensor | None:
-    return op.input(0) if op.input(0).dtype == op.output.dtype else None
+    x = op.input(0)
+    if x.dtype == op.output.dtype:
+        return x
+    before = made_by(x, "CAST")
+    if before is None or before.input(0).dtype != op.output.dtype:
+        return None
+    return before.input(0) if np.can_cast(op.output.dtype, x.dtype, "safe") else None
 
 
 def _no_padding(op: Op) -> Tensor | None:

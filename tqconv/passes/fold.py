@@ -1,6 +1,7 @@
 """Fold scales and shifts by constants into the weights and biases around them.
 
-Arithmetic is done in float32, operand by operand in graph order: so did the converters whose quantized
+Arithmetic is done in float32, operand by operand in graph order: so did the converters whose
+quantized
 numbers tqconv reproduces.
 """
 

@@ -1,6 +1,7 @@
 """Sink TRANSPOSEs towards the outputs until they meet their inverses and vanish.
 
-The layout column of the operator table says how a permutation passes. With y = TRANSPOSE(x, perm), element
+The layout column of the operator table says how a permutation passes. With y = TRANSPOSE(x, perm),
+element
 k of a per-dimension list for y belongs to dimension perm[k] of x.
 """
 
@@ -116,7 +117,8 @@ def _data_operands(op: Op, layout: Layout) -> list[int]:
 def _common_permutation(graph: Graph, op: Op, layout: Layout) -> Perm | None:
     """Return the permutation through which the data inputs come.
 
-    An input that comes straight joins if transposing it costs fewer bytes than what the others save.
+    An input that comes straight joins if transposing it costs fewer bytes than what the others
+    save.
     """
     straight, permuted = [], []
     for index in _data_operands(op, layout):

@@ -34,8 +34,10 @@ DATA = ("x", "updates", "value", "on")
 """Names of the operand that `types` speaks of, where it is not the first one."""
 INDICES = frozenset(
     {
-        "axes", "axis", "begin", "block", "count", "crops", "depth", "dims", "end", "fft_length", "ids",
-        "indices", "k", "lengths", "multiples", "paddings", "perm", "shape", "size", "sizes", "start",
+        "axes", "axis", "begin", "block", "count", "crops", "depth", "dims", "end", "fft_length",
+        "ids",
+        "indices", "k", "lengths", "multiples", "paddings", "perm", "shape", "size", "sizes",
+        "start",
         "strides",
     }
 )  # fmt: skip
@@ -94,7 +96,9 @@ def _recompute(graph: Graph, op: Op, row: OpSpec, narrow: np.dtype, wide: np.dty
     name, data = op.outputs[0].name, data_operand(row)
     inputs = tuple(
         _cast(graph, t, wide, f"{name}/widened", op)
-        if t is not None and t.dtype == narrow and (i == data or row.operands.name(i) not in INDICES)
+        if t is not None
+        and t.dtype == narrow
+        and (i == data or row.operands.name(i) not in INDICES)
         else t
         for i, t in enumerate(op.inputs)
     )
@@ -135,7 +139,8 @@ def lower_ranks(graph: Graph) -> int:
             continue
         if not all(t is None or t.is_static for t in (*op.inputs, *op.outputs)):
             raise UnsupportedError(
-                f"{op.type} takes at most {limit} dimensions, the sizes of these {rank} are unknown",
+                f"{op.type} takes at most {limit} dimensions, "
+                f"the sizes of these {rank} are unknown",
                 where=op.source,
                 hint="give the inputs a shape with --input_shapes",
             )

@@ -55,8 +55,10 @@ STAGES: tuple[Stage, ...] = (
     Stage("lower", (lower.lower_types, lower.lower_ranks)),
     Stage("finish", (cleanup.drop_identities, cleanup.share_equal_ops, cleanup.share_constants)),
 )
-"""What may be assumed after each stage: simplify: no TRANSPOSE that cancels, no scale or shift behind a
-linear operator; fuse: activations may be fused, nothing later folds weights; lower: every operator has a
+"""What may be assumed after each stage: simplify: no TRANSPOSE that cancels, no scale or shift
+behind a
+linear operator; fuse: activations may be fused, nothing later folds weights; lower: every operator
+has a
 kernel for its types and rank."""
 
 
@@ -69,7 +71,8 @@ def optimize(
 ) -> None:
     """Run the stages on every graph of the model, in place.
 
-    `observe(pass name, graph)` is called after each pass that changed something; `check` verifies the
+    `observe(pass name, graph)` is called after each pass that changed something; `check` verifies
+    the
     graph's invariants there.
     """
     places = [_output_places(model, signature) for signature in model.signatures]
@@ -85,7 +88,9 @@ def optimize(
 def _output_places(model: Model, signature: Signature) -> list[int]:
     """Return which outputs of its graph a signature names: passes may replace the tensors."""
     outputs = model.graphs[signature.graph].outputs
-    return [next(i for i, t in enumerate(outputs) if t is tensor) for _, tensor in signature.outputs]
+    return [
+        next(i for i, t in enumerate(outputs) if t is tensor) for _, tensor in signature.outputs
+    ]
 
 
 def run_stage(

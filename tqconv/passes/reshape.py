@@ -29,7 +29,11 @@ def lift_over_reshape(graph: Graph) -> int:
         if reshape is None or sole_reader(graph, y) is not op or op.output.shape != y.shape:
             continue
         x = reshape.input(0)
-        if made_by(x, *LINEAR) is None or sole_reader(graph, x) is not reshape or has_activation(op):
+        if (
+            made_by(x, *LINEAR) is None
+            or sole_reader(graph, x) is not reshape
+            or has_activation(op)
+        ):
             continue
         if operands is not None and not _is_per_channel(operands.constant.shape, x, y):
             continue

@@ -1,0 +1,1 @@
+"""Evidence about ranges, a plan of parameters, and its application."""

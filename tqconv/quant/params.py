@@ -6,7 +6,7 @@ representable, halves round away from zero, scales are float32 as the file store
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Params:
     dtype: np.dtype
     axis: int = 0
     why: str = ""
+    narrow: bool = False
+    """The lowest integer is not used, as kernels expect it of weights."""
 
     @staticmethod
     def of(scale: float, zero_point: int, dtype: np.dtype, why: str = "") -> Params:
@@ -136,13 +138,13 @@ def from_peaks(
     """Return symmetric narrow parameters for largest magnitudes [n]."""
     wide = np.maximum(peak, TINY_WEIGHTS)
     scale = (wide / limits(dtype)[1]).astype(np.float32).astype(np.float64)
-    return Params(scale, np.zeros(scale.size, np.int64), dtype, axis or 0, why)
+    return Params(scale, np.zeros(scale.size, np.int64), dtype, axis or 0, why, narrow=True)
 
 
 def legacy_weights(data: Reals, dtype: np.dtype, why: str = "") -> Params:
     """Return uint8 parameters of weights: one scale, asymmetric, without the lowest integer."""
     low, high = (float(data.min()), float(data.max())) if data.size else (0.0, 0.0)
-    return activation(low, high, dtype, narrow=True, why=why)
+    return replace(activation(low, high, dtype, narrow=True, why=why), narrow=True)
 
 
 def bias(x: Params, w: Params, dtype: np.dtype, why: str = "") -> Params:
@@ -164,7 +166,7 @@ def at_least(w: Params, floor: NDArray[np.float64]) -> Params:
     if np.all(w.scale >= floor):
         return w
     scale = np.maximum(w.scale, np.nextafter(np.float32(1) * floor.astype(np.float32), np.inf))
-    return Params(scale.astype(np.float32).astype(np.float64), w.zero_point, w.dtype, w.axis, w.why)
+    return replace(w, scale=scale.astype(np.float32).astype(np.float64))
 
 
 def round_away(x: Any) -> Any:
@@ -172,10 +174,10 @@ def round_away(x: Any) -> Any:
     return np.trunc(x + np.copysign(0.5, x))
 
 
-def encode(data: NDArray[Any], params: Params, *, narrow: bool = False) -> NDArray[Any]:
+def encode(data: NDArray[Any], params: Params) -> NDArray[Any]:
     """Return the integers that stand for `data`."""
     scale, zero = spread(params, data.ndim)
-    low, high = limits(params.dtype, narrow=narrow)
+    low, high = limits(params.dtype, narrow=params.narrow)
     steps = round_away(np.asarray(data, np.float64) / scale) + zero
     return np.asarray(np.clip(steps, low, high)).astype(params.dtype)
 

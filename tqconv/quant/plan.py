@@ -19,13 +19,12 @@ from tqconv.quant import params as arithmetic
 from tqconv.quant.groups import Grouping, group, members
 from tqconv.quant.params import Params
 from tqconv.quant.schemes import BY_ACTIVATION, UINT8, Scheme
-from tqconv.quant.select import Choice, Selection, is_real, operand_name, reals, rule_of, select
+from tqconv.quant.select import DENSE, Choice, Selection, is_real, operand_name, reals, rule_of, select
 
 LEAST_RESCALE = 2.0**-31
 """Least scale(x) * scale(w) / scale(y): kernels shift the product right by at most 31 bits."""
 MOST_RESCALE = 256.0
 """XNNPACK refuses a whole model with a convolution that rescales by this much or more."""
-DENSE = frozenset({"FULLY_CONNECTED", "BATCH_MATMUL"})
 
 
 @dataclass

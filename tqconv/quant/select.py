@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ from tqconv.quant.schemes import INT16, Scheme
 CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 FALLBACK_TYPES = ("INT8", "INT16")
 """Types that stand in for a missing kernel where float is not allowed, cheapest first."""
+DENSE = frozenset({"FULLY_CONNECTED", "BATCH_MATMUL"})
+"""Operators to which `--no_per_channel_dense` applies."""
 MOVED = "every operator that it shares values with is float"
 
 
@@ -73,7 +75,7 @@ def is_same(rule: QuantRule, dtype: np.dtype) -> bool:
 
 def select(graph: Graph, scheme: Scheme, choice: Choice) -> Selection:
     """Decide for each operator of the graph that touches reals."""
-    _check_patterns(graph, choice)
+    check_patterns(graph.ops, choice)
     chosen = Selection({}, {})
     for op in graph.ops:
         touches = any(True for _ in reals(op)) or any(is_real(t) for t in op.outputs)
@@ -104,7 +106,7 @@ def _refusal(op: Op, scheme: Scheme, choice: Choice) -> str | None:
     """Return why an operator cannot run on integers, None when it can."""
     assert scheme.activation is not None
     wanted = type_name(scheme.activation)
-    if _matches(choice.keep_float, op):
+    if is_kept_float(op, choice):
         return "kept float by --keep_float"
     if op.graphs:
         return "bodies of control flow stay float"
@@ -130,19 +132,25 @@ def _weights_refusal(op: Op, rule: QuantRule) -> str | None:
     return None
 
 
+def is_kept_float(op: Op, choice: Choice) -> bool:
+    """Whether the user wants an operator to stay float."""
+    return _matches(choice.keep_float, op)
+
+
 def _matches(patterns: tuple[str, ...], op: Op) -> bool:
     names = [op.source.node, *(s.node for s in op.source.also), *(t.name for t in op.outputs)]
     return any(re.search(pattern, name) for pattern in patterns for name in names)
 
 
-def _check_patterns(graph: Graph, choice: Choice) -> None:
+def check_patterns(ops: Sequence[Op], choice: Choice) -> None:
+    """Raise UsageError where a pattern is no regular expression or matches no operator."""
     for flag, patterns in (("keep_float", choice.keep_float), ("int16", choice.int16)):
         for pattern in patterns:
             try:
                 re.compile(pattern)
             except re.error as error:
                 raise UsageError(f"--{flag} `{pattern}` is not a regular expression: {error}") from error
-            if not any(_matches((pattern,), op) for op in graph.ops):
+            if not any(_matches((pattern,), op) for op in ops):
                 raise UsageError(
                     f"--{flag} `{pattern}` matches no node",
                     hint="patterns match names of source nodes, anywhere in the name",

@@ -1,8 +1,12 @@
-"""TF1 conditions become If nodes: Switch nodes send data into one of two branches, Merge nodes join them.
+"""TF1 conditions become If nodes: Switch nodes send data into one of two branches, Merge nodes
+join them.
 
-The guards of a node say in which branches it lies: pairs of a predicate and an output of its Switches,
-gathered from its inputs. A Merge whose inputs lie in the two branches of one predicate ends them. Merges
-of one predicate become one If node, whose branches are what lies between its Switches and its Merges.
+The guards of a node say in which branches it lies: pairs of a predicate and an output of its
+Switches,
+gathered from its inputs. A Merge whose inputs lie in the two branches of one predicate ends them.
+Merges
+of one predicate become one If node, whose branches are what lies between its Switches and its
+Merges.
 """
 
 from __future__ import annotations

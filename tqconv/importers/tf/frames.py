@@ -1,12 +1,15 @@
-"""TF1 control flow becomes functional before the walk: loops as While nodes, conditions as If nodes.
+"""TF1 control flow becomes functional before the walk: loops as While nodes, conditions as If
+nodes.
 
 A loop of TF1 is a frame of primitive nodes:
 
     Enter -> Merge -> Switch(LoopCond) -> ... -> NextIteration -> Merge
                             `-> Exit
 
-Everything in the frame is a function of what the Merges hold and of loop-invariant Enters. So the part
-before LoopCond is the condition, the part before the NextIterations the body, and each Merge one variable.
+Everything in the frame is a function of what the Merges hold and of loop-invariant Enters. So the
+part
+before LoopCond is the condition, the part before the NextIterations the body, and each Merge one
+variable.
 Inner frames first: their Exits then are plain nodes of the outer frame.
 """
 
@@ -37,7 +40,8 @@ def functionalize(
 ) -> tuple[dict[str, Node], dict[str, Function]]:
     """Return the nodes with the loops and conditions that `fetches` need as While and If nodes.
 
-    Their bodies are the functions that come with them, named after `prefix`. Nothing behind `feeds` is
+    Their bodies are the functions that come with them, named after `prefix`. Nothing behind
+    `feeds` is
     looked at.
     """
     from tqconv.importers.tf.conditions import functionalize_conditions

@@ -6,27 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tqconv.config import Dims, LoadOptions
-from tqconv.errors import FormatError, UsageError, suggestion
-from tqconv.importers.tf.node import Node, Ref, computed_dtype, graph_ref, nodes_of
+from tqconv.config import LoadOptions
+from tqconv.errors import FormatError, UsageError
+from tqconv.importers.tf.interface import (
+    PLACEHOLDERS,
+    add_inputs,
+    add_output,
+    dangling,
+    placeholders_before,
+    resolve,
+)
+from tqconv.importers.tf.node import Node, Ref, graph_ref, nodes_of
 from tqconv.importers.tf.walk import DEAD, Failed, Walk
-from tqconv.ir.graph import Graph, Model, Signature, Tensor
-from tqconv.ir.types import Source
-from tqconv.ops.emit import emit
+from tqconv.ir.graph import Graph, Model, Signature
 from tqconv.schema import proto
-
-PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "LegacyFedInput")
-NOT_OUTPUTS = frozenset(
-    {
-        "NoOp", "Assert", "Const", "Placeholder", "PlaceholderV2", "PlaceholderWithDefault", "SaveV2", "Save",
-        "MergeV2Checkpoints", "ScalarSummary", "HistogramSummary", "ImageSummary", "AudioSummary",
-        "MergeSummary", "TensorSummary", "TensorSummaryV2", "Assign", "AssignAdd", "AssignSub",
-        "AssignVariableOp", "VarHandleOp", "VariableV2", "Variable", "Print", "CheckNumerics",
-    }
-)  # fmt: skip
-"""Nodes that nobody reads and that are no result either."""
 
 
 def parse(content: bytes, path: Path) -> Any:
@@ -66,6 +59,7 @@ def import_graph(
 ) -> Model:
     """Import the part of a graph between its inputs and outputs as a model with one signature."""
     from tqconv.importers.tf import handlers  # noqa: F401  (fills the registry)
+    from tqconv.importers.tf.frames import functionalize
     from tqconv.importers.tf.training import prepare
 
     model = Model([Graph("main")], origin=file)
@@ -81,134 +75,14 @@ def import_graph(
     if given is None:
         model.notes.append("input arrays: " + (", ".join(map(str, inputs)) or "none"))
     graph = model.main
-    feeds = _add_inputs(graph, nodes, inputs, options, producer)
-    walk = Walk(graph, file, functions, options.allow_custom_ops, model.notes)
+    feeds = add_inputs(graph, nodes, inputs, options, producer, model.notes)
+    nodes, bodies = functionalize(nodes, outputs, feeds)
+    walk = Walk(graph, file, {**functions, **bodies}, options.allow_custom_ops, model.notes)
     values = walk.run(nodes, feeds, outputs)
     _check_placeholders(walk, inputs)
     walk.raise_failures(values)
-    _finish(model, inputs, outputs, values)
+    _finish(model, nodes, inputs, outputs, values)
     return model
-
-
-def resolve(name: str, nodes: Mapping[str, Node]) -> Ref:
-    """Return the tensor that a user names: `node`, `node:0`, `node:1` or `^node`.
-
-    Raises UsageError with the nearest names when the graph has no such node.
-    """
-    ref = graph_ref(name.strip().lstrip("^"))
-    if ref.node not in nodes:
-        placeholders = [n.name for n in nodes.values() if n.op in PLACEHOLDERS]
-        raise UsageError(
-            f"the graph has no tensor named `{name}`{suggestion(ref.node, nodes)}",
-            hint=f"its placeholders are {', '.join(placeholders) or 'none'}; "
-            "list all names with `tqconv inspect --verbose`",
-        )
-    return ref
-
-
-def dangling(nodes: Mapping[str, Node]) -> list[Ref]:
-    """Return the tensors that no node reads and that compute something; UsageError when none."""
-    read = {ref.node for node in nodes.values() for ref in node.inputs}
-    read |= {control for node in nodes.values() for control in node.controls if node.op != "NoOp"}
-    found = [Ref(n.name) for n in nodes.values() if n.name not in read and n.op not in NOT_OUTPUTS]
-    if not found:
-        raise UsageError(
-            "the graph has no output that nobody reads", hint="name one with --output_arrays"
-        )
-    return found
-
-
-def placeholders_before(nodes: Mapping[str, Node], outputs: Sequence[Ref]) -> list[Ref]:
-    """Return the placeholders that the outputs depend on, in the order of the file."""
-    needed: set[str] = set()
-    stack = [ref.node for ref in outputs]
-    while stack:
-        name = stack.pop()
-        if name in needed or name not in nodes:
-            continue
-        needed.add(name)
-        stack += [ref.node for ref in nodes[name].inputs]
-    return [Ref(n.name) for n in nodes.values() if n.op in PLACEHOLDERS and n.name in needed]
-
-
-def _add_inputs(
-    graph: Graph,
-    nodes: Mapping[str, Node],
-    inputs: Sequence[Ref],
-    options: LoadOptions,
-    producer: int,
-) -> dict[Ref, Tensor]:
-    _check_counts(inputs, options)
-    feeds: dict[Ref, Tensor] = {}
-    for position, ref in enumerate(inputs):
-        if ref in feeds:
-            raise UsageError(f"`{ref}` is listed twice in --input_arrays")
-        node = nodes[ref.node]
-        given = options.named_shapes.get(str(ref))
-        if given is None and options.shapes is not None:
-            given = options.shapes[position]
-        shape = _input_shape(ref, node, given, producer)
-        number = options.dtypes[position] if options.dtypes else None
-        dtype = np.dtype(number) if number else _input_dtype(ref, node)
-        feeds[ref] = graph.add_input(str(ref), shape, dtype)
-    unknown = set(options.named_shapes) - {str(ref) for ref in inputs}
-    if unknown:
-        name = min(unknown)
-        raise UsageError(
-            f"a shape is given for `{name}`, which is no input{suggestion(name, map(str, inputs))}"
-        )
-    return feeds
-
-
-def _check_counts(inputs: Sequence[Ref], options: LoadOptions) -> None:
-    for flag, values in (
-        ("--input_shapes", options.shapes),
-        ("--input_data_types", options.dtypes),
-    ):
-        if values is not None and len(values) != len(inputs):
-            raise UsageError(
-                f"{flag} has {len(values)} entries for {len(inputs)} inputs",
-                hint="separate shapes by `:`; the order is that of the inputs: "
-                + ", ".join(map(str, inputs)),
-            )
-
-
-def _declared_shape(ref: Ref, node: Node, producer: int) -> Dims | None:
-    """Return the shape that the graph declares for a tensor, or None where it says nothing."""
-    if node.op in (*PLACEHOLDERS, "PlaceholderWithDefault") and "shape" in node.attr:
-        shape: Dims | None = node.get("shape")
-        if shape == () and producer < 24 and "_output_shapes" not in node.attr:
-            return None  # before producer 24 an empty shape meant an unknown one
-        return shape
-    shapes = node.get("_output_shapes")
-    return shapes[ref.index] if shapes and ref.index < len(shapes) else None
-
-
-def _input_shape(ref: Ref, node: Node, given: Dims | None, producer: int) -> Dims:
-    declared = _declared_shape(ref, node, producer)
-    if given is None:
-        if declared is None:
-            raise UsageError(
-                f"the graph does not say the shape of input `{ref}`", hint="give --input_shapes"
-            )
-        return declared
-    if declared is None or node.op not in PLACEHOLDERS:
-        return given
-    if len(given) != len(declared) and declared != ():
-        raise UsageError(
-            f"input `{ref}` has rank {len(declared)} in the graph, --input_shapes gives {list(given)}"
-        )
-    return given
-
-
-_TYPE_ATTRIBUTES = ("dtype", "DstT", "output_type", "out_type", "T", "Tparams", "SrcT")
-
-
-def _input_dtype(ref: Ref, node: Node) -> np.dtype:
-    for name in _TYPE_ATTRIBUTES:
-        if name in node.attr and node.attr[name].WhichOneof("value") == "type":
-            return computed_dtype(node.attr[name].type)
-    return np.dtype(np.float32)
 
 
 def _check_placeholders(walk: Walk, inputs: Sequence[Ref]) -> None:
@@ -223,13 +97,17 @@ def _check_placeholders(walk: Walk, inputs: Sequence[Ref]) -> None:
 
 
 def _finish(
-    model: Model, inputs: Sequence[Ref], outputs: Sequence[Ref], values: Sequence[Any]
+    model: Model,
+    nodes: Mapping[str, Node],
+    inputs: Sequence[Ref],
+    outputs: Sequence[Ref],
+    values: Sequence[Any],
 ) -> None:
     graph = model.main
     for ref, value in zip(outputs, values, strict=True):
         if value is DEAD or isinstance(value, Failed):
             raise UsageError(f"output `{ref}` is never computed: its branch is switched off")
-        graph.outputs.append(as_output(graph, value, str(ref)))
+        add_output(graph, value, ref, nodes[ref.node])
     graph.prune()
     model.signatures.append(
         Signature(
@@ -238,15 +116,3 @@ def _finish(
             [(str(r), t) for r, t in zip(outputs, graph.outputs, strict=True)],
         )
     )
-
-
-def as_output(graph: Graph, tensor: Tensor, name: str) -> Tensor:
-    """Return `tensor` under exactly this name, through a copy where it already is an input or output."""
-    if tensor in graph.inputs or tensor in graph.outputs:
-        source = Source("", name, "Identity")
-        shape: Any = np.array([-1 if d is None else d for d in tensor.shape], np.int32)
-        if tensor.shape.count(None) > 1:
-            shape = emit(graph, "SHAPE", tensor, name=f"{name}/shape", source=source)
-        tensor = emit(graph, "RESHAPE", tensor, shape, name=f"{name}/copy", source=source)
-    graph.rename(tensor, name)
-    return tensor

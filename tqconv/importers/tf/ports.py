@@ -113,14 +113,16 @@ LISTS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "CTCGreedyDecoder": (_DECODED, ""),
     "RaggedTensorFromVariant": (("output_nested_splits",), "output_ragged_rank"),
 }
-"""Operators that have list arguments before others: those arguments, and the attribute that counts each list
+"""Operators that have list arguments before others: those arguments, and the attribute that counts
+each list
 (none: one tensor each)."""
 
 
 def first_output(node: Node, port: str) -> int:
     """Return the flat number of the first output that `port` names.
 
-    An operator without an entry has one output argument, which may be a list. Raises UnsupportedError for
+    An operator without an entry has one output argument, which may be a list. Raises
+    UnsupportedError for
     a name that an operator with several does not have.
     """
     if node.op in LISTS:

@@ -25,7 +25,9 @@ def _is_bookkeeping(name: str, value: Any) -> bool:
     """Attributes that say nothing beyond the operands: their types, their count, hints to devices."""
     if name.startswith("_") or name in _BOOKKEEPING:
         return True
-    return isinstance(value, TypeNumber) and _TYPE_ATTRIBUTE.fullmatch(name) is not None
+    types = value if isinstance(value, list) else [value]
+    is_type = all(isinstance(v, TypeNumber) for v in types)
+    return is_type and _TYPE_ATTRIBUTE.fullmatch(name) is not None
 
 
 TF = Registry("TensorFlow", _is_bookkeeping)

@@ -1,18 +1,20 @@
 """The walk from the requested outputs to the inputs: one handler call per node, problems collected.
 
-The walk is iterative. A node whose translation fails does not stop it: what depends on the node fails
+The walk is iterative. A node whose translation fails does not stop it: what depends on the node
+fails
 silently, and only failures that reach a requested output are reported, all at once. A node that a
 constant predicate switches off makes `DEAD` values; a Merge takes the input that is alive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tqconv.errors import FormatError, TqconvError, UnsupportedError
 from tqconv.importers.tf.node import Node, Ref
+from tqconv.importers.registry import Handler
 from tqconv.importers.tf.registry import TF, TFBuilder
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source
@@ -97,10 +99,11 @@ class Walk:
         dead = any(isinstance(v, Dead) for v in [*inputs, *controls])
         if node.op == "Merge":
             return self._merge(node, inputs)
-        if failed is not None and not (dead and node.op != "Merge"):
-            return [(Ref(node.name), failed)]
         if dead:
             return [(Ref(node.name), DEAD)]
+        if failed is not None:
+            self._handler(node)
+            return [(Ref(node.name), failed)]
         tensors = [v for v in inputs if isinstance(v, Tensor)]
         made = self.translate(node, tensors, prefix)
         if isinstance(made, Failed):
@@ -135,11 +138,8 @@ class Walk:
         self, node: Node, inputs: Sequence[Tensor], prefix: str = ""
     ) -> Sequence[Tensor | Dead] | Failed:
         """Call the handler of one node; a failure is recorded and returned, never raised."""
-        handler = TF.find(node.op)
-        if handler is None and self.allow_custom_ops:
-            handler = TF.find("*")
+        handler = self._handler(node)
         if handler is None:
-            self.missing[node.name] = node.op
             return Failed(node.name)
         builder = TFBuilder(self.graph, self.source(node), prefix + node.name, node, self)
         count = len(self.graph.ops)
@@ -154,6 +154,15 @@ class Walk:
             return Failed(node.name)
         self._name_outputs(prefix + node.name, made, count)
         return made
+
+    def _handler(self, node: Node) -> Handler | None:
+        """Return the handler of a node; one that is missing is noted for the report."""
+        handler = TF.find(node.op)
+        if handler is None and self.allow_custom_ops:
+            handler = TF.find("*")
+        if handler is None:
+            self.missing[node.name] = node.op
+        return handler
 
     def _name_outputs(self, name: str, made: Sequence[Any], count: int) -> None:
         """Give what this node made the node's name; values that only pass through keep theirs."""
@@ -202,11 +211,12 @@ def missing_error(missing: Mapping[str, str], file: str) -> UnsupportedError:
 
 
 def execution_order(
-    nodes: Mapping[str, Node], feeds: Mapping[Ref, Tensor], fetches: Sequence[Ref]
+    nodes: Mapping[str, Node], feeds: Collection[Ref], fetches: Sequence[Ref]
 ) -> Iterable[Node]:
     """Yield the nodes that the fetches need, every node after its data inputs.
 
-    Control inputs are followed only to Switch nodes and to Identity nodes (pivots of a branch): they say
+    Control inputs are followed only to Switch nodes and to Identity nodes (pivots of a branch):
+    they say
     whether a node is alive. Raises FormatError for a missing node and UnsupportedError for a cycle.
     """
     fed = set(feeds)

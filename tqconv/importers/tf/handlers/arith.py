@@ -10,6 +10,7 @@ import numpy as np
 from tqconv.errors import Unsupported
 from tqconv.importers import integers
 from tqconv.importers.integers import INT64, UINT32, UINT64, as_signed
+from tqconv.importers.special import of_one_shape
 from tqconv.importers.tf.handlers import pairs
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
 from tqconv.ir.graph import Tensor
@@ -204,7 +205,7 @@ def clip_by_value(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
 def next_after(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
     """The next float32 from x toward y: one step in the order of the bits."""
     int32, one = np.dtype(np.int32), np.array(1, np.int32)
-    x, y = _same_shape(b, x, y)
+    x, y = of_one_shape(b, x, y)
     bits = integers.bitcast(b, x, int32)
     away = b("EQUAL", b("LESS", x, y), b("LESS", np.float32(0), x))
     step = b("SELECT_V2", away, b("ADD", bits, one), b("SUB", bits, one))
@@ -220,12 +221,3 @@ def next_after(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
 
 def _nan_or(b: TFBuilder, comparable: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return b("SELECT_V2", comparable, y, b("ADD", x, y))
-
-
-def _same_shape(b: TFBuilder, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Both operands broadcast to their common shape, so that bits may be read."""
-    if x.shape == y.shape and x.is_static:
-        return x, y
-    zeros = b("MUL", b("ZEROS_LIKE", x), b("ZEROS_LIKE", y))
-    shape = b.shape_of(zeros)
-    return b("BROADCAST_TO", x, shape), b("BROADCAST_TO", y, shape)

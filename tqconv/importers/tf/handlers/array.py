@@ -14,6 +14,7 @@ from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import axis_of
+from tqconv.ops.spec import spec
 
 INT32 = np.dtype(np.int32)
 
@@ -82,8 +83,27 @@ def unpack(b: TFBuilder, x: Tensor, *, num: int, axis: int = 0) -> tuple[Tensor,
         return ()
     if num == 1 and x.shape[place] == 1:
         return (b("SQUEEZE", x, squeeze_dims=[place]),)
+    types = spec("UNPACK").types
+    if types is not None and x.dtype.name not in types:
+        return tuple(_element(b, x, i, place) for i in range(num))
     ys: tuple[Tensor, ...] = b("UNPACK", x, num=num, axis=place)
     return ys
+
+
+def _element(b: TFBuilder, x: Tensor, index: int, axis: int) -> Tensor:
+    """Return slice `index` along an axis: STRIDED_SLICE knows more types than UNPACK."""
+    bounds = [np.eye(1, x.rank, axis, INT32)[0] * (index + end) for end in (0, 1)]
+    rest = (1 << x.rank) - 1 & ~(1 << axis)
+    y: Tensor = b(
+        "STRIDED_SLICE",
+        x,
+        *bounds,
+        np.ones(x.rank, INT32),
+        begin_mask=rest,
+        end_mask=rest,
+        shrink_axis_mask=1 << axis,
+    )
+    return y
 
 
 @handles("Split")

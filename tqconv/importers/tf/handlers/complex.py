@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tqconv.importers.special import of_one_shape
 from tqconv.importers.tf.handlers import pairs
-from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
 from tqconv.ir.graph import Tensor
 
@@ -19,9 +19,7 @@ def real(b: TFBuilder, x: Tensor) -> Tensor:
 @handles("Complex")
 def joined(b: TFBuilder, real: Tensor, imaginary: Tensor) -> Tensor:
     """A complex number of two reals that broadcast."""
-    if real.shape != imaginary.shape or not real.is_static:
-        zero = b("MUL", b("ZEROS_LIKE", real), b("ZEROS_LIKE", imaginary))
-        real, imaginary = b("ADD", real, zero), b("ADD", imaginary, zero)
+    real, imaginary = of_one_shape(b, real, imaginary)
     return pairs.join(b, real, imaginary)
 
 

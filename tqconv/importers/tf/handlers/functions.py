@@ -10,7 +10,7 @@ from tqconv.errors import Unsupported
 from tqconv.importers import gamma, special
 from tqconv.importers.builder import Builder
 from tqconv.importers.tf.handlers.arith import zero_where
-from tqconv.importers.tf.registry import TFBuilder, direct, handles
+from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 
 F = np.float32
@@ -40,7 +40,6 @@ _FUNCTIONS: dict[str, Callable[[Builder, Tensor], Tensor]] = {
     "Softsign": special.softsign,
     "Tan": special.tan,
 }
-direct(Atan2="ATAN2")
 
 
 @handles(*_FUNCTIONS)
@@ -49,6 +48,12 @@ def function(b: TFBuilder, x: Tensor) -> Tensor:
     if x.dtype != np.float32:
         raise Unsupported(f"{b.node.op} of {x.dtype}")
     return _FUNCTIONS[b.node.op](b, x)
+
+
+@handles("Atan2")
+def atan2(b: TFBuilder, y: Tensor, x: Tensor) -> Tensor:
+    """The angle of the point (x, y)."""
+    return special.atan2(b, y, x)
 
 
 @handles("Xdivy", "Xlogy", "Xlog1py")

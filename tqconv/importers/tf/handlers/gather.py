@@ -76,10 +76,8 @@ def gather_nd(b: TFBuilder, x: Tensor, indices: Tensor, *, bad_indices_policy: s
 
 def _everywhere(b: TFBuilder, x: Tensor, indices: Tensor) -> Tensor:
     """Coordinates of length 0 take the whole of `x`, once for each."""
-    shape = (*indices.shape[:-1], *x.shape)
-    if None in shape:
-        raise Unsupported(f"coordinates of length 0 in '{x.name}', whose shape is not known")
-    y: Tensor = b("BROADCAST_TO", x, np.array(shape, INT32))
+    head = b("SLICE", b.shape_of(indices), np.array([0], INT32), np.array([indices.rank - 1], INT32))
+    y: Tensor = b("BROADCAST_TO", x, b("CONCATENATION", head, b.shape_of(x), axis=0))
     return y
 
 

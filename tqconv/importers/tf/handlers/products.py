@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from tqconv.importers.tf.handlers.sizes import size_of, sizes_of
-from tqconv.importers.tf.handlers.sizes import reshaped
+from tqconv.importers.tf.handlers.sizes import Size, calculate, reshaped, size_of, sizes_of, vector
 from tqconv.importers.tf.registry import TFBuilder
 from tqconv.ir.graph import Tensor
+from tqconv.ir.types import Shape
+from tqconv.ops.spec import spec
+
+
+def product(
+    b: TFBuilder, x: Tensor, w: Tensor, *, adj_x: bool = False, adj_w: bool = False
+) -> Tensor:
+    """Return x: [..., m, k] times w: [..., k, n], each transposed before if asked for.
+
+    The leading dimensions broadcast. A constant matrix `w` makes a FULLY_CONNECTED.
+    """
+    if x.dtype.kind in "iu":
+        return integer_product(b, _adjoint(b, x, adj_x), _adjoint(b, w, adj_w))
+    if w.is_constant and w.rank <= max(x.rank, 2) and _is_matrix(w):
+        return affine(b, _adjoint(b, x, adj_x), b.reshape(w, w.shape[-2:]), transposed=adj_w)
+    limit = spec("BATCH_MATMUL").max_rank
+    batch = _batch_sizes(b, x, w)
+    if limit is not None and len(batch) + 2 > limit:
+        x, w = _one_batch_axis(b, x, batch), _one_batch_axis(b, w, batch)
+        y: Tensor = b("BATCH_MATMUL", x, w, adj_x=adj_x, adj_y=adj_w)
+        return reshaped(b, y, [*batch, size_of(b, y, -2), size_of(b, y, -1)])
+    y = b("BATCH_MATMUL", x, w, adj_x=adj_x, adj_y=adj_w)
+    return y
+
+
+def affine(b: TFBuilder, x: Tensor, w: Tensor, *, transposed: bool = False) -> Tensor:
+    """Return x: [..., k] times the matrix w: [k, n], or [n, k] if it is `transposed`."""
+    weights = w if transposed else b.transpose(w, (1, 0))
+    y: Tensor = b("FULLY_CONNECTED", x, weights, keep_num_dims=x.rank > 2)
+    return y
 
 
 def integer_product(b: TFBuilder, x: Tensor, w: Tensor) -> Tensor:
@@ -20,3 +51,33 @@ def integer_product(b: TFBuilder, x: Tensor, w: Tensor) -> Tensor:
     terms = b("MUL", left, right)
     y: Tensor = b("SUM", terms, np.array([terms.rank - 2], np.int32))
     return y
+
+
+def _adjoint(b: TFBuilder, x: Tensor, wanted: bool) -> Tensor:
+    return b.transpose(x, (*range(x.rank - 2), x.rank - 1, x.rank - 2)) if wanted else x
+
+
+def _is_matrix(w: Tensor) -> bool:
+    return all(size == 1 for size in w.shape[:-2])
+
+
+def broadcast_size(b: TFBuilder, x: Tensor, w: Tensor, axis: int) -> Size:
+    """Return the size to which a dimension (counted from the end) of two operands broadcasts."""
+    own, other = (t.shape[axis] if -axis <= t.rank else 1 for t in (x, w))
+    if own is None and other not in (None, 1):
+        return other  # type: ignore[return-value]
+    return size_of(b, w, axis) if own == 1 and -axis <= w.rank else size_of(b, x, axis)
+
+
+def _batch_sizes(b: TFBuilder, x: Tensor, w: Tensor) -> list[Size]:
+    rank = max(x.rank, w.rank)
+    return [broadcast_size(b, x, w, axis - rank) for axis in range(rank - 2)]
+
+
+def _one_batch_axis(b: TFBuilder, x: Tensor, batch: Sequence[Size]) -> Tensor:
+    """Return `x` repeated over the batch, whose dimensions become one."""
+    matrix = [size_of(b, x, -2), size_of(b, x, -1)]
+    whole: Shape = tuple(size if isinstance(size, int) else None for size in batch)
+    if x.shape[:-2] != whole:
+        x = b("BROADCAST_TO", x, vector(b, [*batch, *matrix]))
+    return reshaped(b, x, [calculate(b, "MUL", *batch), *matrix])

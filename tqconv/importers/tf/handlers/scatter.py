@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.handlers.operands import int32_of
@@ -16,6 +18,8 @@ from tqconv.ir.types import Shape
 
 INT32 = np.dtype(np.int32)
 ZERO, ONE = np.array(0, INT32), np.array(1, INT32)
+SPARSE_MAX_RANK = 4
+"""Dimensions that the SPARSE_TO_DENSE kernel writes."""
 
 WIDER = {np.dtype(t): INT32 for t in (np.int8, np.uint8, np.int16, np.uint16)}
 """Types whose extremes the int32 segment kernels compute exactly."""
@@ -62,8 +66,25 @@ def tensor_scatter_extreme(
     }[b.node.op]
     dtype = WIDER.get(x.dtype, x.dtype)
     rows = rows_of(b, b.cast(x, dtype), indices, b.cast(updates, dtype))
-    found = b(segments, rows.updates, rows.ids, rows.count)
-    return b.cast(shaped_like(b, b(combine, rows.x, found), x), x.dtype)
+    if dtype in (INT32, np.float32):
+        found = b(segments, rows.updates, rows.ids, rows.count)
+        return b.cast(shaped_like(b, b(combine, rows.x, found), x), x.dtype)
+    return shaped_like(b, _extreme_by_mask(b, rows, combine), x)
+
+
+def _extreme_by_mask(b: TFBuilder, rows: Rows, combine: str) -> Tensor:
+    """Compare every row with every update, for types that the segment kernels lack.
+
+    [1, n, inner] updates, in places [count, n, 1] that are not theirs replaced by the row itself.
+    """
+    count, n, inner = (*rows.x.shape[:1], *rows.updates.shape)
+    ids = b.reshape(rows.ids, (1, n, 1))
+    theirs = b("EQUAL", ids, b.reshape(counted(b, rows.x), (count, 1, 1)))
+    own = b.reshape(rows.x, (count, 1, inner))
+    chosen = b("SELECT_V2", theirs, b.reshape(rows.updates, (1, n, inner)), own)
+    reduce = {"MAXIMUM": "REDUCE_MAX", "MINIMUM": "REDUCE_MIN"}[combine]
+    y: Tensor = b(combine, rows.x, b(reduce, chosen, np.array([1], INT32)))
+    return y
 
 
 @handles("TensorScatterUpdate")
@@ -99,13 +120,18 @@ def rows_of(b: TFBuilder, x: Tensor, indices: Tensor, updates: Tensor) -> Rows:
     outer = x.shape[:depth]
     if depth is None or None in outer[1:]:
         raise Unsupported(f"the dimensions of '{x.name}' that are written to are not known")
-    strides = np.cumprod([1, *reversed(outer[1:])], dtype=np.int64)[::-1][:depth].astype(INT32)
     coordinates = b.reshape(b.cast(indices, INT32), (_size(indices.shape[:-1]), depth))
-    ids = b("SUM", b("MUL", coordinates, strides), np.array([1], INT32))
+    ids = b("SUM", b("MUL", coordinates, _strides(outer)), np.array([1], INT32))
     inner = _size(x.shape[depth:])
     flat = b.reshape(x, (_size(outer), inner))
     updates = b.reshape(updates, (_size(indices.shape[:-1]), inner))
     return Rows(flat, updates, ids, row_count(b, flat))
+
+
+def _strides(shape: Shape) -> NDArray[Any]:
+    """Return how many elements apart neighbours along each axis are; the first size does not matter."""
+    inner = [d or 0 for d in shape[:0:-1]]
+    return np.cumprod([1, *inner], dtype=np.int64)[::-1][: len(shape)].astype(INT32)
 
 
 def _size(shape: Shape) -> int | None:
@@ -145,8 +171,21 @@ def sparse_to_dense(
     validate_indices: bool = True,
 ) -> Tensor:
     """Put values into a tensor of one default value."""
+    sizes = b.known(shape)
+    if sizes is not None and len(sizes) > SPARSE_MAX_RANK:
+        return _flat_to_dense(b, indices, sizes, values, default)
     y: Tensor = b("SPARSE_TO_DENSE", int32_of(b, indices), int32_of(b, shape), values, default)
     return y
+
+
+def _flat_to_dense(
+    b: TFBuilder, indices: Tensor, sizes: Shape, values: Tensor, default: Tensor
+) -> Tensor:
+    if None in sizes:
+        raise Unsupported(f"SparseToDense to a shape of rank {len(sizes)} that is not a constant")
+    places = b("SUM", b("MUL", b.cast(indices, INT32), _strides(sizes)), np.array([1], INT32))
+    count = np.array([_size(sizes)], INT32)
+    return b.reshape(b("SPARSE_TO_DENSE", places, count, values, default), sizes)
 
 
 @handles("DynamicPartition")

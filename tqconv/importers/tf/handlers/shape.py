@@ -136,14 +136,15 @@ def broadcast_gradient_args(b: TFBuilder, s0: Tensor, s1: Tensor) -> tuple[Tenso
 
 
 @handles("ConcatOffset")
-def concat_offset(b: TFBuilder, axis: Tensor, *shapes: Tensor) -> tuple[Tensor, ...]:
+def concat_offset(
+    b: TFBuilder, axis: Tensor, *shapes: Tensor, shape_type: TypeNumber | None = None
+) -> tuple[Tensor, ...]:
     """Return where each part starts in a concatenation: one vector per part."""
     rank = shapes[0].shape[0] or 0
     place = axis_operand(b, axis, rank, "concat_dim")
     mask = np.zeros(rank, shapes[0].dtype)
     mask[place] = 1
-    offset: Any = np.zeros(rank, shapes[0].dtype)
-    offsets: list[Tensor] = [b.const(offset)]
+    offsets: list[Tensor] = [b.const(np.zeros(rank, shapes[0].dtype))]
     for shape in shapes[:-1]:
         offsets.append(b("ADD", offsets[-1], b("MUL", shape, mask)))
     return tuple(offsets)

@@ -161,13 +161,19 @@ def tensor_strided_slice_update(
     end: Tensor,
     strides: Tensor,
     value: Tensor,
-    **masks: int,
+    *,
+    begin_mask: int = 0,
+    end_mask: int = 0,
+    ellipsis_mask: int = 0,
+    new_axis_mask: int = 0,
+    shrink_axis_mask: int = 0,
 ) -> Tensor:
     """Put `value` in the place of a slice: one gather from `x` followed by `value`."""
     if not x.is_static:
         raise Unsupported(f"the shape of '{x.name}' is unknown")
+    masks = Masks(begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
     places = b.const(np.arange(x.size).reshape([d or 0 for d in x.shape]), INT32, "places")
-    taken = b.value(strided_slice(b, places, begin, end, strides, **masks), "begin")
+    taken = b.value(strided_slice(b, places, begin, end, strides, **masks.options()), "begin")
     if value.shape != taken.shape:
         value = b("BROADCAST_TO", value, np.array(taken.shape, INT32))
     order = np.arange(x.size, dtype=INT32)

@@ -1,0 +1,68 @@
+"""tqconv inspect: what is in a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from tqconv.cli.arguments import Given
+from tqconv.cli.command import FlagCommand
+from tqconv.cli.flags import INSPECT
+from tqconv.cli.options import load_options, source_of
+
+HELP = """Show what a model is made of: inputs, outputs, operators, parameters, MACs.
+
+Nothing is optimized. A GraphDef that has no translation is shown node by node."""
+
+
+def run(given: Given) -> None:
+    """Print the description, or the table of operators."""
+    if given.get("supported_ops"):
+        return print_supported(given.get("json", False))
+    source = source_of(given)
+    options = load_options(given)
+    from tqconv import api
+    from tqconv.cli.facts import model_text, outline_text
+    from tqconv.cli.layout import size
+    from tqconv.exporters.report import ModelFacts
+    from tqconv.importers.detect import NAMES, kind_of
+
+    facts = api.inspect(source, options, nodes=given.get("nodes", False))
+    file_bytes = bytes_of(Path(source))
+    kind = kind_of(Path(source), options.format)
+    if given.get("json"):
+        document = {"file": source, "format": kind, "bytes": file_bytes, **facts.as_dict()}
+        click.echo(json.dumps(document, indent=1, default=str))
+        return None
+    heading = f"{source}: {NAMES[kind]}, {size(file_bytes)}"
+    verbose = given.get("verbosity", 0) > 0
+    if isinstance(facts, ModelFacts):
+        click.echo(model_text(facts, heading, verbose=verbose))
+    else:
+        click.echo(outline_text(facts, heading, verbose=verbose))
+        if facts.reason:
+            click.echo(f"note: {facts.reason}", err=True)
+    return None
+
+
+def bytes_of(path: Path) -> int:
+    """Return the size of a file, or of all files in a folder."""
+    if path.is_dir():
+        return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    return path.stat().st_size
+
+
+def print_supported(as_json: bool) -> None:
+    """Print the operator table as its rows state it."""
+    from dataclasses import asdict
+
+    from tqconv.cli.facts import support_text
+    from tqconv.exporters.report import supported_ops
+
+    rows = supported_ops()
+    click.echo(json.dumps([asdict(r) for r in rows], indent=1) if as_json else support_text(rows))
+
+
+command = FlagCommand("inspect", INSPECT, "MODEL", callback=run, help=HELP)

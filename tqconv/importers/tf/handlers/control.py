@@ -1,0 +1,171 @@
+"""Calls, conditions and loops of TensorFlow 2's functional form; TF1's are brought into it before the walk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tqconv.errors import Unsupported
+from tqconv.importers.bodies import branch, loop, within
+from tqconv.importers.tf import lists
+from tqconv.importers.tf.functions import Function, call, find
+from tqconv.importers.tf.handlers.tensorlist import JOINS
+from tqconv.importers.tf.node import FunctionName, Ref
+from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.ir.graph import Graph, Tensor
+
+
+@handles("PartitionedCall", "StatefulPartitionedCall", "RemoteCall")
+def partitioned_call(
+    b: TFBuilder,
+    *operands: Tensor,
+    f: FunctionName,
+    config: str = "",
+    config_proto: Any = "",
+    executor_type: str = "",
+) -> list[Tensor]:
+    """Put the body in the place of the call."""
+    return call(b, f, operands)
+
+
+@handles("If", "StatelessIf")
+def if_(
+    b: TFBuilder,
+    condition: Tensor,
+    *operands: Tensor,
+    then_branch: FunctionName,
+    else_branch: FunctionName,
+    output_shapes: Any = None,
+) -> list[Tensor]:
+    """Run one of two functions."""
+    return branch(
+        b, condition, operands, _body(b, then_branch), _body(b, else_branch), _become(b)
+    )
+
+
+@handles("Case", "StatelessCase")
+def case(
+    b: TFBuilder,
+    index: Tensor,
+    *operands: Tensor,
+    branches: Sequence[FunctionName],
+    output_shapes: Any = None,
+) -> list[Tensor]:
+    """Run branch number `index`; the last one when there is no such branch."""
+    if index.data is not None:
+        chosen = b.scalar(index, "branch_index")
+        return call(b, branches[chosen if 0 <= chosen < len(branches) else -1], operands)
+    if len(branches) > MAX_BRANCHES:
+        raise Unsupported(f"a case of {len(branches)} branches")
+    return _case(b, b.graph, [index, *operands], branches, 0)
+
+
+MAX_BRANCHES = 40
+"""Each branch is nested in the one before it; LiteRT and tqconv both walk them on the stack."""
+
+
+def _case(
+    b: TFBuilder,
+    graph: Graph,
+    operands: list[Tensor],
+    branches: Sequence[FunctionName],
+    first: int,
+) -> list[Tensor]:
+    """Return IF(index == first, branch, IF(index == first + 1, ...)); the index is operand 0."""
+    here = within(b, graph)
+    here.name = f"{b.name}/{first}" if first else b.name
+    chosen = _body(b, branches[first])
+    if first == len(branches) - 1:
+        return chosen(graph, operands[1:])
+    return branch(
+        here,
+        here("EQUAL", operands[0], np.array(first, operands[0].dtype)),
+        operands,
+        lambda g, inside: chosen(g, inside[1:]),
+        lambda g, inside: _case(b, g, inside, branches, first + 1),
+        _become(b),
+    )
+
+
+@handles("While", "StatelessWhile")
+def while_(
+    b: TFBuilder,
+    *operands: Tensor,
+    cond: FunctionName,
+    body: FunctionName,
+    output_shapes: Any = None,
+    parallel_iterations: int = 10,
+) -> list[Tensor]:
+    """Repeat a function while another returns true."""
+    function = find(b.walk, body.name)
+    if len(function.results) != len(operands):
+        raise Unsupported(f"the body returns {len(function.results)} of {len(operands)} variables")
+    step = _body(b, body)
+
+    def checked_step(graph: Graph, inside: list[Tensor]) -> list[Tensor]:
+        joins = b.walk.state.setdefault(JOINS, {})
+        around = joins.get(id(graph))
+        indices = joins[id(graph)] = []
+        try:
+            made = step(graph, inside)
+        finally:
+            joins[id(graph)] = around
+        if graph is not b.graph:
+            _check_joins(b, indices, operands, inside, made)
+        return made
+
+    return loop(b, operands, _body(b, cond), checked_step, _become(b), invariants(function))
+
+
+def invariants(function: Function) -> list[int]:
+    """Return the positions of the results that are the argument at the same position."""
+    from tqconv.importers.tf.frames import behind
+
+    return [
+        i
+        for i, (result, argument) in enumerate(
+            zip(function.results, function.arguments, strict=True)
+        )
+        if behind(function.nodes, result) == Ref(argument)
+    ]
+
+
+def _body(b: TFBuilder, target: FunctionName) -> Callable[[Graph, list[Tensor]], list[Tensor]]:
+    return lambda graph, operands: call(b, target, operands, graph)
+
+
+def _become(b: TFBuilder) -> Any:
+    return lambda graph, tensor, like, make: lists.become(graph, b, tensor, like, make)
+
+
+def _check_joins(
+    b: TFBuilder,
+    indices: Sequence[Tensor],
+    initial: Sequence[Tensor],
+    inside: Sequence[Tensor],
+    results: Sequence[Tensor],
+) -> None:
+    """Check that what the body appends to an array of unequal pieces is piece 0, 1, 2, ...
+
+    The index must be a variable that starts at 0 and grows by 1 each round.
+    """
+    counters = [
+        now
+        for before, now, after in zip(initial, inside, results, strict=True)
+        if b.known(before) == (0,) and _is_next(after, now)
+    ]
+    if any(index not in counters for index in indices):
+        raise Unsupported(
+            "pieces of different lengths are written to a TensorArray, but not one behind another"
+        )
+
+
+def _is_next(after: Tensor, before: Tensor) -> bool:
+    made = after.producer
+    if made is None or made.type != "ADD":
+        return False
+    one, two = made.input(0), made.input(1)
+    step = two if one is before else one
+    return before in (one, two) and step.data is not None and np.array_equal(step.data, np.array(1))

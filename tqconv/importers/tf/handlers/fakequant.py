@@ -1,0 +1,191 @@
+"""Fake quantization: reals rounded to the grid that an integer type will have.
+
+With one constant range it stays FAKE_QUANT, which quantization reads as the range of the tensor.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tqconv.errors import Unsupported
+from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.ir.graph import Tensor
+from tqconv.ir.types import Range
+
+F = np.float32
+LARGEST = F(np.finfo(np.float32).max)
+
+
+@handles("FakeQuantWithMinMaxArgs")
+def fake_quant_with_args(
+    b: TFBuilder,
+    x: Tensor,
+    *,
+    min: float = -6.0,
+    max: float = 6.0,
+    num_bits: int = 8,
+    narrow_range: bool = False,
+) -> Tensor:
+    """Round to a grid over [min, max], moved so that 0 lies on it."""
+    return _fake_quant(b, x, float(min), float(max), num_bits, narrow_range)
+
+
+@handles("FakeQuantWithMinMaxVars")
+def fake_quant_with_vars(
+    b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, *, num_bits: int = 8, narrow_range: bool = False
+) -> Tensor:
+    """Round to a grid over a range that operands give."""
+    if low.is_constant and high.is_constant:
+        bounds = b.scalar(low, "min"), b.scalar(high, "max")
+        return _fake_quant(b, x, *bounds, num_bits, narrow_range)
+    return on_grid(b, x, low, high, num_bits, narrow_range)
+
+
+@handles("FakeQuantWithMinMaxVarsPerChannel")
+def fake_quant_per_channel(
+    b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, *, num_bits: int = 8, narrow_range: bool = False
+) -> Tensor:
+    """Round each channel (the last dimension) to a grid of its own."""
+    return on_grid(b, x, low, high, num_bits, narrow_range)
+
+
+def _fake_quant(b: TFBuilder, x: Tensor, low: float, high: float, bits: int, narrow: bool) -> Tensor:
+    if not low <= 0 <= high:
+        # The kernel wants 0 inside; TensorFlow moves the grid until it is.
+        return on_grid(b, x, b.const(low, F, "min"), b.const(high, F, "max"), bits, narrow)
+    if low == high:
+        return b("ZEROS_LIKE", x)
+    y = b("FAKE_QUANT", x, min=low, max=high, num_bits=bits, narrow_range=narrow)
+    if y.is_constant:
+        y.range = Range(low, high, "fake_quant", str(b.source), bits, narrow)
+    return y
+
+
+def on_grid(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, bits: int, narrow: bool) -> Tensor:
+    """Clamp to the nudged range and round to its steps, as TensorFlow's kernel does; 0 for an empty range."""
+    first, last = F(narrow), F(2**bits - 1)
+    scale = b("MUL", b("SUB", high, low), F(1 / (last - first)))
+    is_empty = b("EQUAL", scale, F(0))
+    inverse = b("SELECT_V2", is_empty, F(0), b("DIV", F(1), scale))
+    zero = b("SUB", first, b("MUL", low, inverse))
+    zero = b("FLOOR", b("ADD", b("MINIMUM", b("MAXIMUM", zero, first), last), F(0.5)))
+    least, most = (b("MUL", b("SUB", end, zero), scale) for end in (first, last))
+    steps = b("MUL", b("SUB", b("MAXIMUM", b("MINIMUM", x, most), least), least), inverse)
+    offset = b("SUB", F(0.5 + first), zero)
+    return b("MUL", b("FLOOR", b("ADD", steps, offset)), scale)
+
+
+@handles("QuantizeAndDequantizeV2", "QuantizeAndDequantizeV4")
+def quantize_and_dequantize(
+    b: TFBuilder,
+    x: Tensor,
+    low: Tensor,
+    high: Tensor,
+    *,
+    signed_input: bool = True,
+    num_bits: int = 8,
+    range_given: bool = False,
+    round_mode: str = "HALF_TO_EVEN",
+    narrow_range: bool = False,
+    axis: int = -1,
+) -> Tensor:
+    """Round to a grid with 0 on it, over a given range or that of the elements."""
+    if round_mode not in ("HALF_TO_EVEN", "HALF_UP"):
+        raise Unsupported(f"round_mode `{round_mode}`")
+    first = -(2 ** (num_bits - 1)) if signed_input else 0
+    last = 2 ** (num_bits - signed_input) - 1
+    first += int(narrow_range and signed_input)
+    if range_given:
+        low, high = (_along(b, bound, x.rank, axis) for bound in (low, high))
+    else:
+        low, high = (_extreme(b, type, x, axis) for type in ("REDUCE_MIN", "REDUCE_MAX"))
+    scale, inverse, low, high = _symmetric(b, low, high, F(first), F(last))
+    kept = b("MAXIMUM", b("MINIMUM", x, high), low) if range_given else x
+    steps = b("MUL", kept, scale)
+    rounded = b("ROUND", steps) if round_mode == "HALF_TO_EVEN" else b("FLOOR", b("ADD", steps, F(0.5)))
+    return b("MUL", rounded, inverse)
+
+
+@handles("QuantizeAndDequantizeV3")
+def quantize_and_dequantize_v3(
+    b: TFBuilder,
+    x: Tensor,
+    low: Tensor,
+    high: Tensor,
+    num_bits: Tensor,
+    *,
+    signed_input: bool = True,
+    range_given: bool = True,
+    narrow_range: bool = False,
+    axis: int = -1,
+) -> Tensor:
+    """The second version with the number of bits as an operand."""
+    return quantize_and_dequantize(
+        b,
+        x,
+        low,
+        high,
+        signed_input=signed_input,
+        num_bits=b.scalar(num_bits, "num_bits"),
+        range_given=range_given,
+        narrow_range=narrow_range,
+        axis=axis,
+    )
+
+
+@handles("QuantizeAndDequantize")
+def quantize_and_dequantize_v1(
+    b: TFBuilder,
+    x: Tensor,
+    *,
+    signed_input: bool = True,
+    num_bits: int = 8,
+    range_given: bool = False,
+    input_min: float = 0.0,
+    input_max: float = 0.0,
+) -> Tensor:
+    """The first version, with the range as attributes."""
+    return quantize_and_dequantize(
+        b,
+        x,
+        b.const(input_min, F, "min"),
+        b.const(input_max, F, "max"),
+        signed_input=signed_input,
+        num_bits=num_bits,
+        range_given=range_given,
+    )
+
+
+def _along(b: TFBuilder, bound: Tensor, rank: int, axis: int) -> Tensor:
+    """A bound for each slice along `axis`, or one for all when it is -1."""
+    return bound if axis < 0 else b.reshape(bound, [-1 if i == axis else 1 for i in range(rank)])
+
+
+def _extreme(b: TFBuilder, type: str, x: Tensor, axis: int) -> Tensor:
+    axes = [i for i in range(x.rank) if i != axis]
+    return b(type, x, np.array(axes, np.int32), keep_dims=axis >= 0)
+
+
+def _symmetric(
+    b: TFBuilder, low: Tensor, high: Tensor, first: np.float32, last: np.float32
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return steps per real, reals per step, and the range that the steps cover.
+
+    The side that needs the larger steps decides.
+    """
+    from_high = _steps(b, last, high)
+    if first == 0:
+        inverse = b("MUL", high, F(1) / last)
+        return from_high, inverse, b.const(0, F, "zero"), high
+    from_low = _steps(b, first, low)
+    lower = b("LESS", from_low, from_high)
+    scale = b("SELECT_V2", lower, from_low, from_high)
+    inverse = b("SELECT_V2", lower, b("DIV", low, first), b("DIV", high, last))
+    least = b("SELECT_V2", lower, low, b("MUL", inverse, first))
+    most = b("SELECT_V2", lower, b("MUL", inverse, last), high)
+    return scale, inverse, least, most
+
+
+def _steps(b: TFBuilder, end: np.float32, bound: Tensor) -> Tensor:
+    same_side = b("GREATER", b("MUL", bound, end), F(0))
+    return b("SELECT_V2", same_side, b("DIV", end, bound), LARGEST)

@@ -1,0 +1,57 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from tqconv.importers.tf.handlers.products import product
+from tqconv.importers.tf.node import TypeNumber
+from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.ir.graph import Tensor
+
+
+@handles("MatMul")
+def matmul(
+    b: TFBuilder,
+    x: Tensor,
+    w: Tensor,
+    *,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    grad_a: bool = False,
+    grad_b: bool = False,
+) -> Tensor:
+    """Multiply two matrices."""
+    return product(b, x, w, adj_x=transpose_a, adj_w=transpose_b)
+
+
+@handles("BatchMatMul", "BatchMatMulV2")
+def batch_matmul(
+    b: TFBuilder,
+    x: Tensor,
+    w: Tensor,
+    *,
+    adj_x: bool = False,
+    adj_y: bool = False,
+    grad_x: bool = False,
+    grad_y: bool = False,
+) -> Tensor:
+    """Multiply matrices in the last two dimensions; the others broadcast."""
+    return product(b, x, w, adj_x=adj_x, adj_w=adj_y)
+
+
+@handles("BatchMatMulV3")
+def batch_matmul_v3(
+    b: TFBuilder,
+    x: Tensor,
+    w: Tensor,
+    *,
+    Ta: TypeNumber,  # noqa: N803  (the attributes' names)
+    Tb: TypeNumber,  # noqa: N803
+    Tout: TypeNumber,  # noqa: N803
+    adj_x: bool = False,
+    adj_y: bool = False,
+    grad_x: bool = False,
+    grad_y: bool = False,
+) -> Tensor:
+    """Multiply matrices of two types into a third."""
+    x, w = b.cast(x, Tout.dtype), b.cast(w, Tout.dtype)
+    return product(b, x, w, adj_x=adj_x, adj_w=adj_y)

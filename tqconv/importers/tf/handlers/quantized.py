@@ -1,0 +1,147 @@
+"""Integers that stand for reals in TensorFlow 1's own scheme: a range beside the tensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tqconv.errors import Unsupported
+from tqconv.importers.tf.handlers.fakequant import LARGEST
+from tqconv.importers.tf.node import TypeNumber, dtype_of
+from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.ir.graph import Tensor
+
+F = np.float32
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The integers of a quantized type, as reals."""
+
+    lowest: np.float32
+    highest: np.float32
+
+    @staticmethod
+    def of(dtype: np.dtype, narrow: bool = False) -> Steps:
+        """Return the range of a type; `narrow` leaves out its lowest value."""
+        limits = np.iinfo(dtype)
+        return Steps(F(limits.min + int(narrow)), F(limits.max))
+
+    @property
+    def count(self) -> np.float32:
+        """How many steps lie between the ends."""
+        return F(float(self.highest) - float(self.lowest))
+
+
+def round_away(b: TFBuilder, x: Tensor) -> Tensor:
+    """The nearest integer, halves away from zero."""
+    return b("MUL", b("FLOOR", b("ADD", b("ABS", x), F(0.5))), b("SIGN", x))
+
+
+@handles("Dequantize")
+def dequantize(
+    b: TFBuilder,
+    x: Tensor,
+    low: Tensor,
+    high: Tensor,
+    *,
+    mode: str = "MIN_COMBINED",
+    narrow_range: bool = False,
+    axis: int = -1,
+    dtype: TypeNumber | None = None,
+) -> Tensor:
+    """Return the reals that integers stand for; `low` and `high` are those of the type's limits."""
+    low, high = (_along(b, bound, x.rank, axis) for bound in (low, high))
+    values, steps = b.cast(x, F), Steps.of(x.dtype)
+    if mode == "SCALED":
+        narrow = Steps.of(x.dtype, narrow_range)
+        scale = b("DIV", high, narrow.highest)
+        if steps.lowest < 0:
+            scale = b("MAXIMUM", b("DIV", low, narrow.lowest), scale)
+        return b("MUL", values, scale)
+    scale = b("DIV", b("SUB", high, low), steps.count)
+    if mode == "MIN_FIRST":
+        start = b("MUL", round_away(b, b("DIV", low, scale)), scale)
+    elif mode == "MIN_COMBINED":
+        start = low
+    else:
+        raise Unsupported(f"mode `{mode}`")
+    return b("ADD", b("MUL", b("SUB", values, steps.lowest), scale), start)
+
+
+def _along(b: TFBuilder, bound: Tensor, rank: int, axis: int) -> Tensor:
+    """A bound for each slice along `axis`, or one for all when it is -1."""
+    if axis < 0:
+        return b.reshape(bound, ()) if bound.rank else bound
+    return b.reshape(bound, [-1 if i == axis else 1 for i in range(rank)])
+
+
+@handles("QuantizeV2")
+def quantize(
+    b: TFBuilder,
+    x: Tensor,
+    low: Tensor,
+    high: Tensor,
+    *,
+    T: TypeNumber,  # noqa: N803
+    mode: str = "MIN_COMBINED",
+    round_mode: str = "HALF_AWAY_FROM_ZERO",
+    narrow_range: bool = False,
+    axis: int = -1,
+    ensure_minimum_range: float = 0.01,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return integers that stand for reals, and the range that the type's limits stand for."""
+    dtype = dtype_of(int(T))
+    bounds = low, high
+    low, high = _wide_enough(b, *(_along(b, t, x.rank, axis) for t in bounds), F(ensure_minimum_range))
+    if mode == "SCALED":
+        steps = Steps.of(dtype, narrow_range)
+        y, low, high = _scaled(b, x, low, high, steps, round_mode)
+    elif mode == "MIN_FIRST":
+        y = _min_first(b, x, low, high, Steps.of(dtype))
+    elif mode == "MIN_COMBINED":
+        y = _min_combined(b, x, low, high, Steps.of(dtype))
+    else:
+        raise Unsupported(f"mode `{mode}`")
+    shape = () if axis < 0 else (-1,)
+    return b.cast(b.cast(y, np.int32), dtype), *(b.reshape(t, shape) for t in (low, high))
+
+
+def _wide_enough(b: TFBuilder, low: Tensor, high: Tensor, least: np.float32) -> tuple[Tensor, Tensor]:
+    """The range with 0 in it, and not too small for its steps."""
+    size = b("MAXIMUM", b("MAXIMUM", b("ABS", low), b("ABS", high)), F(1))
+    first = b("MINIMUM", low, F(0))
+    last = b("MAXIMUM", high, b("ADD", first, b("MUL", size, least)))
+    return first, b("MAXIMUM", last, F(0))
+
+
+def _scaled(
+    b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, steps: Steps, round_mode: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Integers are reals times a scale, so that 0 is 0."""
+    scale = _side(b, steps.highest, high)
+    if steps.lowest < 0:
+        scale = b("MINIMUM", _side(b, steps.lowest, low), scale)
+    least, most = (b("DIV", end, scale) for end in (steps.lowest, steps.highest))
+    values = b("MUL", b("MAXIMUM", b("MINIMUM", x, most), least), scale)
+    rounded = b("ROUND", values) if round_mode == "HALF_TO_EVEN" else round_away(b, values)
+    return rounded, least, most
+
+
+def _side(b: TFBuilder, end: np.float32, bound: Tensor) -> Tensor:
+    same_side = b("GREATER", b("MUL", bound, end), F(0))
+    return b("SELECT_V2", same_side, b("DIV", end, bound), LARGEST)
+
+
+def _min_first(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, steps: Steps) -> Tensor:
+    scale = b("DIV", steps.count, b("SUB", high, low))
+    start = round_away(b, b("MUL", low, scale))
+    values = b("SUB", round_away(b, b("MUL", x, scale)), b("SUB", start, steps.lowest))
+    return b("MINIMUM", b("MAXIMUM", values, steps.lowest), steps.highest)
+
+
+def _min_combined(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, steps: Steps) -> Tensor:
+    scale = b("DIV", steps.count, b("SUB", high, low))
+    values = b("MUL", b("SUB", b("MAXIMUM", b("MINIMUM", x, high), low), low), scale)
+    return round_away(b, b("ADD", values, steps.lowest))

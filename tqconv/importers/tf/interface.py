@@ -1,0 +1,184 @@
+"""Where a graph begins and ends: the tensors that the user names, their shapes and types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tqconv.config import Dims, LoadOptions
+from tqconv.errors import UsageError, suggestion
+from tqconv.importers.tf.node import FLOAT32, Node, Ref, dtype_of, graph_ref
+from tqconv.ir.graph import Graph, Tensor
+from tqconv.ir.types import Source, type_name
+from tqconv.ops.emit import emit
+
+PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "LegacyFedInput")
+NOT_OUTPUTS = frozenset(
+    {
+        "NoOp", "Assert", "Const", "Placeholder", "PlaceholderV2", "PlaceholderWithDefault",
+        "SaveV2", "Save",
+        "MergeV2Checkpoints", "ScalarSummary", "HistogramSummary", "ImageSummary", "AudioSummary",
+        "MergeSummary", "TensorSummary", "TensorSummaryV2", "Assign", "AssignAdd", "AssignSub",
+        "AssignVariableOp", "VarHandleOp", "VariableV2", "Variable", "Print", "CheckNumerics",
+    }
+)  # fmt: skip
+"""Nodes that nobody reads and that are no result either."""
+
+
+def resolve(name: str, nodes: Mapping[str, Node]) -> Ref:
+    """Return the tensor that a user names: `node`, `node:0`, `node:1` or `^node`.
+
+    Raises UsageError with the nearest names when the graph has no such node.
+    """
+    ref = graph_ref(name.strip().lstrip("^"))
+    if ref.node not in nodes:
+        placeholders = [n.name for n in nodes.values() if n.op in PLACEHOLDERS]
+        raise UsageError(
+            f"the graph has no tensor named `{name}`{suggestion(ref.node, nodes)}",
+            hint=f"its placeholders are {', '.join(placeholders) or 'none'}; "
+            "list all names with `tqconv inspect --verbose`",
+        )
+    return ref
+
+
+def dangling(nodes: Mapping[str, Node]) -> list[Ref]:
+    """Return the tensors that no node reads and that compute something; UsageError when none."""
+    read = {ref.node for node in nodes.values() for ref in node.inputs}
+    read |= {control for node in nodes.values() for control in node.controls if node.op != "NoOp"}
+    found = [Ref(n.name) for n in nodes.values() if n.name not in read and n.op not in NOT_OUTPUTS]
+    if not found:
+        raise UsageError(
+            "the graph has no output that nobody reads", hint="name one with --output_arrays"
+        )
+    return found
+
+
+def placeholders_before(nodes: Mapping[str, Node], outputs: Sequence[Ref]) -> list[Ref]:
+    """Return the placeholders that the outputs depend on, in the order of the file."""
+    needed: set[str] = set()
+    stack = [ref.node for ref in outputs]
+    while stack:
+        name = stack.pop()
+        if name in needed or name not in nodes:
+            continue
+        needed.add(name)
+        stack += [ref.node for ref in nodes[name].inputs]
+    return [Ref(n.name) for n in nodes.values() if n.op in PLACEHOLDERS and n.name in needed]
+
+
+def add_inputs(
+    graph: Graph,
+    nodes: Mapping[str, Node],
+    inputs: Sequence[Ref],
+    options: LoadOptions,
+    producer: int,
+    notes: list[str],
+) -> dict[Ref, Tensor]:
+    """Make the inputs of the graph and return what stands for them inside it."""
+    _check_counts(inputs, options)
+    feeds: dict[Ref, Tensor] = {}
+    for position, ref in enumerate(inputs):
+        if ref in feeds:
+            raise UsageError(f"`{ref}` is listed twice in --input_arrays")
+        node = nodes[ref.node]
+        given = options.named_shapes.get(str(ref))
+        if given is None and options.shapes is not None:
+            given = options.shapes[position]
+        shape = _input_shape(ref, node, given, producer)
+        number = options.dtypes[position] if options.dtypes else None
+        dtype = np.dtype(number) if number else _source_dtype(node)
+        feeds[ref] = _input(graph, str(ref), shape, dtype, notes)
+    unknown = set(options.named_shapes) - {str(ref) for ref in inputs}
+    if unknown:
+        name = min(unknown)
+        raise UsageError(
+            f"a shape is given for `{name}`, which is no input{suggestion(name, map(str, inputs))}"
+        )
+    return feeds
+
+
+def _check_counts(inputs: Sequence[Ref], options: LoadOptions) -> None:
+    for flag, values in (
+        ("--input_shapes", options.shapes),
+        ("--input_data_types", options.dtypes),
+    ):
+        if values is not None and len(values) != len(inputs):
+            raise UsageError(
+                f"{flag} has {len(values)} entries for {len(inputs)} inputs",
+                hint="separate shapes by `:`; the order is that of the inputs: "
+                + ", ".join(map(str, inputs)),
+            )
+
+
+def _declared_shape(ref: Ref, node: Node, producer: int) -> Dims | None:
+    """Return the shape that the graph declares for a tensor, or None where it says nothing."""
+    if node.op in (*PLACEHOLDERS, "PlaceholderWithDefault") and "shape" in node.attr:
+        shape: Dims | None = node.get("shape")
+        if shape == () and producer < 24 and "_output_shapes" not in node.attr:
+            return None  # before producer 24 an empty shape meant an unknown one
+        return shape
+    shapes = node.get("_output_shapes")
+    return shapes[ref.index] if shapes and ref.index < len(shapes) else None
+
+
+def _input_shape(ref: Ref, node: Node, given: Dims | None, producer: int) -> Dims:
+    declared = _declared_shape(ref, node, producer)
+    if given is None:
+        if declared is None:
+            raise UsageError(
+                f"the graph does not say the shape of input `{ref}`", hint="give --input_shapes"
+            )
+        return declared
+    if declared is None or node.op not in PLACEHOLDERS:
+        return given
+    if len(given) != len(declared) and declared != ():
+        raise UsageError(
+            f"input `{ref}` has rank {len(declared)} in the graph, --input_shapes gives {list(given)}"
+        )
+    return given
+
+
+_TYPE_ATTRIBUTES = ("dtype", "DstT", "output_type", "out_type", "T", "Tparams", "SrcT")
+
+
+def _source_dtype(node: Node) -> np.dtype:
+    """Return the type that the source graph gives the outputs of a node."""
+    for name in _TYPE_ATTRIBUTES:
+        if name in node.attr and node.attr[name].WhichOneof("value") == "type":
+            return dtype_of(node.attr[name].type)
+    return FLOAT32
+
+
+def _input(graph: Graph, name: str, shape: Dims, dtype: np.dtype, notes: list[str]) -> Tensor:
+    """Add an input; half stays half at the border and is float32 inside, double is float32 at once."""
+    if dtype == np.float64:
+        notes.append(f"input {name}: float64 in the source, float32 in the result")
+        dtype = FLOAT32
+    tensor = graph.add_input(name, shape, dtype)
+    return _cast(graph, tensor, FLOAT32, f"{name}/float32") if dtype == np.float16 else tensor
+
+
+def _cast(graph: Graph, x: Tensor, dtype: np.dtype, name: str) -> Tensor:
+    options = {"in_data_type": type_name(x.dtype), "out_data_type": type_name(dtype)}
+    result: Tensor = emit(graph, "CAST", x, name=name, source=Source("", name, "Cast"), **options)
+    return result
+
+
+def add_output(graph: Graph, tensor: Tensor, ref: Ref, node: Node) -> None:
+    """Append a tensor as output under exactly the name that was asked for.
+
+    A tensor that already is an input or an output is copied; half in the source is half again.
+    """
+    name = str(ref)
+    if tensor.dtype == FLOAT32 and _source_dtype(node) == np.float16:
+        tensor = _cast(graph, tensor, np.dtype(np.float16), f"{name}/float16")
+    if tensor in graph.inputs or tensor in graph.outputs:
+        source = Source("", name, "Identity")
+        shape: Any = np.array([-1 if d is None else d for d in tensor.shape], np.int32)
+        if tensor.shape.count(None) > 1:
+            shape = emit(graph, "SHAPE", tensor, name=f"{name}/shape", source=source)
+        tensor = emit(graph, "RESHAPE", tensor, shape, name=f"{name}/copy", source=source)
+    graph.rename(tensor, name)
+    graph.outputs.append(tensor)

@@ -1,0 +1,118 @@
+"""What is in a GraphDef, without translating it: for `inspect` where an import is not possible."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tqconv.errors import TqconvError, UnsupportedError
+from tqconv.importers.tf import graphdef
+from tqconv.importers.tf.node import Node, TypeNumber, decode, dtype_of, graph_ref, nodes_of
+from tqconv.importers.tf.registry import TF
+
+VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "AutoReloadVariable"})
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """One node as the file states it; `shape` and `type` are None where it does not say."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    type: str | None
+    shape: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The nodes of a graph. `untranslated`: operator -> nodes, for those without a handler."""
+
+    origin: str
+    nodes: tuple[NodeFacts, ...]
+    op_counts: Mapping[str, int]
+    inputs: tuple[NodeFacts, ...]
+    outputs: tuple[NodeFacts, ...]
+    variables: tuple[str, ...]
+    untranslated: Mapping[str, int]
+    functions: tuple[str, ...]
+    producer: int
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as values that JSON has."""
+        return asdict(self)
+
+
+def outline(path: Path, reason: str = "") -> Outline:
+    """Return the outline of a GraphDef file; `reason` says why there is no more than that."""
+    message = graphdef.parse(path.read_bytes(), path)
+    nodes = nodes_of(iter(message.node), graph_ref)
+    counts = Counter(node.op for node in nodes.values())
+    facts = {node.name: _facts(node) for node in nodes.values()}
+    return Outline(
+        origin=path.name,
+        nodes=tuple(facts.values()),
+        op_counts=_by_frequency(counts),
+        inputs=tuple(facts[n.name] for n in nodes.values() if n.op in graphdef.PLACEHOLDERS),
+        outputs=tuple(facts[name] for name in _outputs(nodes)),
+        variables=tuple(n.name for n in nodes.values() if n.op in VARIABLES),
+        untranslated=_by_frequency({op: n for op, n in counts.items() if not _is_known(op)}),
+        functions=tuple(f.signature.name for f in message.library.function),
+        producer=message.versions.producer,
+        reason=reason,
+    )
+
+
+WITHOUT_HANDLER = frozenset({"Const", "Merge", "Switch", "Enter", "Exit", "NextIteration", "LoopCond"})
+"""Operators that the walk treats itself."""
+
+
+def _is_known(op: str) -> bool:
+    from tqconv.importers.tf import handlers  # noqa: F401  (fills the registry)
+
+    return op in WITHOUT_HANDLER or op in graphdef.PLACEHOLDERS or TF.find(op) is not None
+
+
+def _outputs(nodes: Mapping[str, Node]) -> Sequence[str]:
+    try:
+        return [ref.node for ref in graphdef.dangling(nodes)]
+    except TqconvError:
+        return []
+
+
+def _by_frequency(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+TYPE_ATTRIBUTES = ("dtype", "DstT", "output_type", "out_type", "T")
+
+
+def _facts(node: Node) -> NodeFacts:
+    inputs = (*map(str, node.inputs), *(f"^{name}" for name in node.controls))
+    return NodeFacts(node.name, node.op, inputs, _type(node), _shape(node))
+
+
+def _type(node: Node) -> str | None:
+    for name in TYPE_ATTRIBUTES:
+        value = decode(node.attr[name]) if name in node.attr else None
+        if isinstance(value, TypeNumber):
+            try:
+                return "string" if dtype_of(value) == object else dtype_of(value).name
+            except UnsupportedError:
+                return f"type {int(value)}"
+    return None
+
+
+def _shape(node: Node) -> tuple[int | None, ...] | None:
+    if node.op == "Const" and "value" in node.attr:
+        dims = node.attr["value"].tensor.tensor_shape.dim
+        return tuple(int(d.size) for d in dims)
+    if "shape" in node.attr and node.op in graphdef.PLACEHOLDERS:
+        shape: tuple[int | None, ...] | None = node.get("shape")
+        return shape
+    shapes = node.get("_output_shapes")
+    return shapes[0] if shapes else None

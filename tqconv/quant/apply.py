@@ -1,0 +1,169 @@
+"""Carry out a plan: the only place that writes integers into a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tqconv.ir.graph import Graph, Op, Signature, Tensor, Use
+from tqconv.ir.types import NOWHERE
+from tqconv.quant.params import Params, activation, encode
+from tqconv.quant.plan import Plan
+from tqconv.quant.schemes import INT8, INT16, UINT8
+
+INT16_OPTIONS = {"ADD": {"pot_scale_int16": False}, "SUB": {"pot_scale_int16": False}}
+"""The schema's default asks int16 sums for scales that are powers of two."""
+
+Key = tuple[Tensor, "tuple[str, bytes, bytes, int] | None"]
+
+
+def apply(graph: Graph, plan: Plan, signatures: Sequence[Signature] = ()) -> None:
+    """Quantize the graph in place as the plan says.
+
+    Graph inputs and outputs keep name, order and count; the integer value inside is called
+    `<name>/quantized` where it is another tensor.
+    """
+    writer = _Writer(graph, plan, signatures)
+    for tensor in list(graph.inputs):
+        writer.border_input(tensor)
+    for op in [op for op in graph.ops if op not in writer.made]:
+        writer.rewrite(op)
+    for tensor in list(dict.fromkeys(graph.outputs)):
+        writer.border_output(tensor)
+    for tensor, params in plan.tensors.items():
+        tensor.dtype, tensor.quant = params.dtype, params.quant
+    graph.sort()
+
+
+class _Writer:
+    def __init__(self, graph: Graph, plan: Plan, signatures: Sequence[Signature]) -> None:
+        self.graph = graph
+        self.plan = plan
+        self.signatures = signatures
+        self.made: set[Op] = set()
+        self.converted: dict[Key, Tensor] = {}
+        self.outer: dict[Tensor, Tensor] = {}
+        self.stored: set[Tensor] = set()
+
+    def rewrite(self, op: Op) -> None:
+        """Give an operator its inputs as the plan wants them read."""
+        for index, tensor in enumerate(op.inputs):
+            if tensor is None:
+                continue
+            wanted = self.plan.read_as(Use(op, index))
+            if tensor.is_constant:
+                if wanted is not None:
+                    self.graph.set_input(op, index, self._constant(tensor, Use(op, index), wanted))
+                continue
+            have = self.plan.tensors.get(tensor)
+            if wanted is not have and not (wanted is not None and wanted.equals(have)):
+                self.graph.set_input(op, index, self._read(tensor, have, wanted))
+        if self.plan.types.get(op) == INT16:
+            op.options.update(INT16_OPTIONS.get(op.type, {}))
+
+    def _constant(self, tensor: Tensor, use: Use, wanted: Params) -> Tensor:
+        """Return a constant stored as wanted; the first such takes the name of the float one."""
+        codes = self.plan.codes.get(use)
+        key = (tensor, _key(wanted))
+        if codes is None and key in self.converted:
+            return self.converted[key]
+        assert tensor.data is not None
+        name = tensor.name
+        if tensor not in self.stored:
+            self.stored.add(tensor)
+            self.graph.release(name)
+            tensor.name = self.graph.unique(f"{name}/float")
+        else:
+            name = name.removesuffix("/float")
+        made = self.graph.constant(name, encode(tensor.data, wanted) if codes is None else codes)
+        made.quant = wanted.quant
+        if codes is None:
+            self.converted[key] = made
+        return made
+
+    def _read(self, tensor: Tensor, have: Params | None, wanted: Params | None) -> Tensor:
+        key = (tensor, _key(wanted))
+        if key not in self.converted:
+            self.converted[key] = self._convert(tensor, have, wanted)
+        return self.converted[key]
+
+    def _convert(self, tensor: Tensor, have: Params | None, wanted: Params | None) -> Tensor:
+        """Return a tensor with the same reals, stored as wanted."""
+        if have is not None and wanted is not None and (have.dtype, wanted.dtype) == (INT16, UINT8):
+            # LiteRT has no QUANTIZE from int16 to uint8.
+            between = activation(*wanted.covers(), INT8, why=wanted.why)
+            tensor, have = self._convert(tensor, have, between), between
+        what = "dequantized" if wanted is None else "requantized" if have else "quantized"
+        made = Tensor(self.graph.unique(f"{tensor.name}/{what}"), tensor.shape, tensor.dtype)
+        self._connect(tensor, made, wanted)
+        return made
+
+    def _connect(self, source: Tensor, target: Tensor, wanted: Params | None) -> None:
+        """Let `target` be `source` stored as wanted."""
+        target.dtype = np.dtype(np.float32) if wanted is None else wanted.dtype
+        target.quant = None if wanted is None else wanted.quant
+        made_by = source.producer.source if source.producer is not None else NOWHERE
+        kind = "DEQUANTIZE" if wanted is None else "QUANTIZE"
+        self.made.add(self.graph.add(Op(kind, (source,), (target,), source=made_by)))
+
+    def border_input(self, tensor: Tensor) -> None:
+        """Put a tensor of the wanted type, under the input's name, before the one inside."""
+        if tensor not in self.plan.borders:
+            return
+        inner, wanted = self.plan.tensors.get(tensor), self.plan.borders[tensor]
+        if wanted is inner or (wanted is not None and wanted.equals(inner)):
+            return
+        outer = Tensor(self._take_name(tensor), tensor.shape, np.dtype(np.float32))
+        outer.elements, outer.range = tensor.elements, tensor.range
+        if wanted is not None:
+            outer.dtype, outer.quant = wanted.dtype, wanted.quant
+        self.graph.inputs[:] = [outer if t is tensor else t for t in self.graph.inputs]
+        self._rename_in_signatures(tensor, outer)
+        self.outer[tensor] = outer
+        if wanted is None:
+            self.converted[(tensor, None)] = outer
+        source = outer
+        if wanted is not None and wanted.dtype == UINT8 and inner is not None and inner.dtype == INT16:
+            between = activation(*inner.covers(), INT8)
+            source = self._convert(outer, wanted, between)
+        self._connect(source, tensor, inner)
+
+    def border_output(self, tensor: Tensor) -> None:
+        """Put a tensor of the wanted type, under the output's name, behind the one inside."""
+        if tensor not in self.plan.borders:
+            return
+        inner, wanted = self.plan.tensors.get(tensor), self.plan.borders[tensor]
+        if tensor in self.outer:
+            self._swap_output(tensor, self.outer[tensor])
+            return
+        if wanted is inner or (wanted is not None and wanted.equals(inner)):
+            return
+        made = self._read(tensor, inner, wanted)
+        name = self._take_name(tensor)
+        self.graph.release(name)
+        self.graph.rename(made, name)
+        self._swap_output(tensor, made)
+
+    def _swap_output(self, old: Tensor, new: Tensor) -> None:
+        self.graph.outputs[:] = [new if t is old else t for t in self.graph.outputs]
+        self._rename_in_signatures(old, new)
+
+    def _take_name(self, tensor: Tensor) -> str:
+        """Rename a tensor to `<name>/quantized` and return the name it had."""
+        name = tensor.name
+        self.graph.release(name)
+        tensor.name = self.graph.unique(f"{name}/quantized")
+        return self.graph.unique(name)
+
+    def _rename_in_signatures(self, old: Tensor, new: Tensor) -> None:
+        for signature in self.signatures:
+            for entries in (signature.inputs, signature.outputs):
+                entries[:] = [(n, new if t is old else t) for n, t in entries]
+
+
+def _key(params: Params | None) -> tuple[str, bytes, bytes, int] | None:
+    if params is None:
+        return None
+    scale, zero = params.scale.tobytes(), params.zero_point.tobytes()
+    return params.dtype.name, scale, zero, params.axis

@@ -1,0 +1,197 @@
+"""Exact rewrites of operators that have no integer kernel into operators that have one.
+
+They run before calibration and planning, and only where the scheme needs them. Tensors that they add
+are called `<output>/<what>`; where a ranges file does not know them, intervals do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.types import type_name
+from tqconv.ops.emit import emit
+from tqconv.ops.spec import spec
+from tqconv.quant.schemes import Scheme
+from tqconv.quant.select import rule_of
+
+Rewrite = Callable[[Graph, Op], "Tensor | None"]
+ACTIVATION = "fused_activation_function"
+
+
+def prepare(graph: Graph, scheme: Scheme) -> int:
+    """Rewrite what the scheme's kernels lack, in place; return how many operators changed."""
+    count = 0
+    for op in list(graph.ops):
+        if op.outputs and op.outputs[0].dtype == np.float32:
+            count += _unpack(graph, op) or _add_bias(graph, op) or _rewrite(graph, op, scheme)
+    if count:
+        graph.prune()
+        graph.sort()
+    return count
+
+
+def _rewrite(graph: Graph, op: Op, scheme: Scheme) -> bool:
+    rewrite = REWRITES.get(op.type)
+    if rewrite is None or scheme.activation is None:
+        return False
+    rule = rule_of(op)
+    if rule is not None and type_name(scheme.activation) in rule.types:
+        return False
+    made = rewrite(graph, op)
+    if made is None:
+        return False
+    graph.replace(op.output, made)
+    return True
+
+
+def _unpack(graph: Graph, op: Op) -> bool:
+    """Turn a float16 constant behind DEQUANTIZE back into the float32 one that it came from."""
+    if op.type != "DEQUANTIZE" or op.input(0).data is None or op.input(0).dtype != np.float16:
+        return False
+    stored = op.input(0).data
+    assert stored is not None
+    wide = graph.constant(f"{op.output.name}/wide", stored.astype(np.float32))
+    graph.replace(op.output, wide)
+    return True
+
+
+def _add_bias(graph: Graph, op: Op) -> bool:
+    """Give an operator whose integer kernel needs a bias one of zeros."""
+    rule = rule_of(op)
+    if rule is None or not rule.needs_bias:
+        return False
+    index = spec(op.type).operands.index("b")
+    if index < len(op.inputs) and op.inputs[index] is not None:
+        return False
+    channels = op.output.shape[-1]
+    if channels is None:
+        return False
+    zeros = graph.constant(f"{op.output.name}/bias", np.zeros(channels, np.float32))
+    graph.set_input(op, index, zeros)
+    return True
+
+
+def _emit(graph: Graph, op: Op, type: str, *operands: object, name: str, **options: object) -> Tensor:
+    made = emit(
+        graph,
+        type,
+        *operands,  # type: ignore[arg-type]
+        name=f"{op.output.name}/{name}",
+        source=op.source,
+        **options,
+    )
+    assert isinstance(made, Tensor)
+    return made
+
+
+def _scalar(value: float) -> np.ndarray:  # type: ignore[type-arg]
+    return np.array(value, np.float32)
+
+
+def _negate(graph: Graph, op: Op) -> Tensor:
+    """NEG(x) = MUL(x, -1): -1 is exact, and 0 - x would need a scale for 0."""
+    return _emit(graph, op, "MUL", op.input(0), _scalar(-1), name="negated")
+
+
+def _square(graph: Graph, op: Op) -> Tensor:
+    return _emit(graph, op, "MUL", op.input(0), op.input(0), name="squared")
+
+
+def _add_n(graph: Graph, op: Op) -> Tensor:
+    total = op.input(0)
+    for index in range(1, len(op.inputs)):
+        total = _emit(graph, op, "ADD", total, op.input(index), name=f"sum{index}")
+    return total
+
+
+def _power(graph: Graph, op: Op) -> Tensor | None:
+    """POW(x, c) for the exponents that have an operator; None for others."""
+    exponent = op.input(1).data
+    if exponent is None or exponent.size == 0 or np.any(exponent != exponent.flat[0]):
+        return None
+    if op.input(0).shape != op.output.shape:
+        return None
+    x, power = op.input(0), float(exponent.flat[0])
+    if power == 2:
+        return _square(graph, op)
+    if power == 3:
+        return _emit(graph, op, "MUL", _square(graph, op), x, name="cubed")
+    roots = {0.5: "SQRT", -0.5: "RSQRT"}
+    return _emit(graph, op, roots[power], x, name="root") if power in roots else None
+
+
+def _squared_difference(graph: Graph, op: Op) -> Tensor:
+    difference = _emit(graph, op, "SUB", op.input(0), op.input(1), name="difference")
+    return _emit(graph, op, "MUL", difference, difference, name="squared")
+
+
+def _l2_pool(graph: Graph, op: Op) -> Tensor | None:
+    if op.options.get(ACTIVATION, "NONE") != "NONE":
+        return None
+    squared = _square(graph, op)
+    mean = _emit(graph, op, "AVERAGE_POOL_2D", squared, name="mean", **op.options)
+    return _emit(graph, op, "SQRT", mean, name="root")
+
+
+def _hard_swish(graph: Graph, op: Op) -> Tensor:
+    """x / 6 * min(max(x + 3, 0), 6)."""
+    x = op.input(0)
+    gate = _emit(graph, op, "ADD", x, _scalar(3), name="gate", **{ACTIVATION: "RELU6"})
+    sixth = _emit(graph, op, "MUL", x, _scalar(1 / 6), name="sixth")
+    return _emit(graph, op, "MUL", sixth, gate, name="gated")
+
+
+def _clamp(low: float, high: float) -> Rewrite:
+    def rewrite(graph: Graph, op: Op) -> Tensor:
+        above = _emit(graph, op, "MAXIMUM", op.input(0), _scalar(low), name="above")
+        return _emit(graph, op, "MINIMUM", above, _scalar(high), name="between")
+
+    return rewrite
+
+
+def _space_to_depth(graph: Graph, op: Op) -> Tensor | None:
+    """[n, h, w, c] with blocks b: rows [n*h/b, b, w/b, b*c] with the middle axes swapped."""
+    n, h, w, c = op.input(0).shape
+    block = int(op.options.get("block_size", 0))
+    if n is None or h is None or w is None or c is None or block < 1:
+        return None
+    split = (n * h // block, block, w // block, block * c)
+    return _swap_middle(graph, op, split)
+
+
+def _depth_to_space(graph: Graph, op: Op) -> Tensor | None:
+    """[n, h, w, c] with blocks b: rows [n*h, w, b, c/b] with the middle axes swapped."""
+    n, h, w, c = op.input(0).shape
+    block = int(op.options.get("block_size", 0))
+    if n is None or h is None or w is None or c is None or block < 1:
+        return None
+    return _swap_middle(graph, op, (n * h, w, block, c // block))
+
+
+def _swap_middle(graph: Graph, op: Op, split: tuple[int, ...]) -> Tensor | None:
+    if not op.output.is_static:
+        return None
+    rows = _emit(graph, op, "RESHAPE", op.input(0), np.array(split, np.int32), name="split")
+    order = np.array([0, 2, 1, 3], np.int32)
+    swapped = _emit(graph, op, "TRANSPOSE", rows, order, name="swapped")
+    shape = np.array(op.output.shape, np.int32)
+    return _emit(graph, op, "RESHAPE", swapped, shape, name="joined")
+
+
+REWRITES: dict[str, Rewrite] = {
+    "NEG": _negate,
+    "SQUARE": _square,
+    "ADD_N": _add_n,
+    "POW": _power,
+    "SQUARED_DIFFERENCE": _squared_difference,
+    "L2_POOL_2D": _l2_pool,
+    "HARD_SWISH": _hard_swish,
+    "RELU_N1_TO_1": _clamp(-1.0, 1.0),
+    "RELU_0_TO_1": _clamp(0.0, 1.0),
+    "SPACE_TO_DEPTH": _space_to_depth,
+    "DEPTH_TO_SPACE": _depth_to_space,
+}
+"""What replaces an operator where the scheme's activation type has no kernel for it."""

@@ -1,0 +1,163 @@
+"""Integer activations: from options and evidence to a plan, and the facts to tell the user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tqconv.config import QuantizeOptions
+from tqconv.errors import QuantizationError, UsageError, suggestion
+from tqconv.ir.graph import Graph, Model, Tensor
+from tqconv.ir.types import Range, type_name
+from tqconv.quant.apply import apply
+from tqconv.quant.intervals import propagate
+from tqconv.quant.params import Params, limits
+from tqconv.quant.plan import Borders, Plan, plan
+from tqconv.quant.ranges import Ranges, evidence
+from tqconv.quant.report import float_lines
+from tqconv.quant.rewrites import prepare
+from tqconv.quant.schemes import Scheme, scheme
+from tqconv.quant.select import Choice, is_real
+
+BORDER_TYPES = {name: np.dtype(name) for name in ("int8", "uint8", "int16")}
+
+Defaults = tuple[float, float] | None
+
+
+def rewrite_for(model: Model, options: QuantizeOptions) -> int:
+    """Rewrite what the mode's kernels lack, in place; calibrate after it, so that all is measured."""
+    return prepare(model.main, _scheme(options))
+
+
+def plan_for(
+    model: Model,
+    options: QuantizeOptions,
+    ranges: Ranges | None,
+    *,
+    default: Defaults = None,
+    default_int16: Defaults = None,
+) -> Plan:
+    """Plan the main graph of a model that `rewrite_for` has seen.
+
+    `default`, `default_int16`: the range of tensors of which nothing else is known.
+    """
+    chosen = _scheme(options)
+    fallback = default_int16 if chosen.symmetric and default_int16 is not None else default
+    found = known_ranges(model.main, options, ranges, fallback)
+    choice = Choice(
+        options.keep_float,
+        options.int16,
+        options.per_channel,
+        options.per_channel_dense,
+        options.integer_only,
+    )
+    return plan(model.main, chosen, found, choice, borders(options))
+
+
+def carry_out(model: Model, made: Plan) -> None:
+    """Apply a plan to the main graph and note what the user should know."""
+    notes = [*input_notes(model.main, made), *float_lines(made), *made.notes]
+    apply(model.main, made, [s for s in model.signatures if s.graph == 0])
+    model.notes += notes
+
+
+def _scheme(options: QuantizeOptions) -> Scheme:
+    if options.mode is None:
+        raise UsageError("no quantization was chosen")
+    return scheme(options.mode)
+
+
+def borders(options: QuantizeOptions) -> Borders:
+    """Return the border types: as asked, else integers where no float may remain, else float."""
+    own = _scheme(options).activation if options.integer_only else None
+    return Borders(_border(options.input_type, own), _border(options.output_type, own))
+
+
+def _border(asked: str | None, own: np.dtype | None) -> np.dtype | None:
+    if asked is None or asked == "float32":
+        return own if asked is None else None
+    if asked not in BORDER_TYPES:
+        raise UsageError(
+            f"`{asked}` is not a type for inputs and outputs",
+            hint=f"one of: float32, {', '.join(BORDER_TYPES)}",
+        )
+    return BORDER_TYPES[asked]
+
+
+def known_ranges(
+    graph: Graph, options: QuantizeOptions, ranges: Ranges | None, default: Defaults
+) -> dict[Tensor, Range]:
+    """Return the strongest evidence about each activation; tensors without any are left out."""
+    chosen = _scheme(options)
+    told = _told(graph, options, chosen)
+    found: dict[Tensor, Range] = {}
+    reals = [t for t in graph.tensors() if is_real(t) and not t.is_constant]
+    for tensor in reals:
+        best = told.get(tensor) or evidence(tensor, ranges, wide=chosen.symmetric)
+        if best is not None:
+            _check_finite(tensor, best)
+            found[tensor] = best
+    found = propagate(graph, found)
+    if default is not None:
+        filler = Range(*default, "default", "--default_ranges")
+        found.update({t: filler for t in reals if t not in found})
+    return found
+
+
+def _check_finite(tensor: Tensor, known: Range) -> None:
+    if not (np.isfinite(known.low) and np.isfinite(known.high)):
+        raise QuantizationError(f"the range [{known.low}, {known.high}] of '{tensor.name}' is not finite")
+
+
+def _told(graph: Graph, options: QuantizeOptions, chosen: Scheme) -> dict[Tensor, Range]:
+    """Return what the user said about the inputs, as ranges or as mean and standard deviation."""
+    inputs = {t.name.removesuffix(":0"): t for t in graph.inputs}
+    told: dict[Tensor, Range] = {}
+    stats: Mapping[str, tuple[float, float]] = options.named_stats
+    if options.input_stats is not None:
+        if len(options.input_stats) != len(inputs):
+            raise UsageError(
+                f"{len(options.input_stats)} pairs of mean and std for {len(inputs)} inputs"
+            )
+        stats = {**dict(zip(inputs, options.input_stats, strict=True)), **stats}
+    stored = borders(options).inputs or chosen.activation
+    assert stored is not None
+    for name, (mean, std) in stats.items():
+        tensor = _input(inputs, name)
+        low, high = ((q - mean) / std for q in limits(stored))
+        told[tensor] = Range(low, high, "input_stats", f"mean {mean:g} std {std:g}")
+    for name, (low, high) in options.input_ranges.items():
+        told[_input(inputs, name)] = Range(low, high, "user", "--input_range")
+    return told
+
+
+def _input(inputs: Mapping[str, Tensor], name: str) -> Tensor:
+    tensor = inputs.get(name.removesuffix(":0"))
+    if tensor is None:
+        raise UsageError(
+            f"`{name}` is not an input of the model{suggestion(name, inputs)}",
+            hint=f"the inputs are {', '.join(inputs)}",
+        )
+    return tensor
+
+
+def input_notes(graph: Graph, made: Plan) -> list[str]:
+    """Return for each quantized input its range, and mean and std in TOCO's sense."""
+    notes = []
+    for tensor in graph.inputs:
+        params = made.borders.get(tensor) or made.tensors.get(tensor)
+        if params is not None:
+            notes.append(f"input '{tensor.name}': {describe_input(params)}")
+    return notes
+
+
+def describe_input(params: Params) -> str:
+    """Return one input's numbers in the three usual forms."""
+    scale, zero = float(params.scale[0]), int(params.zero_point[0])
+    low, high = params.covers()
+    return (
+        f"{type_name(params.dtype).lower()} scale {scale:.9g} zero point {zero}, "
+        f"reals {low:.6g} … {high:.6g}, mean {zero} std {1 / scale:.6g}"
+    )
+

@@ -1,0 +1,158 @@
+"""Float activations with smaller constants: float16, and int8 for kernels that multiply hybrid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.config import QuantizeOptions
+from tqconv.ir.graph import Graph, Model, Op, Tensor, Use
+from tqconv.quant import params as arithmetic
+from tqconv.quant.params import Params
+from tqconv.quant.schemes import INT8, scheme
+from tqconv.quant.select import DENSE, Choice, check_patterns, is_kept_float, operand_name, rule_of
+
+LARGEST_HALF = float(np.finfo(np.float16).max)
+ASYMMETRIC = frozenset({"FULLY_CONNECTED", "BATCH_MATMUL"})
+"""Operators that take `asymmetric_quantize_inputs` and come out twice as exact on skewed inputs.
+
+With it FULLY_CONNECTED has a kernel for one scale only (version 9, per channel is 12).
+"""
+ALL_OR_NOTHING = frozenset(
+    {
+        "LSTM",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "BIDIRECTIONAL_SEQUENCE_LSTM",
+        "RNN",
+        "UNIDIRECTIONAL_SEQUENCE_RNN",
+        "BIDIRECTIONAL_SEQUENCE_RNN",
+    }
+)
+"""Kernels whose matrices must all have the same type."""
+
+
+def quantize(model: Model, options: QuantizeOptions) -> None:
+    """Make the constants of every graph smaller, in place."""
+    half = scheme(options.mode or "").weight == np.float16
+    choice = Choice(keep_float=options.keep_float)
+    check_patterns([op for g in model.all_graphs() for op in g.ops], choice)
+    for graph in model.all_graphs():
+        if half:
+            model.notes += to_float16(graph, choice)
+        else:
+            to_int8(graph, options)
+        graph.sort()
+
+
+def to_float16(graph: Graph, choice: Choice) -> list[str]:
+    """Put every float constant as float16 behind a DEQUANTIZE; return notes about clipped values."""
+    wide: dict[Tensor, Tensor] = {}
+    notes = []
+    for op, index, tensor in list(_constants(graph)):
+        if is_kept_float(op, choice):
+            continue
+        if tensor not in wide:
+            assert tensor.data is not None
+            clipped = int(np.sum(np.abs(tensor.data) > LARGEST_HALF))
+            if clipped:
+                notes.append(
+                    f"{clipped} values of '{tensor.name}' lie beyond float16 and are clipped to "
+                    f"{LARGEST_HALF:g}"
+                )
+            wide[tensor] = _dequantized(graph, op, tensor, _halves(tensor.data))
+        graph.set_input(op, index, wide[tensor])
+    return notes
+
+
+def _halves(data: NDArray[np.float32]) -> NDArray[np.float16]:
+    return np.clip(data, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
+
+
+def _constants(graph: Graph) -> Iterator[tuple[Op, int, Tensor]]:
+    for op in graph.ops:
+        if op.type == "DEQUANTIZE":
+            continue
+        for index, tensor in enumerate(op.inputs):
+            if tensor is not None and tensor.is_constant and tensor.dtype == np.float32:
+                yield op, index, tensor
+
+
+def _dequantized(
+    graph: Graph, op: Op, tensor: Tensor, stored: NDArray[np.generic], params: Params | None = None
+) -> Tensor:
+    """Return the reals of a stored constant, made by DEQUANTIZE, under the constant's name."""
+    name = tensor.name
+    graph.release(name)
+    tensor.name = graph.unique(f"{name}/float")
+    constant = graph.constant(f"{name}/stored", stored)
+    constant.quant = None if params is None else params.quant
+    made = Tensor(graph.unique(name), tensor.shape, np.dtype(np.float32))
+    graph.add(Op("DEQUANTIZE", (constant,), (made,), source=op.source))
+    return made
+
+
+def to_int8(graph: Graph, options: QuantizeOptions) -> None:
+    """Store the weights of operators with hybrid kernels as int8, in place."""
+    choice = Choice(
+        options.keep_float,
+        per_channel=options.per_channel,
+        per_channel_dense=options.per_channel_dense,
+    )
+    stored: dict[tuple[Tensor, int | None], Tensor] = {}
+    for op in list(graph.ops):
+        if is_kept_float(op, choice):
+            continue
+        chosen = _hybrid_weights(op, options.min_weight_elements)
+        for use, axis in chosen:
+            tensor = op.input(use.index)
+            key = (tensor, _axis(op, axis, choice))
+            if key not in stored:
+                stored[key] = _stored(graph, tensor, key[1])
+            graph.set_input(op, use.index, stored[key])
+        if chosen and op.type in ASYMMETRIC and _is_per_tensor(op, chosen):
+            op.options["asymmetric_quantize_inputs"] = True
+
+
+def _hybrid_weights(op: Op, least: int) -> list[tuple[Use, int | None]]:
+    """Return the operands to store, with their channel axes; none where the kernel would not run."""
+    rule = rule_of(op)
+    if rule is None or not rule.hybrid or op.outputs[0].dtype != np.float32:
+        return []
+    found = []
+    for index, tensor in enumerate(op.inputs):
+        if tensor is None or operand_name(op, index) not in rule.hybrid:
+            continue
+        large = tensor.is_constant and tensor.dtype == np.float32 and tensor.size >= least
+        if large:
+            found.append((Use(op, index), rule.hybrid[operand_name(op, index)]))
+        elif op.type in ALL_OR_NOTHING:
+            return []
+    return found
+
+
+def _axis(op: Op, axis: int | None, choice: Choice) -> int | None:
+    """Return the channel axis to use; DEPTHWISE_CONV_2D has no hybrid kernel for one scale."""
+    if op.type == "DEPTHWISE_CONV_2D":
+        return axis
+    if not choice.per_channel or (op.type in DENSE and not choice.per_channel_dense):
+        return None
+    return axis
+
+
+def _stored(graph: Graph, tensor: Tensor, axis: int | None) -> Tensor:
+    assert tensor.data is not None
+    params = arithmetic.weights(tensor.data, axis, INT8)
+    name = tensor.name
+    graph.release(name)
+    tensor.name = graph.unique(f"{name}/float")
+    constant = graph.constant(name, arithmetic.encode(tensor.data, params))
+    constant.quant = params.quant
+    return constant
+
+
+def _is_per_tensor(op: Op, chosen: list[tuple[Use, int | None]]) -> bool:
+    quants = [op.input(use.index).quant for use, _ in chosen]
+    return all(q is not None and q.is_per_tensor for q in quants)
+

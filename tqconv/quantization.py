@@ -1,0 +1,126 @@
+"""Quantization as users call it: samples become ranges, ranges a plan, the plan an integer model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from tqconv.config import QuantizeOptions, TocoOptions
+from tqconv.errors import UsageError
+from tqconv.exporters.tflite import serialize
+from tqconv.ir.graph import Model
+from tqconv.quant import ranges as evidence
+from tqconv.quant import static, weights
+from tqconv.quant.plan import MissingRanges, Plan
+from tqconv.quant.ranges import Ranges
+from tqconv.quant.schemes import scheme
+from tqconv.runtime import calibrate as measure
+from tqconv.runtime import samples as data
+from tqconv.runtime.compare import Difference, compare
+from tqconv.runtime.images import Scaling
+from tqconv.runtime.litert import Feed
+
+Progress = Callable[[int], None]
+
+
+def calibrate(
+    model: Model,
+    samples: Iterable[Feed],
+    *,
+    method: str = "minmax",
+    progress: Progress | None = None,
+) -> Ranges:
+    """Run samples through an optimized float model and return the ranges of its activations."""
+    return Ranges.of(measure.calibrate(model, samples, serialize, progress), method)
+
+
+def quantize(
+    model: Model,
+    options: QuantizeOptions,
+    ranges: Ranges | None = None,
+    *,
+    toco: TocoOptions | None = None,
+    progress: Progress | None = None,
+) -> Plan | None:
+    """Quantize an optimized float model in place, and return the plan where activations have one.
+
+    `ranges` are added to what `options` names. Raises QuantizationError where ranges are missing or
+    the mode cannot be reached.
+    """
+    if options.mode is None:
+        raise UsageError("no quantization was chosen", hint="set `mode`")
+    if scheme(options.mode).activation is None:
+        weights.quantize(model, options)
+        return None
+    toco = TocoOptions() if toco is None else toco
+    static.rewrite_for(model, options)
+    known = _gather(model, options, ranges, progress)
+    try:
+        plan = static.plan_for(
+            model,
+            options,
+            known,
+            default=toco.default_ranges,
+            default_int16=toco.default_int16_ranges,
+        )
+    except MissingRanges as error:
+        if options.ranges_template is not None:
+            Path(options.ranges_template).write_text(evidence.template(error.tensors))
+        raise
+    static.carry_out(model, plan)
+    return plan
+
+
+def _gather(
+    model: Model, options: QuantizeOptions, ranges: Ranges | None, progress: Progress | None
+) -> Ranges | None:
+    """Return given ranges, those of the file, and those measured now, the later ones added."""
+    known = ranges
+    if options.ranges is not None:
+        read = evidence.load(Path(options.ranges))
+        known = read if known is None else known.merged(read)
+    if options.calibration_data is not None or options.random is not None:
+        samples = samples_of(model, options)
+        fresh = calibrate(model, samples, method=options.method, progress=progress)
+        known = fresh if known is None else known.merged(fresh)
+    return known
+
+
+def samples_of(model: Model, options: QuantizeOptions) -> Iterator[Mapping[str, data.Array]]:
+    """Return the samples that the options name; random ones leave a note."""
+    inputs = model.main.inputs
+    if options.calibration_data is None:
+        count = options.random or 0
+        model.notes.append(f"ranges are measured on {count} random samples: for trials only")
+        return data.random_samples(inputs, count)
+    return data.read_samples(Path(options.calibration_data), inputs, sample_options(options))
+
+
+def sample_options(options: QuantizeOptions) -> data.SampleOptions:
+    """Return how to read samples."""
+    if (options.mean is None) != (options.std is None):
+        raise UsageError("`--mean` and `--std` go together")
+    scaling = None
+    if options.mean is not None and options.std is not None:
+        scaling = Scaling(options.mean, options.std)
+    return data.SampleOptions(options.samples, scaling)
+
+
+def verify(
+    reference: Model, quantized: Model, path: str, options: QuantizeOptions
+) -> list[Difference]:
+    """Return how far a quantized model is from the float one on the samples of a file or folder."""
+    samples = list(data.read_samples(Path(path), reference.main.inputs, sample_options(options)))
+    return compare(reference, quantized, samples, serialize)
+
+
+VERIFY_SHOWN = 5
+"""Inner tensors that the report of `--verify` names."""
+
+
+def verify_notes(found: list[Difference]) -> list[str]:
+    """Return the lines of the report: every output, then the worst inner tensors."""
+    inner = [d for d in found if not d.is_output][:VERIFY_SHOWN]
+    lines = [f"output '{d.name}': {d.sqnr:.1f} dB, largest difference {d.largest:.6g}"
+             for d in found if d.is_output]
+    return lines + [f"worst inside: '{d.name}': {d.sqnr:.1f} dB" for d in inner]

@@ -1,0 +1,70 @@
+"""Images as samples; Pillow is needed only here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.errors import DependencyError, FormatError, UsageError
+from tqconv.ir.graph import Tensor
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".webp")
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""Pillow's modes by number of channels."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Pixels become (pixel - mean) / std; one number, or one per channel."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def read_image(path: Path, tensor: Tensor, scaling: Scaling | None) -> NDArray[Any]:
+    """Return an image as a batch for `tensor` [1, h, w, c], resized and scaled.
+
+    Without `scaling`, pixels 0 … 255 span the input's known range; UsageError when it is unknown.
+    """
+    height, width, channels = _image_shape(tensor)
+    image = _pixels(path, height, width, channels)
+    if tensor.dtype.kind in "iu":
+        return image.astype(tensor.dtype)[None]
+    if scaling is None and tensor.range is None:
+        raise UsageError(
+            f"it is not known which reals the pixels of {path} stand for",
+            hint="give `--mean` and `--std` (or `--input_range`): value = (pixel - mean) / std",
+        )
+    if scaling is None:
+        assert tensor.range is not None
+        low, high = tensor.range.low, tensor.range.high
+        return np.asarray(low + image * ((high - low) / 255), np.float32)[None]
+    mean, std = np.array(scaling.mean, np.float32), np.array(scaling.std, np.float32)
+    return np.asarray((image - mean) / std, np.float32)[None]
+
+
+def _image_shape(tensor: Tensor) -> tuple[int, int, int]:
+    if tensor.rank != 4 or None in tensor.shape[1:] or tensor.shape[3] not in MODES:
+        raise UsageError(f"input '{tensor.name}' of shape {list(tensor.shape)} does not take images")
+    _, height, width, channels = (int(d or 1) for d in tensor.shape)
+    return height, width, channels
+
+
+def _pixels(path: Path, height: int, width: int, channels: int) -> NDArray[np.float32]:
+    """Return the image [h, w, c] with values 0 … 255, resized without keeping its proportions."""
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise DependencyError("reading images needs Pillow", hint="pip install pillow") from error
+    try:
+        with Image.open(path) as file:
+            image = file.convert(MODES[channels])
+            if image.size != (width, height):
+                image = image.resize((width, height), Image.Resampling.BILINEAR)
+    except (OSError, UnidentifiedImageError) as error:
+        raise FormatError(f"{path} is not an image that Pillow reads") from error
+    return np.asarray(image, np.float32).reshape(height, width, channels)

@@ -1,0 +1,217 @@
+"""Sample data for calibration and comparison: arrays, folders of images or raw tensors, or random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.errors import FormatError, UsageError, suggestion
+from tqconv.ir.graph import Tensor
+from tqconv.runtime.images import SUFFIXES, Scaling, read_image
+
+Array = NDArray[Any]
+Feed = dict[str, Array]
+RAW = (".bin", ".raw")
+ARRAYS = (".npy", ".npz")
+SEED = 1
+"""Random samples are the same in every run."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """How to read samples. `limit`: at most so many; `scaling`: how pixels become reals."""
+
+    limit: int | None = None
+    scaling: Scaling | None = None
+
+
+def read_samples(
+    path: Path, inputs: Sequence[Tensor], options: SampleOptions = SampleOptions()  # noqa: B008
+) -> Iterator[Feed]:
+    """Yield one feed per sample of a file or folder, in the order of the names.
+
+    Arrays may have a leading sample axis, which is split into batches of the model's size. Errors
+    name the file and the input that is empty, not finite, or of the wrong shape or type.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} does not exist")
+    if not inputs:
+        raise UsageError("the model has no inputs to feed")
+    feeds = _folder(path, inputs, options) if path.is_dir() else _file(path, inputs, options)
+    count = 0
+    for feed in feeds:
+        if options.limit is not None and count >= options.limit:
+            return
+        count += 1
+        yield feed
+    if not count:
+        raise UsageError(f"{path} holds no samples")
+
+
+def random_samples(inputs: Sequence[Tensor], count: int) -> Iterator[Feed]:
+    """Yield random samples: reals in the input's known range or in [0, 1), integers 0 or 1."""
+    generator = np.random.default_rng(SEED)
+    for _ in range(count):
+        yield {t.name: _random(t, generator) for t in inputs}
+
+
+def _random(tensor: Tensor, generator: np.random.Generator) -> Array:
+    shape = tuple(1 if d is None else d for d in tensor.shape)
+    if tensor.dtype.kind != "f":
+        return generator.integers(0, 2, shape).astype(tensor.dtype)
+    low, high = (tensor.range.low, tensor.range.high) if tensor.range else (0.0, 1.0)
+    return generator.uniform(low, high, shape).astype(tensor.dtype)
+
+
+def _file(path: Path, inputs: Sequence[Tensor], options: SampleOptions) -> Iterator[Feed]:
+    if path.suffix in ARRAYS:
+        yield from _split(path, _arrays(path, inputs), inputs)
+    elif path.suffix in RAW:
+        yield {_only(inputs, path).name: _raw(path, _only(inputs, path))}
+    elif path.suffix.lower() in SUFFIXES:
+        tensor = _only(inputs, path)
+        yield {tensor.name: read_image(path, tensor, options.scaling)}
+    else:
+        raise UsageError(
+            f"{path} is of no known kind",
+            hint=f"samples come as {', '.join((*ARRAYS, *RAW))}, or folders of those or of images",
+        )
+
+
+def _folder(path: Path, inputs: Sequence[Tensor], options: SampleOptions) -> Iterator[Feed]:
+    """Files are samples one by one; subfolders named like the inputs hold one input each."""
+    known = {*ARRAYS, *RAW, *SUFFIXES}
+    folders = {t.name: path / t.name.removesuffix(":0") for t in inputs}
+    if len(inputs) > 1 and all(folder.is_dir() for folder in folders.values()):
+        parts = [_folder(folders[t.name], [t], options) for t in inputs]
+        for feeds in _in_step(parts, path):
+            yield {name: array for feed in feeds for name, array in feed.items()}
+        return
+    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in known and f.is_file())
+    for file in files:
+        yield from _file(file, inputs, options)
+
+
+def _in_step(parts: Sequence[Iterator[T]], path: Path) -> Iterator[list[T]]:
+    for items in iter(lambda: [next(part, None) for part in parts], [None] * len(parts)):
+        present = [item for item in items if item is not None]
+        if len(present) < len(items):
+            raise UsageError(f"the folders in {path} hold different numbers of samples")
+        yield present
+
+
+def _only(inputs: Sequence[Tensor], path: Path) -> Tensor:
+    if len(inputs) > 1:
+        names = ", ".join(t.name for t in inputs)
+        raise UsageError(
+            f"{path} holds one tensor, the model has {len(inputs)} inputs",
+            hint=f"use a .npz file with {names}, or a folder for each of them",
+        )
+    return inputs[0]
+
+
+def _raw(path: Path, tensor: Tensor) -> Array:
+    data = np.fromfile(path, tensor.dtype)
+    known = int(np.prod([1 if d is None else d for d in tensor.shape], dtype=np.int64))
+    if data.size == 0 or data.size % max(known, 1):
+        raise UsageError(
+            f"{path} holds {data.size} values of type {tensor.dtype}, input '{tensor.name}' "
+            f"takes {known}"
+        )
+    if data.size != known and tensor.shape.count(None) != 1:
+        raise UsageError(f"{path} holds {data.size} values, input '{tensor.name}' takes {known}")
+    shape = [-1 if d is None else d for d in tensor.shape]
+    return _checked(data.reshape(shape if -1 in shape else tensor.shape), tensor, path)
+
+
+def _arrays(path: Path, inputs: Sequence[Tensor]) -> dict[str, Array]:
+    """Return an array per input: by name, or by order where no name is known."""
+    try:
+        content = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FormatError(f"{path} is not a numpy file: {error}") from error
+    if isinstance(content, np.ndarray):
+        return {_only(inputs, path).name: content}
+    arrays = {name: content[name] for name in content.files}
+    return _by_name(path, arrays, inputs)
+
+
+def _by_name(path: Path, arrays: dict[str, Array], inputs: Sequence[Tensor]) -> dict[str, Array]:
+    plain = {name.removesuffix(":0"): array for name, array in arrays.items()}
+    names = [t.name.removesuffix(":0") for t in inputs]
+    if all(name in plain for name in names):
+        return {t.name: plain[n] for t, n in zip(inputs, names, strict=True)}
+    missing = [name for name in names if name not in plain]
+    if len(missing) == len(names) == len(arrays):
+        return {t.name: a for t, a in zip(inputs, arrays.values(), strict=True)}
+    raise UsageError(
+        f"{path} has no array for input '{missing[0]}'{suggestion(missing[0], plain)}",
+        hint=f"it holds {', '.join(arrays)}; the model reads {', '.join(names)}",
+    )
+
+
+def _split(path: Path, arrays: dict[str, Array], inputs: Sequence[Tensor]) -> Iterator[Feed]:
+    """Yield the samples of arrays that have a leading sample axis."""
+    columns = {t.name: _batches(arrays[t.name], t, path) for t in inputs}
+    counts = {name: len(column) for name, column in columns.items()}
+    if len(set(counts.values())) > 1:
+        raise UsageError(f"{path} holds different numbers of samples: {counts}")
+    for position in range(next(iter(counts.values()))):
+        yield {t.name: _checked(columns[t.name](position), t, path) for t in inputs}
+
+
+@dataclass(frozen=True)
+class _Column:
+    """The samples of one input; taken one by one, so that a mapped file is not read at once."""
+
+    count: int
+    take: Callable[[int], Array]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __call__(self, position: int) -> Array:
+        return self.take(position)
+
+
+def _batches(array: Array, tensor: Tensor, path: Path) -> _Column:
+    """Cut an array along its first axis into pieces of the input's shape."""
+    if array.size == 0:
+        raise UsageError(f"{path} holds no values for input '{tensor.name}'")
+    if array.ndim == tensor.rank + 1 and _fits(array.shape[1:], tensor):
+        return _Column(array.shape[0], lambda i: array[i])
+    batch = (tensor.shape[0] or 1) if tensor.rank else 0
+    if array.ndim == tensor.rank and batch and array.shape[0] % batch == 0:
+        if _fits((batch, *array.shape[1:]), tensor):
+            return _Column(
+                array.shape[0] // batch, lambda i: array[i * batch : (i + 1) * batch]
+            )
+    raise UsageError(
+        f"{path} holds {list(array.shape)} for input '{tensor.name}', which takes "
+        f"{['?' if d is None else d for d in tensor.shape]}",
+        hint="samples lie along the first axis",
+    )
+
+
+def _fits(shape: Sequence[int], tensor: Tensor) -> bool:
+    pairs = zip(shape, tensor.shape, strict=True)
+    return all(want is None or want == have for have, want in pairs)
+
+
+def _checked(array: Array, tensor: Tensor, path: Path) -> Array:
+    """Return the array in the input's type; UsageError where a value would change its meaning."""
+    if not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
+        whole = array.dtype.kind in "iu" and tensor.dtype.kind in "iuf"
+        if not whole or not np.array_equal(array.astype(tensor.dtype), array):
+            raise UsageError(
+                f"{path} holds {array.dtype} for input '{tensor.name}', which takes {tensor.dtype}"
+            )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise UsageError(f"{path} holds values that are not finite for input '{tensor.name}'")
+    return np.ascontiguousarray(array, tensor.dtype).reshape(array.shape)
