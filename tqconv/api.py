@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqconv.config import ConvertOptions, Count, LoadOptions
-from tqconv.errors import FormatError, UsageError, VerificationError
+from tqconv.config import CalibrateOptions, ConvertOptions, Count, LoadOptions
+from tqconv.errors import FormatError, UnsupportedError, UsageError, VerificationError
 from tqconv.ir.graph import Graph, Model
 from tqconv.passes.pipeline import STAGES, Observer, Stage
 from tqconv.passes.pipeline import optimize as run_stages
@@ -19,6 +20,7 @@ from tqconv.passes.pipeline import optimize as run_stages
 if TYPE_CHECKING:
     from tqconv.exporters.report import ModelFacts
     from tqconv.importers.tf.outline import Outline
+    from tqconv.quant.ranges import Ranges
 
 
 @dataclass
@@ -30,12 +32,19 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass
+class Calibration:
+    """What `calibrate` measured."""
+
+    ranges: Ranges
+    notes: list[str] = field(default_factory=list)
+
+
 def load(path: str | Path, options: LoadOptions | None = None) -> Model:
     """Read a model of any supported format, which is found by content.
 
-    Raises UsageError where the file or a name is missing, FormatError where the file is damaged or
-    of no
-    known format, UnsupportedError where it holds something without a translation.
+    Raises UsageError where the file or a name is missing, FormatError where the file is damaged
+    or of no known format, UnsupportedError where it holds something without a translation.
     """
     from tqconv.importers.detect import importer_of
 
@@ -69,8 +78,8 @@ def inspect(
 ) -> ModelFacts | Outline:
     """Return what a model is made of, before any optimization.
 
-    `nodes`: for a GraphDef, its nodes as they are; so too where it has no translation. Raises what `load`
-    raises, but for GraphDefs only where the file is damaged.
+    `nodes`: for a GraphDef, its nodes as they are; so too where it has no translation. Raises what
+    `load` raises, but for GraphDefs only where the file is damaged.
     """
     from tqconv.exporters.report import describe
     from tqconv.importers.detect import kind_of
@@ -97,15 +106,17 @@ def convert(
     options: ConvertOptions | None = None,
     *,
     observe: Observer | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Report:
     """Read a model, optimize it, write it; see `ConvertOptions`.
 
-    `observe(pass name, graph)` is called after each pass that changed a graph. Nothing is written,
-    and an
-    existing target stays as it is, when an error is raised.
+    `observe(pass name, graph)` is called after each pass that changed a graph, `progress` with the
+    number of calibration samples done. Nothing is written, and an existing target stays as it is,
+    when an error is raised.
     """
     options = ConvertOptions() if options is None else options
     check_target(Path(source), Path(target))
+    check_folder(options.summary_dir, "the summary")
     dump = _Dump(options.dump_dir, options.dump_steps, observe)
     model = load(source, options.load)
     if not model.main.outputs:
@@ -114,20 +125,60 @@ def convert(
     for stage in STAGES:
         dump.run(model, stage)
     if options.quantize.mode is not None:
-        _quantize(model, options)
+        _quantize(model, options, progress)
         dump.write(model, "AFTER_QUANTIZATION")
     dump.write(model, "AFTER_TRANSFORMATIONS")
     check_counts(model, options.checks)
     write = picture if options.target_format == "dot" else save
-    return Report(model, write(model, target), model.notes)
+    report = Report(model, write(model, target), model.notes)
+    if options.summary_dir is not None:
+        write_summary(model, Path(options.summary_dir))
+    return report
 
 
-def _quantize(model: Model, options: ConvertOptions) -> None:
+def write_summary(model: Model, folder: Path) -> None:
+    """Write `conversion_summary.json`, the facts that `inspect --json` prints, into a folder."""
+    from tqconv.exporters.report import describe
+
+    content = json.dumps(describe(model).as_dict(), indent=1)
+    write_atomically(folder / "conversion_summary.json", content.encode())
+
+
+def calibrate(
+    source: str | Path,
+    target: str | Path,
+    options: CalibrateOptions,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Calibration:
+    """Measure the ranges of a model's activations on samples and write them as JSON.
+
+    `progress` is called with the number of samples done. Raises UsageError where there are no samples.
+    """
+    from tqconv import quantization
+    from tqconv.quant import ranges as evidence
+
+    check_target(Path(source), Path(target))
+    if options.quantize.calibration_data is None and options.quantize.random is None:
+        raise UsageError("there are no samples", hint="add --data PATH (or --random N for trials)")
+    model = optimize(load(source, options.load))
+    samples = quantization.samples_of(model, options.quantize)
+    method = options.quantize.method
+    found = quantization.calibrate(model, samples, method=method, progress=progress)
+    if options.update is not None:
+        found = evidence.load(Path(options.update)).merged(found)
+    write_atomically(Path(target), evidence.dump(found).encode())
+    return Calibration(found, list(model.notes))
+
+
+def _quantize(
+    model: Model, options: ConvertOptions, progress: Callable[[int], None] | None
+) -> None:
     """Quantize in place; with `verify`, note how far the result is from the float model."""
     from tqconv import quantization
 
     reference = copy.deepcopy(model) if options.verify is not None else None
-    quantization.quantize(model, options.quantize, toco=options.toco)
+    quantization.quantize(model, options.quantize, toco=options.toco, progress=progress)
     if reference is not None and options.verify is not None:
         found = quantization.verify(reference, model, options.verify, options.quantize)
         model.notes += quantization.verify_notes(found)
@@ -144,6 +195,12 @@ def check_target(source: Path, target: Path) -> None:
         raise UsageError(
             f"{target} is the model itself", hint="give the result another name with --output_file"
         )
+
+
+def check_folder(folder: str | None, use: str) -> None:
+    """Raise UsageError where a folder is named that does not exist."""
+    if folder is not None and not Path(folder).is_dir():
+        raise UsageError(f"the folder {folder} for {use} does not exist")
 
 
 def write_atomically(path: Path, content: bytes | memoryview) -> int:
@@ -185,8 +242,7 @@ class _Dump:
         self.steps = steps
         self.observe = observe
         self.count = 0
-        if self.folder is not None and not self.folder.is_dir():
-            raise UsageError(f"the folder {folder} for the pictures does not exist")
+        check_folder(folder, "the pictures")
 
     def run(self, model: Model, stage: Stage) -> None:
         """Run one stage, with a picture of the result."""

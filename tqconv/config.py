@@ -20,6 +20,7 @@ class LoadOptions:
     inputs, outputs: names of tensors (`name` or `name:1`); None: what the model declares.
     shapes: one per input in order, None where the model's own shape holds; `None` in a shape is
     unknown.
+    quantizing: FakeQuant nodes are evidence for a quantizer, which drops them.
     dtypes: numpy names, one per input or None. values: name -> text of a constant to put in its
     place.
     """
@@ -37,6 +38,7 @@ class LoadOptions:
     rnn_states: tuple[Mapping[str, str], ...] = ()
     tags: tuple[str, ...] = ("serve",)
     signature: str | None = None
+    quantizing: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,18 +137,13 @@ class ConvertOptions:
 
 @dataclass(frozen=True)
 class CalibrateOptions:
-    """How ranges are measured; see the fields of the same names in `QuantizeOptions`.
+    """How ranges are measured: the model, the samples (fields of `QuantizeOptions`), and what to add.
 
     update: a ranges file whose statistics the new ones are merged with.
     """
 
     load: LoadOptions = field(default_factory=LoadOptions)
-    data: str | None = None
-    samples: int | None = None
-    random: int | None = None
-    method: str = "minmax"
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
+    quantize: QuantizeOptions = field(default_factory=QuantizeOptions)
     update: str | None = None
 
 

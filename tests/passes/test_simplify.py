@@ -174,6 +174,25 @@ CASES = {
         z = ADD(s, f32[8,4])""",
         ["RESHAPE", "CONV_2D", "RESHAPE", "ADD"],
     ),
+    "a squeeze before a dense layer is not needed": (
+        """x: f32[1,1,1,6] -> z
+        s = RESHAPE(x, [1,6])
+        z = FULLY_CONNECTED(s, f32[5,6], f32[5])""",
+        ["FULLY_CONNECTED"],
+    ),
+    "a mean over one element is a reshape": (
+        """x: f32[1,6] -> z
+        m = MEAN(x, [0])
+        z = EXP(m)""",
+        ["RESHAPE", "EXP"],
+    ),
+    "zero times anything is zero": (
+        """x: f32[2,3], y: f32[2,3] -> z
+        m = MUL(x, zeros[2,3])
+        a = ADD(m, y)
+        z = EXP(a)""",
+        ["EXP"],
+    ),
     "equal operators run once": (
         """x: f32[2,3] -> z
         a = EXP(x)

@@ -20,7 +20,10 @@ def model_text(facts: ModelFacts, heading: str, *, verbose: bool) -> str:
     blocks = [heading, _totals(facts)]
     for index, graph in enumerate(facts.graphs):
         title = "" if index == 0 else f" of graph {index} `{graph.name}`"
-        blocks += [_section(f"inputs{title}", graph.inputs), _section(f"outputs{title}", graph.outputs)]
+        blocks += [
+            _section(f"inputs{title}", graph.inputs),
+            _section(f"outputs{title}", graph.outputs),
+        ]
     if facts.signatures:
         blocks.append(_titled("signatures", _signatures(facts)))
     blocks.append(_titled("operators", _counts(facts)))
@@ -33,6 +36,15 @@ def model_text(facts: ModelFacts, heading: str, *, verbose: bool) -> str:
         rows = [(name, size(count)) for name, count in facts.metadata.items()]
         blocks.append(_titled("metadata", table(rows)))
     return "\n\n".join(filter(None, blocks))
+
+
+def result_text(facts: ModelFacts, target: str, size_of_file: int) -> str:
+    """Return what a conversion made: the file, its size, its inputs and outputs."""
+    count = sum(facts.op_counts.values())
+    heading = f"{target}: {size(size_of_file)}, {count} operators"
+    return "\n".join(
+        (heading, _section("inputs", facts.main.inputs), _section("outputs", facts.main.outputs))
+    )
 
 
 def _titled(title: str, body: str) -> str:
@@ -128,7 +140,10 @@ def _options(op: OpFacts) -> str:
 def outline_text(facts: Outline, heading: str, *, verbose: bool) -> str:
     """Return the description of a graph that is not translated."""
     total = len(facts.nodes)
-    rows = [("nodes", f"{total} of {len(facts.op_counts)} kinds"), ("producer", str(facts.producer))]
+    rows = [
+        ("nodes", f"{total} of {len(facts.op_counts)} kinds"),
+        ("producer", str(facts.producer)),
+    ]
     if facts.functions:
         rows.append(("functions", str(len(facts.functions))))
     if facts.variables:
@@ -136,7 +151,9 @@ def outline_text(facts: Outline, heading: str, *, verbose: bool) -> str:
     blocks = [heading, table(rows)]
     blocks.append(_titled("placeholders", _nodes(facts.inputs)))
     blocks.append(_titled("possible outputs", _nodes(facts.outputs)))
-    blocks.append(_titled("operators", table(_marked(facts.op_counts, facts.untranslated), right=(1,))))
+    blocks.append(
+        _titled("operators", table(_marked(facts.op_counts, facts.untranslated), right=(1,)))
+    )
     if verbose:
         lines = table((n.op, n.name, ", ".join(n.inputs)) for n in facts.nodes)
         blocks.append(_titled("node list", lines))

@@ -321,7 +321,7 @@ _PICTURES = (
     ),
     _switch("dump_graphviz_video", "write a picture after each pass, too", PICTURES, "dump_steps"),
     _flag(
-        "conversion_summary_dir", "write a description of the result into this folder",
+        "conversion_summary_dir", "write a description of the result as JSON into this folder",
         PICTURES, "summary_dir", metavar="DIR",
     ),
     _flag(
@@ -368,6 +368,7 @@ _OTHERS = (
 CONVERT: tuple[Flag, ...] = (*_MODEL, *_ARRAYS, *_QUANTIZATION, *_TOCO, *_PICTURES, *_OTHERS)
 """The table."""
 
+
 def _of(*keys: str) -> tuple[Flag, ...]:
     return tuple(flag for flag in CONVERT if flag.key in keys)
 
@@ -395,3 +396,15 @@ DOT: tuple[Flag, ...] = (
     _switch("optimize", "draw the model as `convert` would write it", PICTURES, "optimize"),
     *_of("debug"),
 )
+
+CALIBRATE: tuple[Flag, ...] = (
+    *_BASIC,
+    *_of("target"),
+    _flag(
+        "data calibration_data", "the samples: .npz, .npy, a folder of images or of raw tensors",
+        QUANTIZATION, "quantize.calibration_data", metavar="PATH",
+    ),
+    *_of("quantize.samples", "quantize.random", "quantize.method", "quantize.mean", "quantize.std"),
+    _flag("update", "merge with the ranges in this file", QUANTIZATION, "update", metavar="FILE"),
+    *_of("debug"),
+)  # fmt: skip

@@ -52,4 +52,4 @@ def cut(text: str, width: int) -> str:
     if len(text) <= width:
         return text
     left = (width - 1) // 2
-    return f"{text[:left]}…{text[len(text) - (width - 1 - left):]}"
+    return f"{text[:left]}…{text[len(text) - (width - 1 - left) :]}"

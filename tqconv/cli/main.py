@@ -14,6 +14,7 @@ from tqconv.errors import TqconvError, UsageError, render, suggestion
 
 COMMANDS = {
     "convert": "tqconv.cli.convert",
+    "calibrate": "tqconv.cli.calibrate",
     "inspect": "tqconv.cli.inspect",
     "dot": "tqconv.cli.dot",
 }

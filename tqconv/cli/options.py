@@ -40,10 +40,10 @@ def source_of(given: Given) -> str:
     return str(words[0])
 
 
-def target_of(given: Given) -> str:
+def target_of(given: Given, example: str = "model.tflite") -> str:
     """Return the path of the result; UsageError when it is missing."""
     if "target" not in given:
-        raise UsageError("the result has no name", hint="add --output_file model.tflite")
+        raise UsageError("the result has no name", hint=f"add --output_file {example}")
     return str(given.get("target"))
 
 
@@ -91,7 +91,8 @@ def convert_options(given: Given) -> tuple[ConvertOptions, list[str]]:
 
 def calibrate_options(given: Given) -> CalibrateOptions:
     """Return the options of `calibrate`."""
-    return CalibrateOptions(load=load_options(given), **_fields(given, "calibrate"))
+    samples = QuantizeOptions(**_fields(given, "quantize"))
+    return CalibrateOptions(load_options(given), samples, given.get("update"))
 
 
 def _fields(given: Given, prefix: str) -> dict[str, Any]:

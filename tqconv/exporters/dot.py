@@ -234,7 +234,10 @@ def tensor_lines(tensor: Tensor) -> list[str]:
     if quant.is_per_tensor:
         zero = int(quant.zero_point[0])
         offset = f" − {zero}" if zero > 0 else f" + {-zero}" if zero < 0 else ""
-        return [*lines, f"{quant.scale[0]:.6g} · (q{offset})" if offset else f"{quant.scale[0]:.6g} · q"]
+        return [
+            *lines,
+            f"{quant.scale[0]:.6g} · (q{offset})" if offset else f"{quant.scale[0]:.6g} · q",
+        ]
     return [*lines, f"{quant.scale.size} scales on axis {quant.axis}"]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from tqconv.errors import UsageError, suggestion
 from tqconv.exporters.tflite import operator_version, save_order
 from tqconv.ir.graph import Graph, Model, Op, Tensor
+from tqconv.ir.types import STRING
 from tqconv.ops.spec import known, spec, table
 
 
@@ -102,7 +103,10 @@ def describe(model: Model) -> ModelFacts:
         constant_bytes=sum(map(tensor_bytes, constants)),
         macs=sum(macs_of(op) for graph in graphs for op in graph.ops),
         signatures={
-            s.key: {"inputs": tuple(n for n, _ in s.inputs), "outputs": tuple(n for n, _ in s.outputs)}
+            s.key: {
+                "inputs": tuple(n for n, _ in s.inputs),
+                "outputs": tuple(n for n, _ in s.outputs),
+            }
             for s in model.signatures
         },
         metadata={name: len(content) for name, content in model.metadata.items()},
@@ -126,10 +130,9 @@ def describe_graph(graph: Graph) -> GraphFacts:
 def describe_tensor(tensor: Tensor) -> TensorFacts:
     """Return the facts about one tensor."""
     quant, evidence = tensor.quant, tensor.range
-    small = tensor.data is not None and tensor.size <= SMALL and tensor.dtype.kind in "iufb"
     return TensorFacts(
         name=tensor.name,
-        type="string" if tensor.dtype == object else tensor.dtype.name,
+        type="string" if tensor.dtype == STRING else tensor.dtype.name,
         shape=tensor.shape,
         bytes=tensor_bytes(tensor),
         constant=tensor.is_constant,
@@ -137,8 +140,15 @@ def describe_tensor(tensor: Tensor) -> TensorFacts:
         zero_point=() if quant is None else tuple(int(z) for z in quant.zero_point),
         axis=None if quant is None or quant.is_per_tensor else quant.axis,
         range=None if evidence is None else (evidence.low, evidence.high),
-        values=tuple(np.ravel(tensor.data).tolist()) if small else None,
+        values=_small_values(tensor),
     )
+
+
+def _small_values(tensor: Tensor) -> tuple[Any, ...] | None:
+    data = tensor.data
+    if data is None or data.size > SMALL or data.dtype.kind not in "iufb":
+        return None
+    return tuple(data.reshape(-1).tolist())
 
 
 def describe_op(op: Op) -> OpFacts:
@@ -183,7 +193,7 @@ def is_parameter(tensor: Tensor) -> bool:
 
 def tensor_bytes(tensor: Tensor) -> int:
     """Return the size of a tensor's elements in a file; strings count their characters."""
-    if tensor.dtype == object:
+    if tensor.dtype == STRING:
         return 0 if tensor.data is None else sum(len(s) for s in tensor.data.reshape(-1))
     if tensor.dtype.name in ("int4", "uint4"):
         return (tensor.size + 1) // 2

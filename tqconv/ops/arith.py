@@ -173,7 +173,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "fold": _nonzero(_divide),
         "version": _wider(2, by_type()),
         "types": _NUMBERS,
-        "quant": QuantRule(),
+        "quant": QuantRule(nonzero=("b",)),
         "fuses_activation": True,
     },
     "FLOOR_DIV": {

@@ -253,10 +253,12 @@ def _batch_matmul_macs(op: Op) -> int:
     return op.output.size * (depth or 1)
 
 
-_FILTER = QuantRule(weight={"w": 0}, bias={"b": ("x", "w")}, hybrid={"w": 0})
+_BIAS = {"b": ("x", "w")}
+_MATRIX = QuantRule(weight={"w": 0}, bias=_BIAS, hybrid={"w": 0})
+_FILTER = QuantRule(weight={"w": 0}, bias=_BIAS, hybrid={"w": 0}, needs_bias=True)
 # DEPTHWISE_CONV_2D beside float activations reads one scale for each channel, also where there is
 # only one; a grouped CONV_2D refuses a single one.
-_DEPTH_FILTER = QuantRule(weight={"w": 3}, bias={"b": ("x", "w")}, hybrid={"w": 3})
+_DEPTH_FILTER = QuantRule(weight={"w": 3}, bias=_BIAS, hybrid={"w": 3}, needs_bias=True)
 
 _ROWS: dict[str, tuple[str, ShapeRule, QuantRule | None, VersionRule, Callable[[Op], int]]] = {
     "CONV_2D": ("x w b? -> y", _conv_2d, _FILTER, _conv_2d_version, _filter_macs),
@@ -270,14 +272,14 @@ _ROWS: dict[str, tuple[str, ShapeRule, QuantRule | None, VersionRule, Callable[[
     "FULLY_CONNECTED": (
         "x w b? -> y",
         _fully_connected,
-        _FILTER,
+        _MATRIX,
         _fully_connected_version,
         _filter_macs,
     ),
     "TRANSPOSE_CONV": (
         "shape w x b? -> y",
         _transposed(4, 0),
-        _FILTER,
+        _MATRIX,
         _transpose_conv_version,
         _transposed_macs,
     ),
@@ -309,7 +311,8 @@ op(
     "a b -> y",
     shape=_batch_matmul,
     fold=_multiply,
-    quant=QuantRule(types=frozenset({"INT8", "INT16"}), hybrid={"b": None}),
+    # XNNPACK takes over only products with a symmetric constant.
+    quant=QuantRule(types=frozenset({"INT8", "INT16"}), centered=("b",), hybrid={"b": None}),
     version=_batch_matmul_version,
     category="conv",
     macs=_batch_matmul_macs,

@@ -219,9 +219,10 @@ _BILINEAR_VERSION = _resize_version("half_pixel_centers")
 _NEAREST_VERSION = _resize_version("half_pixel_centers", "align_corners")
 _SAME, _SAME_8 = QuantRule(same=True), QuantRule(same=True, types=EIGHT_BIT)
 
+_MIXED = QuantRule(same=True, averages=True)
 _Row = tuple[str, ShapeRule, FoldRule, QuantRule, VersionRule, frozenset[str] | None]
 _ROWS: dict[str, _Row] = {
-    "RESIZE_BILINEAR": ("x size -> y", _resized, _bilinear, _SAME, _BILINEAR_VERSION, FLOAT),
+    "RESIZE_BILINEAR": ("x size -> y", _resized, _bilinear, _MIXED, _BILINEAR_VERSION, FLOAT),
     "RESIZE_NEAREST_NEIGHBOR": (
         "x size -> y",
         _resized,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -134,12 +135,14 @@ def _scatter(op: Op) -> NDArray[Any] | None:
     return y
 
 
-# No quant rule: the background is a stored 0, which is a real 0 only where the zero point is 0.
+# The background is a stored 0, which is a real 0 only where the zero point is 0.
+_CENTERED = QuantRule(same=True, centered=("updates", "diagonal"), types=frozenset({"INT8"}))
 op(
     "SCATTER_ND",
     "indices updates shape -> y",
     shape=_scattered,
     fold=_scatter,
+    quant=_CENTERED,
     category="gather",
     types=_WRITTEN | {"bool"},
 )
@@ -210,12 +213,12 @@ def _diagonal(op: Op) -> NDArray[Any]:
     return np.asarray(np.eye(x.shape[-1], dtype=x.dtype) * x[..., np.newaxis, :], x.dtype)
 
 
-# No quant rule, as for SCATTER_ND.
 op(
     "MATRIX_DIAG",
     "diagonal -> y",
     shape=_diagonal_shape,
     fold=_diagonal,
+    quant=replace(_CENTERED, types=frozenset({"INT8", "INT16"})),
     category="gather",
     types=_NUMBERS | {"uint32"},
 )

@@ -109,6 +109,7 @@ class QuantRule:
     free_weights: the weights may be computed at run time, then they are quantized like activations;
     needs_bias: the integer kernel refuses to run without a bias;
     centered: constants at these operands have zero point 0; with `same` the whole group has;
+    nonzero: operands in which a stored zero stops the kernel;
     averages: outputs mix elements, so inputs may not saturate at the range of the output.
     """
 
@@ -125,6 +126,7 @@ class QuantRule:
     needs_bias: bool = False
     centered: tuple[str, ...] = ()
     averages: bool = False
+    nonzero: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

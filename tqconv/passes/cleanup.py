@@ -9,6 +9,7 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import (
+    of_type,
     has_activation,
     is_scalar,
     made_by,
@@ -130,6 +131,24 @@ _IDENTITIES = {
     "RELU": _already_clamped,
     "RELU6": _already_clamped,
 }
+
+
+def multiply_by_zero(graph: Graph) -> int:
+    """Know that zero times anything is zero (infinities, which only a broken model has, aside).
+
+    y = MUL(x: [2,3], 0)   ->   y is a constant of zeros
+    """
+    count = 0
+    for op in of_type(graph, "MUL"):
+        operands = with_constant(op)
+        if operands is None or operands.constant.any() or op.output in graph.outputs:
+            continue
+        if not op.output.is_static or has_activation(op):
+            continue
+        zeros = np.zeros([d or 0 for d in op.output.shape], np.float32)
+        graph.replace(op.output, graph.constant(f"{op.output.name}/zeros", zeros))
+        count += 1
+    return count
 
 
 def share_equal_ops(graph: Graph) -> int:

@@ -31,6 +31,8 @@ STAGES: tuple[Stage, ...] = (
             cleanup.drop_identities,
             reshape.as_reshape,
             reshape.merge_reshapes,
+            reshape.reduction_to_reshape,
+            cleanup.multiply_by_zero,
             cleanup.share_equal_ops,
             layout.sink_transposes,
             layout.compose_transposes,
@@ -51,7 +53,7 @@ STAGES: tuple[Stage, ...] = (
         ),
     ),
     Stage("scale", (fold.fold_scale_before, fold.fold_shift_before)),
-    Stage("fuse", (fuse.fuse_padding, fuse.fuse_activation)),
+    Stage("fuse", (fuse.fuse_padding, fuse.fuse_activation, reshape.drop_reshape_before_dense)),
     Stage("lower", (lower.lower_types, lower.lower_ranks)),
     Stage("finish", (cleanup.drop_identities, cleanup.share_equal_ops, cleanup.share_constants)),
 )

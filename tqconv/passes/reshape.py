@@ -139,3 +139,38 @@ def keep_reduced_dims(graph: Graph) -> int:
         graph.replace(op.output, y)
         count += 1
     return count
+
+
+def drop_reshape_before_dense(graph: Graph) -> int:
+    """Leave the rows alone: FULLY_CONNECTED reads them from an operand of any rank.
+
+    y = RESHAPE(x: [1,1,1,64], [1,64]); z = FULLY_CONNECTED(y, w)   ->   z = FULLY_CONNECTED(x, w)
+    """
+    count = 0
+    for op in of_type(graph, "FULLY_CONNECTED"):
+        y = op.input(0)
+        before = made_by(y, *RESHAPES)
+        if before is None or op.options.get("keep_num_dims") or y.rank != 2:
+            continue
+        x = before.input(0)
+        if x.rank > 4 or x.shape[-1:] != y.shape[-1:] or sole_reader(graph, y) is not op:
+            continue
+        graph.set_input(op, 0, x)
+        op.source = op.source.joined(before.source)
+        count += 1
+    return count
+
+
+def reduction_to_reshape(graph: Graph) -> int:
+    """Reshape where a reduction has nothing to reduce.
+
+    y = MEAN(x: [1,8], [0])   ->   y = RESHAPE(x, [8])
+    """
+    count = 0
+    for op in of_type(graph, "MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"):
+        axes, x = values_of(op.inputs[1]), op.input(0)
+        if axes is None or any(x.shape[a] != 1 for a in axes) or x.shape.count(None) > 1:
+            continue
+        graph.replace(op.output, _reshape(graph, x, op.output, op))
+        count += 1
+    return count

@@ -85,7 +85,12 @@ class _Writer:
     def _read(self, tensor: Tensor, have: Params | None, wanted: Params | None) -> Tensor:
         key = (tensor, _key(wanted))
         if key not in self.converted:
-            self.converted[key] = self._convert(tensor, have, wanted)
+            real = self.outer.get(tensor)
+            if real is not None and real.quant is None:
+                # Fed as reals: rounding them once loses less than requantizing.
+                self.converted[key] = self._convert(real, None, wanted)
+            else:
+                self.converted[key] = self._convert(tensor, have, wanted)
         return self.converted[key]
 
     def _convert(self, tensor: Tensor, have: Params | None, wanted: Params | None) -> Tensor:

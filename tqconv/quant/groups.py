@@ -14,10 +14,12 @@ import numpy as np
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import Range, type_name
 from tqconv.ops.spec import QuantRule
-from tqconv.quant.params import Params, activation
+from tqconv.quant.params import Params, activation, with_zero
 from tqconv.quant.schemes import INT16
 from tqconv.quant.select import in_group, is_real, is_same, operand_name, reals, rule_of
 
+ROUNDING = 1.000001
+"""Keeps a widened scale from being rounded below its bound."""
 COARSER = 2.0
 """A value that others read too joins a group only if its steps do not grow by more than this."""
 
@@ -32,6 +34,8 @@ class Group:
     pin: Params | None = None
     centered: bool = False
     through: list[Op] = field(default_factory=list)
+    least: float = 0.0
+    """The smallest scale that kernels which make a member can compute."""
     joined: Group | None = None
     """The group that this one became part of."""
 
@@ -53,6 +57,7 @@ class Group:
         into.through += other.through
         into.pin = into.pin or other.pin
         into.centered |= other.centered
+        into.least = max(into.least, other.least)
         other.joined = into
         return into
 
@@ -70,8 +75,14 @@ class Group:
             return None
         symmetric = self.centered or self.dtype == INT16
         narrow = all(r.narrow for r in self.ranges)
-        why = self._why()
-        return activation(*self.ends, self.dtype, symmetric=symmetric, narrow=narrow, why=why)
+        low, high = self.ends
+        made = activation(low, high, self.dtype, symmetric=symmetric, narrow=narrow, why=self._why())
+        if made.scale[0] >= self.least:
+            return made
+        wider = self.least / float(made.scale[0]) * ROUNDING
+        why = f"{made.why}; widened to the least scale that the kernel computes"
+        low, high = with_zero(low * wider, high * wider)
+        return activation(low, high, self.dtype, symmetric=symmetric, why=why)
 
     def _why(self) -> str:
         low, high = self.ends or (0.0, 0.0)
@@ -104,10 +115,20 @@ class Grouping:
 
 
 def group(
-    graph: Graph, types: Mapping[Op, np.dtype], found: Mapping[Tensor, Range]
+    graph: Graph,
+    types: Mapping[Op, np.dtype],
+    found: Mapping[Tensor, Range],
+    *,
+    real_inputs: bool = True,
 ) -> Grouping:
-    """Group the values of the operators that run on integers (`types`: their activation types)."""
+    """Group the values of the operators that run on integers.
+
+    `types`: their activation types; `real_inputs`: graph inputs are fed as reals.
+    """
     builder = _Builder(graph, found)
+    if real_inputs:
+        builder.reals.update(graph.inputs)
+    builder.reals.update(t for op in graph.ops if op not in types for t in op.outputs)
     chosen = [op for op in graph.ops if op in types]
     for op in chosen:
         builder.place(op, types[op])
@@ -124,6 +145,7 @@ class _Builder:
     def __init__(self, graph: Graph, found: Mapping[Tensor, Range]) -> None:
         self.outputs = set(graph.outputs)
         self.found = found
+        self.reals: set[Tensor] = set()
         self.result = Grouping()
         self.shared: dict[Op, Group] = {}
 
@@ -183,6 +205,8 @@ class _Builder:
             return
         sole = self._only_reader(tensor, op)
         reason = _conflict(mine, whole, sole)
+        if reason is None and not sole and tensor in self.reals:
+            reason = _finer(mine, whole)
         if reason is not None:
             self.result.requantized[Use(op, index)] = (whole, reason)
             return
@@ -213,6 +237,16 @@ def _conflict(mine: Group, whole: Group, sole: bool) -> str | None:
     if joint > COARSER * (mine.ends[1] - mine.ends[0]):
         return f"shared steps would be {joint / max(mine.ends[1] - mine.ends[0], 1e-30):.1f} times as coarse"
     return None
+
+
+def _finer(mine: Group, whole: Group) -> str | None:
+    """Return why a value that exists as reals is better quantized apart for this reader."""
+    if mine.ends is None or whole.ends is None or mine.pin is not None or whole.pin is not None:
+        return None
+    ratio = (mine.ends[1] - mine.ends[0]) / max(whole.ends[1] - whole.ends[0], 1e-30)
+    if ratio <= COARSER:
+        return None
+    return f"quantized from the reals again, with steps {ratio:.3g} times as fine"
 
 
 def _within(ends: tuple[float, float] | None, pin: Params) -> bool:

@@ -21,6 +21,10 @@ from tqconv.quant.params import Params
 from tqconv.quant.schemes import BY_ACTIVATION, UINT8, Scheme
 from tqconv.quant.select import DENSE, Choice, Selection, is_real, operand_name, reals, rule_of, select
 
+SUMS = {"ADD": {1: 20, 2: 15}, "SUB": {1: 20, 2: 15}}
+"""Bits by which sums shift their inputs left, by bytes of the activation type."""
+WIDER = 1.01
+"""Keeps the rescale of sums clear of one."""
 LEAST_RESCALE = 2.0**-31
 """Least scale(x) * scale(w) / scale(y): kernels shift the product right by at most 31 bits."""
 MOST_RESCALE = 256.0
@@ -77,10 +81,11 @@ def plan(
     selection = select(graph, scheme, choice)
     if choice.integer_only and selection.floats:
         raise QuantizationError(*float_report(selection))
-    groups = group(graph, selection.types, found)
+    groups = group(graph, selection.types, found, real_inputs=borders.inputs is None)
     missing = _missing(graph, groups, found, borders, selection)
     if missing:
         raise MissingRanges(missing)
+    widen_sums(graph, groups, selection)
     result = Plan(scheme, floats=selection.floats, types=selection.types)
     _plan_tensors(graph, groups, selection, result)
     for op in graph.ops:
@@ -140,6 +145,34 @@ def float_report(selection: Selection) -> tuple[str]:
         names = ", ".join(f"'{op.outputs[0].name}'" for op in ops[:4])
         lines.append(f"  {reason}: {names}{f', … {len(ops) - 4} more' if len(ops) > 4 else ''}")
     return ("\n".join(lines),)
+
+
+def widen_sums(graph: Graph, groups: Grouping, selection: Selection) -> None:
+    """Raise output scales that the kernels of sums cannot compute: LiteRT aborts on them.
+
+    They add at the coarser input's scale, shifted left, and rescale by less than one: kernels/add.cc.
+    """
+    sums = [op for op in graph.ops if op.type in SUMS and op in selection.types]
+    for _ in range(len(sums)):
+        raised = [_widen(op, groups, selection.types[op]) for op in sums]
+        if not any(raised):
+            return
+
+
+def _widen(op: Op, groups: Grouping, dtype: np.dtype) -> bool:
+    inputs = [
+        _known(groups.constants[use].whole().params())
+        if (use := Use(op, index)) in groups.constants
+        else _known(groups.home(tensor, dtype).params())
+        for index, tensor in reals(op)
+    ]
+    largest = max(float(p.scale[0]) for p in inputs)
+    whole = groups.home(op.output, dtype)
+    floor = largest * 2.0 ** (1 - SUMS[op.type][dtype.itemsize]) * WIDER
+    if _known(whole.params()).scale[0] >= floor or whole.least >= floor:
+        return False
+    whole.least = floor
+    return True
 
 
 def _plan_tensors(

@@ -129,7 +129,18 @@ def _weights_refusal(op: Op, rule: QuantRule) -> str | None:
             return f"its weights '{tensor.name}' are computed at run time"
         if name in rule.bias and not tensor.is_constant:
             return f"its bias '{tensor.name}' is computed at run time"
+        if name in rule.nonzero and _may_be_zero(tensor):
+            return f"stops where '{tensor.name}' is stored as zero"
     return None
+
+
+def _may_be_zero(tensor: Tensor) -> bool:
+    """Whether some element could be stored as zero in 8 bits (or in 16, which is finer)."""
+    if tensor.data is None or not tensor.size:
+        return True
+    magnitudes = np.abs(tensor.data)
+    spread = max(float(tensor.data.max()), 0.0) - min(float(tensor.data.min()), 0.0)
+    return bool(magnitudes.min() <= spread / 255)
 
 
 def is_kept_float(op: Op, choice: Choice) -> bool:

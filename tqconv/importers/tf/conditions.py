@@ -34,8 +34,8 @@ class _Join:
 
     merge: Node
     predicate: Ref
-    order: tuple[int, int]
-    """The Merge's input number for branch 0 and for branch 1."""
+    order: tuple[int, ...]
+    """The Merge's input number for each branch."""
     guards: Guards
     level: int
     """How many joins with the same guards lie before it, one behind another, and itself."""
@@ -80,7 +80,7 @@ class _Search:
         """Visit what the fetches need."""
         from tqconv.importers.tf.walk import execution_order
 
-        for node in execution_order(self.nodes, self.feeds, fetches):
+        for node in execution_order(self.nodes, self.feeds, fetches, PIVOTS):
             self._visit(node)
 
     def of(self, ref: Ref) -> Guards:
@@ -94,7 +94,8 @@ class _Search:
     def switched_by(self, ref: Ref) -> Ref | None:
         """Return the predicate of the Switch that makes a tensor, or None."""
         node = self.nodes.get(ref.node)
-        if node is None or node.op not in SWITCHES or len(node.inputs) != 2 or ref in self.feeds:
+        switches = node is not None and node.op in (*SWITCHES, "_SwitchN")
+        if node is None or not switches or len(node.inputs) != 2 or ref in self.feeds:
             return None
         return behind(self.nodes, node.inputs[1])
 
@@ -127,20 +128,26 @@ class _Search:
         return result
 
     def _join(self, merge: Node, levels: Mapping[Guards, int]) -> _Join | None:
-        """Return how a Merge ends two branches; None when its inputs do not tell."""
-        if merge.op not in MERGES or len(merge.inputs) != 2:
+        """Return how a Merge ends the branches of a predicate; None when its inputs do not tell."""
+        if merge.op not in MERGES or len(merge.inputs) < 2:
             return None
-        first, second = (self.of(ref) for ref in merge.inputs)
-        opposite = [(p, i) for p, i in first if (p, 1 - i) in second]
-        if not opposite:
-            # A constant that lost its control input lies in the other branch: a Merge has but two.
-            opposite = list(first - second) if not second - first else []
-            opposite += [(p, 1 - i) for p, i in second - first] if not first - second else []
-        if len(opposite) != 1:
+        sides = [self.of(ref) for ref in merge.inputs]
+        joined = NO_GUARDS.union(*sides)
+        found = []
+        for predicate in {p for p, _ in joined}:
+            branches = [{i for p, i in side if p == predicate} for side in sides]
+            if len(sides) == 2 and [len(b) for b in branches] in ([0, 1], [1, 0]):
+                # A constant that lost its control input lies in the other branch.
+                only = next(iter(branches[0] | branches[1]))
+                branches = [b or {1 - only} for b in branches]
+            numbers = [next(iter(b)) for b in branches if len(b) == 1]
+            if sorted(numbers) == list(range(len(sides))):
+                found.append((predicate, numbers))
+        if len(found) != 1:
             return None
-        predicate, branch = opposite[0]
-        guards = (first | second) - {(predicate, 0), (predicate, 1)}
-        order = (1, 0) if branch == 1 else (0, 1)
+        predicate, numbers = found[0]
+        guards = frozenset((p, i) for p, i in joined if p != predicate)
+        order = tuple(numbers.index(i) for i in range(len(sides)))
         return _Join(merge, predicate, order, guards, 1 + levels.get(guards, 0))
 
 
@@ -173,10 +180,17 @@ class _Conditions:
                     self._replace_by_if(group)
         return True
 
+    def _chooses(self, join: _Join) -> bool:
+        """Whether the predicate is the number of a branch (_SwitchN), not a truth value."""
+        return any(
+            node.op == "_SwitchN" and behind(self.nodes, node.inputs[1]) == join.predicate
+            for node in self.nodes.values()
+        )
+
     def _joins_inside(self, group: Sequence[_Join]) -> list[str]:
         """Return the Merges in the branches that are still to be replaced."""
         found = []
-        for branch in (0, 1):
+        for branch in range(len(group[0].order)):
             copied = _Branch(self.nodes, self.search, group[0].predicate, branch).read(group)
             found += [n for n in copied if n in self.search.joins and n not in self.replaced]
         return found
@@ -186,23 +200,23 @@ class _Conditions:
 
         first = group[0]
         name = fresh_name(self.nodes, first.merge.name, "if")
-        branches = [_Branch(self.nodes, self.search, first.predicate, i) for i in (0, 1)]
+        count = len(first.order)
+        branches = [_Branch(self.nodes, self.search, first.predicate, i) for i in range(count)]
         bodies = [branch.read(group) for branch in branches]
-        captures = {**branches[0].captures, **branches[1].captures}
-        labels = [f"{self.prefix}{name}/else", f"{self.prefix}{name}/then"]
-        for i in (0, 1):
+        captures: dict[Ref, str] = {}
+        for branch in branches:
+            captures |= branch.captures
+        labels = [f"{self.prefix}{name}/branch{i}" for i in range(count)]
+        for i, label in enumerate(labels):
             results = [branches[i].inside(join.result(i)) for join in group]
             for join in group:
                 index = _constant(f"{join.merge.name}/value_index", join.order[i])
                 bodies[i][index.name] = index
                 results.append(Ref(index.name))
-            self.functions[labels[i]] = Function(
-                labels[i], tuple(captures.values()), bodies[i], tuple(results)
+            self.functions[label] = Function(
+                label, tuple(captures.values()), bodies[i], tuple(results)
             )
-        inputs = [first.predicate, *captures]
-        self.nodes[name] = call_node(
-            name, "StatelessIf", inputs, else_branch=labels[0], then_branch=labels[1]
-        )
+        self.nodes[name] = _choice(name, [first.predicate, *captures], labels, self._chooses(first))
         self.search.guards[name] = first.guards
         for position, join in enumerate(group):
             outputs = (Ref(name, position), Ref(name, len(group) + position))
@@ -251,6 +265,17 @@ class _Branch:
 
     def _is_inside(self, ref: Ref) -> bool:
         return (self.predicate, self.side) in self.search.of(ref)
+
+
+def _choice(name: str, inputs: Sequence[Ref], labels: Sequence[str], numbered: bool) -> Node:
+    """Return the node that runs one of the functions."""
+    if not numbered:
+        no, yes = labels
+        return call_node(name, "StatelessIf", inputs, else_branch=no, then_branch=yes)
+    messages = proto.messages()
+    functions = [messages.NameAttrList(name=label) for label in labels]
+    branches = messages.AttrValue(list=messages.AttrValue.ListValue(func=functions))
+    return Node(name, "StatelessCase", tuple(inputs), (), {"branches": branches})
 
 
 def _constant(name: str, value: int) -> Node:

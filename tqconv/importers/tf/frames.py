@@ -31,8 +31,15 @@ ENTERS = ("Enter", "RefEnter")
 MERGES = ("Merge", "RefMerge")
 SWITCHES = ("Switch", "RefSwitch")
 NEXTS = ("NextIteration", "RefNextIteration")
-PIVOTS = (*SWITCHES, "Identity")
+PIVOTS = (*SWITCHES, "_SwitchN", "Identity", "NoOp")
 """What control inputs are followed to: they say in which branch a constant lies."""
+CONCATENATIONS = (
+    *("TensorArrayConcatV2", "TensorArrayConcatV3"),
+    *("TensorListConcat", "TensorListConcatV2"),
+)
+ARRAYS = ("TensorArrayV2", "TensorArrayV3", "TensorListReserve")
+JOINED = "_tqconv_joined"
+"""Attribute of a TensorArray that is read only as the concatenation of its elements."""
 
 
 def functionalize(
@@ -47,6 +54,7 @@ def functionalize(
     from tqconv.importers.tf.conditions import functionalize_conditions
 
     result = dict(nodes)
+    mark_joined(result)
     functions: dict[str, Function] = {}
     loops = _loops(result, _reached(result, fetches, feeds))
     while loops:
@@ -61,6 +69,29 @@ def functionalize(
             functions.update(frame.replace_by_while(loops.pop(condition), prefix))
     functionalize_conditions(result, fetches, feeds, functions, prefix)
     return result, functions
+
+
+def mark_joined(nodes: dict[str, Node]) -> None:
+    """Mark the arrays and lists that are concatenated: their elements may differ in length."""
+    true = proto.messages().AttrValue(b=True)
+    for node in list(nodes.values()):
+        if node.op not in CONCATENATIONS or not node.inputs:
+            continue
+        ref = node.inputs[0]
+        origin = nodes.get(ref.node)
+        seen: set[str] = set()
+        while origin is not None and origin.inputs and origin.name not in seen:
+            seen.add(origin.name)
+            if origin.op in ARRAYS:
+                nodes[origin.name] = replace(origin, attr={**origin.attr, JOINED: true})
+                break
+            if origin.op in ("While", "StatelessWhile") and ref.index < len(origin.inputs):
+                ref = origin.inputs[ref.index]
+            elif origin.op in (*ENTERS, *SWITCHES, "Identity"):
+                ref = origin.inputs[0]
+            else:
+                break
+            origin = nodes.get(ref.node)
 
 
 def behind(nodes: Mapping[str, Node], ref: Ref) -> Ref:

@@ -78,6 +78,7 @@ def import_graph(
     feeds = add_inputs(graph, nodes, inputs, options, producer, model.notes)
     nodes, bodies = functionalize(nodes, outputs, feeds)
     walk = Walk(graph, file, {**functions, **bodies}, options.allow_custom_ops, model.notes)
+    walk.quantizing = options.quantizing
     values = walk.run(nodes, feeds, outputs)
     _check_placeholders(walk, inputs)
     walk.raise_failures(values)

@@ -10,8 +10,10 @@ from typing import Any
 
 from tqconv.errors import TqconvError, UnsupportedError
 from tqconv.importers.tf import graphdef
+from tqconv.importers.tf.interface import PLACEHOLDERS, dangling
 from tqconv.importers.tf.node import Node, TypeNumber, decode, dtype_of, graph_ref, nodes_of
 from tqconv.importers.tf.registry import TF
+from tqconv.ir.types import STRING
 
 VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "AutoReloadVariable"})
 
@@ -57,7 +59,7 @@ def outline(path: Path, reason: str = "") -> Outline:
         origin=path.name,
         nodes=tuple(facts.values()),
         op_counts=_by_frequency(counts),
-        inputs=tuple(facts[n.name] for n in nodes.values() if n.op in graphdef.PLACEHOLDERS),
+        inputs=tuple(facts[n.name] for n in nodes.values() if n.op in PLACEHOLDERS),
         outputs=tuple(facts[name] for name in _outputs(nodes)),
         variables=tuple(n.name for n in nodes.values() if n.op in VARIABLES),
         untranslated=_by_frequency({op: n for op, n in counts.items() if not _is_known(op)}),
@@ -67,19 +69,21 @@ def outline(path: Path, reason: str = "") -> Outline:
     )
 
 
-WITHOUT_HANDLER = frozenset({"Const", "Merge", "Switch", "Enter", "Exit", "NextIteration", "LoopCond"})
+WITHOUT_HANDLER = frozenset(
+    {"Const", "Merge", "Switch", "Enter", "Exit", "NextIteration", "LoopCond"}
+)
 """Operators that the walk treats itself."""
 
 
 def _is_known(op: str) -> bool:
     from tqconv.importers.tf import handlers  # noqa: F401  (fills the registry)
 
-    return op in WITHOUT_HANDLER or op in graphdef.PLACEHOLDERS or TF.find(op) is not None
+    return op in WITHOUT_HANDLER or op in PLACEHOLDERS or TF.find(op) is not None
 
 
 def _outputs(nodes: Mapping[str, Node]) -> Sequence[str]:
     try:
-        return [ref.node for ref in graphdef.dangling(nodes)]
+        return [ref.node for ref in dangling(nodes)]
     except TqconvError:
         return []
 
@@ -101,7 +105,7 @@ def _type(node: Node) -> str | None:
         value = decode(node.attr[name]) if name in node.attr else None
         if isinstance(value, TypeNumber):
             try:
-                return "string" if dtype_of(value) == object else dtype_of(value).name
+                return "string" if dtype_of(value) == STRING else dtype_of(value).name
             except UnsupportedError:
                 return f"type {int(value)}"
     return None
@@ -111,7 +115,7 @@ def _shape(node: Node) -> tuple[int | None, ...] | None:
     if node.op == "Const" and "value" in node.attr:
         dims = node.attr["value"].tensor.tensor_shape.dim
         return tuple(int(d.size) for d in dims)
-    if "shape" in node.attr and node.op in graphdef.PLACEHOLDERS:
+    if "shape" in node.attr and node.op in PLACEHOLDERS:
         shape: tuple[int | None, ...] | None = node.get("shape")
         return shape
     shapes = node.get("_output_shapes")

@@ -8,6 +8,7 @@ constant predicate switches off makes `DEAD` values; a Merge takes the input tha
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,6 +61,8 @@ class Walk:
     problems: dict[str, TqconvError] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
     """What handlers of one model share (resources by name, …)."""
+    quantizing: bool = False
+    """FakeQuant nodes will be dropped by a quantizer that knows the ranges they say."""
 
     def run(
         self,
@@ -73,7 +76,8 @@ class Walk:
         `prefix` goes before the names of tensors (function bodies).
         """
         values: dict[Ref, Value] = {Ref(r.node, r.index, r.port): t for r, t in feeds.items()}
-        for node in execution_order(nodes, feeds, fetches):
+        needed = execution_order(nodes, feeds, fetches)
+        for node in file_order(list(needed), nodes, feeds):
             inputs = [self._value(values, ref, nodes) for ref in node.inputs]
             controls = [values[Ref(c)] for c in node.controls if Ref(c) in values]
             for ref, value in self._outputs(node, inputs, controls, prefix):
@@ -211,13 +215,15 @@ def missing_error(missing: Mapping[str, str], file: str) -> UnsupportedError:
 
 
 def execution_order(
-    nodes: Mapping[str, Node], feeds: Collection[Ref], fetches: Sequence[Ref]
+    nodes: Mapping[str, Node],
+    feeds: Collection[Ref],
+    fetches: Sequence[Ref],
+    pivots: Collection[str] = ("Switch", "Identity"),
 ) -> Iterable[Node]:
     """Yield the nodes that the fetches need, every node after its data inputs.
 
-    Control inputs are followed only to Switch nodes and to Identity nodes (pivots of a branch):
-    they say
-    whether a node is alive. Raises FormatError for a missing node and UnsupportedError for a cycle.
+    Control inputs are followed only to pivots, by default Switch and Identity: they say whether a
+    node is alive. Raises FormatError for a missing node and UnsupportedError for a cycle.
     """
     fed = set(feeds)
     done: set[str] = set()
@@ -244,12 +250,34 @@ def execution_order(
             active.add(name)
             stack.append((name, reader, True))
             before = [r.node for r in node.inputs if r not in fed]
-            before += [c for c in node.controls if _is_pivot(nodes.get(c)) and Ref(c) not in fed]
+            before += [c for c in node.controls if c in nodes and nodes[c].op in pivots]
             stack += [(b, name, False) for b in reversed(before) if b not in done]
 
 
-def _is_pivot(node: Node | None) -> bool:
-    return node is not None and node.op in ("Switch", "Identity")
+def file_order(
+    needed: Sequence[Node], nodes: Mapping[str, Node], feeds: Collection[Ref]
+) -> Iterable[Node]:
+    """Yield nodes as the file lists them, but every node after its inputs; constants come first."""
+    position = {name: index for index, name in enumerate(nodes)}
+    before = {node.name: _before(node, feeds) & {n.name for n in needed} for node in needed}
+    readers: dict[str, list[str]] = {node.name: [] for node in needed}
+    for name, names in before.items():
+        for other in names:
+            readers[other].append(name)
+    missing = {name: len(names) for name, names in before.items()}
+    ready = [(-1 if nodes[n].op == "Const" else position[n], n) for n, c in missing.items() if not c]
+    heapq.heapify(ready)
+    while ready:
+        _, name = heapq.heappop(ready)
+        yield nodes[name]
+        for reader in readers[name]:
+            missing[reader] -= 1
+            if missing[reader] == 0:
+                heapq.heappush(ready, (position[reader], reader))
+
+
+def _before(node: Node, feeds: Collection[Ref]) -> set[str]:
+    return {r.node for r in node.inputs if r not in feeds} | set(node.controls)
 
 
 def _flat_index(node: Node | None, ref: Ref) -> int:

@@ -30,3 +30,5 @@ from tqconv.importers.tf.handlers import fakequant as fakequant
 from tqconv.importers.tf.handlers import quantized as quantized
 from tqconv.importers.tf.handlers import spectral as spectral
 from tqconv.importers.tf.handlers import random as random
+from tqconv.importers.tf.handlers import space as space
+from tqconv.importers.tf.handlers import resize as resize

@@ -11,7 +11,7 @@ from tqconv.errors import Unsupported
 from tqconv.importers.bodies import branch, loop, within
 from tqconv.importers.tf import lists
 from tqconv.importers.tf.functions import Function, call, find
-from tqconv.importers.tf.handlers.tensorlist import JOINS
+from tqconv.importers.tf.handlers.tensorlist import JOINS, is_joined, set_joined
 from tqconv.importers.tf.node import FunctionName, Ref
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Graph, Tensor
@@ -104,7 +104,11 @@ def while_(
         raise Unsupported(f"the body returns {len(function.results)} of {len(operands)} variables")
     step = _body(b, body)
 
+    joined: set[int] = set()
+
     def checked_step(graph: Graph, inside: list[Tensor]) -> list[Tensor]:
+        for i in joined:
+            set_joined(b.walk, inside[i])
         joins = b.walk.state.setdefault(JOINS, {})
         around = joins.get(id(graph))
         indices = joins[id(graph)] = []
@@ -114,9 +118,13 @@ def while_(
             joins[id(graph)] = around
         if graph is not b.graph:
             _check_joins(b, indices, operands, inside, made)
+        joined.update(i for i, t in enumerate(made) if is_joined(b.walk, t))
         return made
 
-    return loop(b, operands, _body(b, cond), checked_step, _become(b), invariants(function))
+    made = loop(b, operands, _body(b, cond), checked_step, _become(b), invariants(function))
+    for i in joined:
+        set_joined(b.walk, made[i])
+    return made
 
 
 def invariants(function: Function) -> list[int]:

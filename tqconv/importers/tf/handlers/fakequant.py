@@ -50,13 +50,17 @@ def fake_quant_per_channel(
 
 
 def _fake_quant(b: TFBuilder, x: Tensor, low: float, high: float, bits: int, narrow: bool) -> Tensor:
-    if not low <= 0 <= high:
-        # The kernel wants 0 inside; TensorFlow moves the grid until it is.
-        return on_grid(b, x, b.const(low, F, "min"), b.const(high, F, "max"), bits, narrow)
-    if low == high:
+    """Emit FAKE_QUANT where its kernel computes what TensorFlow does.
+
+    It refuses a narrow range of anything but constants, and wants 0 inside the range.
+    """
+    if low == high == 0:
         return b("ZEROS_LIKE", x)
-    y = b("FAKE_QUANT", x, min=low, max=high, num_bits=bits, narrow_range=narrow)
-    if y.is_constant:
+    if low <= 0 <= high and (x.is_constant or not narrow):
+        y = b("FAKE_QUANT", x, min=low, max=high, num_bits=bits, narrow_range=narrow)
+    else:
+        y = on_grid(b, x, b.const(low, F, "min"), b.const(high, F, "max"), bits, narrow)
+    if y.producer is None or y.producer.type != "FAKE_QUANT":
         y.range = Range(low, high, "fake_quant", str(b.source), bits, narrow)
     return y
 

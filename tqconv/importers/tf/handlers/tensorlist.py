@@ -13,8 +13,10 @@ import numpy as np
 from tqconv.errors import Unsupported
 from tqconv.importers.bodies import facts_of, is_unborn
 from tqconv.importers.tf import lists
+from tqconv.importers.tf.frames import JOINED
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.importers.tf.walk import Walk
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
 
@@ -33,7 +35,9 @@ def reserve(
     shape_type: TypeNumber | None = None,
 ) -> Tensor:
     """Make a list of `num_elements` zeros."""
-    return lists.create(b, element_dtype.dtype, _element(b, element_shape), num_elements)
+    element = _element(b, element_shape)
+    rows = lists.Rows(may_join=bool(b.node.get(JOINED, False)))
+    return lists.create(b, element_dtype.dtype, element, num_elements, rows)
 
 
 @handles("EmptyTensorList")
@@ -87,6 +91,27 @@ def scatter_list(
     return _scattered(b, tensor, indices, num_elements)
 
 
+@handles("TensorListScatterIntoExistingList")
+def scatter_into(
+    b: TFBuilder, handle: Tensor, tensor: Tensor, indices: Tensor, *, element_dtype: TypeNumber
+) -> Tensor:
+    """Return the list with element `indices[i]` set to row i."""
+    if is_unborn(handle):
+        return _scattered(b, tensor, indices, _known_size(handle))
+    size = lists.length(b, handle)
+    written = _scattered(b, tensor, indices, size)
+    known = b.known(indices)
+    if known is not None and handle.shape[0] is not None and set(known) >= set(range(handle.shape[0])):
+        return written
+    rows = b("EXPAND_DIMS", b.cast(indices, np.int32), np.array(-1, np.int32))
+    marks = b("FILL", b.shape_of(indices), np.array(1, np.int32))
+    hits = b("SCATTER_ND", rows, marks, b.reshape(size, (1,)))
+    chosen = b("NOT_EQUAL", hits, np.array(0, np.int32))
+    chosen = b.reshape(chosen, (chosen.shape[0], *(1,) * (handle.rank - 1)))
+    made: Tensor = b("SELECT_V2", chosen, written, handle)
+    return made
+
+
 @handles("TensorListGetItem")
 def get_item(
     b: TFBuilder, handle: Tensor, index: Tensor, element_shape: Tensor, *, element_dtype: TypeNumber
@@ -107,6 +132,8 @@ def set_item(
 ) -> Tensor:
     """Return the list with one element replaced."""
     rows = lists.born_for(b, handle, item)
+    if is_joined(b.walk, handle) or (is_unborn(handle) and facts_of(handle)["rows"].joined):
+        return _joined(b, rows, index, item)
     if resize_if_index_out_of_bounds:
         rows = lists.padded_to(b, rows, b("ADD", index, np.array(1, np.int32)))
     return lists.write(b, rows, index, item)
@@ -168,9 +195,11 @@ def concat_list(
     leading_dims: Tensor | None = None,
     *,
     element_dtype: TypeNumber,
-    **attributes: Any,
-) -> tuple[Tensor, Tensor]:
-    """Return the elements one behind another, and their lengths."""
+    shape_type: TypeNumber | None = None,
+) -> tuple[Tensor, ...]:
+    """Return the elements one behind another, and their lengths (where they are known)."""
+    if is_joined(b.walk, handle):
+        return (handle,)
     rows = _born(b, handle)
     if rows.rank < 2 or rows.shape[1] is None:
         raise Unsupported("the pieces of the list to concatenate may have different lengths")
@@ -226,7 +255,7 @@ def tensor_array(
     tensor_array_name: str = "",
 ) -> tuple[Tensor, Tensor]:
     """Make an array: its handle and its flow."""
-    rows = lists.Rows(may_join=bool(b.node.get("_tqconv_joined", False)))
+    rows = lists.Rows(may_join=bool(b.node.get(JOINED, False)))
     # Before the attribute `identical_element_shapes` an unknown shape was written as a scalar's.
     shape = None if element_shape == () and not identical_element_shapes else element_shape
     handle = lists.create(b, dtype.dtype, None, size, rows, dynamic_size)
@@ -243,12 +272,7 @@ def write_array(
     rows: lists.Rows = _facts(handle)["rows"]
     flow = lists.born_for(b, flow, value)
     if rows.joined:
-        indices = b.walk.state.get(JOINS, {}).get(id(b.graph))
-        if indices is None:
-            raise Unsupported("pieces of different lengths are written to an array outside of a loop")
-        indices.append(index)
-        made: Tensor = b("CONCATENATION", flow, value, axis=0)
-        return made
+        return _joined(b, flow, index, value)
     if _facts(handle)["grows"]:
         flow = lists.padded_to(b, flow, b("ADD", index, np.array(1, np.int32)))
     return lists.write(b, flow, index, value)
@@ -325,6 +349,27 @@ def split_array(
 @handles("TensorArrayCloseV2", "TensorArrayCloseV3")
 def close_array(b: TFBuilder, handle: Tensor) -> None:
     """Make nothing."""
+
+
+def is_joined(walk: Walk, tensor: Tensor) -> bool:
+    """Whether a list is kept as the concatenation of its elements."""
+    return id(tensor) in walk.state.get(JOINED, {})
+
+
+def set_joined(walk: Walk, tensor: Tensor) -> None:
+    """Note that a list is kept as the concatenation of its elements."""
+    walk.state.setdefault(JOINED, {})[id(tensor)] = tensor
+
+
+def _joined(b: TFBuilder, rows: Tensor, index: Tensor, piece: Tensor) -> Tensor:
+    """Return a concatenation with one more piece; the loop checks the order of the indices."""
+    indices = b.walk.state.get(JOINS, {}).get(id(b.graph))
+    if indices is None:
+        raise Unsupported("pieces of different lengths are written to an array outside of a loop")
+    indices.append(index)
+    made: Tensor = b("CONCATENATION", rows, piece, axis=0)
+    set_joined(b.walk, made)
+    return made
 
 
 def _facts(handle: Tensor) -> dict[str, Any]:
