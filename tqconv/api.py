@@ -60,7 +60,7 @@ def optimize(model: Model) -> Model:
 
 
 def save(model: Model, path: str | Path) -> int:
-    """Write a model as .tflite, through a temporary file beside it, and return its size in bytes."""
+    """Write a model as .tflite, through a temporary file beside it; return its size in bytes."""
     from tqconv.exporters.tflite import serialize
 
     return write_atomically(Path(path), serialize(model))
@@ -153,7 +153,8 @@ def calibrate(
 ) -> Calibration:
     """Measure the ranges of a model's activations on samples and write them as JSON.
 
-    `progress` is called with the number of samples done. Raises UsageError where there are no samples.
+    `progress` is called with the number of samples done. Raises UsageError where there are no
+    samples.
     """
     from tqconv import quantization
     from tqconv.quant import ranges as evidence
@@ -177,11 +178,19 @@ def _quantize(
     """Quantize in place; with `verify`, note how far the result is from the float model."""
     from tqconv import quantization
 
-    reference = copy.deepcopy(model) if options.verify is not None else None
+    reference = snapshot(model) if options.verify is not None else None
     quantization.quantize(model, options.quantize, toco=options.toco, progress=progress)
     if reference is not None and options.verify is not None:
         found = quantization.verify(reference, model, options.verify, options.quantize)
         model.notes += quantization.verify_notes(found)
+
+
+def snapshot(model: Model) -> Model:
+    """Return a copy that later edits of the model do not reach."""
+    from tqconv.exporters.tflite import serialize
+    from tqconv.importers.tflite import parse
+
+    return parse(bytes(serialize(model)), model.origin)
 
 
 def check_target(source: Path, target: Path) -> None:

@@ -137,7 +137,7 @@ class ConvertOptions:
 
 @dataclass(frozen=True)
 class CalibrateOptions:
-    """How ranges are measured: the model, the samples (fields of `QuantizeOptions`), and what to add.
+    """How ranges are measured: on which model, and on which samples (fields of `QuantizeOptions`).
 
     update: a ranges file whose statistics the new ones are merged with.
     """

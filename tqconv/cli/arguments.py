@@ -1,18 +1,19 @@
 """A command line read against a table of flags.
 
-`-` and `_` are alike in long flags; a value stands behind `=` or in the next word; a switch may stand
-alone or with true or false.
+`-` and `_` are alike in long flags; a value stands behind `=` or in the next word; a switch may
+stand alone or with true or false.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
-from tqconv.cli.flags import Flag, spelled
+from tqconv.cli.flag import Flag, spelled
 from tqconv.cli.values import FALSE, TRUE
-from tqconv.errors import UsageError, suggestion
+from tqconv.errors import UsageError
 
 
 @dataclass
@@ -67,14 +68,19 @@ def _row(typed: str, spellings: Mapping[str, Flag]) -> Flag:
     name = typed.lstrip("-").replace("-", "_")
     flag = spellings.get(name)
     if flag is None or (len(name) > 1 and not typed.startswith("--")):
-        known = {f"--{n}": n for n, f in spellings.items() if len(n) > 1}
-        near = suggestion(f"--{name}", known)
+        near = _nearest(name, spellings)
         raise UsageError(
             f"`{typed}` is not a flag of this command{near}", hint="list all flags with --help"
         )
     if flag.refuse and flag.only is None:
         raise UsageError(f"`{typed}` is not supported by tqconv", hint=flag.refuse)
     return flag
+
+
+def _nearest(name: str, spellings: Mapping[str, Flag]) -> str:
+    """Suggest one spelling; among many long names `suggestion` finds too many."""
+    near = get_close_matches(name, [n for n in spellings if len(n) > 1], n=1)
+    return f"; did you mean `--{near[0]}`?" if near else ""
 
 
 def _next(typed: str, flag: Flag, words: list[str]) -> str:
@@ -98,10 +104,12 @@ def _take(given: Given, typed: str, value: str, flag: Flag) -> None:
         raise UsageError(f"{typed}: {error.message}", hint=error.hint) from error
     if flag.only is not None:
         if meaning != flag.only:
-            raise UsageError(f"`{typed}={value}` is not supported by tqconv", hint=flag.refuse)
+            raise UsageError(f"`{typed} {value}` is not supported by tqconv", hint=flag.refuse)
         return
     if not flag.key:
         return
+    if flag.pending and meaning is not False:
+        raise UsageError(f"`{typed}` is not available yet", hint=flag.pending)
     if flag.many:
         meaning = (*given.get(flag.key, ()), *(meaning if _is_list(meaning) else (meaning,)))
     elif flag.key in given and given.get(flag.key) != meaning:

@@ -12,8 +12,8 @@ from tqconv.cli.progress import progress_bar
 
 HELP = """Measure the ranges of a model's activations on samples, for `convert --ranges`.
 
-Samples are an .npz or .npy file, a folder of images, or a folder of raw tensors. The result is JSON to
-read, edit and merge."""
+Samples are an .npz or .npy file, a folder of images, or a folder of raw tensors. The result is JSON
+to read, edit and merge."""
 
 
 def run(given: Given) -> None:

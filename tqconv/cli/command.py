@@ -8,16 +8,18 @@ from typing import Any
 import click
 
 from tqconv.cli.arguments import read
-from tqconv.cli.flags import ACCEPTED, REFUSED, Flag, spelled
+from tqconv.cli.flag import ACCEPTED, FIXED, REFUSED, Flag, spelled
 
 HELP = ("-h", "--help", "--helpfull")
+WIDTH = 100
 
 
 class FlagCommand(click.Command):
     """Reads its arguments against a table; its callback receives `given`."""
 
     def __init__(self, name: str, table: Sequence[Flag], argument: str, **attributes: Any) -> None:
-        super().__init__(name, add_help_option=False, **attributes)
+        settings = {"max_content_width": WIDTH}
+        super().__init__(name, add_help_option=False, context_settings=settings, **attributes)
         self.table = table
         self.argument = argument
 
@@ -37,12 +39,15 @@ class FlagCommand(click.Command):
         """Write the flags group by group."""
         for group in dict.fromkeys(flag.group for flag in self.table):
             flags = [flag for flag in self.table if flag.group == group]
-            if group in (ACCEPTED, REFUSED):
-                with formatter.section(group):
-                    formatter.write_text(" ".join(spelled(f.name) for f in flags))
-                continue
             with formatter.section(group):
-                formatter.write_dl([(_left(flag), _right(flag)) for flag in flags], col_max=34)
+                if group in (ACCEPTED, FIXED, REFUSED):
+                    formatter.write_text(" ".join(map(_short, flags)))
+                else:
+                    formatter.write_dl([(_left(f), _right(f)) for f in flags], col_max=34)
+
+
+def _short(flag: Flag) -> str:
+    return spelled(flag.name) + ("" if flag.only is None else f"={str(flag.only).lower()}")
 
 
 def _left(flag: Flag) -> str:

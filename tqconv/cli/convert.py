@@ -70,7 +70,9 @@ class PassLog:
     def finish(self) -> None:
         """Print the summary."""
         if self.verbosity > 0:
-            names = (f"{name} ×{count}" if count > 1 else name for name, count in self.rounds.items())
+            names = (
+                f"{name} ×{count}" if count > 1 else name for name, count in self.rounds.items()
+            )
             click.echo(f"passes that changed something: {', '.join(names) or 'none'}", err=True)
 
 

@@ -13,7 +13,8 @@ from tqconv.cli.options import load_options, source_of
 
 HELP = """Draw a model in Graphviz's language; render it with `dot -Tsvg`.
 
-Without --output_file the text goes to stdout. Nothing is optimized, unless --optimize asks for it."""
+Without --output_file the text goes to stdout. Nothing is optimized, unless --optimize asks for
+it."""
 
 
 def run(given: Given) -> None:

@@ -93,7 +93,7 @@ def _counts(facts: ModelFacts) -> str:
 
 
 def tensor_rows(tensors: Sequence[TensorFacts]) -> str:
-    """Return one line per tensor: name, type, shape, scale and zero point, values of small constants."""
+    """Return one line per tensor: name, type, shape, scale and zero point or small values."""
     rows = []
     for tensor in tensors:
         kind = "const" if tensor.constant else ""
@@ -128,8 +128,8 @@ def _ops(graph: GraphFacts) -> str:
     shapes = {t.name: shape(t.shape) for t in graph.tensors}
     for index, op in enumerate(graph.ops):
         macs = f"{quantity(op.macs).strip()} MACs" if op.macs else ""
-        rows.append((str(index), op.type, cut(op.name, NAME_WIDTH),
-                     " ".join(shapes.get(name, "") for name in op.outputs), macs, _options(op)))  # fmt: skip
+        made = " ".join(shapes.get(name, "") for name in op.outputs)
+        rows.append((str(index), op.type, cut(op.name, NAME_WIDTH), made, macs, _options(op)))
     return table(rows, right=(0, 4))
 
 

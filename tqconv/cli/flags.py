@@ -1,64 +1,26 @@
-"""Every flag of `tqconv convert`, in the spellings of tqconv, TOCO and both generations of tflite_convert.
+"""Every flag of every command, in the spellings of tqconv, TOCO and tflite_convert.
 
-One row per meaning. `refuse` rows are flags of those tools whose effect tqconv does not have: using one is
-an error that says what to do instead. Nothing is ignored without a word.
+One row per meaning. Refused rows are flags of those tools whose effect tqconv does not have: using
+one is an error that says what to do instead. Nothing is ignored without a word.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tqconv.cli import values
-from tqconv.cli.values import BORDER_TYPES, DATA_TYPES, Reader, all_of, boolean, choice, text
-
-MODEL = "Model"
-ARRAYS = "Inputs and outputs"
-QUANTIZATION = "Quantization"
-TOCO = "Quantization as TOCO did it"
-PICTURES = "Looking inside"
-ACCEPTED = "Accepted without effect"
-REFUSED = "Refused by name"
-
-
-@dataclass(frozen=True)
-class Flag:
-    """One meaning and its spellings.
-
-    names: spellings without dashes, the first is ours; one letter stands behind a single dash.
-    key: where the value goes: a field of `ConvertOptions` ("load.inputs") or a word that `options` reads.
-    many: may be given more than once; the values are collected in order.
-    only: the one value that asks for what tqconv does anyway; every other is refused.
-    refuse: why the flag is an error, and what to use instead.
-    quantized: "needs" where the flag is an error on a float model, "notes" where old command lines give
-    it on float models too and a note is enough.
-    """
-
-    names: tuple[str, ...]
-    help: str
-    group: str
-    key: str = ""
-    read: Reader = text
-    metavar: str = "TEXT"
-    many: bool = False
-    only: object = None
-    refuse: str = ""
-    quantized: str = ""
-
-    @property
-    def name(self) -> str:
-        """The spelling that help, notes and documentation use."""
-        return self.names[0]
-
-    @property
-    def is_switch(self) -> bool:
-        """Whether the flag may stand without a value."""
-        return self.read is boolean
-
-
-def spelled(name: str) -> str:
-    """Return a flag as it is typed."""
-    return f"-{name}" if len(name) == 1 else f"--{name}"
-
+from tqconv.cli.flag import (
+    ARRAYS,
+    MODEL,
+    PICTURES,
+    QUANTIZATION,
+    TOCO,
+    Flag,
+    accepted,
+    fixed,
+    flag,
+    refused,
+    switch,
+)
+from tqconv.cli.values import BORDER_TYPES, DATA_TYPES, all_of, choice
 
 FORMATS = {
     "TENSORFLOW_GRAPHDEF": "graphdef",
@@ -90,279 +52,296 @@ OP_SETS = {
 }
 """OpsSet names of tflite_convert, and those of --converter_mode in TensorFlow 1.12."""
 
-
-def _flag(names: str, help: str, group: str, key: str = "", **columns: object) -> Flag:
-    return Flag(tuple(names.split()), help, group, key, **columns)  # type: ignore[arg-type]
-
-
-def _switch(names: str, help: str, group: str, key: str = "", **columns: object) -> Flag:
-    return _flag(names, help, group, key, read=boolean, metavar="", **columns)
-
-
-def _fixed(names: str, only: bool, refuse: str) -> Flag:
-    """Return a switch of which only one value means something that tqconv does."""
-    return _switch(names, refuse, ACCEPTED, only=only, refuse=refuse)
-
-
-def _accepted(names: str, help: str) -> Flag:
-    return _flag(names, help, ACCEPTED, metavar="VALUE")
-
-
-def _refused(names: str, refuse: str, read: Reader = text) -> Flag:
-    return _flag(names, refuse, REFUSED, read=read, refuse=refuse)
-
-
 _MODEL = (
-    _flag(
+    flag(
         "input_file graph_def_file saved_model_dir savedmodel_directory keras_model_file",
         "the model; also the bare argument",
         MODEL, "source", metavar="PATH",
     ),
-    _flag("output_file output o", "the file to write", MODEL, "target", metavar="PATH"),
-    _flag(
+    flag("output_file output o", "the file to write", MODEL, "target", metavar="PATH"),
+    flag(
         "input_format", "the model's format where its content does not tell",
         MODEL, "load.format", read=choice(FORMATS), metavar="|".join(FORMATS),
     ),
-    _flag(
+    flag(
         "output_format", "TFLITE, or a picture of the result",
         MODEL, "target_format", metavar="TFLITE|GRAPHVIZ_DOT",
         read=choice({"TFLITE": "tflite", "GRAPHVIZ_DOT": "dot", "TENSORFLOW_GRAPHDEF": "graphdef"}),
     ),
-    _flag(
+    flag(
         "saved_model_tag_set savedmodel_tagset saved_model_tags",
         "the MetaGraph of a SavedModel, by its tags", MODEL, "load.tags",
         read=values.names, metavar="TAG,TAG",
     ),
-    _flag(
+    flag(
         "saved_model_signature_key signature", "the signature of a SavedModel",
         MODEL, "load.signature", metavar="KEY",
     ),
-    _flag(
+    flag(
         "checkpoint", "where the variables of an unfrozen graph are",
         MODEL, "load.checkpoint", metavar="PATH",
+        pending="freeze the graph first",
     ),
-    _switch("allow_custom_ops", "keep operators that TFLite does not have", MODEL, "load.allow_custom_ops"),
+    switch(
+        "allow_custom_ops", "keep operators that TFLite does not have", MODEL,
+        "load.allow_custom_ops",
+    ),
 )  # fmt: skip
 
 _ARRAYS = (
-    _flag(
+    flag(
         "input_arrays input_array", "tensors that the result is fed with; the graph is cut there",
         ARRAYS, "load.inputs", read=values.names, metavar="NAME,NAME",
     ),
-    _flag(
+    flag(
         "output_arrays output_array", "tensors that the result computes, in this order",
         ARRAYS, "load.outputs", read=values.names, metavar="NAME,NAME",
     ),
-    _flag(
-        "input_shapes input_shape", "one shape per input, `?` for an unknown size; or name=1,2;name=3,4",
+    flag(
+        "input_shapes input_shape",
+        "one shape per input, `?` for an unknown size; or name=1,2;name=3,4",
         ARRAYS, "shapes", read=str, metavar="1,224,224,3:1,10",
     ),
-    _flag(
+    flag(
         "input_data_types input_data_type", "types of the inputs in the source model",
         ARRAYS, "load.dtypes", read=all_of(choice(DATA_TYPES)), metavar="TYPE,TYPE",
     ),
-    _flag(
+    flag(
         "set_input", "put a constant in the place of an input", ARRAYS, "values",
         read=values.assignment, metavar="NAME=VALUE", many=True,
     ),
-    _switch(
+    switch(
         "allow_nonexistent_arrays", "drop named inputs that nothing reads",
         ARRAYS, "load.allow_nonexistent_arrays",
+        pending="leave those names out of --input_arrays",
     ),
-    _flag(
+    flag(
         "rnn_states", "recurrent edges: {state_array:A,back_edge_source_array:B,size:N}",
         ARRAYS, "rnn_states", read=values.states, metavar="MAPS", many=True,
+        pending="export the recurrent edge as an input and an output",
     ),
 )  # fmt: skip
 
 _QUANTIZATION = (
-    _flag(
+    flag(
         "quantize", "how to quantize", QUANTIZATION, "quantize",
         read=choice({"none": "float", **{mode: mode for mode in MODES}}), metavar="|".join(MODES),
     ),
-    _switch(
+    switch(
         "post_training_quantize quantize_weights", "the same as --quantize dynamic",
         QUANTIZATION, "weights",
     ),
-    _switch("quantize_to_float16", "the same as --quantize float16", QUANTIZATION, "float16"),
-    _flag(
+    switch("quantize_to_float16", "the same as --quantize float16", QUANTIZATION, "float16"),
+    flag(
         "supported_ops target_ops converter_mode",
         "TFLITE_BUILTINS_INT8 is --quantize int8 --integer_only", QUANTIZATION, "op_sets",
         read=all_of(choice(OP_SETS)), metavar="SET,SET",
     ),
-    _switch(
+    switch(
         "integer_only", "no float tensor may remain", QUANTIZATION, "quantize.integer_only",
         quantized="needs",
     ),
-    _flag(
+    flag(
         "inference_input_type input_type input_types", "type of the result's inputs",
         QUANTIZATION, "input_types", read=all_of(choice(BORDER_TYPES)), metavar="TYPE",
     ),
-    _flag(
+    flag(
         "inference_output_type", "type of the result's outputs",
         QUANTIZATION, "quantize.output_type", read=choice(BORDER_TYPES), metavar="TYPE",
     ),
-    _flag(
+    flag(
         "calibration_data", "samples to measure ranges on: .npz, .npy, a folder of images",
         QUANTIZATION, "quantize.calibration_data", metavar="PATH", quantized="needs",
     ),
-    _flag(
+    flag(
         "calibration_samples samples", "use at most so many samples",
         QUANTIZATION, "quantize.samples", read=values.positive, metavar="N", quantized="needs",
     ),
-    _flag(
+    flag(
         "calibration_random random", "calibrate on so many random samples (for trials only)",
         QUANTIZATION, "quantize.random", read=values.positive, metavar="N", quantized="needs",
     ),
-    _flag(
+    flag(
         "calibration_method method", "how values become a range", QUANTIZATION, "quantize.method",
         read=choice(METHODS), metavar="|".join(METHODS), quantized="needs",
     ),
-    _flag(
+    flag(
         "mean", "mean of the pixels of calibration images", QUANTIZATION, "quantize.mean",
         read=values.reals, metavar="X[,X,X]", quantized="needs",
     ),
-    _flag(
-        "std", "standard deviation of the pixels of calibration images", QUANTIZATION, "quantize.std",
+    flag(
+        "std", "standard deviation of the pixels of calibration images", QUANTIZATION,
+        "quantize.std",
         read=values.reals, metavar="X[,X,X]", quantized="needs",
     ),
-    _flag(
+    flag(
         "ranges", "a file that `tqconv calibrate` wrote", QUANTIZATION, "quantize.ranges",
         metavar="FILE", quantized="needs",
     ),
-    _flag(
+    flag(
         "write_ranges_template", "write the tensors that lack a range to this file",
         QUANTIZATION, "quantize.ranges_template", metavar="FILE", quantized="needs",
     ),
-    _flag(
+    flag(
         "quantized_input_stats", "mean and standard deviation of an input: real = (q - mean) / std",
         QUANTIZATION, "named_stats", read=values.named_stats, metavar="NAME:MEAN,STD", many=True,
         quantized="notes",
     ),
-    _flag(
-        "input_range", "the same fact as the smallest and largest real", QUANTIZATION, "input_ranges",
+    flag(
+        "input_range", "the same fact as the smallest and largest real", QUANTIZATION,
+        "input_ranges",
         read=values.named_range, metavar="NAME:MIN,MAX", many=True, quantized="needs",
     ),
-    _flag(
+    flag(
         "keep_float", "source nodes that stay float", QUANTIZATION, "keep_float",
         read=values.pattern, metavar="REGEX", many=True, quantized="needs",
     ),
-    _flag(
+    flag(
         "int16", "source nodes whose activations become int16", QUANTIZATION, "int16",
         read=values.pattern, metavar="REGEX", many=True, quantized="needs",
     ),
-    _switch("no_per_channel", "one scale per weight tensor", QUANTIZATION, "no_per_channel", quantized="needs"),
-    _switch(
+    switch(
+        "no_per_channel", "one scale per weight tensor", QUANTIZATION, "no_per_channel",
+        quantized="needs",
+    ),
+    switch(
         "no_per_channel_dense", "one scale per weight tensor of dense layers",
         QUANTIZATION, "no_per_channel_dense", quantized="needs",
     ),
-    _flag(
+    flag(
         "min_weight_elements", "smaller constants stay float in modes dynamic and float16",
-        QUANTIZATION, "quantize.min_weight_elements", read=values.integer, metavar="N", quantized="needs",
+        QUANTIZATION, "quantize.min_weight_elements", read=values.integer, metavar="N",
+        quantized="needs",
     ),
-    _flag(
+    flag(
         "verify", "compare the float and the quantized model on these samples",
         QUANTIZATION, "verify", metavar="DATA", quantized="needs",
     ),
 )  # fmt: skip
 
 _TOCO = (
-    _flag(
-        "inference_type", "QUANTIZED_UINT8: one uint8 scale per tensor, from FakeQuant nodes or defaults",
+    flag(
+        "inference_type",
+        "QUANTIZED_UINT8: one uint8 scale per tensor, from FakeQuant nodes or defaults",
         TOCO, "inference_type", read=choice({**INFERENCE_TYPES, "QUANTIZED_INT16": "int16"}),
         metavar="FLOAT|QUANTIZED_UINT8|INT8",
     ),
-    _flag(
+    flag(
         "mean_values mean_value", "zero points of the inputs in order: real = (q - mean) / std",
         TOCO, "means", read=values.reals, metavar="X,X", quantized="notes",
     ),
-    _flag(
+    flag(
         "std_dev_values std_values std_value std_dev_value", "1 / scale of the inputs in order",
         TOCO, "stds", read=values.reals, metavar="X,X", quantized="notes",
     ),
-    _flag("default_ranges_min", "range of tensors without one", TOCO, "default_min", read=values.real, metavar="X", quantized="notes"),
-    _flag("default_ranges_max", "range of tensors without one", TOCO, "default_max", read=values.real, metavar="X", quantized="notes"),
-    _flag("default_int16_ranges_min", "the same for int16 tensors", TOCO, "int16_min", read=values.real, metavar="X", quantized="notes"),
-    _flag("default_int16_ranges_max", "the same for int16 tensors", TOCO, "int16_max", read=values.real, metavar="X", quantized="notes"),
-    _flag(
+    flag(
+        "default_ranges_min", "range of tensors without one", TOCO, "default_min",
+        read=values.real, metavar="X", quantized="notes",
+    ),
+    flag(
+        "default_ranges_max", "range of tensors without one", TOCO, "default_max",
+        read=values.real, metavar="X", quantized="notes",
+    ),
+    flag(
+        "default_int16_ranges_min", "the same for int16 tensors", TOCO, "int16_min",
+        read=values.real, metavar="X", quantized="notes",
+    ),
+    flag(
+        "default_int16_ranges_max", "the same for int16 tensors", TOCO, "int16_max",
+        read=values.real, metavar="X", quantized="notes",
+    ),
+    flag(
         "arrays_extra_info_file", "ArraysExtraInfo message with ranges and types by name or regexp",
         TOCO, "toco.arrays_extra_info_file", metavar="FILE", quantized="notes",
+        pending="give the ranges with --ranges",
     ),
-    _switch(
+    switch(
         "drop_fake_quant", "leave FakeQuant nodes out: a float model of a trained-for-uint8 graph",
         TOCO, "toco.drop_fake_quant",
+        pending="FakeQuant nodes become ranges, a float model does not hold them",
     ),
-    _switch(
+    switch(
         "reorder_across_fake_quant", "fuse across FakeQuant nodes",
         TOCO, "toco.reorder_across_fake_quant", quantized="notes",
+        pending="leave it out",
     ),
-    _switch(
+    switch(
         "change_concat_input_ranges", "one range for all inputs of a concatenation",
         TOCO, "toco.change_concat_input_ranges", quantized="notes",
+        pending="leave it out",
     ),
-    _switch(
+    switch(
         "propagate_fake_quant_num_bits", "FakeQuant's num_bits choose uint8 or int16",
         TOCO, "toco.propagate_fake_quant_num_bits", quantized="notes",
+        pending="name the nodes with --int16",
     ),
-    _switch(
-        "allow_nudging_weights_to_use_fast_gemm_kernel", "change weights that an old ARM kernel cannot take",
+    switch(
+        "allow_nudging_weights_to_use_fast_gemm_kernel",
+        "change weights that an old ARM kernel cannot take",
         TOCO, "toco.allow_nudging_weights", quantized="notes",
+        pending="leave it out",
     ),
-    _flag(
+    flag(
         "dedupe_array_min_size_bytes", "smaller constants are not shared",
         TOCO, "toco.dedupe_min_bytes", read=values.integer, metavar="N",
+        pending="leave it out: equal constants are shared",
     ),
 )  # fmt: skip
 
 _PICTURES = (
-    _flag(
+    flag(
         "dump_graphviz_dir dump_graphviz", "write a picture after each stage into this folder",
         PICTURES, "dump_dir", metavar="DIR",
     ),
-    _switch("dump_graphviz_video", "write a picture after each pass, too", PICTURES, "dump_steps"),
-    _flag(
+    switch("dump_graphviz_video", "write a picture after each pass, too", PICTURES, "dump_steps"),
+    flag(
         "conversion_summary_dir", "write a description of the result as JSON into this folder",
         PICTURES, "summary_dir", metavar="DIR",
     ),
-    _flag(
-        "model_checks", "fail where the result has other operators: {count_type:X,count_min:N,count_max:M}",
+    flag(
+        "model_checks",
+        "fail where the result has other operators: {count_type:X,count_min:N,count_max:M}",
         PICTURES, "checks", read=values.counts, metavar="MAPS", many=True,
     ),
-    _flag(
-        "v verbosity verbose", "1: name the passes that changed something; also -v", PICTURES, "verbosity",
+    flag(
+        "v verbosity verbose", "1: name the passes that changed something; also -v", PICTURES,
+        "verbosity",
         read=values.integer, metavar="N",
     ),
-    _switch("json", "print the result as JSON", PICTURES, "json"),
-    _switch("debug", "show the Python traceback of an error", PICTURES, "debug"),
+    switch("json", "print the result as JSON", PICTURES, "json"),
+    switch("debug", "show the Python traceback of an error", PICTURES, "debug"),
 )  # fmt: skip
 
 _OTHERS = (
-    _accepted("logtostderr alsologtostderr", "tqconv always logs to stderr"),
-    _accepted("stderrthreshold minloglevel vmodule", "tqconv has one log, see -v"),
-    _accepted("allow_nonascii_arrays", "names may hold any character"),
-    _accepted("experimental_new_converter", "tqconv is one converter"),
-    _accepted("experimental_new_quantizer", "tqconv has one quantizer"),
-    _accepted("enable_v1_converter", "flags of both versions are accepted"),
-    _fixed("drop_control_dependency", True, "control inputs never become data inputs; leave it out"),
-    _fixed("allow_dynamic_tensors", True, "give every input a shape with --input_shapes instead"),
-    _fixed("split_tflite_lstm_inputs", True, "TFLite's LSTM has split inputs; leave it out"),
-    _fixed("unfold_batchmatmul", False, "TFLite has BATCH_MATMUL; leave it out"),
-    _fixed("variable_batch", False, "write `?` for the batch size: --input_shapes ?,224,224,3"),
-    _fixed("allow_bfloat16", False, "use --quantize float16"),
-    _fixed("debug_disable_recurrent_cell_fusion", False, "cells stay as the importer translates them"),
-    _fixed(
-        "enable_select_tf_ops", False,
-        "tqconv writes models that need no TensorFlow; keep single operators with --allow_custom_ops",
+    accepted("logtostderr alsologtostderr", "tqconv always logs to stderr"),
+    accepted("stderrthreshold minloglevel vmodule", "tqconv has one log, see -v"),
+    accepted("allow_nonascii_arrays", "names may hold any character"),
+    accepted("experimental_new_converter", "tqconv is one converter"),
+    accepted("experimental_new_quantizer", "tqconv has one quantizer"),
+    accepted("enable_v1_converter", "flags of both versions are accepted"),
+    fixed("drop_control_dependency", True, "control inputs never become data inputs; leave it out"),
+    fixed("allow_dynamic_tensors", True, "give every input a shape with --input_shapes instead"),
+    fixed("split_tflite_lstm_inputs", True, "TFLite's LSTM has split inputs; leave it out"),
+    fixed("unfold_batchmatmul", False, "TFLite has BATCH_MATMUL; leave it out"),
+    fixed("variable_batch", False, "write `?` for the batch size: --input_shapes ?,224,224,3"),
+    fixed("allow_bfloat16", False, "use --quantize float16"),
+    fixed(
+        "debug_disable_recurrent_cell_fusion", False,
+        "cells stay as the importer translates them",
     ),
-    _fixed("force_select_tf_ops", False, "tqconv writes models that need no TensorFlow"),
-    _refused(
+    fixed(
+        "enable_select_tf_ops", False,
+        "models need no TensorFlow; keep single operators with --allow_custom_ops",
+    ),
+    fixed("force_select_tf_ops", False, "tqconv writes models that need no TensorFlow"),
+    refused(
         "experimental_select_user_tf_ops",
         "tqconv writes models that need no TensorFlow; use --allow_custom_ops",
     ),
-    _refused("custom_opdefs", "operators need no definition; use --allow_custom_ops"),
-    _refused("accumulation_type", "LiteRT's kernels choose it"),
-    _refused("batch_size", "give whole shapes: --input_shapes 1,224,224,3"),
-    _refused("model_flags_file", "give its content as flags: --input_arrays, --input_shapes, …"),
+    refused("custom_opdefs", "operators need no definition; use --allow_custom_ops"),
+    refused("accumulation_type", "LiteRT's kernels choose it"),
+    refused("batch_size", "give whole shapes: --input_shapes 1,224,224,3"),
+    refused("model_flags_file", "give its content as flags: --input_arrays, --input_shapes, …"),
 )  # fmt: skip
 
 CONVERT: tuple[Flag, ...] = (*_MODEL, *_ARRAYS, *_QUANTIZATION, *_TOCO, *_PICTURES, *_OTHERS)
@@ -370,7 +349,7 @@ CONVERT: tuple[Flag, ...] = (*_MODEL, *_ARRAYS, *_QUANTIZATION, *_TOCO, *_PICTUR
 
 
 def _of(*keys: str) -> tuple[Flag, ...]:
-    return tuple(flag for flag in CONVERT if flag.key in keys)
+    return tuple(row for row in CONVERT if row.key in keys)
 
 
 _READING = (
@@ -381,30 +360,30 @@ _BASIC = (*_of("source"), *_READING)
 
 INSPECT: tuple[Flag, ...] = (
     *_BASIC,
-    _flag(
+    flag(
         "verbose v verbosity", "list every operator and tensor, too", PICTURES, "verbosity",
         read=values.integer, metavar="",
     ),
-    _switch("nodes", "show a GraphDef node by node, as the file has it", PICTURES, "nodes"),
-    _switch("supported_ops", "print the table of operators instead", PICTURES, "supported_ops"),
+    switch("nodes", "show a GraphDef node by node, as the file has it", PICTURES, "nodes"),
+    switch("supported_ops", "print the table of operators instead", PICTURES, "supported_ops"),
     *_of("json", "debug"),
 )  # fmt: skip
 
 DOT: tuple[Flag, ...] = (
     *_BASIC,
     *_of("target"),
-    _switch("optimize", "draw the model as `convert` would write it", PICTURES, "optimize"),
+    switch("optimize", "draw the model as `convert` would write it", PICTURES, "optimize"),
     *_of("debug"),
 )
 
 CALIBRATE: tuple[Flag, ...] = (
     *_BASIC,
     *_of("target"),
-    _flag(
+    flag(
         "data calibration_data", "the samples: .npz, .npy, a folder of images or of raw tensors",
         QUANTIZATION, "quantize.calibration_data", metavar="PATH",
     ),
     *_of("quantize.samples", "quantize.random", "quantize.method", "quantize.mean", "quantize.std"),
-    _flag("update", "merge with the ranges in this file", QUANTIZATION, "update", metavar="FILE"),
+    flag("update", "merge with the ranges in this file", QUANTIZATION, "update", metavar="FILE"),
     *_of("debug"),
 )  # fmt: skip

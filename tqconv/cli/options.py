@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from tqconv.cli.arguments import Given
-from tqconv.cli.flags import spelled
 from tqconv.config import (
     CalibrateOptions,
     ConvertOptions,
@@ -163,7 +162,7 @@ def _op_set(given: Given) -> str:
     sets = set(given.get("op_sets", ()))
     if "select" in sets:
         raise UsageError(
-            f"`{given.typed['op_sets']}` with TensorFlow's own operators is not supported by tqconv",
+            f"`{given.typed['op_sets']}` with TensorFlow's operators is not supported by tqconv",
             hint="keep single operators with --allow_custom_ops",
         )
     return next((name for name in ("int8", "int16x8") if name in sets), "float")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-import click
 
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int], None] | None]:
     """Give a callback that shows the number of samples done; None where stderr is no terminal."""
-    if not click.get_text_stream("stderr").isatty():
+    if not sys.stderr.isatty():
         yield None
         return
     bar = _Bar(title)

@@ -35,7 +35,7 @@ DATA_TYPES = {
     "COMPLEX64": "complex64",
     "COMPLEX128": "complex128",
 }
-"""TOCO's IODataType (tensorflow/lite/toco/types.proto) and TensorFlow's own names -> numpy names."""
+"""TOCO's IODataType (tensorflow/lite/toco/types.proto) and TensorFlow's names -> numpy names."""
 
 BORDER_TYPES = {
     name: DATA_TYPES[name]
@@ -187,7 +187,10 @@ def states(value: str) -> tuple[dict[str, str], ...]:
 
 
 def counts(value: str) -> tuple[Count, ...]:
-    """Read TOCO's --model_checks: -1 is no bound, a maximum below the minimum means exactly so many."""
+    """Read TOCO's --model_checks.
+
+    -1 is no bound; a maximum below the minimum means exactly so many.
+    """
     return tuple(_count(entry) for entry in maps(value))
 
 

@@ -1,8 +1,8 @@
 """A `Model` becomes a picture in Graphviz's language.
 
-Operators are boxes with their options and constants as rows; values are edges, labelled with type, shape
-and scale; inputs and outputs have shapes of their own; each graph is a cluster. The same model gives the
-same text.
+Operators are boxes with their options and constants as rows; values are edges, labelled with type,
+shape and scale; inputs and outputs have shapes of their own; each graph is a cluster. The same
+model gives the same text.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _row(name: str, value: str) -> str:
 
 
 def option_rows(op: Op) -> list[tuple[str, str]]:
-    """Return the options worth reading; pairs of sizes are joined, defaults of no effect left out."""
+    """Return the options worth reading: sizes in pairs, without defaults of no effect."""
     options = {k: v for k, v in op.options.items() if k not in HIDDEN and not _is_idle(k, v)}
     rows = kernel_rows(op)
     for name, (first, second) in PAIRS.items():
@@ -206,7 +206,7 @@ def _value(value: Any) -> str:
 
 
 def constant_rows(op: Op) -> list[tuple[str, str]]:
-    """Return a row for each constant operand: its name in the table, type, shape, size or values."""
+    """Return a row for each constant operand: its name, type, shape, size or values."""
     rows = []
     for index, tensor in enumerate(op.inputs):
         if tensor is None or not tensor.is_constant:

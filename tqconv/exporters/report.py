@@ -1,4 +1,4 @@
-"""What a model is made of, as plain data: for `inspect`, for summaries, and for checks of the result."""
+"""What a model is made of, as plain data: for `inspect`, summaries, and checks of the result."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def op_counts(graphs: Iterable[Graph]) -> dict[str, int]:
 
 
 def macs_of(op: Op) -> int:
-    """Return the multiplications with addition that one run takes; 0 where the row does not count."""
+    """Return the multiply-adds of one run; 0 where the row does not count them."""
     rule = spec(op.type).macs if known(op.type) else None
     return 0 if rule is None else int(rule(op))
 

@@ -100,7 +100,8 @@ NAMES = {
 def format_of(path: Path) -> str:
     """Return the name of a file's format, a key of `NAMES`.
 
-    Raises UsageError when there is nothing to read, FormatError when it is no format that tqconv knows.
+    Raises UsageError when there is nothing to read, FormatError when it is no format that tqconv
+    knows.
     """
     _check_readable(path)
     if path.is_dir():
@@ -215,7 +216,11 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
 def _kind(numbers: dict[int, Field], file: BinaryIO) -> str | None:
-    """SavedModel {1: number, 2: graphs}; ONNX {1: number, 7: graph, …}; MetaGraphDef {1: info, 2: graph}."""
+    """Return the format whose outermost fields these are, or None.
+
+    SavedModel {1: number, 2: graphs}; ONNX {1: number, 7: graph, …}; MetaGraphDef {1: info,
+    2: graph, …}; GraphDef {1: nodes, 2: library, 3: number, 4: versions}.
+    """
     types = {number: field.wire_type for number, field in numbers.items()}
     if types.get(1) == VARINT or 1 not in types:
         if types.get(7) == BYTES:

@@ -30,6 +30,9 @@ def bits_of(dtype: np.dtype) -> int:
 
 def bitcast(b: Builder, x: Tensor, dtype: np.dtype) -> Tensor:
     """Read the bits of `x` as another type: a narrower one adds a last dimension, a wider one takes it."""
+    if x.producer is not None and x.producer.type == "BITCAST":
+        # Never a view of a view: LiteRT's planner may overwrite the first one while it is still read.
+        x = x.producer.input(0) if x.producer.input(0).dtype == dtype else x
     if x.dtype == dtype:
         return x
     shape = x.shape
@@ -79,10 +82,12 @@ def power(b: Builder, x: Tensor, exponent: int) -> Tensor:
 
 
 def floor_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    """X / y rounded down, for int64 as for the types that FLOOR_DIV takes."""
+    """x / y rounded down, for int64 as for the types that FLOOR_DIV takes."""
     if x.dtype != INT64 or (x.is_constant and y.is_constant):
         return b("FLOOR_DIV", x, y)
-    return _exact_quotient(b, b("SUB", x, b("FLOOR_MOD", x, y)), y)
+    rest, differs = _remainder(b, x, y)
+    toward_zero = _exact_quotient(b, b("SUB", x, rest), y)
+    return b("SUB", toward_zero, b.cast(differs, INT64))
 
 
 def truncate_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
@@ -96,11 +101,16 @@ def truncated_remainder(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     """What rounding x / y toward zero leaves; it has the sign of x."""
     if x.dtype != INT64:
         return b("SUB", x, b("MUL", b("DIV", x, y), y))
+    return _remainder(b, x, y)[0]
+
+
+def _remainder(b: Builder, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """What x / y rounded toward zero leaves, and where rounding down gives another quotient."""
     zero = np.array(0, INT64)
     rest = b("FLOOR_MOD", x, y)
     mixed = b("NOT_EQUAL", b("LESS", x, zero), b("LESS", y, zero))
-    other_side = b("LOGICAL_AND", mixed, b("NOT_EQUAL", rest, zero))
-    return b("SELECT_V2", other_side, b("SUB", rest, y), rest)
+    differs = b("LOGICAL_AND", mixed, b("NOT_EQUAL", rest, zero))
+    return b("SELECT_V2", differs, b("SUB", rest, y), rest), differs
 
 
 def _exact_quotient(b: Builder, product: Tensor, y: Tensor) -> Tensor:

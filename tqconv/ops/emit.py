@@ -19,6 +19,9 @@ FOLD_LIMIT = 1_000_000
 ELEMENTS_LIMIT = 64
 """Longest integer vector whose known elements are tracked; shapes are far shorter."""
 
+MOVES = frozenset({"TRANSPOSE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
+"""Operators whose folded result has every element of the operand, so its range, too."""
+
 Operand = Tensor | NDArray[Any] | np.generic | None
 
 
@@ -52,6 +55,8 @@ def finish(graph: Graph, row: OpSpec, op: Op, types: Sequence[Typed], name: str)
     )
     if folded is not None:
         tensors = tuple(graph.constant(output_name(name, i), a) for i, a in enumerate(folded))
+        if row.name in MOVES:
+            tensors[0].range = op.input(0).range
     else:
         tensors = tuple(
             Tensor(graph.unique(output_name(name, i)), tuple(shape), dtype)

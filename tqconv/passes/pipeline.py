@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tqconv.errors import InternalError
 from tqconv.ir.graph import Graph, Model, Signature
-from tqconv.passes import cleanup, fold, fuse, layout, lower, patterns, reshape
+from tqconv.passes import bits, cleanup, fold, fuse, layout, lower, patterns, ranks, reshape
 
 Pass = Callable[[Graph], int]
 Observer = Callable[[str, Graph], None]
@@ -54,7 +54,16 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage("scale", (fold.fold_scale_before, fold.fold_shift_before)),
     Stage("fuse", (fuse.fuse_padding, fuse.fuse_activation, reshape.drop_reshape_before_dense)),
-    Stage("lower", (lower.lower_types, lower.lower_ranks)),
+    Stage(
+        "lower",
+        (
+            bits.move_as_bits,
+            lower.lower_types,
+            lower.lower_ranks,
+            ranks.collapse_padded,
+            ranks.collapse_joined,
+        ),
+    ),
     Stage("finish", (cleanup.drop_identities, cleanup.share_equal_ops, cleanup.share_constants)),
 )
 """What may be assumed after each stage: simplify: no TRANSPOSE that cancels, no scale or shift

@@ -84,6 +84,12 @@ class Group:
         low, high = with_zero(low * wider, high * wider)
         return activation(low, high, self.dtype, symmetric=symmetric, why=why)
 
+    def known(self) -> Params:
+        """Return how the members are stored, when missing ranges have been ruled out."""
+        found = self.params()
+        assert found is not None, "missing ranges are reported before"
+        return found
+
     def _why(self) -> str:
         low, high = self.ends or (0.0, 0.0)
         told = [r for r in self.ranges if r.kind == "user"] or self.ranges
@@ -106,6 +112,12 @@ class Grouping:
     def home(self, tensor: Tensor, dtype: np.dtype) -> Group:
         """Return the group in which `tensor` is stored as `dtype`."""
         return self.homes[(tensor, dtype)].whole()
+
+    def read(self, use: Use, tensor: Tensor, dtype: np.dtype) -> Group:
+        """Return the group as which an operator of this type reads a tensor."""
+        if use in self.requantized:
+            return self.requantized[use][0].whole()
+        return self.constants[use].whole() if use in self.constants else self.home(tensor, dtype)
 
     def groups(self) -> list[Group]:
         """Return every group once."""

@@ -16,15 +16,13 @@ from tqconv.errors import QuantizationError
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import Range, type_name
 from tqconv.quant import params as arithmetic
+from tqconv.quant.bounds import raise_scales
 from tqconv.quant.groups import Grouping, group, members
 from tqconv.quant.params import Params
+from tqconv.quant.resolution import lost
 from tqconv.quant.schemes import BY_ACTIVATION, UINT8, Scheme
 from tqconv.quant.select import DENSE, Choice, Selection, is_real, operand_name, reals, rule_of, select
 
-SUMS = {"ADD": {1: 20, 2: 15}, "SUB": {1: 20, 2: 15}}
-"""Bits by which sums shift their inputs left, by bytes of the activation type."""
-WIDER = 1.01
-"""Keeps the rescale of sums clear of one."""
 LEAST_RESCALE = 2.0**-31
 """Least scale(x) * scale(w) / scale(y): kernels shift the product right by at most 31 bits."""
 MOST_RESCALE = 256.0
@@ -81,11 +79,11 @@ def plan(
     selection = select(graph, scheme, choice)
     if choice.integer_only and selection.floats:
         raise QuantizationError(*float_report(selection))
-    groups = group(graph, selection.types, found, real_inputs=borders.inputs is None)
+    groups = _grouped(graph, selection, found, choice, borders)
     missing = _missing(graph, groups, found, borders, selection)
     if missing:
         raise MissingRanges(missing)
-    widen_sums(graph, groups, selection)
+    raise_scales(graph, groups, selection.types)
     result = Plan(scheme, floats=selection.floats, types=selection.types)
     _plan_tensors(graph, groups, selection, result)
     for op in graph.ops:
@@ -95,6 +93,25 @@ def plan(
             _read_reals(op, result)
     _plan_borders(graph, found, borders, result)
     return result
+
+
+def _grouped(
+    graph: Graph,
+    selection: Selection,
+    found: Mapping[Tensor, Range],
+    choice: Choice,
+    borders: Borders,
+) -> Grouping:
+    """Group the values; where float is allowed, take out the operators that would lose theirs."""
+    while True:
+        real_inputs = borders.inputs is None
+        groups = group(graph, selection.types, found, real_inputs=real_inputs)
+        if choice.integer_only:
+            return groups
+        reasons = lost(graph, groups, selection.types, found)
+        if not reasons:
+            return groups
+        selection.keep_float(graph, reasons)
 
 
 class MissingRanges(QuantizationError):
@@ -147,34 +164,6 @@ def float_report(selection: Selection) -> tuple[str]:
     return ("\n".join(lines),)
 
 
-def widen_sums(graph: Graph, groups: Grouping, selection: Selection) -> None:
-    """Raise output scales that the kernels of sums cannot compute: LiteRT aborts on them.
-
-    They add at the coarser input's scale, shifted left, and rescale by less than one: kernels/add.cc.
-    """
-    sums = [op for op in graph.ops if op.type in SUMS and op in selection.types]
-    for _ in range(len(sums)):
-        raised = [_widen(op, groups, selection.types[op]) for op in sums]
-        if not any(raised):
-            return
-
-
-def _widen(op: Op, groups: Grouping, dtype: np.dtype) -> bool:
-    inputs = [
-        _known(groups.constants[use].whole().params())
-        if (use := Use(op, index)) in groups.constants
-        else _known(groups.home(tensor, dtype).params())
-        for index, tensor in reals(op)
-    ]
-    largest = max(float(p.scale[0]) for p in inputs)
-    whole = groups.home(op.output, dtype)
-    floor = largest * 2.0 ** (1 - SUMS[op.type][dtype.itemsize]) * WIDER
-    if _known(whole.params()).scale[0] >= floor or whole.least >= floor:
-        return False
-    whole.least = floor
-    return True
-
-
 def _plan_tensors(
     graph: Graph, groups: Grouping, selection: Selection, result: Plan
 ) -> None:
@@ -184,16 +173,11 @@ def _plan_tensors(
             continue
         for tensor in op.outputs:
             if is_real(tensor):
-                result.tensors[tensor] = _known(groups.home(tensor, selection.types[op]).params())
+                result.tensors[tensor] = groups.home(tensor, selection.types[op]).known()
     for tensor in graph.inputs:
         types = [selection.types[u.op] for u in tensor.uses if u.op in selection.types]
         if is_real(tensor) and types:
-            result.tensors[tensor] = _known(groups.home(tensor, types[0]).params())
-
-
-def _known(found: Params | None) -> Params:
-    assert found is not None, "missing ranges are reported before"
-    return found
+            result.tensors[tensor] = groups.home(tensor, types[0]).known()
 
 
 def _read_reals(op: Op, result: Plan) -> None:
@@ -215,12 +199,12 @@ def _plan_operands(op: Op, groups: Grouping, choice: Choice, result: Plan) -> No
         elif use in groups.requantized:
             whole, reason = groups.requantized[use]
             result.edges[use] = replace(
-                _known(whole.whole().params()), why=f"requantized for {op!r}: {reason}"
+                whole.whole().known(), why=f"requantized for {op!r}: {reason}"
             )
         elif use in groups.constants:
-            result.edges[use] = _known(groups.constants[use].whole().params())
+            result.edges[use] = groups.constants[use].whole().known()
         else:
-            wanted = _known(groups.home(tensor, dtype).params())
+            wanted = groups.home(tensor, dtype).known()
             if not wanted.equals(result.tensors.get(tensor)):
                 result.edges[use] = wanted
     for name, (x, w) in rule.bias.items():

@@ -40,6 +40,13 @@ class Selection:
     types: dict[Op, np.dtype]
     floats: dict[Op, str]
 
+    def keep_float(self, graph: Graph, reasons: Mapping[Op, str]) -> None:
+        """Let more operators be float, and the moves that only they would have made worthwhile."""
+        for op, reason in reasons.items():
+            self.floats[op] = reason
+            del self.types[op]
+        _leave_idle_moves(graph, self)
+
 
 def is_real(tensor: Tensor | None) -> bool:
     """Whether a tensor holds reals that can be quantized."""

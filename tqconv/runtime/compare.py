@@ -61,7 +61,7 @@ def difference(wanted: Array, got: Array) -> tuple[float, float]:
     noise, signal = float(np.sum(error**2)), float(np.sum(np.where(np.isfinite(a), a, 0.0) ** 2))
     if noise == 0.0:
         return EXACT, 0.0
-    ratio = 10 * np.log10(signal / noise) if signal > 0 else -EXACT
+    ratio = 10 * (np.log10(signal) - np.log10(noise)) if signal > 0 else -EXACT
     return float(np.clip(ratio, -EXACT, EXACT)), float(np.max(np.abs(error)))
 
 
@@ -79,14 +79,14 @@ def _readable(model: Model) -> dict[str, Tensor]:
 def _runner(
     model: Model, tensors: Sequence[Tensor], serialize: Serialize
 ) -> Callable[[Feed], Mapping[str, Array]]:
-    """Return a function that runs a sample and returns these tensors by name, as views."""
+    """Return a function that runs a sample and returns these tensors by name."""
     wide = exposed(model, tensors)
     session = Session(serialize(wide))
     inputs = {t.name: t for t in model.main.inputs}
 
     def run(feed: Feed) -> Mapping[str, Array]:
         session.run({name: _stored(array, inputs[name]) for name, array in feed.items()})
-        return {t.name: session.output(i) for i, t in enumerate(wide.main.outputs)}
+        return {t.name: np.array(session.output(i)) for i, t in enumerate(wide.main.outputs)}
 
     return run
 

@@ -54,7 +54,6 @@ def functionalize(
     from tqconv.importers.tf.conditions import functionalize_conditions
 
     result = dict(nodes)
-    mark_joined(result)
     functions: dict[str, Function] = {}
     loops = _loops(result, _reached(result, fetches, feeds))
     while loops:
@@ -67,6 +66,7 @@ def functionalize(
             raise FormatError(f"the loops at {', '.join(loops)} are tangled")
         for condition, frame in ready.items():
             functions.update(frame.replace_by_while(loops.pop(condition), prefix))
+    mark_joined(result)
     functionalize_conditions(result, fetches, feeds, functions, prefix)
     return result, functions
 

@@ -22,6 +22,8 @@ from tqconv.ir.types import Source
 
 SHOWN_NODES = 4
 """Node names listed per missing operator."""
+PIVOTS = ("Switch", "Identity")
+"""Operators whose control edges say whether a node is alive."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ def execution_order(
     nodes: Mapping[str, Node],
     feeds: Collection[Ref],
     fetches: Sequence[Ref],
-    pivots: Collection[str] = ("Switch", "Identity"),
+    pivots: Collection[str] = PIVOTS,
 ) -> Iterable[Node]:
     """Yield the nodes that the fetches need, every node after its data inputs.
 
@@ -258,14 +260,16 @@ def file_order(
     needed: Sequence[Node], nodes: Mapping[str, Node], feeds: Collection[Ref]
 ) -> Iterable[Node]:
     """Yield nodes as the file lists them, but every node after its inputs; constants come first."""
-    position = {name: index for index, name in enumerate(nodes)}
-    before = {node.name: _before(node, feeds) & {n.name for n in needed} for node in needed}
+    position = {name: -1 if n.op == "Const" else i for i, (name, n) in enumerate(nodes.items())}
     readers: dict[str, list[str]] = {node.name: [] for node in needed}
-    for name, names in before.items():
-        for other in names:
-            readers[other].append(name)
-    missing = {name: len(names) for name, names in before.items()}
-    ready = [(-1 if nodes[n].op == "Const" else position[n], n) for n, c in missing.items() if not c]
+    missing = {}
+    for node in needed:
+        before = {r.node for r in node.inputs if r not in feeds}
+        before |= {c for c in node.controls if c in nodes and nodes[c].op in PIVOTS}
+        missing[node.name] = len(before)
+        for other in before:
+            readers[other].append(node.name)
+    ready = [(position[name], name) for name, count in missing.items() if count == 0]
     heapq.heapify(ready)
     while ready:
         _, name = heapq.heappop(ready)
@@ -274,10 +278,6 @@ def file_order(
             missing[reader] -= 1
             if missing[reader] == 0:
                 heapq.heappush(ready, (position[reader], reader))
-
-
-def _before(node: Node, feeds: Collection[Ref]) -> set[str]:
-    return {r.node for r in node.inputs if r not in feeds} | set(node.controls)
 
 
 def _flat_index(node: Node | None, ref: Ref) -> int:

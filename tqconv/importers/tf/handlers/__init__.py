@@ -32,3 +32,6 @@ from tqconv.importers.tf.handlers import spectral as spectral
 from tqconv.importers.tf.handlers import random as random
 from tqconv.importers.tf.handlers import space as space
 from tqconv.importers.tf.handlers import resize as resize
+from tqconv.importers.tf.handlers import crop as crop
+from tqconv.importers.tf.handlers import color as color
+from tqconv.importers.tf.handlers import warp as warp

@@ -21,8 +21,6 @@ direct(
     Exp="EXP",
     Floor="FLOOR",
     Log="LOG",
-    Maximum="MAXIMUM",
-    Minimum="MINIMUM",
     Rint="ROUND",
     Rsqrt="RSQRT",
     Sigmoid="LOGISTIC",
@@ -47,6 +45,18 @@ def combine(b: TFBuilder, type: str, x: Tensor, y: Tensor) -> Tensor:
     if x.dtype.kind == "c" and type != "MUL":
         return pairs.on_pairs(b, lambda p, q: b(type, p, q), x, y)
     return as_signed(b, lambda p, q: b(type, p, q), x, y)
+
+
+@handles("Maximum", "Minimum")
+def extreme(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
+    """The larger or smaller element."""
+    type = b.node.op.upper()
+    if x.dtype != UINT64:
+        return b(type, x, y)
+    # With the highest bit turned, int64 has the order of uint64.
+    lowest = np.array(np.iinfo(np.int64).min, INT64)
+    p, q = (b("ADD", integers.bitcast(b, t, INT64), lowest) for t in (x, y))
+    return integers.bitcast(b, b("ADD", b(type, p, q), lowest), UINT64)
 
 
 @handles("AddN", "AccumulateNV2")

@@ -10,6 +10,7 @@ import numpy as np
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
+from tqconv.ir.grid import on_stored_grid
 from tqconv.ir.types import Range
 
 F = np.float32
@@ -54,6 +55,8 @@ def _fake_quant(b: TFBuilder, x: Tensor, low: float, high: float, bits: int, nar
 
     It refuses a narrow range of anything but constants, and wants 0 inside the range.
     """
+    if b.walk.quantizing:
+        return _evidence(b, x, Range(low, high, "fake_quant", str(b.source), bits, narrow))
     if low == high == 0:
         return b("ZEROS_LIKE", x)
     if low <= 0 <= high and (x.is_constant or not narrow):
@@ -62,6 +65,17 @@ def _fake_quant(b: TFBuilder, x: Tensor, low: float, high: float, bits: int, nar
         y = on_grid(b, x, b.const(low, F, "min"), b.const(high, F, "max"), bits, narrow)
     if y.producer is None or y.producer.type != "FAKE_QUANT":
         y.range = Range(low, high, "fake_quant", str(b.source), bits, narrow)
+    return y
+
+
+def _evidence(b: TFBuilder, x: Tensor, range: Range) -> Tensor:
+    """Keep the node for the quantizer; a constant is rounded to the grid that it will be stored on."""
+    if x.data is not None:
+        y = b.const(on_stored_grid(x.data, range), F, "grid")
+    else:
+        options = {"num_bits": range.bits, "narrow_range": range.narrow}
+        y = b("FAKE_QUANT", x, min=range.low, max=range.high, **options)
+    y.range = range
     return y
 
 

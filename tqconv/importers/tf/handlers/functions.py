@@ -9,7 +9,7 @@ import numpy as np
 from tqconv.errors import Unsupported
 from tqconv.importers import gamma, special
 from tqconv.importers.builder import Builder
-from tqconv.importers.tf.handlers.arith import zero_where
+from tqconv.importers.tf.handlers.arith import divide, zero_where
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 
@@ -60,7 +60,7 @@ def atan2(b: TFBuilder, y: Tensor, x: Tensor) -> Tensor:
 def zero_times(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
     """x / y, x log(y) or x log(1 + y), and 0 where x is 0 whatever y is."""
     if b.node.op == "Xdivy":
-        return zero_where(b, x, b("DIV", x, y))
+        return zero_where(b, x, divide(b, x, y))
     return zero_where(b, x, b("MUL", x, b("LOG", y) if b.node.op == "Xlogy" else special.log1p(b, y)))
 
 

@@ -135,7 +135,7 @@ def kernel_matrix(
     high = np.clip(np.floor(sample + reach - HALF), 0, size - 1)[:, None]
     source = np.arange(size, dtype=np.float32)
     distance = np.abs((source + HALF - sample[:, None]) / width)
-    weights = np.where(distance > kernel.radius, 0, kernel.weight(distance))
+    weights = np.where(distance >= kernel.radius, 0, kernel.weight(distance))
     outside = ((sample < 0) | (sample > size))[:, None]
     weights = np.where((source < low) | (source > high) | outside, 0, weights)
     total = weights.sum(axis=1, keepdims=True)

@@ -1,0 +1,70 @@
+"""Move elements of types without a kernel as the bits of a type that has one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ops.emit import finish
+from tqconv.ops.spec import known, spec
+from tqconv.passes.lower import INDICES, data_operand
+
+SAME_WIDTH = {
+    "uint16": np.dtype(np.int16),
+    "uint32": np.dtype(np.int32),
+    "uint64": np.dtype(np.int64),
+    "complex64": np.dtype(np.int64),
+}
+"""Element type -> the integers of its width, which most kernels move."""
+
+MOVES = frozenset(
+    {
+        "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION", "DEPTH_TO_SPACE", "DYNAMIC_UPDATE_SLICE",
+        "FILL", "GATHER", "GATHER_ND", "MATRIX_DIAG", "MATRIX_SET_DIAG", "MIRROR_PAD", "ONE_HOT",
+        "PACK", "PAD", "PADV2", "REVERSE_SEQUENCE", "REVERSE_V2", "SELECT", "SELECT_V2", "SLICE",
+        "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPARSE_TO_DENSE", "SPLIT", "SPLIT_V",
+        "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
+    }
+)  # fmt: skip
+"""Operators that copy elements or put a 0 between them: its bits are 0 in every type."""
+
+
+def move_as_bits(graph: Graph) -> int:
+    """Move what no kernel moves as integers of the same width; nothing is converted.
+
+    y = GATHER(x: uint64, i)   ->   y = BITCAST(GATHER(BITCAST(x): int64, i)): uint64
+    """
+    count = 0
+    for op in list(graph.ops):
+        if op.type not in MOVES or not known(op.type) or op.outputs[0].producer is not op:
+            continue
+        row = spec(op.type)
+        dtype = op.input(data_operand(row)).dtype
+        bits = SAME_WIDTH.get(dtype.name)
+        if row.types is None or bits is None or dtype.name in row.types or bits.name not in row.types:
+            continue
+        _move(graph, op, dtype, bits)
+        count += 1
+    return count
+
+
+def _move(graph: Graph, op: Op, dtype: np.dtype, bits: np.dtype) -> None:
+    row, name = spec(op.type), op.outputs[0].name
+    inputs = tuple(
+        _bitcast(graph, op, t, bits, f"{name}/bits")
+        if t is not None and t.dtype == dtype and row.operands.name(i) not in INDICES
+        else t
+        for i, t in enumerate(op.inputs)
+    )
+    moved = Op(op.type, inputs, (), dict(op.options), op.source)
+    made = finish(graph, row, moved, row.shape(moved), f"{name}/{bits.name}")
+    for old, new in zip(op.outputs, made if isinstance(made, tuple) else (made,), strict=True):
+        graph.replace(old, _bitcast(graph, op, new, old.dtype, f"{name}/{old.dtype.name}"))
+
+
+def _bitcast(graph: Graph, op: Op, tensor: Tensor, dtype: np.dtype, name: str) -> Tensor:
+    if tensor.data is not None:
+        return graph.constant(name, np.ascontiguousarray(tensor.data).view(dtype))
+    cast = Op("BITCAST", (tensor,), (), {}, op.source)
+    made: Tensor = finish(graph, spec("BITCAST"), cast, [(tensor.shape, dtype)], name)
+    return made

@@ -1,0 +1,127 @@
+"""Collapse dimensions that an operator leaves alone, where its kernel takes fewer than there are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.errors import UnsupportedError
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import of_type
+from tqconv.ir.types import Shape
+from tqconv.ops.emit import emit
+from tqconv.ops.spec import spec
+
+JOINED_MAX_RANK = 6
+"""Dimensions of CONCATENATION and SPLIT that XNNPACK takes; with more it fails to prepare (measured)."""
+
+
+def collapse_padded(graph: Graph) -> int:
+    """Pad in fewer dimensions, and in two steps where too many are padded.
+
+    y = PAD(x: [2,1,3,4,5,6], …)   ->   y = RESHAPE(PAD(RESHAPE(x, [2,1,3,120]), …), …)
+    """
+    count = 0
+    for op in of_type(graph, "PAD", "PADV2"):
+        limit = spec(op.type).max_rank
+        if limit is None or op.input(0).rank <= limit:
+            continue
+        amounts = op.input(1).data
+        if amounts is None:
+            raise UnsupportedError(
+                f"{op.type} takes at most {limit} dimensions, and what to pad is not a constant",
+                where=op.source,
+            )
+        graph.replace(op.output, _padded(graph, op, np.asarray(amounts), limit))
+        count += 1
+    return count
+
+
+def _padded(graph: Graph, op: Op, amounts: NDArray[np.int32], limit: int) -> Tensor:
+    """Pad the first half of the padded axes, then the second; each half needs half the dimensions."""
+    name, y = f"{op.output.name}/part", op.input(0)
+    axes = [axis for axis in range(y.rank) if amounts[axis].any()]
+    halves = [axes] if 2 * len(axes) + 1 <= limit else [axes[: len(axes) // 2], axes[len(axes) // 2 :]]
+    for half in halves:
+        groups = _groups(y.rank, half)
+        shape = [d if d is None else d + int(sum(amounts[i])) * (i in half) for i, d in enumerate(y.shape)]
+        flat = _reshaped(graph, op, y, [_size(y.shape, group) for group in groups], name)
+        rows = np.array([amounts[g[0]] if g[0] in half else (0, 0) for g in groups], np.int32)
+        padded = emit(graph, op.type, flat, rows, *op.inputs[2:], name=name, source=op.source)
+        y = _reshaped(graph, op, padded, shape, name)
+    return y
+
+
+def _groups(rank: int, alone: Sequence[int]) -> list[list[int]]:
+    """Return the axes in runs: those in `alone` by themselves, their neighbours together."""
+    groups: list[list[int]] = []
+    for axis in range(rank):
+        if groups and axis not in alone and groups[-1][0] not in alone:
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    return groups
+
+
+def collapse_joined(graph: Graph) -> int:
+    """Join and split in three dimensions where there are more than the delegate takes.
+
+    y = CONCATENATION(a: [2,3,1,2,2,3,2], …) {axis=1}   ->   the same with [2,3,24] and a RESHAPE
+    """
+    count = 0
+    for op in of_type(graph, "CONCATENATION", "SPLIT", "SPLIT_V"):
+        operands = {"CONCATENATION": range(len(op.inputs)), "SPLIT": (1,), "SPLIT_V": (0,)}[op.type]
+        rank = op.input(operands[0]).rank
+        if rank <= JOINED_MAX_RANK:
+            continue
+        _join_flat(graph, op, list(operands), _joined_axis(op, rank))
+        count += 1
+    return count
+
+
+def _joined_axis(op: Op, rank: int) -> int:
+    if op.type == "CONCATENATION":
+        return int(op.options.get("axis", 0)) % rank
+    axis = op.input(0 if op.type == "SPLIT" else 2).data
+    if axis is None:
+        raise UnsupportedError(f"the axis of {op.type} is not a constant", where=op.source)
+    return int(axis.reshape(-1)[0]) % rank
+
+
+def _join_flat(graph: Graph, op: Op, operands: list[int], axis: int) -> None:
+    name = op.outputs[0].name
+    rank = op.input(operands[0]).rank
+    groups = [g for g in (list(range(axis)), [axis], list(range(axis + 1, rank))) if g]
+    place = groups.index([axis])
+    inputs: list[Tensor | NDArray[np.int32] | None] = list(op.inputs)
+    for index in operands:
+        x = op.input(index)
+        inputs[index] = _reshaped(graph, op, x, [_size(x.shape, g) for g in groups], f"{name}/flat")
+    options = dict(op.options)
+    if op.type == "CONCATENATION":
+        options["axis"] = place
+    else:
+        inputs[0 if op.type == "SPLIT" else 2] = np.array(place, np.int32)
+    made = emit(graph, op.type, *inputs, name=f"{name}/joined", source=op.source, **options)
+    for old, new in zip(op.outputs, made if isinstance(made, tuple) else (made,), strict=True):
+        graph.replace(old, _reshaped(graph, op, new, list(old.shape), name))
+
+
+def _size(shape: Shape, axes: Sequence[int]) -> int | None:
+    sizes = [shape[axis] for axis in axes]
+    return None if None in sizes else math.prod(d or 0 for d in sizes)
+
+
+def _reshaped(graph: Graph, op: Op, x: Tensor, shape: Sequence[int | None], name: str) -> Tensor:
+    if list(shape).count(None) > 1:
+        raise UnsupportedError(
+            f"{op.type} has too many dimensions, and the sizes {list(x.shape)} are not known",
+            where=op.source,
+            hint="give the inputs a shape with --input_shapes",
+        )
+    sizes = np.array([-1 if d is None else d for d in shape], np.int32)
+    y: Tensor = emit(graph, "RESHAPE", x, sizes, name=name, source=op.source)
+    return y

@@ -1,0 +1,218 @@
+"""Ranges as TOCO found them: from neighbours by its rules, then the defaults.
+
+Its graph transformations ran over the operators forwards and backwards in turn until nothing changed,
+and a rule may overwrite what another one set; so the order is part of the result, and kept here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.types import Range
+
+Rule = Callable[[Op], bool]
+SWEEPS = 1000
+"""More than any graph needs; two rules that overwrite each other would need more."""
+
+SOFT = (0.0, 255.0 / 256.0)
+UNIT = (-127.0 / 128.0, 1.0)
+FIXED = {"LOGISTIC": SOFT, "SOFTMAX": SOFT, "TANH": UNIT}
+"""Ranges of outputs that have fixed scales: hardcode_min_max.cc."""
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """(min, max) of tensors for which nothing else says a range, by the type they become."""
+
+    by_type: Mapping[np.dtype, tuple[float, float]]
+    wanted: Mapping[Tensor, np.dtype]
+    usual: np.dtype
+
+    def of(self, tensor: Tensor) -> Range | None:
+        """Return the default range of a tensor."""
+        found = self.by_type.get(self.wanted.get(tensor, self.usual))
+        return None if found is None else Range(*found, "default", "--default_ranges")
+
+
+def propagate(graph: Graph, *, change_concat: bool, defaults: Defaults | None) -> None:
+    """Give tensors the ranges that follow from their neighbours', then the defaults, in place."""
+    rules = _rules(change_concat)
+    _settle(graph, [rules])
+    if defaults is not None and defaults.by_type:
+        _settle(graph, [_everywhere(graph, _defaults(defaults)), rules])
+
+
+def lacking(graph: Graph, extra: Iterable[Tensor] = ()) -> list[Tensor]:
+    """Return the real tensors that are read, or are in `extra`, and have no range."""
+    read = {t for op in graph.ops for t in op.inputs if t is not None and not t.is_constant}
+    wanted = read | set(extra)
+    return [t for t in graph.tensors() if t in wanted and t.dtype == np.float32 and t.range is None]
+
+
+def _settle(graph: Graph, rules: Sequence[Mapping[str, Rule]]) -> None:
+    """Apply the rules to each operator until they rest, forwards, backwards, and so on."""
+    for sweep in range(SWEEPS):
+        changed = False
+        for op in graph.ops if sweep % 2 == 0 else reversed(graph.ops):
+            found = [rule for table in rules if (rule := table.get(op.type)) is not None]
+            while any(rule(op) for rule in found):
+                changed = True
+        if not changed:
+            return
+
+
+def _everywhere(graph: Graph, rule: Rule) -> Mapping[str, Rule]:
+    return dict.fromkeys({op.type for op in graph.ops}, rule)
+
+
+def _defaults(defaults: Defaults) -> Rule:
+    def rule(op: Op) -> bool:
+        changed = False
+        for tensor in (*op.inputs, *op.outputs):
+            if tensor is None or tensor.range is not None or tensor.is_constant:
+                continue
+            if tensor.dtype == np.float32:
+                tensor.range = defaults.of(tensor)
+                changed |= tensor.range is not None
+        return changed
+
+    return rule
+
+
+def _derived(range: Range, low: float, high: float, op: Op) -> Range:
+    return Range(low, high, "propagated", f"through {op!r}, {range.kind}")
+
+
+def _copied(range: Range, op: Op) -> Range:
+    return _derived(range, range.low, range.high, op)
+
+
+def _from_first(op: Op) -> bool:
+    x, y = op.input(0), op.output
+    if y.range is not None or x.range is None:
+        return False
+    y.range = _copied(x.range, op)
+    return True
+
+
+def _to_first(op: Op) -> bool:
+    """The reals before RELU: TOCO takes the range behind it, which spends no bit on what is cut off."""
+    x, y = op.input(0), op.output
+    if x.range is not None or y.range is None:
+        return False
+    x.range = _copied(y.range, op)
+    return True
+
+
+def _both_ways(op: Op) -> bool:
+    return _from_first(op) or _to_first(op)
+
+
+def _with_zero(op: Op) -> bool:
+    x, y = op.input(0), op.output
+    if y.range is not None or x.range is None:
+        return False
+    y.range = _derived(x.range, min(x.range.low, 0.0), max(x.range.high, 0.0), op)
+    return True
+
+
+def _fixed(low: float, high: float) -> Rule:
+    def rule(op: Op) -> bool:
+        x, y = op.input(0), op.output
+        if y.range is not None or x.range is None:
+            return False
+        y.range = Range(low, high, "fixed", f"{op.type} has a fixed scale")
+        return True
+
+    return rule
+
+
+def _normalized(op: Op) -> bool:
+    x, y = op.input(0), op.output
+    if y.range is not None or x.range is None:
+        return False
+    low, high = (0.0 if x.range.low >= 0 else -1.0), (0.0 if x.range.high <= 0 else 1.0)
+    y.range = Range(low, high, "fixed", f"{op.type} has a fixed scale")
+    return True
+
+
+def _split(op: Op) -> bool:
+    """All parts have the range of the whole, whatever else was known of them."""
+    whole = op.input(1).range
+    if whole is None:
+        return False
+    parts = [y for y in op.outputs if not _is_equal(y.range, whole)]
+    for part in parts:
+        part.range = _copied(whole, op)
+    return bool(parts)
+
+
+def _packed(op: Op) -> bool:
+    """Only parts that all have one range give it to the whole."""
+    ranges = [x.range for x in op.inputs if x is not None]
+    if op.output.range is not None or ranges[0] is None:
+        return False
+    if not all(_is_equal(ranges[0], r) for r in ranges):
+        return False
+    op.output.range = _copied(ranges[0], op)
+    return True
+
+
+def _selected(op: Op) -> bool:
+    """Both operands must have one range; a constant one without takes the other's."""
+    a, b, y = op.input(1), op.input(2), op.output
+    for constant, other in ((a, b), (b, a)):
+        if constant.is_constant and constant.range is None and other.range is not None:
+            constant.range = _copied(other.range, op)
+    if y.range is not None or a.range is None or not _is_equal(a.range, b.range):
+        return False
+    y.range = _copied(a.range, op)
+    return True
+
+
+def _joined(change_inputs: bool) -> Rule:
+    """The whole has the union of the parts' ranges; so have the parts, where they may be changed."""
+
+    def rule(op: Op) -> bool:
+        tensors = [*(t for t in op.inputs if t is not None), op.output]
+        known = [t.range for t in tensors if t.range is not None]
+        if not known:
+            return False
+        low, high = min(r.low for r in known), max(r.high for r in known)
+        targets = tensors if change_inputs else [op.output] if op.output.range is None else []
+        changed = False
+        for tensor in targets:
+            if tensor.range is None or (tensor.range.low, tensor.range.high) != (low, high):
+                narrow = tensor.range is not None and tensor.range.narrow
+                tensor.range = replace(_derived(known[0], low, high, op), narrow=narrow)
+                changed = True
+        return changed
+
+    return rule
+
+
+def _is_equal(a: Range | None, b: Range | None) -> bool:
+    return a is not None and b is not None and (a.low, a.high) == (b.low, b.high)
+
+
+def _rules(change_concat: bool) -> dict[str, Rule]:
+    """Return what HardcodeMinMax does for each operator; others neither give nor take."""
+    same = ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SLICE", "STRIDED_SLICE", "SQUEEZE")
+    same += ("EXPAND_DIMS", "PAD", "GATHER", "TRANSPOSE", "MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM")
+    return {
+        **dict.fromkeys(same, _from_first),
+        **{name: _fixed(*ends) for name, ends in FIXED.items()},
+        "RELU": _to_first,
+        "RESHAPE": _both_ways,
+        "AVERAGE_POOL_2D": _with_zero,
+        "MAX_POOL_2D": _with_zero,
+        "L2_NORMALIZATION": _normalized,
+        "SPLIT": _split,
+        "PACK": _packed,
+        "SELECT": _selected,
+        "CONCATENATION": _joined(change_concat),
+    }
