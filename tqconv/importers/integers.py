@@ -81,6 +81,26 @@ def power(b: Builder, x: Tensor, exponent: int) -> Tensor:
         square = b("MUL", square, square)
 
 
+def power_by_bits(b: Builder, x: Tensor, exponent: Tensor) -> Tensor:
+    """int64 to powers >= 0, for each bit of an exponent below 64.
+
+    A larger exponent counts as 62 or 63: only 0, 1 and -1 do not overflow there.
+    """
+    two = np.array(2, INT64)
+    parity = b("ADD", b("FLOOR_MOD", exponent, two), np.array(62, INT64))
+    large = b("GREATER", exponent, np.array(63, INT64))
+    exponent = b("SELECT_V2", large, parity, exponent)
+    result: Tensor | None = None
+    for bit in range(6):
+        rest = b("FLOOR_MOD", exponent, np.array(2 << bit, INT64))
+        is_set = b("GREATER_EQUAL", rest, np.array(1 << bit, INT64))
+        factor = b("SELECT_V2", is_set, x, np.array(1, INT64))
+        result = factor if result is None else b("MUL", result, factor)
+        x = b("MUL", x, x)
+    assert result is not None
+    return result
+
+
 def floor_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     """x / y rounded down, for int64 as for the types that FLOOR_DIV takes."""
     if x.dtype != INT64 or (x.is_constant and y.is_constant):

@@ -65,6 +65,13 @@ def grid(low: float, high: float, dtype: np.dtype, *, narrow: bool = False) -> G
     return Grid(scale, int(rounded(np.float64(zero))), dtype, first, last)
 
 
+def extremes(data: NDArray[Any]) -> tuple[float, float]:
+    """Return the range of constants as TOCO computes it: with 0, and 1 above nothing but zeros."""
+    low = min(0.0, float(data.min(initial=0.0)))
+    high = max(0.0, float(data.max(initial=0.0)))
+    return (low, high) if low < high else (0.0, 1.0)
+
+
 def stored_type(bits: int) -> np.dtype | None:
     """Return the type that FakeQuant's num_bits ask for; None above 16."""
     return next((dtype for width, dtype in STORED.items() if bits <= width), None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tqconv.errors import InternalError
 from tqconv.ir.graph import Graph, Model, Signature
-from tqconv.passes import bits, cleanup, fold, fuse, layout, lower, patterns, ranks, reshape
+from tqconv.passes import bodies, bits, cleanup, fold, fuse, layout, lower, patterns, ranks, reshape
 
 Pass = Callable[[Graph], int]
 Observer = Callable[[str, Graph], None]
@@ -28,6 +28,8 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "simplify",
         (
+            bodies.trim_branches,
+            bodies.trim_loops,
             cleanup.drop_identities,
             reshape.as_reshape,
             reshape.merge_reshapes,

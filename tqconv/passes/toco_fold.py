@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.grid import extremes
 from tqconv.ir.match import WithConstant, has_activation, made_by, of_type, sole_reader, with_constant
 from tqconv.ir.types import Range
 from tqconv.passes.fold import LINEAR, Linear
@@ -120,13 +121,6 @@ def _scale_weights(graph: Graph, linear: Op, step: str, values: NDArray[Any]) ->
         low, high = extremes(made)
         new.range = Range(low, high, "propagated", "scaled weights", narrow=old.range.narrow)
     graph.set_input(linear, place.w, new)
-
-
-def extremes(data: NDArray[Any]) -> tuple[float, float]:
-    """Return the range of constants as TOCO computes it: with 0, and 1 above nothing but zeros."""
-    low = min(0.0, float(data.min(initial=0.0)))
-    high = max(0.0, float(data.max(initial=0.0)))
-    return (low, high) if low < high else (0.0, 1.0)
 
 
 def _bias(linear: Op) -> NDArray[Any]:

@@ -81,7 +81,7 @@ class Group:
             return made
         wider = self.least / float(made.scale[0]) * ROUNDING
         why = f"{made.why}; widened to the least scale that the kernel computes"
-        low, high = with_zero(low * wider, high * wider)
+        low, high = (end * wider for end in with_zero(low, high))
         return activation(low, high, self.dtype, symmetric=symmetric, why=why)
 
     def known(self) -> Params:

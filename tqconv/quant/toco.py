@@ -1,13 +1,13 @@
-"""TOCO's quantization: one scale per tensor, from trained ranges or defaults, every operator.
+"""TOCO's quantization: one scale per tensor, from trained ranges or defaults, on every operator.
 
-The plan has TOCO's scales, zero points and integers to the bit. Two things differ, because what TOCO
-wrote is computed wrongly by the kernels: an operator that passes codes on (MAX_POOL_2D, PAD, MINIMUM, …)
-gets the scale of its operand where TOCO gave its result another one, and a QUANTIZE follows it.
+The plan has TOCO's scales, zero points and integers to the bit. Where TOCO's result would be computed
+wrongly, because a kernel passes codes on (MAX_POOL_2D, PAD, MINIMUM, …) and TOCO gave its operands and
+its result different scales, the values are requantized instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,282 @@ from numpy.typing import NDArray
 
 from tqconv.errors import QuantizationError
 from tqconv.ir.graph import Graph, Op, Tensor, Use
-from tqconv.ir.grid import Grid, grid
-from tqconv.ir.match import has_activation
-from tqconv.ir.types import Range, type_name
-from tqconv.passes.toco_fold import extremes
+from tqconv.ir.grid import Grid, extremes, grid
+from tqconv.ir.types import type_name
+from tqconv.quant.params import Params
+from tqconv.quant.plan import Plan, float_report
+from tqconv.quant.schemes import INT32, Scheme
+from tqconv.quant.select import Selection, in_group, is_real, is_same, operand_name, reals, rule_of
+
+LINEAR = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
+"""Operator -> place of its bias."""
+COPIES = {"SPLIT": 1} | dict.fromkeys(
+    ("RESHAPE", "RELU", "RELU6", "RELU_N1_TO_1", "PRELU", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), 0
+)
+"""Operator -> the operand whose parameters its results have, whatever their range: quantize.cc."""
+CLAMPS = {"RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
+ACTIVATION = "fused_activation_function"
+NEARBY = 16
+"""Weights of 0 closer than this stop TOCO: ensure_uint8_weights_safe_for_fast_int8_kernels.cc."""
+HALF_STEP = 0.5
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the user told TOCO.
+
+    wanted: types of single tensors; change_concat: results of CONCATENATION have their operands'
+    parameters; nudge: weights of 0 near another become 1.
+    """
+
+    scheme: Scheme
+    wanted: Mapping[Tensor, np.dtype] = field(default_factory=dict)
+    change_concat: bool = False
+    nudge: bool = False
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of activations."""
+        assert self.scheme.activation is not None
+        return self.scheme.activation
+
+
+def plan_like_toco(graph: Graph, rules: Rules) -> Plan:
+    """Decide how every tensor is stored, after every tensor that is read got its range.
+
+    Clamps that the integers of their operand cannot leave are taken out of the graph. Raises
+    QuantizationError for all operators without an integer kernel.
+    """
+    _check_kernels(graph, rules)
+    return _Planner(graph, rules).run()
+
+
+def _check_kernels(graph: Graph, rules: Rules) -> None:
+    floats = {}
+    for op in graph.ops:
+        touches = any(True for _ in reals(op)) or any(is_real(t) for t in op.outputs)
+        rule, name = rule_of(op), type_name(rules.dtype)
+        if touches and (rule is None or name not in rule.types or op.graphs):
+            floats[op] = f"has no {name.lower()} kernel that computes right"
+    if floats:
+        raise QuantizationError(*float_report(Selection({}, floats)))
+
+
+class _Planner:
+    """Goes through the operators once, as TOCO's Quantize did from the inputs to the outputs."""
+
+    def __init__(self, graph: Graph, rules: Rules) -> None:
+        self.graph = graph
+        self.rules = rules
+        self.grids: dict[Tensor, Grid] = {}
+        self.why: dict[Tensor, str] = {}
+        self.plan = Plan(rules.scheme)
+
+    def run(self) -> Plan:
+        for tensor in self.graph.inputs:
+            if is_real(tensor):
+                self._store(tensor, self._from_range(tensor))
+        for op in list(self.graph.ops):
+            if not (self._is_trivial(op) and self._remove(op)):
+                self._quantize(op)
+        self._repair()
+        for tensor, chosen in self.grids.items():
+            if not tensor.is_constant:
+                self.plan.tensors[tensor] = _params(chosen, self.why[tensor])
+        return self.plan
+
+    def _quantize(self, op: Op) -> None:
+        if any(True for _ in reals(op)) or any(is_real(t) for t in op.outputs):
+            self.plan.types[op] = self.rules.dtype
+        for index, tensor in reals(op):
+            if tensor.is_constant:
+                self._store_constant(op, index, tensor)
+        for tensor in op.outputs:
+            if is_real(tensor):
+                self._store(tensor, self._of_output(op, tensor))
+                self._drop_trivial_activation(op, tensor)
+
+    def _store(self, tensor: Tensor, chosen: tuple[Grid, str]) -> None:
+        self.grids[tensor], self.why[tensor] = chosen
+
+    def _type_of(self, tensor: Tensor) -> np.dtype:
+        return self.rules.wanted.get(tensor, self.rules.dtype)
+
+    def _from_range(self, tensor: Tensor) -> tuple[Grid, str]:
+        found = tensor.range
+        assert found is not None, "missing ranges are reported before"
+        if not found.low <= 0 <= found.high:
+            raise QuantizationError(
+                f"the range [{found.low:g}, {found.high:g}] of '{tensor.name}' does not hold 0",
+                hint="0 must be one of the integers: widen the range",
+            )
+        chosen = grid(found.low, found.high, self._type_of(tensor), narrow=found.narrow)
+        if chosen.scale == 0:
+            raise QuantizationError(
+                f"the range of '{tensor.name}' is empty",
+                hint="a FakeQuant node that was never trained has the range [0, 0]",
+            )
+        return chosen, f"range [{found.low:g}, {found.high:g}] {found.kind} {found.detail}".strip()
+
+    def _of_output(self, op: Op, tensor: Tensor) -> tuple[Grid, str]:
+        rule = rule_of(op)
+        dtype = self._type_of(tensor)
+        fixed = rule.fixed.get(type_name(dtype)) if rule is not None else None
+        if fixed is not None:
+            bounds = np.iinfo(dtype)
+            made = Grid(fixed[0], fixed[1], dtype, int(bounds.min), int(bounds.max))
+            return made, f"fixed by the kernel of {op.type}"
+        source = COPIES.get(op.type)
+        if op.type == "CONCATENATION" and self.rules.change_concat:
+            source = 0
+        if source is not None and op.input(source) in self.grids:
+            return self.grids[op.input(source)], f"that of the operand of {op!r}"
+        return self._from_range(tensor)
+
+    def _store_constant(self, op: Op, index: int, tensor: Tensor) -> None:
+        """Plan a constant operand; TOCO quantizes one that several operators read only once."""
+        if LINEAR.get(op.type) == index:
+            self._store_bias(op, index, tensor)
+            return
+        if tensor not in self.grids:
+            self._store(tensor, self._of_constant(op, index, tensor))
+        assert tensor.data is not None
+        codes = self.grids[tensor].encode(tensor.data)
+        if index == 1 and op.type in ("CONV_2D", "FULLY_CONNECTED") and codes.dtype == np.uint8:
+            codes = self._without_near_zeros(codes, tensor)
+        self._plan_constant(Use(op, index), codes, tensor)
+
+    def _of_constant(self, op: Op, index: int, tensor: Tensor) -> tuple[Grid, str]:
+        assert tensor.data is not None
+        dtype, narrow, why = self._type_of(tensor), False, "constant, from its extremes"
+        low, high = extremes(tensor.data)
+        if tensor.range is not None:
+            low, high, narrow = tensor.range.low, tensor.range.high, tensor.range.narrow
+            why = f"constant, range {tensor.range.kind} {tensor.range.detail}".strip()
+        rule = rule_of(op)
+        if rule is not None and operand_name(op, index) in rule.weight and dtype == np.int8:
+            low, high, narrow = -max(-low, high), max(-low, high), True
+        return grid(min(low, 0.0), max(high, 0.0), dtype, narrow=narrow), why
+
+    def _store_bias(self, op: Op, index: int, tensor: Tensor) -> None:
+        assert tensor.data is not None
+        x = self.grids[op.input(2 if op.type == "TRANSPOSE_CONV" else 0)]
+        scale = x.scale * self.grids[op.input(1)].scale
+        bounds = np.iinfo(INT32)
+        chosen = Grid(scale, 0, INT32, int(bounds.min), int(bounds.max))
+        self._store(tensor, (chosen, "bias, at the product of the scales of input and weights"))
+        self._plan_constant(Use(op, index), chosen.encode(tensor.data), tensor)
+
+    def _plan_constant(self, use: Use, codes: NDArray[Any], tensor: Tensor) -> None:
+        self.plan.codes[use] = codes
+        self.plan.edges[use] = _params(self.grids[tensor], self.why[tensor])
+
+    def _without_near_zeros(self, codes: NDArray[Any], tensor: Tensor) -> NDArray[Any]:
+        """Return weights whose zeros are at least `NEARBY` apart, as an old ARM kernel needs them."""
+        flat, last = codes.reshape(-1).copy(), -NEARBY
+        near = []
+        for place in np.flatnonzero(flat == 0):
+            if place - last < NEARBY:
+                near.append(place)
+            else:
+                last = int(place)
+        if not near:
+            return codes
+        if not self.rules.nudge:
+            self.plan.notes.append(
+                f"'{tensor.name}' has {len(near)} weights of 0 near another: kernels of TensorFlow 1 "
+                "on ARM are wrong there; --allow_nudging_weights_to_use_fast_gemm_kernel makes them 1"
+            )
+            return codes
+        flat[near] = 1
+        return flat.reshape(codes.shape)
+
+    def _is_trivial(self, op: Op) -> bool:
+        """Whether a clamp changes nothing that the integers of its operand can say."""
+        if op.type in CLAMPS:
+            low, high = CLAMPS[op.type]
+        elif op.type in ("MINIMUM", "MAXIMUM") and _is_number(op.inputs[1]):
+            bound = op.input(1).data
+            assert bound is not None
+            limit = float(bound.reshape(-1)[0])
+            low, high = (-np.inf, limit) if op.type == "MINIMUM" else (limit, np.inf)
+        else:
+            return False
+        x = self.grids.get(op.input(0))
+        same = op.input(0).shape == op.output.shape
+        return same and x is not None and low <= x.low and x.high <= high
+
+    def _remove(self, op: Op) -> bool:
+        x, y = op.input(0), op.output
+        held = x in self.graph.outputs or x in self.graph.inputs
+        if y in self.graph.outputs and held:
+            return False
+        self.graph.replace(y, x, keep_name=y in self.graph.outputs)
+        self.graph.remove(op)
+        return True
+
+    def _drop_trivial_activation(self, op: Op, tensor: Tensor) -> None:
+        clamp = CLAMPS.get(op.options.get(ACTIVATION, "NONE"))
+        if clamp is None:
+            return
+        chosen = self.grids[tensor]
+        if clamp[0] <= chosen.low and chosen.high <= clamp[1]:
+            del op.options[ACTIVATION]
+
+    def _repair(self) -> None:
+        """Requantize around operators whose kernels take codes of different scales for equal ones."""
+        for op in self.plan.types:
+            rule = rule_of(op)
+            if rule is None or not is_same(rule, self.rules.dtype):
+                continue
+            operands = [(i, t) for i, t in reals(op) if in_group(op, i, rule)]
+            outputs = [t for t in op.outputs if is_real(t)]
+            if outputs and operands:
+                self._repair_one(op, operands, outputs)
+
+    def _repair_one(
+        self, op: Op, operands: list[tuple[int, Tensor]], outputs: list[Tensor]
+    ) -> None:
+        """Let all reals of an operator share one grid: its only operand's, else its result's."""
+        fed = [t for _, t in operands if not t.is_constant]
+        home = self.grids[fed[0]] if len(set(fed)) == 1 else self.grids[outputs[0]]
+        for index, tensor in operands:
+            if not _reads_alike(self.grids[tensor], home, tensor.data):
+                self._read_as(Use(op, index), tensor, home)
+        for tensor in outputs:
+            wanted = self.grids[tensor]
+            if not _reads_alike(home, wanted, None):
+                self._requantize_after(tensor, home, wanted)
+
+    def _read_as(self, use: Use, tensor: Tensor, home: Grid) -> None:
+        why = f"{use.op.type} takes its operands as if they had the scale of its result"
+        self.plan.edges[use] = _params(home, why)
+        if tensor.data is not None:
+            self.plan.codes[use] = home.encode(tensor.data)
+
+    def _requantize_after(self, tensor: Tensor, home: Grid, wanted: Grid) -> None:
+        self.grids[tensor] = home
+        why = f"{self.why[tensor]}; the kernel of {tensor.producer!r} does not rescale"
+        for use in tensor.uses:
+            if use not in self.plan.edges:
+                self.plan.edges[use] = _params(wanted, why)
+        if tensor in self.graph.outputs:
+            self.plan.borders[tensor] = _params(wanted, why)
+
+
+def _reads_alike(written: Grid, read: Grid, data: NDArray[Any] | None) -> bool:
+    """Whether integers of one grid, read by another, are at most half a step away."""
+    if written.dtype != read.dtype:
+        return False
+    codes = written.encode(data) if data is not None else np.arange(written.first, written.last + 1)
+    codes = codes.astype(np.float64)
+    apart = (codes - written.zero_point) * written.scale - (codes - read.zero_point) * read.scale
+    return bool(np.max(np.abs(apart), initial=0.0) <= HALF_STEP * read.scale)
+
+
+def _is_number(tensor: Tensor | None) -> bool:
+    return tensor is not None and tensor.data is not None and tensor.size == 1
+
+
+def _params(chosen: Grid, why: str) -> Params:
+    return Params.of(chosen.scale, chosen.zero_point, chosen.dtype, why)

@@ -210,3 +210,21 @@ def _copy(array: NDArray[Any], file: bytearray, at: int) -> None:
     """Copy without a buffer in between, whatever the strides."""
     if array.size:
         np.frombuffer(file, array.dtype, array.size, at).reshape(array.shape)[...] = array
+
+
+FlexScalar = bool | int | float | str | bytes
+
+
+def flex_map(values: Mapping[str, FlexScalar | Sequence[FlexScalar]]) -> bytes:
+    """A flexbuffer that holds a map of scalars, strings and vectors of one kind of them.
+
+    Custom operators of LiteRT read their options from it.
+    """
+    builder = flexbuffers.Builder()
+    with builder.Map():
+        for key, value in values.items():
+            if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+                builder.TypedVectorFromElements(key, list(value))
+            else:
+                _add_flex(builder, key, value)
+    return bytes(builder.Finish())

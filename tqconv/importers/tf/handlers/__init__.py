@@ -35,3 +35,4 @@ from tqconv.importers.tf.handlers import resize as resize
 from tqconv.importers.tf.handlers import crop as crop
 from tqconv.importers.tf.handlers import color as color
 from tqconv.importers.tf.handlers import warp as warp
+from tqconv.importers.tf.handlers import recurrent as recurrent

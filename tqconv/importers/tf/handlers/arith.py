@@ -191,8 +191,12 @@ def power(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
         return _SIMPLE_POWERS.get(exponent, lambda b, x: b("POW", x, y))(b, x)
     if exponent is not None and x.dtype.kind in "iu" and exponent > 0:
         return as_signed(b, lambda p: integers.power(b, p, int(exponent)), x)
-    if x.dtype.kind == "c" or x.dtype.itemsize == 8:
-        raise Unsupported(f"{x.dtype} to a power that is not a positive constant")
+    if x.dtype.kind == "c":
+        raise Unsupported(f"a power of {x.dtype}")
+    if x.dtype == UINT32:
+        return b.cast(integers.power_by_bits(b, b.cast(x, INT64), b.cast(y, INT64)), UINT32)
+    if x.dtype in (INT64, UINT64):
+        return as_signed(b, lambda p, q: integers.power_by_bits(b, p, q), x, y)
     return b("POW", x, y)
 
 

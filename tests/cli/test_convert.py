@@ -1,0 +1,211 @@
+"""tqconv convert, from the words to the file."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tqconv.importers.tflite import parse
+
+if TYPE_CHECKING:
+    from .conftest import Tqconv
+
+
+def test_a_frozen_graph_becomes_a_file(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    target = tmp_path / "m.tflite"
+    result = tqconv("convert", "--graph_def_file", digits, "--output_file", target)
+    assert result.code == 0
+    size = target.stat().st_size
+    assert result.out == (
+        f"{target}: {size / 1000:.1f} kB, 6 operators\n"
+        "inputs\n"
+        "  image  float32  [1, 8, 8, 1]\n"
+        "outputs\n"
+        "  probabilities  float32  [1, 10]\n"
+    )
+    assert result.err == "note: output arrays: probabilities\nnote: input arrays: image\n"
+
+
+def test_old_command_lines_work(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    target = tmp_path / "m.tflite"
+    result = tqconv(
+        *("convert", f"--input_file={digits}", f"--output_file={target}"),
+        *("--input_format=TENSORFLOW_GRAPHDEF", "--output_format=TFLITE"),
+        *("--input_array=image:0", "--output_array=probabilities:0", "--input_shape=1,8,8,1"),
+        *("--inference_type=FLOAT", "--input_data_type=FLOAT", "--logtostderr", "--v=0"),
+        *("--drop_control_dependency", "--allow-custom-ops"),
+    )
+    assert (result.code, result.err) == (0, "")
+    model = parse(target.read_bytes(), "m.tflite")
+    assert [t.name for t in model.main.inputs] == ["image"]
+    assert [t.name for t in model.main.outputs] == ["probabilities"]
+
+
+def test_any_tensor_may_be_an_input(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    target = tmp_path / "m.tflite"
+    words = ["--input_arrays", "conv1/Relu", "--input_shapes", "?,8,8,12"]
+    result = tqconv("convert", digits, "-o", target, *words)
+    assert result.code == 0
+    assert "conv1/Relu  float32  [?, 8, 8, 12]" in result.out
+
+
+def test_the_same_command_gives_the_same_bytes(
+    tqconv: Tqconv, digits: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "a.tflite", tmp_path / "b.tflite"
+    tqconv("convert", digits, "-o", first)
+    tqconv("convert", digits, "-o", second)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_json_is_one_document(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    target = tmp_path / "m.tflite"
+    document = json.loads(tqconv("convert", digits, "-o", target, "--json").out)
+    assert document["bytes"] == target.stat().st_size
+    assert document["op_counts"]["CONV_2D"] == 2
+    assert document["graphs"][0]["inputs"][0]["shape"] == [1, 8, 8, 1]
+
+
+def test_verbosity_names_the_passes(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    result = tqconv("convert", digits, "-o", tmp_path / "m.tflite", "-v")
+    assert "passes that changed something: " in result.err
+    assert "fuse_activation" in result.err
+
+
+def test_a_picture_is_written_instead(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    target = tmp_path / "m.dot"
+    result = tqconv("convert", digits, "-o", target, "--output_format", "graphviz_dot")
+    assert result.code == 0
+    assert target.read_text().startswith('digraph "graph.pb" {')
+
+
+def test_pictures_of_the_stages(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    words = ["--dump_graphviz", tmp_path, "--dump_graphviz_video"]
+    assert tqconv("convert", digits, "-o", tmp_path / "m.tflite", *words).code == 0
+    names = {path.stem for path in tmp_path.glob("*.dot")}
+    assert {"toco_AT_IMPORT", "toco_AFTER_FUSE", "toco_AFTER_TRANSFORMATIONS"} <= names
+    assert any(name.startswith("toco_AT_STEP_0001_") for name in names)
+
+
+def test_the_summary_is_what_inspect_prints(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    target = tmp_path / "m.tflite"
+    tqconv("convert", digits, "-o", target, "--conversion_summary_dir", tmp_path)
+    summary = json.loads((tmp_path / "conversion_summary.json").read_text())
+    document = json.loads(tqconv("inspect", target, "--json").out)
+    assert summary["op_counts"] == document["op_counts"]
+    assert summary["parameters"] == document["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("check", "code"),
+    [
+        ("{count_type:Conv,count_min:2,count_max:2}", 0),
+        ("{count_type:CONV_2D,count_min:1,count_max:-1},{count_type:Total,count_max:9}", 0),
+        ("{count_type:Conv,count_min:1,count_max:1}", 7),
+        ("{count_type:Arrays,count_min:100}", 7),
+        ("{count_type:Convolution,count_min:1}", 2),
+    ],
+)
+def test_model_checks(
+    tqconv: Tqconv, digits: Path, tmp_path: Path, check: str, code: int
+) -> None:
+    target = tmp_path / "m.tflite"
+    assert tqconv("convert", digits, "-o", target, "--model_checks", check).code == code
+    assert target.exists() == (code == 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--output_arrays", "probability"],
+         "the graph has no tensor named `probability`; did you mean `probabilities`"),
+        (["--input_shapes", "1,8,8,1:1"], "--input_shapes has 2 entries for 1 inputs"),
+        (["--dump_graphviz", "no/such/folder"],
+         "the folder no/such/folder for the pictures does not exist"),
+        (["--conversion_summary_dir", "no/such/folder"],
+         "the folder no/such/folder for the summary does not exist"),
+        (["--saved_model_signature_key", "serve"], "is no SavedModel"),
+        (["--ranges", "r.json"], "--ranges needs a quantization"),
+    ],
+)  # fmt: skip
+def test_a_refused_conversion_writes_nothing(
+    tqconv: Tqconv, digits: Path, tmp_path: Path, words: list[str], message: str
+) -> None:
+    result = tqconv("convert", digits, "-o", tmp_path / "m.tflite", *words)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("error: ") or "\nerror: " in result.err
+    assert message in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_leaves_the_old_file(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    target = tmp_path / "m.tflite"
+    target.write_bytes(b"old")
+    assert tqconv("convert", digits, "-o", target, "--output_arrays", "nothing").code == 2
+    assert target.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["m.tflite"]
+
+
+def test_a_success_replaces_the_old_file_and_keeps_its_mode(
+    tqconv: Tqconv, digits: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "m.tflite"
+    target.write_bytes(b"old")
+    target.chmod(0o640)
+    assert tqconv("convert", digits, "-o", target).code == 0
+    assert target.read_bytes()[4:8] == b"TFL3"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert [p.name for p in tmp_path.iterdir()] == ["m.tflite"]
+
+
+def test_a_link_stays_a_link(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.tflite").symlink_to(tmp_path / "real.tflite")
+    assert tqconv("convert", digits, "-o", tmp_path / "link.tflite").code == 0
+    assert (tmp_path / "link.tflite").is_symlink()
+    assert (tmp_path / "real.tflite").read_bytes()[4:8] == b"TFL3"
+
+
+def test_a_device_is_written_not_replaced(tqconv: Tqconv, digits: Path) -> None:
+    assert tqconv("convert", digits, "-o", "/dev/null").code == 0
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_the_model_is_not_overwritten(tqconv: Tqconv, tflite: Path) -> None:
+    content = tflite.read_bytes()
+    result = tqconv("convert", tflite, "-o", tflite)
+    assert result.code == 2
+    assert "is the model itself" in result.err
+    assert tflite.read_bytes() == content
+
+
+def test_a_folder_is_no_target(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    result = tqconv("convert", digits, "-o", tmp_path)
+    assert (result.code, result.err) == (
+        2,
+        f"error: {tmp_path} cannot be written: it is a folder\n",
+    )
+
+
+def test_a_missing_folder_is_named(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    result = tqconv("convert", digits, "-o", tmp_path / "a" / "m.tflite")
+    assert result.code == 2
+    assert f"the folder {tmp_path / 'a'} does not exist" in result.err
+
+
+def test_help_without_words(tqconv: Tqconv) -> None:
+    result = tqconv("convert")
+    assert result.code == 0
+    assert result.out.startswith("Usage: tqconv convert MODEL [FLAGS]")
+    assert tqconv("convert", "--help").out == result.out
+
+
+def test_a_missing_target_is_named(tqconv: Tqconv, digits: Path) -> None:
+    result = tqconv("convert", digits)
+    assert (result.code, result.err) == (
+        2,
+        "error: the result has no name\nhint: add --output_file model.tflite\n",
+    )
