@@ -7,13 +7,15 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqconv.config import CalibrateOptions, ConvertOptions, Count, LoadOptions
 from tqconv.errors import FormatError, UnsupportedError, UsageError, VerificationError
 from tqconv.ir.graph import Graph, Model
+from tqconv.passes import fake_quant
+from tqconv.passes import toco as toco_stages
 from tqconv.passes.pipeline import STAGES, Observer, Stage
 from tqconv.passes.pipeline import optimize as run_stages
 
@@ -118,12 +120,15 @@ def convert(
     check_target(Path(source), Path(target))
     check_folder(options.summary_dir, "the summary")
     dump = _Dump(options.dump_dir, options.dump_steps, observe)
-    model = load(source, options.load)
+    model = load(source, _load_options(options))
     if not model.main.outputs:
         raise FormatError(f"{source} has no outputs")
     dump.write(model, "AT_IMPORT")
-    for stage in STAGES:
+    places = toco_stages.keep_order(model)
+    for stage in _stages(options):
         dump.run(model, stage)
+    if options.toco.inference_type is not None:
+        toco_stages.restore_order(model.main, places)
     if options.quantize.mode is not None:
         _quantize(model, options, progress)
         dump.write(model, "AFTER_QUANTIZATION")
@@ -134,6 +139,31 @@ def convert(
     if options.summary_dir is not None:
         write_summary(model, Path(options.summary_dir))
     return report
+
+
+def _load_options(options: ConvertOptions) -> LoadOptions:
+    """Return how to read: FakeQuant nodes are evidence where activations become integers."""
+    toco = options.toco
+    integers = options.quantize.mode not in (None, "float16", "dynamic")
+    said = options.load.array_ranges
+    if integers and toco.arrays_extra_info_file is not None:
+        from tqconv.quant import extra_info
+
+        said = (*said, *extra_info.read(Path(toco.arrays_extra_info_file)))
+    quantizing = integers or toco.drop_fake_quant
+    return replace(options.load, quantizing=quantizing, array_ranges=said)
+
+
+def _stages(options: ConvertOptions) -> tuple[Stage, ...]:
+    """Return the stages before quantization; FakeQuant nodes leave their ranges and go."""
+    toco = options.toco
+    if toco.inference_type is not None:
+        crosses = toco.drop_fake_quant or toco.reorder_across_fake_quant
+        return toco_stages.stages(cross_fake_quant=crosses, channels_first=False)
+    if not _load_options(options).quantizing:
+        return STAGES
+    passes = (fake_quant.read_fake_quant, fake_quant.drop_fake_quant)
+    return (Stage("evidence", passes), *STAGES)
 
 
 def write_summary(model: Model, folder: Path) -> None:

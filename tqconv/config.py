@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tqconv.errors import UsageError, suggestion
+
+if TYPE_CHECKING:
+    from tqconv.ir.types import Range
 
 Dims = tuple["int | None", ...]
 
 FORMATS = ("graphdef", "saved_model", "keras", "onnx", "tflite")
 """Formats of `--input_format`; without it the format is found by content."""
+
+
+@dataclass(frozen=True)
+class ArrayRange:
+    """A range that the user says for tensors: one named `name`, and all that `pattern` matches."""
+
+    name: str
+    pattern: str
+    range: Range
+
+    def matches(self, name: str) -> bool:
+        """Return whether a tensor of the source model is meant."""
+        by_pattern = bool(self.pattern) and re.fullmatch(self.pattern, name) is not None
+        return name == self.name or by_pattern
 
 
 @dataclass(frozen=True)
@@ -21,6 +40,7 @@ class LoadOptions:
     shapes: one per input in order, None where the model's own shape holds; `None` in a shape is
     unknown.
     quantizing: FakeQuant nodes are evidence for a quantizer, which drops them.
+    array_ranges: ranges by the names of the source model, constants' too; the last one counts.
     dtypes: numpy names, one per input or None. values: name -> text of a constant to put in its
     place.
     """
@@ -39,6 +59,7 @@ class LoadOptions:
     tags: tuple[str, ...] = ("serve",)
     signature: str | None = None
     quantizing: bool = False
+    array_ranges: tuple[ArrayRange, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +79,8 @@ class QuantizeOptions:
     keep_float, int16: regular expressions over source node names.
     min_weight_elements: smaller constants stay float in mode dynamic and float16.
     ranges_template: where to write the names of the tensors that lack a range.
+    improve: fit ranges, rounding and biases to the calibration samples, where some that are held
+    back confirm it.
     """
 
     mode: str | None = None
@@ -80,6 +103,7 @@ class QuantizeOptions:
     per_channel_dense: bool = True
     min_weight_elements: int = 1024
     ranges_template: str | None = None
+    improve: bool = True
 
 
 @dataclass(frozen=True)

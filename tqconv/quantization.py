@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tqconv.config import QuantizeOptions, TocoOptions
 from tqconv.errors import UsageError
 from tqconv.exporters.tflite import serialize
+from tqconv.improvement import improved
 from tqconv.ir.graph import Model
 from tqconv.quant import ranges as evidence
-from tqconv.quant import static, weights
+from tqconv.quant import static, toco_mode, weights
 from tqconv.quant.plan import MissingRanges, Plan
 from tqconv.quant.ranges import Ranges
 from tqconv.quant.schemes import scheme
@@ -53,10 +54,26 @@ def quantize(
         weights.quantize(model, options)
         return None
     toco = TocoOptions() if toco is None else toco
-    static.rewrite_for(model, options)
-    known = _gather(model, options, ranges, progress)
+    like_toco = toco.inference_type is not None
+    if not like_toco:
+        static.rewrite_for(model, options)
+    samples = list(samples_of(model, options))
+    known = _gather(model, options, ranges, samples, progress)
+    plan = _plan(model, options, toco, known)
+    if options.improve and samples and known is not None and not like_toco:
+        plan = improved(model, options, known, plan, samples)
+    static.carry_out(model, plan)
+    return plan
+
+
+def _plan(
+    model: Model, options: QuantizeOptions, toco: TocoOptions, known: Ranges | None
+) -> Plan:
+    """Plan by TOCO's rules or our own; missing ranges also go into the template."""
     try:
-        plan = static.plan_for(
+        if toco.inference_type is not None:
+            return toco_mode.plan_for(model, options, toco, known)
+        return static.plan_for(
             model,
             options,
             known,
@@ -67,28 +84,31 @@ def quantize(
         if options.ranges_template is not None:
             Path(options.ranges_template).write_text(evidence.template(error.tensors))
         raise
-    static.carry_out(model, plan)
-    return plan
 
 
 def _gather(
-    model: Model, options: QuantizeOptions, ranges: Ranges | None, progress: Progress | None
+    model: Model,
+    options: QuantizeOptions,
+    ranges: Ranges | None,
+    samples: Sequence[Feed],
+    progress: Progress | None,
 ) -> Ranges | None:
     """Return given ranges, those of the file, and those measured now, the later ones added."""
     known = ranges
     if options.ranges is not None:
         read = evidence.load(Path(options.ranges))
         known = read if known is None else known.merged(read)
-    if options.calibration_data is not None or options.random is not None:
-        samples = samples_of(model, options)
+    if samples:
         fresh = calibrate(model, samples, method=options.method, progress=progress)
         known = fresh if known is None else known.merged(fresh)
     return known
 
 
 def samples_of(model: Model, options: QuantizeOptions) -> Iterator[Mapping[str, data.Array]]:
-    """Return the samples that the options name; random ones leave a note."""
+    """Return the samples that the options name, none without any; random ones leave a note."""
     inputs = model.main.inputs
+    if options.calibration_data is None and options.random is None:
+        return iter(())
     if options.calibration_data is None:
         count = options.random or 0
         model.notes.append(f"ranges are measured on {count} random samples: for trials only")

@@ -47,10 +47,10 @@ def test_old_command_lines_work(tqconv: Tqconv, digits: Path, tmp_path: Path) ->
 
 def test_any_tensor_may_be_an_input(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
     target = tmp_path / "m.tflite"
-    words = ["--input_arrays", "conv1/Relu", "--input_shapes", "?,8,8,12"]
+    words = ["--input_arrays", "conv1/Relu", "--input_shapes", "?,8,8,16"]
     result = tqconv("convert", digits, "-o", target, *words)
     assert result.code == 0
-    assert "conv1/Relu  float32  [?, 8, 8, 12]" in result.out
+    assert "conv1/Relu  float32  [?, 8, 8, 16]" in result.out
 
 
 def test_the_same_command_gives_the_same_bytes(
@@ -110,9 +110,7 @@ def test_the_summary_is_what_inspect_prints(tqconv: Tqconv, digits: Path, tmp_pa
         ("{count_type:Convolution,count_min:1}", 2),
     ],
 )
-def test_model_checks(
-    tqconv: Tqconv, digits: Path, tmp_path: Path, check: str, code: int
-) -> None:
+def test_model_checks(tqconv: Tqconv, digits: Path, tmp_path: Path, check: str, code: int) -> None:
     target = tmp_path / "m.tflite"
     assert tqconv("convert", digits, "-o", target, "--model_checks", check).code == code
     assert target.exists() == (code == 0)

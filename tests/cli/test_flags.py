@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,27 +16,40 @@ import tqconv
 from tqconv.cli.flags import CALIBRATE, CONVERT, DOT, INSPECT
 from tqconv.config import CalibrateOptions, ConvertOptions
 
-TOCO = """input_file output_file input_format output_format savedmodel_directory savedmodel_tagset
-inference_type inference_input_type input_type input_types default_ranges_min default_ranges_max
-default_int16_ranges_min default_int16_ranges_max drop_fake_quant reorder_across_fake_quant
-change_concat_input_ranges propagate_fake_quant_num_bits
-allow_nudging_weights_to_use_fast_gemm_kernel quantize_weights post_training_quantize
-quantize_to_float16 allow_custom_ops custom_opdefs enable_select_tf_ops force_select_tf_ops
-drop_control_dependency debug_disable_recurrent_cell_fusion split_tflite_lstm_inputs
-dedupe_array_min_size_bytes unfold_batchmatmul allow_dynamic_tensors allow_bfloat16
-accumulation_type logtostderr v input_array input_arrays output_array output_arrays input_shape
-input_shapes input_data_type input_data_types mean_value mean_values std_value std_values
-batch_size variable_batch rnn_states model_checks dump_graphviz dump_graphviz_video
-conversion_summary_dir allow_nonexistent_arrays allow_nonascii_arrays arrays_extra_info_file
-model_flags_file""".split()
-TFLITE_CONVERT = """output_file graph_def_file saved_model_dir keras_model_file output_format
-inference_type inference_input_type input_arrays output_arrays input_shapes mean_values
-std_dev_values default_ranges_min default_ranges_max post_training_quantize quantize_weights
-quantize_to_float16 drop_control_dependency reorder_across_fake_quant change_concat_input_ranges
-allow_custom_ops custom_opdefs target_ops converter_mode experimental_select_user_tf_ops
-saved_model_tag_set saved_model_signature_key dump_graphviz_dir dump_graphviz_video
-conversion_summary_dir experimental_new_converter experimental_new_quantizer
-enable_v1_converter""".split()
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+TOCO = words(
+    """
+    input_file output_file input_format output_format savedmodel_directory savedmodel_tagset
+    inference_type inference_input_type input_type input_types default_ranges_min
+    default_ranges_max default_int16_ranges_min default_int16_ranges_max drop_fake_quant
+    reorder_across_fake_quant change_concat_input_ranges propagate_fake_quant_num_bits
+    allow_nudging_weights_to_use_fast_gemm_kernel quantize_weights post_training_quantize
+    quantize_to_float16 allow_custom_ops custom_opdefs enable_select_tf_ops
+    force_select_tf_ops drop_control_dependency debug_disable_recurrent_cell_fusion
+    split_tflite_lstm_inputs dedupe_array_min_size_bytes unfold_batchmatmul
+    allow_dynamic_tensors allow_bfloat16 accumulation_type logtostderr v input_array
+    input_arrays output_array output_arrays input_shape input_shapes input_data_type
+    input_data_types mean_value mean_values std_value std_values batch_size variable_batch
+    rnn_states model_checks dump_graphviz dump_graphviz_video conversion_summary_dir
+    allow_nonexistent_arrays allow_nonascii_arrays arrays_extra_info_file model_flags_file
+    """
+)
+TFLITE_CONVERT = words(
+    """
+    output_file graph_def_file saved_model_dir keras_model_file output_format inference_type
+    inference_input_type input_arrays output_arrays input_shapes mean_values std_dev_values
+    default_ranges_min default_ranges_max post_training_quantize quantize_weights
+    quantize_to_float16 drop_control_dependency reorder_across_fake_quant
+    change_concat_input_ranges allow_custom_ops custom_opdefs target_ops converter_mode
+    experimental_select_user_tf_ops saved_model_tag_set saved_model_signature_key
+    dump_graphviz_dir dump_graphviz_video conversion_summary_dir experimental_new_converter
+    experimental_new_quantizer enable_v1_converter
+    """
+)
 
 
 @pytest.mark.parametrize("name", sorted({*TOCO, *TFLITE_CONVERT}))
@@ -70,6 +85,7 @@ PARSED = {
     "quantize.keep_float": "keep_float",
     "quantize.int16": "int16",
     "quantize.per_channel": "no_per_channel",
+    "quantize.improve": "no_improve",
     "quantize.per_channel_dense": "no_per_channel_dense",
     "toco.inference_type": "inference_type",
     "toco.default_ranges": "default_min",
@@ -78,7 +94,7 @@ PARSED = {
 """Fields that are made from the value of a flag with another key."""
 
 
-DERIVED = {"load.quantizing"}
+DERIVED = {"load.quantizing", "load.array_ranges"}
 """Fields that `convert` sets itself."""
 
 
@@ -100,6 +116,14 @@ def test_every_option_has_a_flag(field: str) -> None:
 def test_the_option_of_calibrate_has_a_flag() -> None:
     assert set(fields(CalibrateOptions())) - set(fields(ConvertOptions())) == {"update"}
     assert "update" in {flag.key for flag in CALIBRATE}
+
+
+def test_the_reference_is_up_to_date() -> None:
+    """`make docs` writes it."""
+    root = Path(__file__).parents[2]
+    generator = [sys.executable, str(root / "docs" / "generate_flags.py")]
+    page = subprocess.run(generator, capture_output=True, text=True, check=True).stdout
+    assert page == (root / "docs" / "flags.md").read_text()
 
 
 def sources_outside_cli() -> str:

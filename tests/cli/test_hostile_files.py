@@ -93,14 +93,6 @@ def test_a_pipe_is_not_read(tqconv: Tqconv, tmp_path: Path) -> None:
     assert (result.code, result.err) == (2, f"error: {tmp_path / 'pipe'} is not a regular file\n")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_an_unreadable_file(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
-    source = tmp_path / "closed.pb"
-    source.write_bytes(digits.read_bytes())
-    source.chmod(0)
-    assert "cannot be read: Permission denied" in refused(tqconv, source, tmp_path).err
-
-
 def test_a_zip_without_a_model(tqconv: Tqconv, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("graph.pb", b"x")

@@ -1,4 +1,4 @@
-"""Passes: what they rewrite, what they refuse, and that LiteRT computes the same before and after."""
+"""Passes: what they rewrite, what they refuse, and that LiteRT computes the same after."""
 
 from __future__ import annotations
 

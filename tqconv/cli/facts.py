@@ -58,7 +58,7 @@ def _section(title: str, tensors: Sequence[TensorFacts]) -> str:
 def _totals(facts: ModelFacts) -> str:
     count = sum(facts.op_counts.values())
     rows = [
-        ("operators", f"{count} of {len(facts.op_counts)} kinds"),
+        ("operators", f"{count} of {kinds(facts.op_counts)}"),
         ("parameters", quantity(facts.parameters).strip()),
         ("constants", size(facts.constant_bytes)),
         ("activations", f"{size(facts.main.peak_bytes)} at once"),
@@ -69,6 +69,11 @@ def _totals(facts: ModelFacts) -> str:
     if facts.description:
         rows.append(("description", facts.description))
     return table(rows)
+
+
+def kinds(counts: Mapping[str, int]) -> str:
+    """Return how many different operators there are, in words."""
+    return f"{len(counts)} kind" + ("" if len(counts) == 1 else "s")
 
 
 def _signatures(facts: ModelFacts) -> str:
@@ -141,7 +146,7 @@ def outline_text(facts: Outline, heading: str, *, verbose: bool) -> str:
     """Return the description of a graph that is not translated."""
     total = len(facts.nodes)
     rows = [
-        ("nodes", f"{total} of {len(facts.op_counts)} kinds"),
+        ("nodes", f"{total} of {kinds(facts.op_counts)}"),
         ("producer", str(facts.producer)),
     ]
     if facts.functions:

@@ -208,6 +208,10 @@ _QUANTIZATION = (
         "no_per_channel_dense", "one scale per weight tensor of dense layers",
         QUANTIZATION, "no_per_channel_dense", quantized="needs",
     ),
+    switch(
+        "no_improve", "take ranges and weights as measured, without fitting them to the samples",
+        QUANTIZATION, "no_improve", quantized="needs",
+    ),
     flag(
         "min_weight_elements", "smaller constants stay float in modes dynamic and float16",
         QUANTIZATION, "quantize.min_weight_elements", read=values.integer, metavar="N",
@@ -253,33 +257,27 @@ _TOCO = (
     flag(
         "arrays_extra_info_file", "ArraysExtraInfo message with ranges and types by name or regexp",
         TOCO, "toco.arrays_extra_info_file", metavar="FILE", quantized="notes",
-        pending="give the ranges with --ranges",
     ),
     switch(
         "drop_fake_quant", "leave FakeQuant nodes out: a float model of a trained-for-uint8 graph",
         TOCO, "toco.drop_fake_quant",
-        pending="FakeQuant nodes become ranges, a float model does not hold them",
     ),
     switch(
         "reorder_across_fake_quant", "fuse across FakeQuant nodes",
         TOCO, "toco.reorder_across_fake_quant", quantized="notes",
-        pending="leave it out",
     ),
     switch(
         "change_concat_input_ranges", "one range for all inputs of a concatenation",
         TOCO, "toco.change_concat_input_ranges", quantized="notes",
-        pending="leave it out",
     ),
     switch(
         "propagate_fake_quant_num_bits", "FakeQuant's num_bits choose uint8 or int16",
         TOCO, "toco.propagate_fake_quant_num_bits", quantized="notes",
-        pending="name the nodes with --int16",
     ),
     switch(
         "allow_nudging_weights_to_use_fast_gemm_kernel",
         "change weights that an old ARM kernel cannot take",
         TOCO, "toco.allow_nudging_weights", quantized="notes",
-        pending="leave it out",
     ),
     flag(
         "dedupe_array_min_size_bytes", "smaller constants are not shared",

@@ -193,6 +193,7 @@ def _quantize(given: Given, mode: str | None) -> QuantizeOptions:
         keep_float=given.get("keep_float", ()),
         int16=given.get("int16", ()),
         per_channel=not given.get("no_per_channel", False),
+        improve=not given.get("no_improve", False),
         per_channel_dense=not given.get("no_per_channel_dense", False),
         **fields,
     )

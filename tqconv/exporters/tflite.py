@@ -214,7 +214,7 @@ def encode_array(array: NDArray[Any]) -> bytes | NDArray[Any]:
 
 
 def encode_strings(array: NDArray[Any]) -> bytes:
-    """Return the string format: count, offsets of each string and of the end, then the characters."""
+    """Return the string format: count, offsets of strings and end, then the characters."""
     strings = [s.encode() if isinstance(s, str) else bytes(s) for s in array.reshape(-1)]
     start = 4 * (len(strings) + 2)
     ends = np.cumsum([start, *(len(s) for s in strings)], dtype=np.int64)

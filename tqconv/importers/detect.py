@@ -71,7 +71,7 @@ def importer_of(path: Path, options: LoadOptions) -> Importer:
     kind = kind_of(path, options.format)
     if kind != "saved_model" and (options.signature or options.tags != LoadOptions().tags):
         raise UsageError(f"{path} is no SavedModel: it has neither tags nor signatures to choose")
-    if kind == "graphdef":
+    if kind in ("graphdef", "meta_graph"):
         from tqconv.importers.tf import graphdef
 
         return graphdef.load

@@ -29,7 +29,10 @@ def bits_of(dtype: np.dtype) -> int:
 
 
 def bitcast(b: Builder, x: Tensor, dtype: np.dtype) -> Tensor:
-    """Read the bits of `x` as another type: a narrower one adds a last dimension, a wider one takes it."""
+    """Read the bits of `x` as another type.
+
+    A narrower one adds a last dimension, a wider one takes it away.
+    """
     if x.producer is not None and x.producer.type == "BITCAST":
         # Never a view of a view: LiteRT's planner may overwrite the first one while it is still read.
         x = x.producer.input(0) if x.producer.input(0).dtype == dtype else x
@@ -48,10 +51,26 @@ def bitcast(b: Builder, x: Tensor, dtype: np.dtype) -> Tensor:
 
 
 def as_signed(b: Builder, compute: Callable[..., Tensor], *operands: Tensor) -> Tensor:
-    """Apply a function that wraps around to uint64 operands: int64 has the same bits, and kernels."""
+    """Apply a function that wraps around to uint64: int64 has the same bits, and kernels."""
     if operands[0].dtype != UINT64:
         return compute(*operands)
     return bitcast(b, compute(*(bitcast(b, x, INT64) for x in operands)), UINT64)
+
+
+LOWEST = np.array(np.iinfo(np.int64).min, INT64)
+
+
+def as_ordered(b: Builder, compute: Callable[..., Tensor], *operands: Tensor) -> Tensor:
+    """Apply a function that selects by order to uint64, as int64 with the highest bit turned."""
+    if operands[0].dtype != UINT64:
+        return compute(*operands)
+    chosen = compute(*(ordered(b, x) for x in operands))
+    return bitcast(b, b("ADD", chosen, LOWEST), UINT64)
+
+
+def ordered(b: Builder, x: Tensor) -> Tensor:
+    """uint64 as int64 in the same order; other types as they are."""
+    return b("ADD", bitcast(b, x, INT64), LOWEST) if x.dtype == UINT64 else x
 
 
 def absolute(b: Builder, x: Tensor) -> Tensor:
@@ -102,7 +121,7 @@ def power_by_bits(b: Builder, x: Tensor, exponent: Tensor) -> Tensor:
 
 
 def floor_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    """x / y rounded down, for int64 as for the types that FLOOR_DIV takes."""
+    """`x` / y rounded down, for int64 as for the types that FLOOR_DIV takes."""
     if x.dtype != INT64 or (x.is_constant and y.is_constant):
         return b("FLOOR_DIV", x, y)
     rest, differs = _remainder(b, x, y)
@@ -161,22 +180,18 @@ def bitwise_xor(b: Builder, x: Tensor, y: Tensor) -> Tensor:
 
 def bitwise_and(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     """X & y = (x + y - (x ^ y)) / 2, where x + y cannot overflow."""
-    return _on_small_parts(
-        b, x, y, lambda p, q: b("SUB", b("ADD", p, q), b("BITWISE_XOR", p, q))
-    )
+    return _on_small_parts(b, x, y, lambda p, q: b("SUB", b("ADD", p, q), b("BITWISE_XOR", p, q)))
 
 
 def bitwise_or(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     """X | y = (x + y + (x ^ y)) / 2, where the sums cannot overflow."""
-    return _on_small_parts(
-        b, x, y, lambda p, q: b("ADD", b("ADD", p, q), b("BITWISE_XOR", p, q))
-    )
+    return _on_small_parts(b, x, y, lambda p, q: b("ADD", b("ADD", p, q), b("BITWISE_XOR", p, q)))
 
 
 def _on_small_parts(
     b: Builder, x: Tensor, y: Tensor, twice: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:
-    """Apply a bitwise function, given as its double, in int32: to the values, or to bytes of wider ones."""
+    """Apply a bitwise function, given as its double, in int32: to the values, or to their bytes."""
     part = x.dtype if x.dtype.itemsize < 4 else UINT8
     p, q = (b.cast(bitcast(b, t, part), INT32) for t in (x, y))
     half = b("RIGHT_SHIFT", twice(p, q), np.array(1, INT32))
@@ -194,7 +209,7 @@ def invert(b: Builder, x: Tensor) -> Tensor:
 
 
 def shift_left(b: Builder, x: Tensor, count: Tensor) -> Tensor:
-    """X << count, the count kept within [0, bits): a product with a power of two that wraps around."""
+    """`x` << count, the count within [0, bits): a product with a power of two that wraps around."""
     bits = bits_of(x.dtype)
     wide = INT64 if bits == 64 else INT32
     powers = np.left_shift(np.ones(bits, wide), np.arange(bits, dtype=wide))

@@ -77,7 +77,7 @@ def _equal_dim(dim: Dim, candidates: Sequence[Dim]) -> Dim | None:
 
 
 def described_dim(vector: Tensor, index: int) -> Dim | None:
-    """Return the dimension whose size element `index` (flat) of an integer tensor holds, or None."""
+    """Return the dimension whose size element `index` (flat) of a vector holds, or None."""
     while vector.producer is not None:
         op = vector.producer
         if op.type == "SHAPE":
@@ -121,7 +121,7 @@ def _joined_element(op: Op, index: int) -> tuple[Tensor, int] | None:
 
 
 def dim_origin(dim: Dim) -> Dim:
-    """Return where a dimension of unknown size first appears; itself when its operator makes it anew."""
+    """Return where an unknown size first appears; `dim` itself when its operator makes it anew."""
     found: dict[Dim, Dim] = {}
     stack = [dim]
     while stack:

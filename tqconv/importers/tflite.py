@@ -1,4 +1,4 @@
-"""A .tflite file becomes a `Model`: rows read backwards; operators without a row are kept as they are."""
+"""A .tflite file becomes a `Model`; operators without a row are kept as they are."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from tqconv.ir.graph import Graph, Op, Tensor
 
 
 class WithConstant(NamedTuple):
-    """A binary operator between a tensor and a constant; `first` says that the tensor is operand 0."""
+    """A binary operator between a tensor and a constant; `first`: the tensor is operand 0."""
 
     x: Tensor
     constant: NDArray[Any]
@@ -33,7 +33,7 @@ def with_constant(op: Op) -> WithConstant | None:
 
 
 def sole_reader(graph: Graph, tensor: Tensor) -> Op | None:
-    """Return the only operator that reads a tensor (once), or None; an output is read by the user too."""
+    """Return the only operator that reads a tensor, once, or None; the user reads outputs too."""
     if len(tensor.uses) != 1 or tensor in graph.outputs:
         return None
     return tensor.uses[0].op

@@ -254,7 +254,12 @@ def _batch_matmul_macs(op: Op) -> int:
 
 
 _BIAS = {"b": ("x", "w")}
-_MATRIX = QuantRule(weight={"w": 0}, bias=_BIAS, hybrid={"w": 0})
+_MATRIX = QuantRule(
+    weight={"w": 0},
+    bias=_BIAS,
+    hybrid={"w": 0},
+    free_weights=frozenset({"INT8", "UINT8"}),
+)
 _FILTER = QuantRule(weight={"w": 0}, bias=_BIAS, hybrid={"w": 0}, needs_bias=True)
 # DEPTHWISE_CONV_2D beside float activations reads one scale for each channel, also where there is
 # only one; a grouped CONV_2D refuses a single one.

@@ -1,4 +1,4 @@
-"""The one way to make an operator: check it, infer its outputs, fold it when its inputs are constants."""
+"""The one way to make an operator: check it, infer its outputs, fold it when it is constant."""
 
 from __future__ import annotations
 

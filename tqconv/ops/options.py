@@ -30,7 +30,7 @@ def option_names(type: str) -> frozenset[str]:
 
 
 def encode(op: Op) -> tuple[str, dict[str, Any]] | None:
-    """Return the options table of an operator and its fields as numbers; None where it has no table."""
+    """Return an operator's options table and its fields as numbers; None where it has no table."""
     table = options_table(op.type)
     if table is None:
         return None

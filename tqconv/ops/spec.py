@@ -27,7 +27,7 @@ VersionRule = Callable[[Op], int]
 
 @dataclass(frozen=True)
 class Operands:
-    """Names of an operator's inputs; `?` behind a name in the row makes it optional, `*` before it a list."""
+    """Names of an operator's inputs; in the row, `x?` is optional and `*xs` a list."""
 
     names: tuple[str, ...]
     required: int
@@ -106,7 +106,8 @@ class QuantRule:
     types: activation types with a kernel that computes right;
     hybrid: operand -> per-channel axis (None: per tensor) of int8 weights beside float activations;
     raw: operands that are read as they are (indices, shapes), beyond what their dtype says;
-    free_weights: the weights may be computed at run time, then they are quantized like activations;
+    free_weights: activation types with which weights may be computed at run time; they are then
+    quantized like activations;
     needs_bias: the integer kernel refuses to run without a bias;
     centered: constants at these operands have zero point 0; with `same` the whole group has;
     nonzero: operands in which a stored zero stops the kernel;
@@ -122,7 +123,7 @@ class QuantRule:
     types: frozenset[str] = ALL_TYPES
     hybrid: Mapping[str, int | None] = field(default_factory=dict)
     raw: tuple[str, ...] = ()
-    free_weights: bool = False
+    free_weights: frozenset[str] = frozenset()
     needs_bias: bool = False
     centered: tuple[str, ...] = ()
     averages: bool = False
@@ -142,7 +143,7 @@ class OpSpec:
     version: VersionRule = field(default=lambda op: 1)
     fuses_activation: bool = False
     polynomial: bool = False
-    """The fold is a polynomial or a selection of its integer inputs (shape arithmetic may see through it)."""
+    """The fold is a polynomial or a selection of its integers: shape arithmetic sees through it."""
     category: str = "other"
     macs: Callable[[Op], int] | None = None
     pure: bool = True

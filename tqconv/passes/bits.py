@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
@@ -9,7 +11,7 @@ from tqconv.ops.emit import finish
 from tqconv.ops.spec import known, spec
 from tqconv.passes.lower import INDICES, data_operand
 
-SAME_WIDTH = {
+SAME_WIDTH: Mapping[str, np.dtype] = {
     "uint16": np.dtype(np.int16),
     "uint32": np.dtype(np.int32),
     "uint64": np.dtype(np.int64),
@@ -19,8 +21,8 @@ SAME_WIDTH = {
 
 MOVES = frozenset(
     {
-        "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION", "DEPTH_TO_SPACE", "DYNAMIC_UPDATE_SLICE",
-        "FILL", "GATHER", "GATHER_ND", "MATRIX_DIAG", "MATRIX_SET_DIAG", "MIRROR_PAD", "ONE_HOT",
+        "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION", "DEPTH_TO_SPACE",
+        "DYNAMIC_UPDATE_SLICE", "FILL", "GATHER", "GATHER_ND", "MATRIX_DIAG", "MATRIX_SET_DIAG", "MIRROR_PAD", "ONE_HOT",
         "PACK", "PAD", "PADV2", "REVERSE_SEQUENCE", "REVERSE_V2", "SELECT", "SELECT_V2", "SLICE",
         "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPARSE_TO_DENSE", "SPLIT", "SPLIT_V",
         "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
@@ -40,8 +42,10 @@ def move_as_bits(graph: Graph) -> int:
             continue
         row = spec(op.type)
         dtype = op.input(data_operand(row)).dtype
-        bits = SAME_WIDTH.get(dtype.name)
-        if row.types is None or bits is None or dtype.name in row.types or bits.name not in row.types:
+        bits: np.dtype | None = SAME_WIDTH.get(dtype.name)
+        if row.types is None or bits is None:
+            continue
+        if dtype.name in row.types or bits.name not in row.types:
             continue
         _move(graph, op, dtype, bits)
         count += 1

@@ -9,10 +9,10 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import (
-    of_type,
     has_activation,
     is_scalar,
     made_by,
+    of_type,
     values_of,
     with_constant,
 )

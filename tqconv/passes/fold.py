@@ -20,7 +20,7 @@ from tqconv.ops.emit import emit
 
 @dataclass(frozen=True)
 class Linear:
-    """Where a linear operator keeps its operands, and which weight axes count outputs and inputs."""
+    """Where a linear operator keeps its operands, and which weight axes are outputs and inputs."""
 
     x: int
     w: int
@@ -201,7 +201,7 @@ def _linear_before(graph: Graph, x: Tensor) -> Op | None:
 
 
 def _per_channel(constant: NDArray[Any], x: Tensor, y: Tensor) -> NDArray[Any] | None:
-    """Return a constant as one number per channel (the last axis of `x`), or None if it is not that."""
+    """Return a constant as one number per channel (the last axis of `x`), or None."""
     channels = x.shape[-1] if x.shape else None
     if channels is None or y.shape != x.shape or constant.dtype != np.float32:
         return None
@@ -213,7 +213,7 @@ def _per_channel(constant: NDArray[Any], x: Tensor, y: Tensor) -> NDArray[Any] |
 
 
 def _input_factors(linear: Op, w: NDArray[Any], constant: NDArray[Any]) -> NDArray[Any] | None:
-    """Return numbers per input channel in the shape of the weights, or None if they are not that."""
+    """Return numbers per input channel in the shape of the weights, or None."""
     if constant.size == 1:
         return np.broadcast_to(constant.reshape(-1)[0].astype(np.float32), w.shape)
     if constant.dtype != np.float32 or constant.shape[-1] != constant.size:
@@ -248,7 +248,7 @@ def _set_bias(graph: Graph, op: Op, data: NDArray[Any]) -> None:
 
 
 def _successor(graph: Graph, old: Tensor, data: NDArray[Any]) -> Tensor:
-    """Return a constant that replaces `old` for one reader; it takes the name if nobody else reads it."""
+    """Return a constant in place of `old` for one reader; the last reader takes its name along."""
     name = old.name
     if len(old.uses) == 1:
         graph.release(name)

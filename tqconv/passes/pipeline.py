@@ -7,7 +7,20 @@ from dataclasses import dataclass
 
 from tqconv.errors import InternalError
 from tqconv.ir.graph import Graph, Model, Signature
-from tqconv.passes import bodies, bits, cleanup, fold, fuse, layout, lower, patterns, ranks, reshape
+from tqconv.passes import (
+    activations,
+    bits,
+    bodies,
+    cleanup,
+    dilation,
+    fold,
+    fuse,
+    layout,
+    lower,
+    patterns,
+    ranks,
+    reshape,
+)
 
 Pass = Callable[[Graph], int]
 Observer = Callable[[str, Graph], None]
@@ -39,13 +52,13 @@ STAGES: tuple[Stage, ...] = (
             layout.sink_transposes,
             layout.compose_transposes,
             layout.transpose_to_reshape,
-            patterns.recognize_dilation,
+            dilation.recognize_dilation,
             fold.merge_constants,
             fold.fold_scale,
             fold.fold_shift,
-            patterns.clamp_to_activation,
-            patterns.recognize_leaky_relu,
-            patterns.recognize_prelu,
+            activations.clamp_to_activation,
+            activations.recognize_leaky_relu,
+            activations.recognize_prelu,
             patterns.recognize_hard_swish,
             patterns.recognize_l2_normalization,
             patterns.recognize_gelu,

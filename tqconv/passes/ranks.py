@@ -1,4 +1,4 @@
-"""Collapse dimensions that an operator leaves alone, where its kernel takes fewer than there are."""
+"""Collapse dimensions that an operator leaves alone, where its kernel takes fewer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tqconv.ops.emit import emit
 from tqconv.ops.spec import spec
 
 JOINED_MAX_RANK = 6
-"""Dimensions of CONCATENATION and SPLIT that XNNPACK takes; with more it fails to prepare (measured)."""
+"""Dimensions of CONCATENATION and SPLIT that XNNPACK takes; it fails to prepare more (measured)."""
 
 
 def collapse_padded(graph: Graph) -> int:
@@ -41,13 +41,15 @@ def collapse_padded(graph: Graph) -> int:
 
 
 def _padded(graph: Graph, op: Op, amounts: NDArray[np.int32], limit: int) -> Tensor:
-    """Pad the first half of the padded axes, then the second; each half needs half the dimensions."""
+    """Pad all axes at once where that takes few dimensions, else one half after the other."""
     name, y = f"{op.output.name}/part", op.input(0)
     axes = [axis for axis in range(y.rank) if amounts[axis].any()]
-    halves = [axes] if 2 * len(axes) + 1 <= limit else [axes[: len(axes) // 2], axes[len(axes) // 2 :]]
+    middle = len(axes) // 2
+    halves = [axes] if len(_groups(y.rank, axes)) <= limit else [axes[:middle], axes[middle:]]
     for half in halves:
         groups = _groups(y.rank, half)
-        shape = [d if d is None else d + int(sum(amounts[i])) * (i in half) for i, d in enumerate(y.shape)]
+        more = [int(sum(amounts[i])) if i in half else 0 for i in range(y.rank)]
+        shape = [None if d is None else d + extra for d, extra in zip(y.shape, more, strict=True)]
         flat = _reshaped(graph, op, y, [_size(y.shape, group) for group in groups], name)
         rows = np.array([amounts[g[0]] if g[0] in half else (0, 0) for g in groups], np.int32)
         padded = emit(graph, op.type, flat, rows, *op.inputs[2:], name=name, source=op.source)

@@ -17,7 +17,8 @@ BINARY = ("ADD", "SUB", "MUL", "DIV")
 def lift_over_reshape(graph: Graph) -> int:
     """Do before a RESHAPE what the linear operator in front of it can take in.
 
-    y = RESHAPE(CONV_2D(x): [1,1,8,4], [1,8,4]); z = ADD(y, c: [4])   ->   z = RESHAPE(ADD(CONV_2D(x), c), [1,8,4])
+    y = RESHAPE(CONV_2D(x): [1,1,8,4], [1,8,4]); z = ADD(y, c: [4])
+    ->   z = RESHAPE(ADD(CONV_2D(x), c), [1,8,4])
     """
     count = 0
     for op in of_type(graph, *UNARY, *BINARY):
@@ -51,7 +52,7 @@ def lift_over_reshape(graph: Graph) -> int:
 
 
 def _is_per_channel(shape: tuple[int, ...], x: Tensor, y: Tensor) -> bool:
-    """Whether a constant is one number, or one for each element of the last axis that x and y share."""
+    """Whether a constant is one number, or one per element of the last axis, which x and y share."""
     size = int(np.prod(shape, dtype=np.int64))
     if size == 1:
         return True
@@ -110,7 +111,8 @@ def _reshape(graph: Graph, x: Tensor, like: Tensor, op: Op) -> Tensor:
 def keep_reduced_dims(graph: Graph) -> int:
     """Let the reduction keep the dimensions that a RESHAPE puts back.
 
-    y = MEAN(x, [1,2]) {keep_dims=false}; z = RESHAPE(y, [1,1,1,c])   ->   z = MEAN(x, [1,2]) {keep_dims=true}
+    y = MEAN(x, [1,2]) {keep_dims=false}; z = RESHAPE(y, [1,1,1,c])
+    ->   z = MEAN(x, [1,2]) {keep_dims=true}
     """
     count = 0
     for op in of_type(graph, "RESHAPE"):

@@ -13,7 +13,16 @@ import numpy as np
 from tqconv.ir.graph import Graph, Model, Op
 from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, with_constant
 from tqconv.ops.emit import emit
-from tqconv.passes import cleanup, fake_quant, layout, lower, patterns, reshape, toco_fold, toco_moves
+from tqconv.passes import (
+    cleanup,
+    fake_quant,
+    layout,
+    lower,
+    patterns,
+    reshape,
+    toco_fold,
+    toco_moves,
+)
 from tqconv.passes.fuse import CLAMPS
 from tqconv.passes.pipeline import Pass, Stage
 
@@ -84,7 +93,7 @@ def ensure_bias(graph: Graph) -> int:
     count = 0
     for op in of_type(graph, *toco_fold.AFFINE):
         channels = op.output.shape[-1]
-        if len(op.inputs) > 2 and op.inputs[2] is not None or channels is None:
+        if (len(op.inputs) > 2 and op.inputs[2] is not None) or channels is None:
             continue
         if op.output.dtype == np.float32:
             zeros = graph.constant(f"{op.output.name}_bias", np.zeros(channels, np.float32))

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.grid import extremes
-from tqconv.ir.match import WithConstant, has_activation, made_by, of_type, sole_reader, with_constant
+from tqconv.ir.match import (
+    WithConstant,
+    has_activation,
+    made_by,
+    of_type,
+    sole_reader,
+    with_constant,
+)
 from tqconv.ir.types import Range
 from tqconv.passes.fold import LINEAR, Linear
 

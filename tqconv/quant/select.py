@@ -126,13 +126,13 @@ def _refusal(op: Op, scheme: Scheme, choice: Choice) -> str | None:
     allowed |= {"INT16"} if _matches(choice.int16, op) else set()
     if not allowed & rule.types:
         return f"has no {wanted.lower()} kernel that computes right"
-    return _weights_refusal(op, rule)
+    return _operand_refusal(op, rule, type_name(_type_of(op, scheme, choice)))
 
 
-def _weights_refusal(op: Op, rule: QuantRule) -> str | None:
+def _operand_refusal(op: Op, rule: QuantRule, kind: str) -> str | None:
     for index, tensor in reals(op):
         name = operand_name(op, index)
-        if name in rule.weight and not tensor.is_constant and not rule.free_weights:
+        if name in rule.weight and not tensor.is_constant and kind not in rule.free_weights:
             return f"its weights '{tensor.name}' are computed at run time"
         if name in rule.bias and not tensor.is_constant:
             return f"its bias '{tensor.name}' is computed at run time"

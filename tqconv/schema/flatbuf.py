@@ -6,6 +6,7 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
+from flatbuffers import flexbuffers
 from numpy.typing import NDArray
 
 from tqconv.schema.decode import read as read
@@ -212,19 +213,27 @@ def _copy(array: NDArray[Any], file: bytearray, at: int) -> None:
         np.frombuffer(file, array.dtype, array.size, at).reshape(array.shape)[...] = array
 
 
-FlexScalar = bool | int | float | str | bytes
-
-
-def flex_map(values: Mapping[str, FlexScalar | Sequence[FlexScalar]]) -> bytes:
-    """A flexbuffer that holds a map of scalars, strings and vectors of one kind of them.
+def flex_map(values: Mapping[str, Any]) -> bytes:
+    """A flexbuffer that holds a map: bool, int, float, str or bytes, or lists of one of them, by name.
 
     Custom operators of LiteRT read their options from it.
     """
     builder = flexbuffers.Builder()
     with builder.Map():
         for key, value in values.items():
-            if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-                builder.TypedVectorFromElements(key, list(value))
+            builder.Key(key.encode())
+            if isinstance(value, list):
+                with builder.TypedVector():
+                    for item in value:
+                        _add_flex(builder, item)
             else:
-                _add_flex(builder, key, value)
+                _add_flex(builder, value)
     return bytes(builder.Finish())
+
+
+def _add_flex(builder: Any, value: Any) -> None:
+    if isinstance(value, bytes):
+        # A string that is no UTF-8: Builder.String cannot write it, and readers ask for a string.
+        builder._WriteBlob(value, append_zero=True, type_=flexbuffers.Type.STRING)
+    else:
+        builder.Add(value)

@@ -30,9 +30,9 @@ _TOKEN = re.compile(r'//[^\n]*|\s+|(\w[\w.]*|"[^"]*"|[{}<>=;,])|(.)')
 
 
 @cache
-def messages() -> Any:
-    """The message classes of `tensorflow.proto` as attributes; enums as name -> number dicts."""
-    file = parse(files.text("tensorflow.proto"), "tqconv/tensorflow.proto")
+def messages(name: str = "tensorflow.proto") -> Any:
+    """The message classes of a schema file as attributes; enums as name -> number dicts."""
+    file = parse(files.text(name), f"tqconv/{name}")
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
     found: dict[str, Any] = {}

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from conftest import run_litert
 from numpy.typing import NDArray
 
-from conftest import run_litert
 from tqconv.api import optimize
 from tqconv.config import LoadOptions
 from tqconv.importers.tf.graphdef import import_graph
@@ -34,7 +34,7 @@ def type_number(dtype: Any) -> int:
 
 
 def node(name: str, op: str, *inputs: str, **attrs: Any) -> Message:
-    """Return a NodeDef. An input is `node`, `node:1` or `^node`; see `attr_value` for attributes."""
+    """Return a NodeDef. Inputs are `node`, `node:1` or `^node`; attributes see `attr_value`."""
     message = proto.messages().NodeDef(name=name, op=op, input=inputs)
     for key, value in attrs.items():
         message.attr[key].CopyFrom(attr_value(value))
@@ -44,8 +44,8 @@ def node(name: str, op: str, *inputs: str, **attrs: Any) -> Message:
 def attr_value(value: Any) -> Message:
     """Return an AttrValue.
 
-    A numpy type (or `quint8`, …, as `typed("quint8")`) is a type, a tuple a shape, an array a tensor,
-    a list a list of one kind, a message itself.
+    A numpy type is a type (those that numpy lacks: `typed("quint8")`), a tuple a shape, an array a
+    tensor, a list a list of one kind, a message itself.
     """
     message = proto.messages().AttrValue()
     if isinstance(value, list):
@@ -107,7 +107,8 @@ def shape(dims: Sequence[int | None] | None) -> Message:
 
 def tensor(array: Array, dtype: Any = None) -> Message:
     """Return a TensorProto; `dtype` names a quantized type that the integers are stored as."""
-    message = proto.messages().TensorProto(dtype=type_number(array.dtype if dtype is None else dtype))
+    number = type_number(array.dtype if dtype is None else dtype)
+    message = proto.messages().TensorProto(dtype=number)
     message.tensor_shape.CopyFrom(shape(array.shape))
     if array.dtype == np.object_:
         message.string_val.extend(array.reshape(-1).tolist())
@@ -154,7 +155,9 @@ def model_of(
     return optimize(model)
 
 
-def results(message: Message, feeds: Mapping[str, Array], outputs: Iterable[str]) -> list[list[Array]]:
+def results(
+    message: Message, feeds: Mapping[str, Array], outputs: Iterable[str]
+) -> list[list[Array]]:
     """Return what LiteRT computes for a GraphDef: with the default delegate, and without."""
     model = model_of(message, outputs, feeds)
     return [run_litert(model, feeds, delegate) for delegate in DELEGATES]
@@ -169,8 +172,8 @@ def one_op(
 ) -> tuple[Message, dict[str, Array]]:
     """Return the graph of one node `y` and its feeds.
 
-    Operands at `constants` become Const nodes, the others placeholders `x0`, `x1`, … (their sizes are
-    unknown when `dynamic`).
+    Operands at `constants` become Const nodes, the others placeholders `x0`, `x1`, …, whose sizes are
+    unknown when `dynamic`.
     """
     fixed = set(constants)
     nodes, feeds = [], {}

@@ -221,7 +221,7 @@ class _Conditions:
         for position, join in enumerate(group):
             outputs = (Ref(name, position), Ref(name, len(group) + position))
             merge = join.merge.name
-            self.nodes[merge] = Node(merge, "IdentityN", outputs, (), {})
+            self.nodes[merge] = Node(merge, "IdentityN", outputs, (), join.merge.attr)
             self.replaced.add(merge)
 
 

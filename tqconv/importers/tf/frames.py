@@ -55,7 +55,7 @@ def functionalize(
 
     result = dict(nodes)
     functions: dict[str, Function] = {}
-    loops = _loops(result, _reached(result, fetches, feeds))
+    loops = _loops(result, reached(result, fetches, feeds))
     while loops:
         ready = {}
         for condition, exits in loops.items():
@@ -125,7 +125,7 @@ def fresh_name(nodes: Mapping[str, Node], like: str, what: str) -> str:
     return name
 
 
-def _reached(
+def reached(
     nodes: Mapping[str, Node], fetches: Iterable[Ref], feeds: Collection[Ref]
 ) -> set[str]:
     """Return the nodes that the fetches need, through back edges too."""
@@ -142,11 +142,11 @@ def _reached(
     return seen
 
 
-def _loops(nodes: Mapping[str, Node], reached: set[str]) -> dict[str, list[Node]]:
+def _loops(nodes: Mapping[str, Node], needed: set[str]) -> dict[str, list[Node]]:
     """Return the Exits of each loop by the name of its LoopCond."""
     loops: dict[str, list[Node]] = {}
     for node in nodes.values():
-        if node.op not in EXITS or node.name not in reached:
+        if node.op not in EXITS or node.name not in needed:
             continue
         switch = nodes.get(behind(nodes, node.inputs[0]).node)
         if switch is None or switch.op not in SWITCHES or len(switch.inputs) != 2:
@@ -215,7 +215,7 @@ class _Frame:
         for node in exits:
             merge = self._switched(node.inputs[0]).node
             self.nodes[node.name] = Node(
-                node.name, "Identity", (Ref(name, position[merge]),), (), {}
+                node.name, "Identity", (Ref(name, position[merge]),), (), node.attr
             )
         decision = self._inside(self.nodes[self.condition].inputs[0])
         return {

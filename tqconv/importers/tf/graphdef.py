@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,37 @@ from tqconv.importers.tf.walk import DEAD, Failed, Walk
 from tqconv.ir.graph import Graph, Model, Signature
 from tqconv.schema import proto
 
+OPERATOR = re.compile(r"[A-Z_a-z][\w>./ -]*")
+"""Names of operators; what stands there when a MetaGraphDef is read as a GraphDef is none."""
+META_GRAPH_TEXT = re.compile(
+    r"\s*(#[^\n]*\n\s*)*(meta_info_def|graph_def|saver_def|collection_def|signature_def)\b"
+)
+
 
 def parse(content: bytes, path: Path) -> Any:
-    """Return the GraphDef message in `content`, which is binary or text."""
+    """Return the GraphDef message in `content`, binary or text, or that of a MetaGraphDef (.meta)."""
     messages = proto.messages()
     if looks_like_text(content):
-        return proto.parse_text(messages.GraphDef, content.decode("utf-8", "replace"), path.name)
-    return proto.parse_binary(messages.GraphDef, content, path.name)
+        text = content.decode("utf-8", "replace")
+        if META_GRAPH_TEXT.match(text):
+            return proto.parse_text(messages.MetaGraphDef, text, path.name).graph_def
+        return proto.parse_text(messages.GraphDef, text, path.name)
+    try:
+        graph = proto.parse_binary(messages.GraphDef, content, path.name)
+        problem = None
+    except FormatError as error:
+        graph, problem = messages.GraphDef(), error
+    if len(graph.node) and all(OPERATOR.fullmatch(node.op) for node in graph.node):
+        return graph
+    try:
+        meta = proto.parse_binary(messages.MetaGraphDef, content, path.name)
+    except FormatError:
+        meta = messages.MetaGraphDef()
+    if len(meta.graph_def.node):
+        return meta.graph_def
+    if problem is not None:
+        raise problem
+    return graph
 
 
 def looks_like_text(content: bytes) -> bool:
@@ -35,11 +60,11 @@ def looks_like_text(content: bytes) -> bool:
     start = content[:512].lstrip()
     if any(byte < 32 and byte not in b"\t\n\r" for byte in start):
         return False  # a binary message soon holds a tag or a length below 32
-    return start[:1].isalpha() and (b"{" in start or b":" in start)
+    return (start[:1].isalpha() or start[:1] == b"#") and (b"{" in start or b":" in start)
 
 
 def load(path: Path, options: LoadOptions) -> Model:
-    """Import a frozen graph. Raises FormatError, UsageError (names), UnsupportedError (operators)."""
+    """Import a frozen graph; FormatError, UsageError (names), UnsupportedError (operators)."""
     message = parse(path.read_bytes(), path)
     if not len(message.node):
         raise FormatError(f"{path.name} holds no nodes", hint="is it a GraphDef?")
@@ -59,8 +84,9 @@ def import_graph(
 ) -> Model:
     """Import the part of a graph between its inputs and outputs as a model with one signature."""
     from tqconv.importers.tf import handlers  # noqa: F401  (fills the registry)
-    from tqconv.importers.tf.frames import functionalize
-    from tqconv.importers.tf.training import prepare
+    from tqconv.importers.tf.frames import functionalize, reached
+    from tqconv.importers.tf.leftovers import left_out
+    from tqconv.importers.tf.training import freeze, prepare
 
     model = Model([Graph("main")], origin=file)
     nodes = prepare(nodes, options, model.notes)
@@ -76,9 +102,14 @@ def import_graph(
         model.notes.append("input arrays: " + (", ".join(map(str, inputs)) or "none"))
     graph = model.main
     feeds = add_inputs(graph, nodes, inputs, options, producer, model.notes)
+    needed = reached(nodes, outputs, feeds)
+    left = left_out(nodes, needed)
+    if left is not None:
+        model.notes.append(left)
+    nodes = freeze(nodes, needed, options.checkpoint, model.notes)
     nodes, bodies = functionalize(nodes, outputs, feeds)
     walk = Walk(graph, file, {**functions, **bodies}, options.allow_custom_ops, model.notes)
-    walk.quantizing = options.quantizing
+    walk.quantizing, walk.array_ranges = options.quantizing, options.array_ranges
     values = walk.run(nodes, feeds, outputs)
     _check_placeholders(walk, inputs)
     walk.raise_failures(values)

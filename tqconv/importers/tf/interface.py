@@ -9,22 +9,15 @@ import numpy as np
 
 from tqconv.config import Dims, LoadOptions
 from tqconv.errors import UsageError, suggestion
+from tqconv.importers.tf.leftovers import READERS, kind_of
 from tqconv.importers.tf.node import FLOAT32, Node, Ref, dtype_of, graph_ref
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source, type_name
 from tqconv.ops.emit import emit
 
 PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "LegacyFedInput")
-NOT_OUTPUTS = frozenset(
-    {
-        "NoOp", "Assert", "Const", "Placeholder", "PlaceholderV2", "PlaceholderWithDefault",
-        "SaveV2", "Save",
-        "MergeV2Checkpoints", "ScalarSummary", "HistogramSummary", "ImageSummary", "AudioSummary",
-        "MergeSummary", "TensorSummary", "TensorSummaryV2", "Assign", "AssignAdd", "AssignSub",
-        "AssignVariableOp", "VarHandleOp", "VariableV2", "Variable", "Print", "CheckNumerics",
-    }
-)  # fmt: skip
-"""Nodes that nobody reads and that are no result either."""
+NOT_OUTPUTS = ("Const", *PLACEHOLDERS, "PlaceholderWithDefault")
+"""Nodes that nobody reads and that are no result either, beside what training leaves behind."""
 
 
 def resolve(name: str, nodes: Mapping[str, Node]) -> Ref:
@@ -47,7 +40,11 @@ def dangling(nodes: Mapping[str, Node]) -> list[Ref]:
     """Return the tensors that no node reads and that compute something; UsageError when none."""
     read = {ref.node for node in nodes.values() for ref in node.inputs}
     read |= {control for node in nodes.values() for control in node.controls if node.op != "NoOp"}
-    found = [Ref(n.name) for n in nodes.values() if n.name not in read and n.op not in NOT_OUTPUTS]
+    found = [
+        Ref(n.name)
+        for n in nodes.values()
+        if n.name not in read and n.op not in NOT_OUTPUTS and kind_of(n.op) is None
+    ]
     if not found:
         raise UsageError(
             "the graph has no output that nobody reads", hint="name one with --output_arrays"
@@ -56,16 +53,29 @@ def dangling(nodes: Mapping[str, Node]) -> list[Ref]:
 
 
 def placeholders_before(nodes: Mapping[str, Node], outputs: Sequence[Ref]) -> list[Ref]:
-    """Return the placeholders that the outputs depend on, in the order of the file."""
+    """Return the placeholders that the outputs depend on, in the order of the file.
+
+    What a training run reads its batches with stands for a placeholder where it says its shapes.
+    """
     needed: set[str] = set()
-    stack = [ref.node for ref in outputs]
+    fetched: set[Ref] = set()
+    stack = list(outputs)
     while stack:
-        name = stack.pop()
-        if name in needed or name not in nodes:
-            continue
-        needed.add(name)
-        stack += [ref.node for ref in nodes[name].inputs]
-    return [Ref(n.name) for n in nodes.values() if n.op in PLACEHOLDERS and n.name in needed]
+        ref = stack.pop()
+        node = nodes.get(ref.node)
+        if node is not None and node.op in READERS and node.get("output_shapes"):
+            fetched.add(ref)
+            needed.add(ref.node)
+        elif node is not None and ref.node not in needed:
+            needed.add(ref.node)
+            stack += node.inputs
+    found = [n for n in nodes.values() if n.name in needed]
+    heads = {n.name: sorted(r for r in fetched if r.node == n.name) for n in found}
+    return [
+        ref
+        for n in found
+        for ref in ([Ref(n.name)] if n.op in PLACEHOLDERS else heads[n.name])
+    ]
 
 
 def add_inputs(
@@ -88,7 +98,7 @@ def add_inputs(
             given = options.shapes[position]
         shape = _input_shape(ref, node, given, producer)
         number = options.dtypes[position] if options.dtypes else None
-        dtype = np.dtype(number) if number else _source_dtype(node)
+        dtype = np.dtype(number) if number else _source_dtype(node, ref.index)
         feeds[ref] = _input(graph, str(ref), shape, dtype, notes)
     unknown = set(options.named_shapes) - {str(ref) for ref in inputs}
     if unknown:
@@ -119,7 +129,7 @@ def _declared_shape(ref: Ref, node: Node, producer: int) -> Dims | None:
         if shape == () and producer < 24 and "_output_shapes" not in node.attr:
             return None  # before producer 24 an empty shape meant an unknown one
         return shape
-    shapes = node.get("_output_shapes")
+    shapes = node.get("_output_shapes") or node.get("output_shapes")
     return shapes[ref.index] if shapes and ref.index < len(shapes) else None
 
 
@@ -143,8 +153,12 @@ def _input_shape(ref: Ref, node: Node, given: Dims | None, producer: int) -> Dim
 _TYPE_ATTRIBUTES = ("dtype", "DstT", "output_type", "out_type", "T", "Tparams", "SrcT")
 
 
-def _source_dtype(node: Node) -> np.dtype:
-    """Return the type that the source graph gives the outputs of a node."""
+def _source_dtype(node: Node, index: int) -> np.dtype:
+    """Return the type that the source graph gives an output of a node."""
+    for name in ("output_types", "component_types", "Tout"):
+        types = node.get(name)
+        if isinstance(types, list) and index < len(types):
+            return dtype_of(types[index])
     for name in _TYPE_ATTRIBUTES:
         if name in node.attr and node.attr[name].WhichOneof("value") == "type":
             return dtype_of(node.attr[name].type)
@@ -172,13 +186,13 @@ def add_output(graph: Graph, tensor: Tensor, ref: Ref, node: Node) -> None:
     A tensor that already is an input or an output is copied; half in the source is half again.
     """
     name = str(ref)
-    if tensor.dtype == FLOAT32 and _source_dtype(node) == np.float16:
+    if tensor.dtype == FLOAT32 and _source_dtype(node, ref.index) == np.float16:
         tensor = _cast(graph, tensor, np.dtype(np.float16), f"{name}/float16")
     if tensor in graph.inputs or tensor in graph.outputs:
         source = Source("", name, "Identity")
         shape: Any = np.array([-1 if d is None else d for d in tensor.shape], np.int32)
         if tensor.shape.count(None) > 1:
-            shape = emit(graph, "SHAPE", tensor, name=f"{name}/shape", source=source)
+            shape = emit(graph, "SHAPE", tensor, name=f"{name}/shape", source=source, out_type="INT32")
         tensor = emit(graph, "RESHAPE", tensor, shape, name=f"{name}/copy", source=source)
     graph.rename(tensor, name)
     graph.outputs.append(tensor)

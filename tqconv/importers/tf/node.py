@@ -80,7 +80,7 @@ class Node:
 
 
 def nodes_of(messages: Iterator[Any], ref: Callable[[str], Ref]) -> dict[str, Node]:
-    """Return the nodes of a GraphDef or a function by name; FormatError when a name stands twice."""
+    """Return the nodes of a graph or function by name; FormatError when a name stands twice."""
     nodes: dict[str, Node] = {}
     for message in messages:
         if message.name in nodes:
@@ -141,7 +141,7 @@ class FunctionName:
 
 
 def decode(value: Any) -> Any:
-    """Return an AttrValue as bytes/str, int, float, bool, TypeNumber, shape, array, FunctionName or list."""
+    """Return an AttrValue as a Python value; see the types in this module."""
     kind = value.WhichOneof("value")
     if kind is None:
         return None

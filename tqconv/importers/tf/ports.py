@@ -34,6 +34,7 @@ PORTS: Mapping[str, tuple[str, ...]] = {
     "FusedBatchNorm": _NORMALIZED,
     "FusedBatchNormV2": _NORMALIZED,
     "FusedBatchNormV3": (*_NORMALIZED, "reserve_space_3"),
+    "_FusedBatchNormEx": (*_NORMALIZED, "reserve_space_3"),
     "GRUBlockCell": ("r", "u", "c", "h"),
     "GenerateBoundingBoxProposals": ("rois", "roi_probabilities"),
     "LSTMBlockCell": _CELL,

@@ -22,7 +22,7 @@ _BOOKKEEPING = frozenset(
 
 
 def _is_bookkeeping(name: str, value: Any) -> bool:
-    """Attributes that say nothing beyond the operands: their types, their count, hints to devices."""
+    """Attributes that say nothing beyond the operands: types, counts, hints to devices."""
     if name.startswith("_") or name in _BOOKKEEPING:
         return True
     types = value if isinstance(value, list) else [value]

@@ -1,16 +1,188 @@
-"""Training left-overs: values given by the user, and nodes that inference does not need."""
+"""What training leaves in a graph: open placeholders, variables, and nodes that inference does not need."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.config import LoadOptions
-from tqconv.errors import UnsupportedError
-from tqconv.importers.tf.node import Node
+from tqconv.errors import UnsupportedError, UsageError
+from tqconv.importers.tf.bundle import Bundle, open_bundle, variable_names
+from tqconv.importers.tf.interface import resolve
+from tqconv.importers.tf.node import BFLOAT16, Node, Ref, decode_shape, dtype_of
+from tqconv.ir.types import STRING
+from tqconv.schema import proto
+
+VARIABLES = ("Variable", "VariableV2", "VarHandleOp", "AutoReloadVariable")
+SHOWN = 8
+"""Names that a message lists before it says how many more there are."""
+
+_TYPE_ATTRIBUTES = ("dtype", "T", "DstT", "out_type", "output_type", "Tparams")
 
 
 def prepare(nodes: Mapping[str, Node], options: LoadOptions, notes: list[str]) -> dict[str, Node]:
-    """Return the nodes to import after replacing those that the user gave a value."""
-    if options.values:
-        raise UnsupportedError("--set_input is not supported yet")
-    return dict(nodes)
+    """Return the nodes to import after putting constants where the user gave a value.
+
+    Raises UsageError for a name that the graph does not have, or a value that does not fit.
+    """
+    result = dict(nodes)
+    for name, text in options.values.items():
+        ref = resolve(name, result)
+        if options.inputs and ref in [resolve(i, result) for i in options.inputs]:
+            raise UsageError(f"`{name}` is an input and has a value", hint="drop one of the two")
+        _set_value(result, ref, text)
+        notes.append(f"{name} = {text}")
+    return result
+
+
+def freeze(
+    nodes: Mapping[str, Node], reached: Collection[str], checkpoint: str | None, notes: list[str]
+) -> dict[str, Node]:
+    """Return the nodes with the variables among `reached` as constants read from a checkpoint.
+
+    Raises UnsupportedError that names all variables when there is no checkpoint, UsageError when it lacks
+    some of them.
+    """
+    variables = [nodes[n] for n in reached if n in nodes and nodes[n].op in VARIABLES]
+    if not variables:
+        if checkpoint is not None:
+            notes.append(f"the outputs need no variable of the checkpoint {checkpoint}")
+        return dict(nodes)
+    variables.sort(key=lambda node: node.name)
+    if checkpoint is None:
+        raise UnsupportedError(
+            f"{_counted(len(variables), 'variable')} of the graph are not frozen: "
+            + _listed([v.name for v in variables]),
+            hint="freeze the graph, or give its checkpoint with --checkpoint PREFIX",
+        )
+    bundle = open_bundle(checkpoint)
+    names = variable_names(bundle)
+    result = dict(nodes)
+    missing = []
+    for node in variables:
+        array = _stored(bundle, names, node)
+        if array is None:
+            missing.append(node.name)
+        else:
+            result[node.name] = _frozen(node, array)
+    if missing:
+        raise UsageError(
+            f"the checkpoint {bundle.prefix} lacks {_counted(len(missing), 'variable')}: "
+            + _listed(missing),
+            hint="is it a checkpoint of this graph?",
+        )
+    notes.append(f"{_counted(len(variables), 'variable')} read from {bundle.prefix}")
+    return result
+
+
+def parse_value(text: str, dtype: np.dtype) -> NDArray[Any]:
+    """Return the constant that `false`, `0.5`, `[1, 2]` or a string stands for; UsageError otherwise."""
+    if dtype == STRING:
+        return np.array(text.encode(), object)
+    try:
+        content = json.loads(text.strip().replace("(", "[").replace(")", "]").lower())
+    except json.JSONDecodeError:
+        content = _number(text)
+    array = np.array(content)
+    fits = array.dtype.kind in {"b": "b", "f": "fiu", "c": "fiuc"}.get(dtype.kind, "iu")
+    if array.dtype.kind == "i" and dtype.kind == "b":
+        fits = bool(np.isin(array, (0, 1)).all())
+    if not fits:
+        raise UsageError(f"`{text}` is not a value of type {dtype.name}")
+    result = array.astype(dtype)
+    if dtype.kind in "iu" and not np.array_equal(result.astype(object), array.astype(object)):
+        raise UsageError(f"`{text}` does not fit into {dtype.name}")
+    return result
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(
+            f"`{text}` is not a value", hint="write true, 0.5, [1, 2] or [[1, 2], [3, 4]]"
+        ) from None
+
+
+def _set_value(nodes: dict[str, Node], ref: Ref, text: str) -> None:
+    node = nodes[ref.node]
+    number = next(
+        (
+            node.attr[name].type
+            for name in _TYPE_ATTRIBUTES
+            if name in node.attr and node.attr[name].WhichOneof("value") == "type"
+        ),
+        10 if text.strip().lower() in ("true", "false") else 1,
+    )
+    array = parse_value(text, dtype_of(number))
+    declared = node.get("shape")
+    if declared is not None and None not in declared and array.ndim == 0:
+        array = np.broadcast_to(array, declared).copy()
+    name = node.name if ref.index == 0 else f"{ref}/value"
+    nodes[name] = constant_node(name, array, number)
+    if ref.index:
+        for other in list(nodes.values()):
+            if ref in other.inputs:
+                inputs = tuple(Ref(name) if r == ref else r for r in other.inputs)
+                nodes[other.name] = replace(other, inputs=inputs)
+
+
+def constant_node(name: str, array: NDArray[Any], number: int) -> Node:
+    """Return a Const node; `number` is the DataType of the array."""
+    messages = proto.messages()
+    tensor = messages.TensorProto(dtype=number if number != BFLOAT16 else 1)
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    if array.dtype == STRING:
+        tensor.string_val.extend(array.reshape(-1).tolist())
+    else:
+        tensor.tensor_content = np.ascontiguousarray(array).tobytes()
+    attr = {
+        "value": messages.AttrValue(tensor=tensor),
+        "dtype": messages.AttrValue(type=tensor.dtype),
+    }
+    return Node(name, "Const", (), (), attr)
+
+
+def _stored(bundle: Bundle, names: Mapping[str, str], node: Node) -> NDArray[Any] | None:
+    """Return a variable's value: under its own name, or as a part of a partitioned variable."""
+    shared = str(node.get("shared_name", "") or node.name)
+    for name in (shared, node.name):
+        key = names.get(name, name)
+        if key in bundle:
+            return bundle.read(key)
+    whole, _, part = node.name.rpartition("/part_")
+    if whole in bundle and part.isdecimal():
+        slices = bundle.slices(whole)
+        if int(part) < len(slices):
+            return bundle.read_slice(whole, slices[int(part)])
+    return None
+
+
+def _frozen(node: Node, array: NDArray[Any]) -> Node:
+    declared = node.get("shape")
+    fits = declared is None or (
+        len(declared) == array.ndim
+        and all(d is None or d == s for d, s in zip(declared, array.shape, strict=True))
+    )
+    if not fits:
+        raise UsageError(
+            f"variable '{node.name}' is {list(declared)} in the graph and "
+            f"{list(array.shape)} in the checkpoint",
+            hint="is it a checkpoint of this graph?",
+        )
+    return constant_node(node.name, array, int(node.get("dtype", 1)) % 100)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("s" if count != 1 else "")
+
+
+def _listed(names: list[str]) -> str:
+    more = f", … {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

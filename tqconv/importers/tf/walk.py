@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tqconv.config import ArrayRange
 from tqconv.errors import FormatError, TqconvError, UnsupportedError
 from tqconv.importers.tf.node import Node, Ref
 from tqconv.importers.registry import Handler
@@ -65,6 +66,7 @@ class Walk:
     """What handlers of one model share (resources by name, …)."""
     quantizing: bool = False
     """FakeQuant nodes will be dropped by a quantizer that knows the ranges they say."""
+    array_ranges: Sequence[ArrayRange] = ()
 
     def run(
         self,
@@ -181,6 +183,13 @@ class Walk:
                 wanted = name if index == 0 else f"{name}:{index}"
                 self.graph.release(tensor.name)
                 tensor.name = self.graph.unique(wanted)
+            self._say_range(name if index == 0 else f"{name}:{index}", tensor)
+
+    def _say_range(self, name: str, tensor: Tensor) -> None:
+        """Set the range that the user said for this name; of a value that passes through, only a first."""
+        for said in self.array_ranges:
+            if said.matches(name) and (tensor.range is None or tensor.range.kind != "user"):
+                tensor.range = said.range
 
     def raise_failures(self, values: Iterable[Value]) -> None:
         """Raise one error for everything that keeps these values from being made."""

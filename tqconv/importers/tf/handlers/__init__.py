@@ -36,3 +36,8 @@ from tqconv.importers.tf.handlers import crop as crop
 from tqconv.importers.tf.handlers import color as color
 from tqconv.importers.tf.handlers import warp as warp
 from tqconv.importers.tf.handlers import recurrent as recurrent
+from tqconv.importers.tf.handlers import detection as detection
+from tqconv.importers.tf.handlers import combined as combined
+from tqconv.importers.tf.handlers import fused as fused
+from tqconv.importers.tf.handlers import custom as custom
+from tqconv.importers.tf.handlers import variables as variables

@@ -9,7 +9,7 @@ import numpy as np
 
 from tqconv.errors import Unsupported
 from tqconv.importers import integers
-from tqconv.importers.integers import INT64, UINT32, UINT64, as_signed
+from tqconv.importers.integers import INT64, UINT32, UINT64, as_ordered, as_signed
 from tqconv.importers.special import of_one_shape
 from tqconv.importers.tf.handlers import pairs
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
@@ -51,12 +51,7 @@ def combine(b: TFBuilder, type: str, x: Tensor, y: Tensor) -> Tensor:
 def extreme(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
     """The larger or smaller element."""
     type = b.node.op.upper()
-    if x.dtype != UINT64:
-        return b(type, x, y)
-    # With the highest bit turned, int64 has the order of uint64.
-    lowest = np.array(np.iinfo(np.int64).min, INT64)
-    p, q = (b("ADD", integers.bitcast(b, t, INT64), lowest) for t in (x, y))
-    return integers.bitcast(b, b("ADD", b(type, p, q), lowest), UINT64)
+    return as_ordered(b, lambda p, q: b(type, p, q), x, y)
 
 
 @handles("AddN", "AccumulateNV2")
@@ -123,7 +118,7 @@ def reciprocal(b: TFBuilder, x: Tensor) -> Tensor:
 
 @handles("Div", "RealDiv", "TruncateDiv")
 def divide(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
-    """x / y; integers are rounded toward zero."""
+    """`x` / y; integers are rounded toward zero."""
     if x.dtype.kind == "c":
         return pairs.divide(b, x, y)
     if x.dtype.kind == "f":
@@ -137,7 +132,7 @@ def _truncated(b: TFBuilder, x: Tensor) -> Tensor:
 
 
 def _as_wide(b: TFBuilder, compute: Any, x: Tensor, y: Tensor) -> Tensor:
-    """Compute with uint32 as int64, which holds all its values; larger unsigned ones have no kernel."""
+    """Compute with uint32 as int64, which holds all its values; uint64 has no kernel."""
     if x.dtype == UINT64:
         raise Unsupported("uint64 is not divided by TensorFlow Lite")
     if x.dtype == UINT32:
@@ -147,7 +142,7 @@ def _as_wide(b: TFBuilder, compute: Any, x: Tensor, y: Tensor) -> Tensor:
 
 @handles("FloorDiv")
 def floor_divide(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
-    """x / y rounded down."""
+    """`x` / y rounded down."""
     return b("FLOOR_DIV", x, y) if x.dtype.kind == "f" else _as_wide(b, integers.floor_divide, x, y)
 
 
@@ -162,14 +157,14 @@ def truncate_mod(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
     """What x / y rounded toward zero leaves; it has the sign of x."""
     if x.dtype.kind != "f":
         return _as_wide(b, integers.truncated_remainder, x, y)
-    # Of two positive numbers the kernel takes the exact remainder, without a correction that rounds.
+    # Of two positive numbers the kernel takes the exact remainder, without a rounded correction.
     rest = b("FLOOR_MOD", b("ABS", x), b("ABS", y))
     return b("SELECT_V2", b("LESS", x, np.float32(0)), b("NEG", rest), rest)
 
 
 @handles("DivNoNan", "MulNoNan")
 def no_nan(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
-    """x / y or x y, and 0 wherever y is 0 whatever x is."""
+    """`x` / y or x y, and 0 wherever y is 0 whatever x is."""
     result = divide(b, x, y) if b.node.op == "DivNoNan" else combine(b, "MUL", x, y)
     return zero_where(b, y, result)
 
@@ -185,7 +180,7 @@ def zero_where(b: TFBuilder, y: Tensor, result: Tensor) -> Tensor:
 
 @handles("Pow")
 def power(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
-    """x to the power y; simple constant exponents without the slow kernel."""
+    """`x` to the power y; simple constant exponents without the slow kernel."""
     exponent = y.data.reshape(-1)[0].item() if y.data is not None and y.rank == 0 else None
     if x.dtype.kind == "f":
         return _SIMPLE_POWERS.get(exponent, lambda b, x: b("POW", x, y))(b, x)
@@ -211,7 +206,7 @@ _SIMPLE_POWERS: dict[Any, Any] = {
 
 @handles("ClipByValue")
 def clip_by_value(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """x within [low, high]."""
+    """`x` within [low, high]."""
     return b("MAXIMUM", b("MINIMUM", x, high), low)
 
 

@@ -23,8 +23,7 @@ INT32 = np.dtype(np.int32)
 def transpose(b: TFBuilder, x: Tensor, perm: Tensor) -> Tensor:
     """Permute the dimensions."""
     if perm.data is None:
-        y: Tensor = b("TRANSPOSE", x, int32_of(b, perm))
-        return y
+        return b("TRANSPOSE", x, int32_of(b, perm))
     return b.transpose(x, [axis_of(axis, x.rank) for axis in b.ints(perm, "perm")])
 
 
@@ -34,7 +33,9 @@ def conjugate_transpose(b: TFBuilder, x: Tensor, perm: Tensor) -> Tensor:
     if x.dtype.kind != "c":
         return transpose(b, x, perm)
     if x.data is None:
-        raise Unsupported("TensorFlow Lite has no kernel that makes complex numbers from their parts")
+        raise Unsupported(
+            "TensorFlow Lite has no kernel that makes complex numbers from their parts"
+        )
     return transpose(b, b.const(np.conj(x.data)), perm)
 
 
@@ -61,8 +62,7 @@ def joined(b: TFBuilder, xs: list[Tensor], axis: int) -> Tensor:
     parts = [x for x in xs if x.shape[axis] != 0] or xs[:1]
     if len(parts) == 1:
         return parts[0]
-    y: Tensor = b("CONCATENATION", *parts, axis=axis)
-    return y
+    return b("CONCATENATION", *parts, axis=axis)
 
 
 @handles("Pack")
@@ -71,8 +71,7 @@ def pack(b: TFBuilder, *xs: Tensor, axis: int = 0) -> Tensor:
     place = axis_of(axis, xs[0].rank + 1)
     if len(xs) == 1:
         return inserted(b, xs[0], place)
-    y: Tensor = b("PACK", *xs, axis=place, values_count=len(xs))
-    return y
+    return b("PACK", *xs, axis=place, values_count=len(xs))
 
 
 @handles("Unpack")
@@ -86,15 +85,14 @@ def unpack(b: TFBuilder, x: Tensor, *, num: int, axis: int = 0) -> tuple[Tensor,
     types = spec("UNPACK").types
     if types is not None and x.dtype.name not in types:
         return tuple(_element(b, x, i, place) for i in range(num))
-    ys: tuple[Tensor, ...] = b("UNPACK", x, num=num, axis=place)
-    return ys
+    return b("UNPACK", x, num=num, axis=place)
 
 
 def _element(b: TFBuilder, x: Tensor, index: int, axis: int) -> Tensor:
     """Return slice `index` along an axis: STRIDED_SLICE knows more types than UNPACK."""
     bounds = [np.eye(1, x.rank, axis, INT32)[0] * (index + end) for end in (0, 1)]
     rest = (1 << x.rank) - 1 & ~(1 << axis)
-    y: Tensor = b(
+    return b(
         "STRIDED_SLICE",
         x,
         *bounds,
@@ -103,7 +101,6 @@ def _element(b: TFBuilder, x: Tensor, index: int, axis: int) -> Tensor:
         end_mask=rest,
         shrink_axis_mask=1 << axis,
     )
-    return y
 
 
 @handles("Split")
@@ -112,8 +109,7 @@ def split(b: TFBuilder, axis: Tensor, x: Tensor, *, num_split: int) -> tuple[Ten
     if num_split == 1:
         return (x,)
     place = axis_operand(b, axis, x.rank, "split_dim")
-    ys: tuple[Tensor, ...] = b("SPLIT", np.array(place, INT32), x, num_splits=num_split)
-    return ys
+    return b("SPLIT", np.array(place, INT32), x, num_splits=num_split)
 
 
 @handles("SplitV")
@@ -124,8 +120,7 @@ def split_v(
     if num_split == 1:
         return (x,)
     place = np.array(axis_operand(b, axis, x.rank, "split_dim"), INT32)
-    ys: tuple[Tensor, ...] = b("SPLIT_V", x, int32_of(b, sizes), place, num_splits=num_split)
-    return ys
+    return b("SPLIT_V", x, int32_of(b, sizes), place, num_splits=num_split)
 
 
 @handles("Pad")
@@ -133,8 +128,7 @@ def pad(b: TFBuilder, x: Tensor, paddings: Tensor) -> Tensor:
     """Surround with zeros."""
     if nothing_to_do(b, x, paddings, 0):
         return x
-    y: Tensor = b("PAD", x, int32_of(b, paddings))
-    return y
+    return b("PAD", x, int32_of(b, paddings))
 
 
 @handles("PadV2")
@@ -142,8 +136,7 @@ def pad_v2(b: TFBuilder, x: Tensor, paddings: Tensor, constant_values: Tensor) -
     """Surround with a value."""
     if nothing_to_do(b, x, paddings, 0):
         return x
-    y: Tensor = b("PADV2", x, int32_of(b, paddings), constant_values)
-    return y
+    return b("PADV2", x, int32_of(b, paddings), constant_values)
 
 
 @handles("MirrorPad")
@@ -151,8 +144,7 @@ def mirror_pad(b: TFBuilder, x: Tensor, paddings: Tensor, *, mode: str) -> Tenso
     """Surround with mirror images; SYMMETRIC repeats the border, REFLECT does not."""
     if nothing_to_do(b, x, paddings, 0):
         return x
-    y: Tensor = b("MIRROR_PAD", x, int32_of(b, paddings), mode=mode)
-    return y
+    return b("MIRROR_PAD", x, int32_of(b, paddings), mode=mode)
 
 
 @handles("Tile")
@@ -160,8 +152,7 @@ def tile(b: TFBuilder, x: Tensor, multiples: Tensor) -> Tensor:
     """Repeat along each axis."""
     if nothing_to_do(b, x, multiples, 1):
         return x
-    y: Tensor = b("TILE", x, int32_of(b, multiples))
-    return y
+    return b("TILE", x, int32_of(b, multiples))
 
 
 def nothing_to_do(b: TFBuilder, x: Tensor, amounts: Tensor, neutral: int) -> bool:
@@ -195,14 +186,13 @@ def reverse_sequence(
     b: TFBuilder, x: Tensor, lengths: Tensor, *, seq_dim: int, batch_dim: int = 0
 ) -> Tensor:
     """Turn the first `lengths[i]` steps of row i around."""
-    y: Tensor = b(
+    return b(
         "REVERSE_SEQUENCE",
         x,
         lengths,
         seq_dim=axis_of(seq_dim, x.rank),
         batch_dim=axis_of(batch_dim, x.rank),
     )
-    return y
 
 
 @handles("Roll")
@@ -223,8 +213,7 @@ def _roll_by_parts(b: TFBuilder, x: Tensor, shift: int, axis: int) -> Tensor:
     size = x.shape[axis] or 0
     sizes = np.array([size - shift, shift], INT32)
     head, tail = b("SPLIT_V", x, sizes, np.array(axis, INT32), num_splits=2)
-    y: Tensor = b("CONCATENATION", tail, head, axis=axis)
-    return y
+    return b("CONCATENATION", tail, head, axis=axis)
 
 
 def _roll_by_places(b: TFBuilder, x: Tensor, shifts: Tensor, axes: list[int]) -> Tensor:
@@ -247,5 +236,4 @@ def invert_permutation(b: TFBuilder, x: Tensor) -> Tensor:
     places = b(
         "RANGE", np.array(0, x.dtype), b.reshape(b.cast(count, x.dtype), ()), np.array(1, x.dtype)
     )
-    y: Tensor = b("SCATTER_ND", inserted(b, b.cast(x, INT32), 1), places, count)
-    return y
+    return b("SCATTER_ND", inserted(b, b.cast(x, INT32), 1), places, count)

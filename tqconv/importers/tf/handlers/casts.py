@@ -5,41 +5,45 @@ from __future__ import annotations
 import numpy as np
 
 from tqconv.errors import Unsupported
-from tqconv.importers.integers import INT32, INT64, UINT32, UINT64, bitcast
+from tqconv.importers.integers import INT64, UINT64, bitcast
 from tqconv.importers.tf.handlers import pairs
 from tqconv.importers.tf.node import TypeNumber, dtype_of
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 
 FLOAT32 = np.dtype(np.float32)
-_NARROW = frozenset(map(np.dtype, (np.int8, np.uint8, np.int16, np.uint16)))
 
 
 @handles("Cast")
 def cast(
-    b: TFBuilder, x: Tensor, *, DstT: TypeNumber, SrcT: TypeNumber | None = None, Truncate: bool = False  # noqa: N803
+    b: TFBuilder,
+    x: Tensor,
+    *,
+    DstT: TypeNumber,  # noqa: N803  (TensorFlow's name)
+    Truncate: bool = False,  # noqa: N803
 ) -> Tensor:
-    """Convert as TensorFlow's CPU kernels do. double, half and float32 are one type here."""
+    """Convert to another type; double, half and float32 are one type here."""
     if Truncate and DstT.dtype != x.dtype:
         raise Unsupported("`Truncate`: rounding toward zero")
     return converted(b, x, DstT.dtype)
 
 
 def converted(b: TFBuilder, x: Tensor, dtype: np.dtype) -> Tensor:
-    """Return `x` as another type: reals are truncated, integers wrap around, complex lose a part."""
+    """Return `x` as another type.
+
+    Reals are truncated and stop at the limits of the type, integers wrap around, complex numbers lose
+    their imaginary part.
+    """
     if x.dtype == dtype or {x.dtype, dtype} <= {INT64, UINT64}:
         return bitcast(b, x, dtype)
-    if x.dtype == UINT64:
-        return _from_uint64(b, x, dtype)
-    if dtype == UINT64:
-        return bitcast(b, converted(b, x, INT64), UINT64)
     if dtype.kind == "c":
         return b.cast(converted(b, x, FLOAT32), dtype)
     if x.dtype.kind == "c":
         return converted(b, pairs.real(b, x), dtype)
-    if x.dtype == FLOAT32:
-        # LiteRT stops at the limits of the type; TensorFlow's kernels go through a wider one and wrap.
-        x = b.cast(x, INT32 if dtype in _NARROW else INT64 if dtype == UINT32 else FLOAT32)
+    if x.dtype == UINT64:
+        return _from_uint64(b, x, dtype)
+    if dtype == UINT64:
+        return bitcast(b, converted(b, x, INT64), UINT64)
     return b.cast(x, dtype)
 
 
@@ -53,7 +57,13 @@ def _from_uint64(b: TFBuilder, x: Tensor, dtype: np.dtype) -> Tensor:
 
 
 @handles("Bitcast")
-def reinterpreted(b: TFBuilder, x: Tensor, *, type: TypeNumber, T: TypeNumber | None = None) -> Tensor:  # noqa: N803
+def reinterpreted(
+    b: TFBuilder,
+    x: Tensor,
+    *,
+    type: TypeNumber,
+    T: TypeNumber | None = None,  # noqa: N803  (TensorFlow's name)
+) -> Tensor:
     """Read the bits as another type; double and half get their own bits for that."""
     stored = x.dtype if T is None else dtype_of(int(T))
     bits = bitcast(b, b.cast(x, stored), dtype_of(int(type)))

@@ -9,6 +9,8 @@ import numpy as np
 from tqconv.importers import integers
 from tqconv.importers.builder import Builder
 from tqconv.importers.integers import INT64, UINT64, bitcast
+from tqconv.importers.tf.handlers import pairs
+from tqconv.importers.tf.handlers.arith import absolute, combine
 from tqconv.importers.tf.handlers.pairs import FLOAT32
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
 from tqconv.ir.graph import Tensor
@@ -38,18 +40,16 @@ _ORDERS = {
 
 @handles(*_ORDERS)
 def order(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
-    """Compare the order of elements; int64 has the order of uint64 after a turn of the highest bit."""
-    if x.dtype == UINT64:
-        lowest = np.array(np.iinfo(np.int64).min, INT64)
-        x, y = (b("ADD", bitcast(b, t, INT64), lowest) for t in (x, y))
-    return b(_ORDERS[b.node.op], x, y)
+    """Compare the order of elements."""
+    return b(_ORDERS[b.node.op], integers.ordered(b, x), integers.ordered(b, y))
 
 
 @handles("ApproximateEqual")
 def approximate_equal(b: TFBuilder, x: Tensor, y: Tensor, *, tolerance: float = 1e-5) -> Tensor:
     """|x - y| < tolerance."""
-    distance = integers.absolute(b, b("SUB", x, y)) if x.dtype.kind != "f" else b("ABS", b("SUB", x, y))
-    return b("LESS", distance, np.array(tolerance, x.dtype))
+    difference = combine(b, "SUB", x, y)
+    distance = pairs.size(b, difference) if x.dtype.kind == "c" else absolute(b, difference)
+    return b("LESS", distance, np.array(tolerance, distance.dtype))
 
 
 @handles("IsNan")

@@ -91,9 +91,7 @@ def matrix_diag_parts(
     return _diagonals(b, x, _range_of(b, k), padding_value, _alignment(b, align))
 
 
-def _diagonals(
-    b: TFBuilder, x: Tensor, k: tuple[int, int], padding: Tensor, align: str
-) -> Tensor:
+def _diagonals(b: TFBuilder, x: Tensor, k: tuple[int, int], padding: Tensor, align: str) -> Tensor:
     rows, columns = static_size(x, -2), static_size(x, -1)
     places = diagonal_places(rows, columns, *k, align)
     taken = np.where(places < 0, rows * columns, places).astype(np.int32)
@@ -143,13 +141,13 @@ def diagonal_places(rows: int, columns: int, low: int, high: int, align: str) ->
         side = upper if d >= 0 else lower
         start = longest - length if side == "RIGHT" else 0
         steps = np.arange(length)
-        places[high - d, start : start + length] = (steps + max(-d, 0)) * columns + steps + max(d, 0)
+        places[high - d, start : start + length] = (
+            (steps + max(-d, 0)) * columns + steps + max(d, 0)
+        )
     return places
 
 
-def _gathered(
-    b: TFBuilder, flat: Tensor, taken: Map, padding: Tensor, shape: list[Any]
-) -> Tensor:
+def _gathered(b: TFBuilder, flat: Tensor, taken: Map, padding: Tensor, shape: list[Any]) -> Tensor:
     """Take elements of the last dimension; one past its end stands for the padding."""
     size = static_size(flat, -1)
     if (taken == size).any():
@@ -207,7 +205,9 @@ def diag_part(b: TFBuilder, x: Tensor) -> Tensor:
     half = sizes_of(b, x)[: x.rank // 2]
     count = int(np.prod([static_size(x, axis) for axis in range(x.rank // 2)]))
     flat = reshaped(b, x, [count * count])
-    return reshaped(b, b("GATHER", flat, np.arange(count, dtype=np.int32) * (count + 1), axis=0), half)
+    return reshaped(
+        b, b("GATHER", flat, np.arange(count, dtype=np.int32) * (count + 1), axis=0), half
+    )
 
 
 @handles("Cross")

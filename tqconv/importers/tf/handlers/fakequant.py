@@ -33,7 +33,13 @@ def fake_quant_with_args(
 
 @handles("FakeQuantWithMinMaxVars")
 def fake_quant_with_vars(
-    b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, *, num_bits: int = 8, narrow_range: bool = False
+    b: TFBuilder,
+    x: Tensor,
+    low: Tensor,
+    high: Tensor,
+    *,
+    num_bits: int = 8,
+    narrow_range: bool = False,
 ) -> Tensor:
     """Round to a grid over a range that operands give."""
     if low.is_constant and high.is_constant:
@@ -44,13 +50,21 @@ def fake_quant_with_vars(
 
 @handles("FakeQuantWithMinMaxVarsPerChannel")
 def fake_quant_per_channel(
-    b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, *, num_bits: int = 8, narrow_range: bool = False
+    b: TFBuilder,
+    x: Tensor,
+    low: Tensor,
+    high: Tensor,
+    *,
+    num_bits: int = 8,
+    narrow_range: bool = False,
 ) -> Tensor:
     """Round each channel (the last dimension) to a grid of its own."""
     return on_grid(b, x, low, high, num_bits, narrow_range)
 
 
-def _fake_quant(b: TFBuilder, x: Tensor, low: float, high: float, bits: int, narrow: bool) -> Tensor:
+def _fake_quant(
+    b: TFBuilder, x: Tensor, low: float, high: float, bits: int, narrow: bool
+) -> Tensor:
     """Emit FAKE_QUANT where its kernel computes what TensorFlow does.
 
     It refuses a narrow range of anything but constants, and wants 0 inside the range.
@@ -120,7 +134,9 @@ def quantize_and_dequantize(
     scale, inverse, low, high = _symmetric(b, low, high, F(first), F(last))
     kept = b("MAXIMUM", b("MINIMUM", x, high), low) if range_given else x
     steps = b("MUL", kept, scale)
-    rounded = b("ROUND", steps) if round_mode == "HALF_TO_EVEN" else b("FLOOR", b("ADD", steps, F(0.5)))
+    rounded = (
+        b("ROUND", steps) if round_mode == "HALF_TO_EVEN" else b("FLOOR", b("ADD", steps, F(0.5)))
+    )
     return b("MUL", rounded, inverse)
 
 

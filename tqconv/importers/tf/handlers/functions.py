@@ -58,10 +58,11 @@ def atan2(b: TFBuilder, y: Tensor, x: Tensor) -> Tensor:
 
 @handles("Xdivy", "Xlogy", "Xlog1py")
 def zero_times(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
-    """x / y, x log(y) or x log(1 + y), and 0 where x is 0 whatever y is."""
+    """`x` / y, x log(y) or x log(1 + y), and 0 where x is 0 whatever y is."""
     if b.node.op == "Xdivy":
         return zero_where(b, x, divide(b, x, y))
-    return zero_where(b, x, b("MUL", x, b("LOG", y) if b.node.op == "Xlogy" else special.log1p(b, y)))
+    logarithm = b("LOG", y) if b.node.op == "Xlogy" else special.log1p(b, y)
+    return zero_where(b, x, b("MUL", x, logarithm))
 
 
 _GRADIENTS: dict[str, Callable[[Builder, Tensor, Tensor], Tensor]] = {
@@ -77,7 +78,7 @@ _GRADIENTS: dict[str, Callable[[Builder, Tensor, Tensor], Tensor]] = {
 
 @handles(*_GRADIENTS)
 def gradient_from_value(b: TFBuilder, y: Tensor, dy: Tensor) -> Tensor:
-    """dy times the derivative, which is a function of y."""
+    """`dy` times the derivative, which is a function of y."""
     return _GRADIENTS[b.node.op](b, y, dy)
 
 
@@ -90,16 +91,22 @@ def _softsign_grad(b: Builder, dy: Tensor, x: Tensor) -> Tensor:
     return b("DIV", dy, b("MUL", size, size))
 
 
+# G. Klambauer et al., "Self-normalizing neural networks" (2017): lambda, and lambda alpha.
 SELU_SCALE, SELU_SCALE_ALPHA = 1.0507009873554805, 1.7580993408473768
+
+
+def _selu_grad(b: Builder, dy: Tensor, y: Tensor) -> Tensor:
+    below = b("ADD", y, F(SELU_SCALE_ALPHA))
+    return b("MUL", dy, b("SELECT_V2", b("LESS", y, F(0)), below, F(SELU_SCALE)))
+
+
 _DERIVATIVES: dict[str, Callable[[Builder, Tensor, Tensor], Tensor]] = {
     "EluGrad": lambda b, dy, y: b(
         "SELECT_V2", b("LESS", y, F(0)), b("MUL", dy, b("ADD", y, F(1))), dy
     ),
     "Relu6Grad": lambda b, dy, x: b("SELECT_V2", _relu6_passes(b, x), dy, F(0)),
     "ReluGrad": lambda b, dy, x: b("SELECT_V2", b("GREATER", x, F(0)), dy, F(0)),
-    "SeluGrad": lambda b, dy, y: b(
-        "MUL", dy, b("SELECT_V2", b("LESS", y, F(0)), b("ADD", y, F(SELU_SCALE_ALPHA)), F(SELU_SCALE))
-    ),
+    "SeluGrad": _selu_grad,
     "SoftplusGrad": lambda b, dy, x: b("MUL", dy, b("LOGISTIC", x)),
     "SoftsignGrad": _softsign_grad,
 }
@@ -107,11 +114,11 @@ _DERIVATIVES: dict[str, Callable[[Builder, Tensor, Tensor], Tensor]] = {
 
 @handles(*_DERIVATIVES)
 def gradient(b: TFBuilder, dy: Tensor, x: Tensor) -> Tensor:
-    """dy times the derivative at the features x (at the outputs for Elu and Selu)."""
+    """`dy` times the derivative at the features x (at the outputs for Elu and Selu)."""
     return _DERIVATIVES[b.node.op](b, dy, x)
 
 
 @handles("LeakyReluGrad")
 def leaky_relu_grad(b: TFBuilder, dy: Tensor, x: Tensor, *, alpha: float = 0.2) -> Tensor:
-    """dy where x is positive, alpha dy elsewhere."""
+    """`dy` where x is positive, alpha dy elsewhere."""
     return b("SELECT_V2", b("GREATER", x, F(0)), dy, b("MUL", dy, F(alpha)))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.operands import axis_operand, int32_of
+from tqconv.importers.tf.handlers.operands import axis_operand, int32_of, with_kernel
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import RESOURCE
@@ -59,8 +59,7 @@ def gathered(b: TFBuilder, x: Tensor, indices: Tensor, axis: int, batch_dims: in
     """Take elements along an axis in [0, rank)."""
     if batch_dims < 0:
         batch_dims += indices.rank
-    y: Tensor = b("GATHER", x, indices, axis=axis, batch_dims=batch_dims)
-    return y
+    return b("GATHER", x, indices, axis=axis, batch_dims=batch_dims)
 
 
 @handles("GatherNd")
@@ -70,15 +69,15 @@ def gather_nd(b: TFBuilder, x: Tensor, indices: Tensor, *, bad_indices_policy: s
         raise Unsupported(f"bad_indices_policy `{bad_indices_policy}`")
     if indices.rank and indices.shape[-1] == 0:
         return _everywhere(b, x, indices)
-    y: Tensor = b("GATHER_ND", x, indices)
-    return y
+    return b("GATHER_ND", x, indices)
 
 
 def _everywhere(b: TFBuilder, x: Tensor, indices: Tensor) -> Tensor:
     """Coordinates of length 0 take the whole of `x`, once for each."""
-    head = b("SLICE", b.shape_of(indices), np.array([0], INT32), np.array([indices.rank - 1], INT32))
-    y: Tensor = b("BROADCAST_TO", x, b("CONCATENATION", head, b.shape_of(x), axis=0))
-    return y
+    head = b(
+        "SLICE", b.shape_of(indices), np.array([0], INT32), np.array([indices.rank - 1], INT32)
+    )
+    return b("BROADCAST_TO", x, b("CONCATENATION", head, b.shape_of(x), axis=0))
 
 
 @handles("OneHot")
@@ -89,8 +88,7 @@ def one_hot(
     if indices.dtype not in (np.int32, np.int64):
         indices = b.cast(indices, INT32)
     place = indices.rank if axis == -1 else axis
-    y: Tensor = b("ONE_HOT", indices, int32_of(b, depth), on, off, axis=place)
-    return y
+    return b("ONE_HOT", indices, int32_of(b, depth), on, off, axis=place)
 
 
 direct(SelectV2="SELECT_V2")
@@ -100,23 +98,21 @@ direct(SelectV2="SELECT_V2")
 def select(b: TFBuilder, condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Choose by element; a vector chooses whole rows, a scalar everything."""
     type = "SELECT" if condition.rank in (1, x.rank) else "SELECT_V2"
-    z: Tensor = b(type, condition, x, y)
-    return z
+    return b(type, condition, x, y)
 
 
 @handles("Where")
 def where(b: TFBuilder, condition: Tensor) -> Tensor:
     """Return the int64 coordinates of elements that are true, or not 0."""
-    y: Tensor = b("WHERE", truth(b, condition))
-    return y
+    return b("WHERE", truth(b, condition))
 
 
 def truth(b: TFBuilder, x: Tensor) -> Tensor:
     """Return which elements are not 0; NaN is not 0."""
     if x.dtype == np.bool_:
         return x
-    y: Tensor = b("NOT_EQUAL", x, np.zeros((), x.dtype))
-    return y
+    x = with_kernel(b, x)
+    return b("NOT_EQUAL", x, np.zeros((), x.dtype))
 
 
 def true_places(b: TFBuilder, condition: Tensor) -> Tensor:

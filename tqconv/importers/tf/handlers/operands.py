@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.errors import Unsupported
+from tqconv.importers.integers import INT64, UINT64, bitcast
 from tqconv.importers.tf.registry import TFBuilder
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
 
 _INT32 = np.iinfo(np.int32)
+_TURNED = np.array(np.iinfo(np.int64).min, INT64)
 
 
 def int32_of(b: TFBuilder, tensor: Tensor) -> Tensor | NDArray[Any]:
@@ -46,3 +48,18 @@ def static_size(tensor: Tensor, axis: int) -> int:
             hint="give the inputs a shape with --input_shapes",
         )
     return size
+
+
+def with_kernel(b: TFBuilder, x: Tensor) -> Tensor:
+    """Return uint64 as the int64 of the same bits: enough to tell whether elements are equal."""
+    return bitcast(b, x, INT64) if x.dtype == UINT64 else x
+
+
+def in_order(b: TFBuilder, x: Tensor) -> Tensor:
+    """Return uint64 as int64 in the same order: the highest bit is turned."""
+    return b("ADD", bitcast(b, x, INT64), _TURNED) if x.dtype == UINT64 else x
+
+
+def out_of_order(b: TFBuilder, y: Tensor, dtype: np.dtype) -> Tensor:
+    """Undo `in_order`."""
+    return bitcast(b, b("ADD", y, _TURNED), UINT64) if dtype == UINT64 else y

@@ -1,4 +1,4 @@
-"""Complex numbers as pairs of float32: LiteRT multiplies complex tensors, but does little else with them."""
+"""Complex numbers as pairs of float32: LiteRT multiplies complex tensors, and does little else."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ def size(b: TFBuilder, x: Tensor) -> Tensor:
 
 
 def conjugate(b: TFBuilder, x: Tensor) -> Tensor:
-    """x with the other sign of the imaginary part."""
+    """`x` with the other sign of the imaginary part."""
     return on_pairs(b, lambda p: b("MUL", p, np.array([1, -1], np.float32)), x)
 
 
 def scaled(b: TFBuilder, x: Tensor, factor: Tensor) -> Tensor:
-    """x times a real tensor of the same shape."""
+    """`x` times a real tensor of the same shape."""
     axis = np.array(factor.rank, np.int32)
     return on_pairs(b, lambda p: b("MUL", p, b("EXPAND_DIMS", factor, axis)), x)
 
 
 def divide(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
-    """x / y = x conj(y) / |y|²."""
+    """`x` / y = x conj(y) / |y|²."""
     inverse = b("DIV", np.float32(1), size(b, y))
     return b("MUL", x, scaled(b, scaled(b, conjugate(b, y), inverse), inverse))
 
 
 def sign(b: TFBuilder, x: Tensor) -> Tensor:
-    """x / |x|, and 0 at 0."""
+    """`x` / |x|, and 0 at 0."""
     length = size(b, x)
     inverse = b("DIV", np.float32(1), length)
     kept = b("SELECT_V2", b("EQUAL", length, np.float32(0)), np.float32(0), inverse)

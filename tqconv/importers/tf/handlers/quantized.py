@@ -93,8 +93,8 @@ def quantize(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return integers that stand for reals, and the range that the type's limits stand for."""
     dtype = dtype_of(int(T))
-    bounds = low, high
-    low, high = _wide_enough(b, *(_along(b, t, x.rank, axis) for t in bounds), F(ensure_minimum_range))
+    low, high = (_along(b, bound, x.rank, axis) for bound in (low, high))
+    low, high = _wide_enough(b, low, high, F(ensure_minimum_range))
     if mode == "SCALED":
         steps = Steps.of(dtype, narrow_range)
         y, low, high = _scaled(b, x, low, high, steps, round_mode)
@@ -104,11 +104,14 @@ def quantize(
         y = _min_combined(b, x, low, high, Steps.of(dtype))
     else:
         raise Unsupported(f"mode `{mode}`")
-    shape = () if axis < 0 else (-1,)
-    return b.cast(b.cast(y, np.int32), dtype), *(b.reshape(t, shape) for t in (low, high))
+    shape = () if axis < 0 else (x.shape[axis],)
+    integers = b.cast(b.cast(y, np.int32), dtype)
+    return integers, b.reshape(low, shape), b.reshape(high, shape)
 
 
-def _wide_enough(b: TFBuilder, low: Tensor, high: Tensor, least: np.float32) -> tuple[Tensor, Tensor]:
+def _wide_enough(
+    b: TFBuilder, low: Tensor, high: Tensor, least: np.float32
+) -> tuple[Tensor, Tensor]:
     """The range with 0 in it, and not too small for its steps."""
     size = b("MAXIMUM", b("MAXIMUM", b("ABS", low), b("ABS", high)), F(1))
     first = b("MINIMUM", low, F(0))

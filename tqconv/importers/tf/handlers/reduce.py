@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.errors import Unsupported
-from tqconv.importers.integers import INT64, UINT32
+from tqconv.importers.integers import INT64, UINT32, UINT64, as_ordered, as_signed, ordered
 from tqconv.importers.tf.handlers import pairs
 from tqconv.importers.tf.handlers.operands import axes_operand, axis_operand, int32_of, static_size
 from tqconv.importers.tf.node import TypeNumber
@@ -17,6 +17,7 @@ from tqconv.ir.graph import Tensor
 from tqconv.ir.types import type_name
 
 INT32 = np.dtype(np.int32)
+LOWEST = np.float32(np.finfo(np.float32).min)
 
 _REDUCTIONS = {
     "All": "REDUCE_ALL",
@@ -36,7 +37,7 @@ def reduction(b: TFBuilder, x: Tensor, axes: Tensor, *, keep_dims: bool = False)
 
 
 def reduced(b: TFBuilder, type: str, x: Tensor, axes: Tensor, keep_dims: bool) -> Tensor:
-    """Emit a reduction. Of complex numbers only sums and means have a meaning for each part alone."""
+    """Emit a reduction; of complex numbers only sums and means, which treat the parts alike."""
     if not axes.is_constant:
         return b(type, x, int32_of(b, axes), keep_dims=keep_dims)
     along = axes_operand(b, axes, x.rank)
@@ -45,11 +46,17 @@ def reduced(b: TFBuilder, type: str, x: Tensor, axes: Tensor, keep_dims: bool) -
     if any(x.shape[axis] == 0 for axis in along):
         return _of_nothing(b, type, x, along, keep_dims)
     numbers = np.array(along, np.int32)
+
+    def compute(t: Tensor) -> Tensor:
+        return b(type, t, numbers, keep_dims=keep_dims)
+
     if x.dtype.kind == "c":
         if type not in ("SUM", "MEAN"):
             raise Unsupported(f"{b.node.op} of {x.dtype}")
-        return pairs.on_pairs(b, lambda p: b(type, p, numbers, keep_dims=keep_dims), x)
-    return b(type, x, numbers, keep_dims=keep_dims)
+        return pairs.on_pairs(b, compute, x)
+    if x.dtype == UINT64 and type == "MEAN":
+        raise Unsupported("the mean of uint64")
+    return (as_signed if type in ("SUM", "REDUCE_PROD") else as_ordered)(b, compute, x)
 
 
 def _of_nothing(b: TFBuilder, type: str, x: Tensor, along: list[int], keep_dims: bool) -> Tensor:
@@ -71,7 +78,7 @@ def _of_nothing(b: TFBuilder, type: str, x: Tensor, along: list[int], keep_dims:
 
 @handles("EuclideanNorm")
 def euclidean_norm(b: TFBuilder, x: Tensor, axes: Tensor, *, keep_dims: bool = False) -> Tensor:
-    """sqrt of the sum of squares."""
+    """Square root of the sum of squares."""
     if x.dtype.kind != "f":
         raise Unsupported(f"the norm of {x.dtype}")
     return b("SQRT", reduced(b, "SUM", b("SQUARE", x), axes, keep_dims))
@@ -86,17 +93,23 @@ def l2_loss(b: TFBuilder, x: Tensor) -> Tensor:
 
 @handles("ArgMax", "ArgMin")
 def place_of_extreme(
-    b: TFBuilder, x: Tensor, axis: Tensor, *, output_type: TypeNumber = TypeNumber(9)  # noqa: B008
+    b: TFBuilder,
+    x: Tensor,
+    axis: Tensor,
+    *,
+    output_type: TypeNumber = TypeNumber(9),  # noqa: B008
 ) -> Tensor:
     """The first place of the largest or smallest element along an axis."""
     along = axis_operand(b, axis, x.rank, "dimension")
-    type, extreme = {"ArgMax": ("ARG_MAX", "REDUCE_MAX"), "ArgMin": ("ARG_MIN", "REDUCE_MIN")}[b.node.op]
-    if x.dtype == UINT32:
-        x = b.cast(x, INT64)
+    is_max = b.node.op == "ArgMax"
+    x = b.cast(x, INT64) if x.dtype == UINT32 else ordered(b, x)
     if x.dtype == INT64:
         # No kernel: the first place that holds the extreme.
-        type, x = "ARG_MAX", b("EQUAL", x, b(extreme, x, np.array([along], np.int32), keep_dims=True))
+        numbers = np.array([along], np.int32)
+        extreme = b("REDUCE_MAX" if is_max else "REDUCE_MIN", x, numbers, keep_dims=True)
+        x, is_max = b("EQUAL", x, extreme), True
     dtype = output_type.dtype if output_type.dtype in (INT32, INT64) else INT32
+    type = "ARG_MAX" if is_max else "ARG_MIN"
     found = b(type, x, np.array(along, np.int32), output_type=type_name(dtype))
     return b.cast(found, output_type.dtype)
 
@@ -107,9 +120,13 @@ def running_sum(
 ) -> Tensor:
     """Sums of all elements up to each one."""
     along = np.array(axis_operand(b, axis, x.rank), np.int32)
+
+    def summed(t: Tensor) -> Tensor:
+        return b("CUMSUM", t, along, exclusive=exclusive, reverse=reverse)
+
     if x.dtype.kind == "c":
-        return pairs.on_pairs(b, lambda p: b("CUMSUM", p, along, exclusive=exclusive, reverse=reverse), x)
-    return b("CUMSUM", x, along, exclusive=exclusive, reverse=reverse)
+        return pairs.on_pairs(b, summed, x)
+    return as_signed(b, summed, x)
 
 
 @handles("Cumprod")
@@ -118,7 +135,12 @@ def running_product(
 ) -> Tensor:
     """Products of all elements up to each one."""
     along = axis_operand(b, axis, x.rank)
-    return _scan(b, x, along, exclusive, reverse, np.array(1, x.dtype), lambda p, q: b("MUL", p, q))
+
+    def scanned(t: Tensor) -> Tensor:
+        one = np.array(1, t.dtype)
+        return _scan(b, t, along, exclusive, reverse, one, lambda p, q: b("MUL", p, q))
+
+    return as_signed(b, scanned, x)
 
 
 @handles("CumulativeLogsumexp")
@@ -129,12 +151,14 @@ def running_log_sum(
 
     def log_sum(p: Tensor, q: Tensor) -> Tensor:
         # The floor keeps -inf - -inf, which is NaN, from arising.
-        top = b("MAXIMUM", b("MAXIMUM", p, q), np.float32(np.finfo(np.float32).min))
+        top = b("MAXIMUM", b("MAXIMUM", p, q), LOWEST)
         total = b("ADD", b("EXP", b("SUB", p, top)), b("EXP", b("SUB", q, top)))
         return b("ADD", top, b("LOG", total))
 
     along = axis_operand(b, axis, x.rank)
-    return _scan(b, x, along, exclusive, reverse, np.array(-np.inf, x.dtype), log_sum)
+    y = _scan(b, x, along, exclusive, reverse, np.array(-np.inf, x.dtype), log_sum)
+    # Without XNNPACK the kernel of ADD stops at the lowest number.
+    return b("SELECT_V2", b("LESS_EQUAL", y, LOWEST), np.float32(-np.inf), y)
 
 
 def _scan(

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.operands import int32_of
+from tqconv.importers.integers import UINT64, as_signed
+from tqconv.importers.tf.handlers.operands import in_order, int32_of, out_of_order
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
@@ -31,8 +32,14 @@ def scatter_nd(
 ) -> Tensor:
     """Add updates to zeros at coordinates: the last dimension of `indices`."""
     _check_policy(bad_indices_policy)
-    y: Tensor = b("SCATTER_ND", int32_of(b, indices), updates, int32_of(b, shape))
-    return y
+    return _added_up(b, indices, updates, int32_of(b, shape))
+
+
+def _added_up(b: TFBuilder, indices: Tensor, updates: Tensor, shape: Any) -> Tensor:
+    def scatter(updates: Tensor) -> Tensor:
+        return b("SCATTER_ND", int32_of(b, indices), updates, shape)
+
+    return as_signed(b, scatter, updates)
 
 
 def _check_policy(policy: str) -> None:
@@ -47,8 +54,8 @@ def tensor_scatter_add(
     """Add updates to `x`, or subtract them, at coordinates; updates of one place add up."""
     _check_policy(bad_indices_policy)
     type = "SUB" if b.node.op == "TensorScatterSub" else "ADD"
-    y: Tensor = b(type, x, b("SCATTER_ND", int32_of(b, indices), updates, b.shape_of(x)))
-    return y
+    sums = _added_up(b, indices, updates, b.shape_of(x))
+    return as_signed(b, lambda p, q: b(type, p, q), x, sums)
 
 
 @handles("TensorScatterMax", "TensorScatterMin")
@@ -64,6 +71,9 @@ def tensor_scatter_extreme(
         "TensorScatterMax": ("UNSORTED_SEGMENT_MAX", "MAXIMUM"),
         "TensorScatterMin": ("UNSORTED_SEGMENT_MIN", "MINIMUM"),
     }[b.node.op]
+    if x.dtype == UINT64:
+        made = tensor_scatter_extreme(b, in_order(b, x), indices, in_order(b, updates))
+        return out_of_order(b, made, UINT64)
     dtype = WIDER.get(x.dtype, x.dtype)
     rows = rows_of(b, b.cast(x, dtype), indices, b.cast(updates, dtype))
     if dtype in (INT32, np.float32):
@@ -83,8 +93,7 @@ def _extreme_by_mask(b: TFBuilder, rows: Rows, combine: str) -> Tensor:
     own = b.reshape(rows.x, (count, 1, inner))
     chosen = b("SELECT_V2", theirs, b.reshape(rows.updates, (1, n, inner)), own)
     reduce = {"MAXIMUM": "REDUCE_MAX", "MINIMUM": "REDUCE_MIN"}[combine]
-    y: Tensor = b(combine, rows.x, b(reduce, chosen, np.array([1], INT32)))
-    return y
+    return b(combine, rows.x, b(reduce, chosen, np.array([1], INT32)))
 
 
 @handles("TensorScatterUpdate")
@@ -93,8 +102,8 @@ def tensor_scatter_update(
 ) -> Tensor:
     """Replace elements at coordinates; of several updates of one place the last one stays.
 
-    Place i of the result is row i of `x`, or the last row written there: a gather from `x` followed by
-    the updates.
+    Place i of the result is row i of `x`, or the last row written there: a gather from `x`
+    followed by the updates.
     """
     _check_policy(bad_indices_policy)
     rows = rows_of(b, x, indices, updates)
@@ -106,7 +115,7 @@ def tensor_scatter_update(
 
 @dataclass(frozen=True)
 class Rows:
-    """A scatter in one dimension: `x: [count, inner]`, `updates: [n, inner]`, `ids: [n]` in [0, count)."""
+    """A scatter in one dimension: x: [count, inner]; updates: [n, inner]; ids: [n]."""
 
     x: Tensor
     updates: Tensor
@@ -129,7 +138,7 @@ def rows_of(b: TFBuilder, x: Tensor, indices: Tensor, updates: Tensor) -> Rows:
 
 
 def _strides(shape: Shape) -> NDArray[Any]:
-    """Return how many elements apart neighbours along each axis are; the first size does not matter."""
+    """Return the distance of neighbours along each axis; the first size does not matter."""
     inner = [d or 0 for d in shape[:0:-1]]
     return np.cumprod([1, *inner], dtype=np.int64)[::-1][: len(shape)].astype(INT32)
 
@@ -142,22 +151,19 @@ def counted(b: TFBuilder, x: Tensor, start: Tensor | None = None) -> Tensor:
     """Return start, start + 1, … (from 0 by default), one for each row of `x`."""
     rows = row_count(b, x)
     limit = rows if start is None else b("ADD", rows, start)
-    y: Tensor = b("RANGE", ZERO if start is None else start, limit, ONE)
-    return y
+    return b("RANGE", ZERO if start is None else start, limit, ONE)
 
 
 def row_count(b: TFBuilder, x: Tensor) -> Tensor:
     """Return the size of the first dimension: int32, no dimension."""
-    count: Tensor = b("GATHER", b.shape_of(x), ZERO, axis=0)
-    return count
+    return b("GATHER", b.shape_of(x), ZERO, axis=0)
 
 
 def shaped_like(b: TFBuilder, y: Tensor, x: Tensor) -> Tensor:
     """Return `y` in the shape of `x`."""
     if x.shape.count(None) <= 1:
         return b.reshape(y, x.shape)
-    reshaped: Tensor = b("RESHAPE", y, b.shape_of(x))
-    return reshaped
+    return b("RESHAPE", y, b.shape_of(x))
 
 
 @handles("SparseToDense")
@@ -174,8 +180,7 @@ def sparse_to_dense(
     sizes = b.known(shape)
     if sizes is not None and len(sizes) > SPARSE_MAX_RANK:
         return _flat_to_dense(b, indices, sizes, values, default)
-    y: Tensor = b("SPARSE_TO_DENSE", int32_of(b, indices), int32_of(b, shape), values, default)
-    return y
+    return b("SPARSE_TO_DENSE", int32_of(b, indices), int32_of(b, shape), values, default)
 
 
 def _flat_to_dense(
@@ -207,8 +212,8 @@ def dynamic_partition(
 def dynamic_stitch(b: TFBuilder, *operands: Tensor) -> Tensor:
     """Put row i of all data at place indices[i]; where a place stands twice, the last row stays.
 
-    The result has as many rows as the largest index says. TensorFlow leaves rows that no index names
-    undefined; here they are the first row.
+    The result has as many rows as the largest index says. TensorFlow leaves rows that no index
+    names undefined; here they are the first row.
     """
     count = len(operands) // 2
     ids = _stitched([b.reshape(t, (_size(t.shape),)) for t in operands[:count]], b)
@@ -217,12 +222,10 @@ def dynamic_stitch(b: TFBuilder, *operands: Tensor) -> Tensor:
     data = _stitched([b.reshape(d, (_size(i.shape), *rest)) for i, d in parts], b)
     size = b("ADD", b("REDUCE_MAX", ids, np.array([0], INT32)), ONE)
     last = b("UNSORTED_SEGMENT_MAX", counted(b, data), ids, size)
-    y: Tensor = b("GATHER", data, b("MAXIMUM", last, ZERO), axis=0)
-    return y
+    return b("GATHER", data, b("MAXIMUM", last, ZERO), axis=0)
 
 
 def _stitched(parts: Sequence[Tensor], b: TFBuilder) -> Tensor:
     if len(parts) == 1:
         return parts[0]
-    y: Tensor = b("CONCATENATION", *parts, axis=0)
-    return y
+    return b("CONCATENATION", *parts, axis=0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.operands import int32_of
+from tqconv.importers.integers import UINT64, bitcast
+from tqconv.importers.tf.handlers.operands import in_order, int32_of, out_of_order, with_kernel
 from tqconv.importers.tf.handlers.shape import inserted
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
@@ -24,9 +25,11 @@ def top_k_v2(
     sorted: bool = True,
     index_type: TypeNumber | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return the k largest elements of each row and their places, largest first even if not `sorted`."""
-    largest, places = b("TOPK_V2", x, int32_of(b, k))
-    return largest, b.cast(places, INT32 if index_type is None else index_type.dtype)
+    """Return the k largest elements of each row, in order even if not `sorted`, and their places."""
+    largest, places = b("TOPK_V2", in_order(b, x), int32_of(b, k))
+    return out_of_order(b, largest, x.dtype), b.cast(
+        places, INT32 if index_type is None else index_type.dtype
+    )
 
 
 @handles("TopK")
@@ -37,10 +40,10 @@ def top_k(b: TFBuilder, x: Tensor, *, k: int, sorted: bool = True) -> tuple[Tens
 
 @handles("Unique")
 def unique(b: TFBuilder, x: Tensor, *, out_idx: TypeNumber | None = None) -> tuple[Tensor, Tensor]:
-    """Return the distinct elements in the order in which they occur, and where each input element is."""
+    """Return the distinct elements as they first occur, and where each input element is there."""
     dtype = INT32 if out_idx is None else out_idx.dtype
-    distinct, places = b("UNIQUE", x, idx_out_type=type_name(dtype))
-    return distinct, places
+    distinct, places = b("UNIQUE", with_kernel(b, x), idx_out_type=type_name(dtype))
+    return bitcast(b, distinct, x.dtype) if x.dtype == UINT64 else distinct, places
 
 
 @handles("UniqueV2")
@@ -83,7 +86,7 @@ def list_diff(
     b: TFBuilder, x: Tensor, y: Tensor, *, out_idx: TypeNumber | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return the elements of `x` that are not in `y`, and their places in `x`."""
-    differs = b("NOT_EQUAL", inserted(b, x, 1), inserted(b, y, 0))
+    differs = b("NOT_EQUAL", inserted(b, with_kernel(b, x), 1), inserted(b, with_kernel(b, y), 0))
     places = b("WHERE", b("REDUCE_ALL", differs, np.array([1], INT32)))
     kept = b("GATHER_ND", x, places)
     dtype = INT32 if out_idx is None else out_idx.dtype
@@ -93,8 +96,7 @@ def list_diff(
 @handles("Bucketize")
 def bucketize(b: TFBuilder, x: Tensor, *, boundaries: list[float] | None = None) -> Tensor:
     """Return how many boundaries are not above each element."""
-    y: Tensor = b("BUCKETIZE", x, boundaries=[float(v) for v in boundaries or ()])
-    return y
+    return b("BUCKETIZE", x, boundaries=[float(v) for v in boundaries or ()])
 
 
 @handles("LowerBound", "UpperBound")
@@ -106,6 +108,7 @@ def bound(
     rows: [batch, n]; wanted: [batch, m]; y: [batch, m].
     """
     before = "LESS" if b.node.op == "LowerBound" else "LESS_EQUAL"
+    rows, wanted = in_order(b, rows), in_order(b, wanted)
     smaller = b(before, inserted(b, rows, 1), inserted(b, wanted, 2))
     dtype = INT32 if out_type is None else out_type.dtype
     count = b("SUM", b.cast(smaller, INT32), np.array([2], INT32))
@@ -119,5 +122,4 @@ def unravel_index(b: TFBuilder, indices: Tensor, dims: Tensor) -> Tensor:
     strides = np.cumprod([1, *reversed(sizes[1:])], dtype=np.int64)[::-1]
     column = (len(sizes), *[1] * indices.rank)
     steps = b("FLOOR_DIV", indices, strides.astype(indices.dtype).reshape(column))
-    y: Tensor = b("FLOOR_MOD", steps, np.array(sizes, indices.dtype).reshape(column))
-    return y
+    return b("FLOOR_MOD", steps, np.array(sizes, indices.dtype).reshape(column))

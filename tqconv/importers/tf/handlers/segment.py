@@ -6,6 +6,7 @@ import numpy as np
 
 from tqconv.errors import Unsupported
 from tqconv.importers.integers import INT64, UINT32
+from tqconv.importers.tf.handlers.arith import divide
 from tqconv.importers.tf.handlers.operands import int32_of
 from tqconv.importers.tf.handlers.shape import inserted
 from tqconv.importers.tf.handlers.sizes import Size, calculate, operand, reshaped, size_of, sizes_of
@@ -44,7 +45,13 @@ def chosen_segments(
 
 @handles(*(f"{name}WithNumSegments" for name in _SPARSE))
 def chosen_of_many_segments(
-    b: TFBuilder, x: Tensor, rows: Tensor, ids: Tensor, count: Tensor, *, sparse_gradient: bool = False
+    b: TFBuilder,
+    x: Tensor,
+    rows: Tensor,
+    ids: Tensor,
+    count: Tensor,
+    *,
+    sparse_gradient: bool = False,
 ) -> Tensor:
     """Combine chosen rows of `x` into a given number of segments."""
     kind = b.node.op.removeprefix("SparseSegment").removesuffix("WithNumSegments")
@@ -111,7 +118,7 @@ def _complete(b: TFBuilder, kind: str, x: Tensor, ids: Tensor, count: Size) -> T
             return y
         return b("SELECT_V2", b("EQUAL", sizes, ZERO), np.array(0, x.dtype), y)
     divisor = b.cast(b("MAXIMUM", sizes, ONE), x.dtype)
-    return b("DIV", y, b("SQRT", divisor) if kind == "SqrtN" else divisor)
+    return divide(b, y, b("SQRT", divisor) if kind == "SqrtN" else divisor)
 
 
 @handles("Bincount")
@@ -164,7 +171,7 @@ def in_top_k(b: TFBuilder, predictions: Tensor, targets: Tensor, *, k: int) -> T
 
 @handles("InTopKV2")
 def in_top_k_v2(b: TFBuilder, predictions: Tensor, targets: Tensor, k: Tensor) -> Tensor:
-    """Fewer than k classes are better than the target; false beside NaN, inf or an unknown class."""
+    """Fewer than k classes are better than the target; false beside NaN, inf, unknown classes."""
     classes = operand(size_of(b, predictions, 1))
     numbers = b.cast(targets, INT32)
     known = b("LOGICAL_AND", b("GREATER_EQUAL", numbers, ZERO), b("LESS", numbers, classes))
@@ -175,4 +182,3 @@ def in_top_k_v2(b: TFBuilder, predictions: Tensor, targets: Tensor, k: Tensor) -
     finite = b("LESS", b("ABS", predictions), np.float32(np.inf))
     finite = b("REDUCE_ALL", finite, np.array([1], INT32))
     return b("LOGICAL_AND", among, b("LOGICAL_AND", known, finite))
-

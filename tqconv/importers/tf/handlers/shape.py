@@ -24,12 +24,10 @@ def reshape(b: TFBuilder, x: Tensor, shape: Tensor) -> Tensor:
     """Reshape to a vector of sizes; it becomes a constant when at most one size is open."""
     target = reshape_target(x, shape)
     if target is None:
-        dynamic: Tensor = b("RESHAPE", x, int32_of(b, shape))
-        return dynamic
+        return b("RESHAPE", x, int32_of(b, shape))
     if x.is_static and target == x.shape:
         return x
-    y: Tensor = b("RESHAPE", x, np.array(target, INT32))
-    return y
+    return b("RESHAPE", x, np.array(target, INT32))
 
 
 @handles("Squeeze")
@@ -45,8 +43,7 @@ def squeeze(b: TFBuilder, x: Tensor, *, squeeze_dims: list[int] | None = None) -
             )
     if not axes:
         return x
-    y: Tensor = b("SQUEEZE", x, squeeze_dims=axes)
-    return y
+    return b("SQUEEZE", x, squeeze_dims=axes)
 
 
 @handles("ExpandDims")
@@ -86,8 +83,7 @@ def size_of(b: TFBuilder, x: Tensor, *, out_type: TypeNumber | None = None) -> T
     dtype = INT32 if out_type is None else out_type.dtype
     if x.is_static:
         return b.const(x.size, dtype)
-    count: Tensor = b("REDUCE_PROD", b.shape_of(x, dtype), np.array([0], INT32))
-    return count
+    return b("REDUCE_PROD", b.shape_of(x, dtype), np.array([0], INT32))
 
 
 @handles("Rank")
@@ -107,8 +103,7 @@ def broadcast_to(b: TFBuilder, x: Tensor, shape: Tensor) -> Tensor:
     """Repeat along dimensions of size 1."""
     if x.is_static and b.known(shape) == x.shape:
         return x
-    y: Tensor = b("BROADCAST_TO", x, int32_of(b, shape))
-    return y
+    return b("BROADCAST_TO", x, int32_of(b, shape))
 
 
 @handles("BroadcastArgs")
@@ -116,8 +111,7 @@ def broadcast_args(b: TFBuilder, s0: Tensor, s1: Tensor) -> Tensor:
     """Return the shape that two shapes broadcast to."""
     if s0.shape[0] == 0 or s1.shape[0] == 0:
         return s1 if s0.shape[0] == 0 else s0
-    y: Tensor = b("BROADCAST_ARGS", s0, s1)
-    return y
+    return b("BROADCAST_ARGS", s0, s1)
 
 
 @handles("BroadcastGradientArgs")
@@ -151,24 +145,23 @@ def concat_offset(
 
 
 @handles("Fill")
-def fill(b: TFBuilder, dims: Tensor, value: Tensor, *, index_type: TypeNumber | None = None) -> Tensor:
+def fill(
+    b: TFBuilder, dims: Tensor, value: Tensor, *, index_type: TypeNumber | None = None
+) -> Tensor:
     """Repeat one value."""
-    y: Tensor = b("FILL", int32_of(b, dims), value)
-    return y
+    return b("FILL", int32_of(b, dims), value)
 
 
 @handles("Empty")
 def empty(b: TFBuilder, shape: Tensor, *, dtype: TypeNumber, init: bool = False) -> Tensor:
     """Return zeros: without `init` the content may be anything, zeros included."""
-    y: Tensor = b("FILL", int32_of(b, shape), np.zeros((), dtype.dtype))
-    return y
+    return b("FILL", int32_of(b, shape), np.zeros((), dtype.dtype))
 
 
 @handles("Range")
 def range_(b: TFBuilder, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
     """Count from `start` to before `limit`."""
-    y: Tensor = b("RANGE", start, limit, delta)
-    return y
+    return b("RANGE", start, limit, delta)
 
 
 @handles("LinSpace")
@@ -184,8 +177,7 @@ def lin_space(b: TFBuilder, start: Tensor, stop: Tensor, num: Tensor) -> Tensor:
     places = b.cast(b("RANGE", zero, count, one), start.dtype)
     intervals = b.cast(b("MAXIMUM", b("SUB", count, one), one), start.dtype)
     step = b("DIV", b("SUB", stop, start), intervals)
-    y: Tensor = b("ADD", start, b("MUL", places, step))
-    return y
+    return b("ADD", start, b("MUL", places, step))
 
 
 def _linear(start: NDArray[Any], stop: NDArray[Any], count: int) -> NDArray[Any]:

@@ -22,8 +22,7 @@ def slice_(b: TFBuilder, x: Tensor, begin: Tensor, size: Tensor) -> Tensor:
     """Take `size` elements from `begin` on in each dimension; a size of -1 takes the rest."""
     if takes_all(x, b.known(begin), b.known(size)):
         return x
-    y: Tensor = b("SLICE", x, int32_of(b, begin), int32_of(b, size))
-    return y
+    return b("SLICE", x, int32_of(b, begin), int32_of(b, size))
 
 
 def takes_all(
@@ -76,15 +75,14 @@ def strided_slice(
     new_axis_mask: int = 0,
     shrink_axis_mask: int = 0,
 ) -> Tensor:
-    """Slice with constant bounds in one operator without ellipsis and new axes; reshape for the latter.
+    """Slice with constant bounds by one operator without ellipsis and new axes, then reshape.
 
     Bounds that are computed go to the kernel as they are.
     """
     masks = Masks(begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
     if begin.data is None or end.data is None or strides.data is None:
         bounds = [int32_of(b, t) for t in (begin, end, strides)]
-        dynamic: Tensor = b("STRIDED_SLICE", x, *bounds, **masks.options())
-        return dynamic
+        return b("STRIDED_SLICE", x, *bounds, **masks.options())
     layout = layout_of(begin.size, masks, x.rank)
     arrays = [np.asarray(int32_of_constant(t), INT32) for t in (begin, end, strides)]
     return inserted(b, _cut(b, x, layout, arrays, masks), *layout.new)
@@ -99,8 +97,8 @@ def int32_of_constant(tensor: Tensor) -> NDArray[Any]:
 def layout_of(count: int, masks: Masks, rank: int) -> Layout:
     """Expand `count` entries over `rank` dimensions.
 
-    An ellipsis bit wins over a new-axis bit, and that over a shrink bit. Without an ellipsis the dimensions
-    that have no entry are taken whole at the end.
+    An ellipsis bit wins over a new-axis bit, and that over a shrink bit. Without an ellipsis the
+    dimensions that have no entry are taken whole at the end.
     """
     bits = range(count)
     ellipsis = next((i for i in bits if masks.ellipsis >> i & 1), count)
@@ -141,8 +139,7 @@ def _cut(
     if not shrink and all(_is_whole(x, axis, dense, begin, end) for axis in range(x.rank)):
         return x
     cut = Masks(begin & ~shrink, end & ~shrink, 0, 0, shrink)
-    y: Tensor = b("STRIDED_SLICE", x, *dense, **cut.options())
-    return y
+    return b("STRIDED_SLICE", x, *dense, **cut.options())
 
 
 def _is_whole(x: Tensor, axis: int, dense: NDArray[Any], begin: int, end: int) -> bool:

@@ -1,13 +1,14 @@
 """Discrete Fourier transforms.
 
-Lengths that are powers of two go to RFFT2D, the only transform that LiteRT has. Others, and transforms of
-complex numbers, are products with a constant matrix, of tensors whose last dimension holds real and
+Lengths that are powers of two go to RFFT2D, the only transform that LiteRT has. Others, and transforms
+of complex numbers, are products with a constant matrix, of tensors whose last dimension holds real and
 imaginary parts in turn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ def rfft(b: TFBuilder, x: Tensor, length: Tensor) -> Tensor:
     """The half of the spectrum that a real signal needs, over the last dimensions."""
     lengths = b.ints(length, "fft_length")
     x = _resized(b, x, lengths)
-    if len(lengths) <= 2 and all(n > 0 and n & (n - 1) == 0 for n in lengths):
+    is_power = all(n > 0 and n & (n - 1) == 0 for n in lengths)
+    if len(lengths) <= 2 and is_power and lengths[-1] > 1:  # of one point the kernel is wrong
         return _by_kernel(b, x, lengths)
     spectrum = _along_last(b, x, forward_of_real(lengths[-1]), is_complex=False)
     return _other_axes(b, spectrum, lengths, inverse=False)
@@ -113,7 +115,8 @@ def _other_axes(b: TFBuilder, x: Tensor, lengths: Sequence[int], inverse: bool) 
     """Transform the dimensions before the last."""
     for back, length in enumerate(reversed(lengths[:-1]), start=2):
         matrix = of_complex(length, inverse)
-        x = b.on_last_axis(x, x.rank - back, lambda t, m=matrix: _along_last(b, t, m, is_complex=True))
+        along = partial(_along_last, b, matrix=matrix, is_complex=True)
+        x = b.on_last_axis(x, x.rank - back, along)
     return x
 
 
@@ -137,7 +140,8 @@ def _resized(b: TFBuilder, x: Tensor, lengths: Sequence[int]) -> Tensor:
     parts = bitcast(b, x, FLOAT32) if x.dtype == COMPLEX64 else x
     extra = parts.rank - x.rank
     if any(size not in (-1, have) for size, have in zip(sizes, x.shape, strict=True)):
-        parts = b("SLICE", parts, np.pad(begin, (0, extra)), np.pad(sizes, (0, extra), constant_values=-1))
+        kept = np.pad(sizes, (0, extra), constant_values=-1)
+        parts = b("SLICE", parts, np.pad(begin, (0, extra)), kept)
     if paddings.any():
         parts = b("PAD", parts, np.pad(paddings, ((0, extra), (0, 0))))
     return bitcast(b, parts, COMPLEX64) if x.dtype == COMPLEX64 else parts

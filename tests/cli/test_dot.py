@@ -1,0 +1,137 @@
+"""tqconv dot: text that Graphviz draws."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from tqconv.exporters.dot import COLORS, dot_text
+from tqconv.ir.graph import Graph, Model, Op
+from tqconv.ir.types import Quant, Source
+from tqconv.ops.emit import emit
+from tqconv.ops.spec import table
+
+if TYPE_CHECKING:
+    from .conftest import Tqconv
+
+TOKEN = re.compile(
+    r'\s*(?:(?P<string>"(?:[^"\\\n]|\\.)*")|<(?P<html><table.*</table>)>|(?P<word>[\w#.]+)'
+    r"|(?P<mark>->|[{}\[\]=,;]))"
+)
+
+
+def tokens(text: str) -> list[str]:
+    """Read dot text; fail on anything that the language does not have."""
+    found, position = [], 0
+    while position < len(text.rstrip()):
+        match = TOKEN.match(text, position)
+        assert match, f"not the dot language: {text[position : position + 60]!r}"
+        if match["html"]:
+            ElementTree.fromstring(match["html"])
+        found.append(match[0].strip())
+        position = match.end()
+    for left, right in ("{}", "[]"):
+        assert found.count(left) == found.count(right)
+    return found
+
+
+def edges(text: str) -> set[tuple[str, str]]:
+    return set(re.findall(r"^ *(\w+) -> (\w+) \[", text, re.M))
+
+
+def convolution(name: str = "c") -> Model:
+    graph = Graph("main")
+    x = graph.add_input("x", (None, 8, 8, 3), np.dtype(np.float32))
+    w, b = np.ones((4, 3, 5, 3), np.float32), np.ones(4, np.float32)
+    y = emit(
+        graph, "CONV_2D", x, w, b, name=name,
+        source=Source("n.pb", name, "Conv2D"), stride_h=2, stride_w=2, padding="VALID",
+        fused_activation_function="RELU6",
+    )  # fmt: skip
+    graph.outputs.append(y)
+    return Model([graph], "n.pb")
+
+
+def test_a_convolution_shows_what_it_does() -> None:
+    text = dot_text(convolution())
+    tokens(text)
+    assert edges(text) == {("g0_in0", "g0_op0"), ("g0_op0", "g0_out0")}
+    rows = dict(
+        re.findall(r'<font color="#555555">(.*?)</font></td><td align="left">(.*?)</td>', text)
+    )
+    assert rows == {
+        "kernel": "3×5",
+        "stride": "2×2",
+        "padding": "VALID",
+        "then": "RELU6",
+        "w": "f32[4×3×5×3] 720 B",
+        "b": "f32[4] = [1, 1, 1, 1]",
+    }
+    assert 'label="x\\nf32[?×8×8×3]"' in text
+    assert "tooltip=\"Conv2D 'c' in n.pb\"" in text
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\", "<b>&amp;</b>", "a\nb\x07", "]>;{", "größe"])
+def test_names_cannot_break_the_picture(name: str) -> None:
+    text = dot_text(convolution(name))
+    assert tokens(text).count("->") == 2
+
+
+def test_scales_stand_on_the_edges() -> None:
+    graph = Graph("main")
+    x = graph.add_input("x", (2,), np.dtype(np.int8))
+    x.quant = Quant.per_tensor(0.5, -3)
+    y = emit(graph, "RELU", x, name="y")
+    z = emit(graph, "RELU", y, name="z")
+    y.quant = z.quant = Quant.per_tensor(0.25, 4)
+    graph.outputs.append(z)
+    text = dot_text(Model([graph]))
+    assert 'label="x\\ni8[2]\\n0.5 · (q + 3)"' in text
+    assert 'g0_op0 -> g0_op1 [label="i8[2]\\n0.25 · (q − 4)"' in text
+
+
+def test_bodies_are_clusters_that_their_operator_points_at() -> None:
+    body = Graph("body of a loop")
+    x = body.add_input("x", (1,), np.dtype(np.float32))
+    body.outputs.append(emit(body, "RELU", x, name="y"))
+    main = Graph("main")
+    x = main.add_input("x", (1,), np.dtype(np.float32))
+    main.add(Op("IF", (x,), (), graphs=(body, body)))
+    main.outputs.append(x)
+    text = dot_text(Model([main]))
+    tokens(text)
+    assert text.count("subgraph cluster_") == 2
+    assert 'label="body of a loop"' in text
+    assert ("g0_op0", "g1_in0") in edges(text)
+    assert ("g0_in0", "g0_out0") in edges(text)
+
+
+def test_every_category_has_a_color() -> None:
+    assert {row.category for row in table().values()} - {"other"} <= set(COLORS)
+
+
+def test_the_text_is_the_same_every_time(tqconv: Tqconv, tflite: Path, tmp_path: Path) -> None:
+    printed = tqconv("dot", tflite).out
+    result = tqconv("dot", tflite, "-o", tmp_path / "g.dot")
+    assert result.out == f"{tmp_path / 'g.dot'}: {len(printed.encode())} bytes\n"
+    assert (tmp_path / "g.dot").read_text() == printed
+    tokens(printed)
+
+
+def test_optimize_draws_what_convert_writes(tqconv: Tqconv, digits: Path, tflite: Path) -> None:
+    def boxes(text: str) -> list[str]:
+        return re.findall(r"<b>(\w+)</b>", text)
+
+    drawn = boxes(tqconv("dot", digits, "--optimize").out)
+    assert drawn == boxes(tqconv("dot", tflite).out)
+    assert len(drawn) < len(boxes(tqconv("dot", digits).out))
+
+
+def test_sample_models_give_the_dot_language(tqconv: Tqconv, digits: Path) -> None:
+    for path in digits.parents[1].glob("*/graph.pb"):
+        tokens(tqconv("dot", path).out)

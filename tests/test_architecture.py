@@ -1,0 +1,150 @@
+"""The layers, fences and sizes that the README promises, read from the source itself."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tqconv
+
+PACKAGE = Path(tqconv.__file__).parent
+FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_schemas" not in p.parts)
+
+LAYERS = (
+    {"__main__", "__init__"},
+    {"cli"},
+    {"api", "quantization", "improvement"},
+    {"importers", "passes", "quant", "runtime", "exporters"},
+    {"config"},
+    {"ops"},
+    {"ir", "schema"},
+    {"errors"},
+)
+"""A room may import those of lower lines; rooms of one line never import each other."""
+
+FRIENDS = {("api", "quantization"), ("quantization", "improvement")}
+"""Within a line: the first may import the second."""
+
+FENCES = {
+    "click": {"cli"},
+    "tqdm": {"cli"},
+    "onnx": {"importers/onnx"},
+    "h5py": {"importers/keras"},
+    "google": {"schema/proto.py"},
+    "flatbuffers": {"schema/flatbuf.py"},
+    "ai_edge_litert": {"runtime/litert.py"},
+    "PIL": {"runtime/images.py"},
+    "ml_dtypes": {"ir/types.py", "importers/onnx"},
+    "tensorflow": set(),
+}
+"""Library -> the only places that may import it."""
+
+LONGEST_FUNCTION = 50
+LONGEST_FILE = 400
+
+
+def place(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def line_of(name: str) -> int:
+    return next(index for index, line in enumerate(LAYERS) if name in line)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{place(path)} has a relative import"
+            module = node.module or ""
+            yield from (f"{module}.{a.name}" for a in node.names)
+
+
+def rooms_used(path: Path) -> set[str]:
+    names = {name.split(".")[1] for name in imports(path) if name.startswith("tqconv.")}
+    return {name for name in names if any(name in line for line in LAYERS)} - {room(path)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_imports_point_downwards(path: Path) -> None:
+    here = room(path)
+    wrong = {
+        other
+        for other in rooms_used(path)
+        if line_of(other) <= line_of(here) and (here, other) not in FRIENDS
+    }
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_libraries_stay_behind_their_fence(path: Path) -> None:
+    for name in imports(path):
+        allowed = FENCES.get(name.split(".")[0])
+        assert allowed is None or any(place(path).startswith(a) for a in allowed), name
+
+
+def test_public_names_are_there() -> None:
+    for name in tqconv.__all__:
+        assert getattr(tqconv, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = tqconv.nothing  # type: ignore[attr-defined]
+
+
+def test_every_room_has_a_line() -> None:
+    assert {room(path) for path in FILES} <= set().union(*LAYERS)
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if room(p) != "cli"], ids=place)
+def test_only_the_command_line_prints(path: Path) -> None:
+    calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+    names = {call.func.id for call in calls if isinstance(call.func, ast.Name)}
+    assert names & {"print", "input", "breakpoint"} == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_sizes(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert len(lines) <= LONGEST_FILE
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        if isinstance(node, ast.FunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= LONGEST_FUNCTION, node.name
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_what_is_public_says_what_it_is(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    if tree.body:
+        assert ast.get_docstring(tree), "the module has no docstring"
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), node.name
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_errors_are_not_swallowed(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        assert node.type is not None, "a bare except"
+        broad = isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")
+        assert not broad or place(path) in ALLOWED_BROAD
+
+
+ALLOWED_BROAD = {"cli/main.py"}
+"""Where an unexpected error becomes a sentence and an exit code."""
+
+VAGUE = {"utils", "util", "common", "helper", "helpers", "manager", "misc"}
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert [place(p) for p in FILES if p.stem in VAGUE] == []

@@ -1,0 +1,112 @@
+"""Operators without a translation, kept as custom operators when the user asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tqconv.importers.tf.node import TypeNumber
+from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.ir.graph import Tensor
+from tqconv.ir.types import Shape
+from tqconv.schema.flatbuf import flex_map
+
+FLOAT32 = np.dtype(np.float32)
+TYPE_ATTRIBUTES = ("Tout", "out_type", "output_type", "dtype", "DstT", "T")
+"""Where a node may say its output's type, the surest first."""
+DETECTION = "TFLite_Detection_PostProcess"
+
+
+@handles("*")
+def custom(b: TFBuilder, *inputs: Tensor, **attributes: Any) -> tuple[Tensor, ...]:
+    """Emit a custom operator whose options are the attributes, as a flexbuffer map.
+
+    The node says its outputs in the attributes `_output_types` and `_output_shapes`; without them it has
+    one, of the type in `Tout`, `dtype` or `T`. The kernel corrects a shape that is not known here.
+    """
+    outputs = (_detections if b.node.op == DETECTION else _outputs)(attributes)
+    return b.custom(b.node.op, inputs, outputs, options_of(attributes))
+
+
+@handles("AudioSpectrogram")
+def audio_spectrogram(
+    b: TFBuilder,
+    x: Tensor,
+    *,
+    window_size: int,
+    stride: int,
+    magnitude_squared: bool = False,
+) -> tuple[Tensor, ...]:
+    """Return [channels, frames, bins] of audio [samples, channels] by LiteRT's own custom operator."""
+    samples, channels = x.shape
+    frames = None if samples is None else max(0, 1 + (samples - window_size) // stride)
+    bins = (1 << max(0, window_size - 1).bit_length()) // 2 + 1
+    options = {
+        "window_size": window_size,
+        "stride": stride,
+        "magnitude_squared": magnitude_squared,
+    }
+    shape = (channels, frames, bins)
+    return b.custom(b.node.op, (x,), [(shape, FLOAT32)], options_of(options))
+
+
+@handles("Mfcc")
+def mfcc(
+    b: TFBuilder,
+    spectrogram: Tensor,
+    sample_rate: Tensor,
+    *,
+    upper_frequency_limit: float = 4000.0,
+    lower_frequency_limit: float = 20.0,
+    filterbank_channel_count: int = 40,
+    dct_coefficient_count: int = 13,
+) -> tuple[Tensor, ...]:
+    """Return [channels, frames, coefficients] of a spectrogram by LiteRT's own custom operator."""
+    options = {
+        "upper_frequency_limit": upper_frequency_limit,
+        "lower_frequency_limit": lower_frequency_limit,
+        "filterbank_channel_count": filterbank_channel_count,
+        "dct_coefficient_count": dct_coefficient_count,
+    }
+    shape = (*spectrogram.shape[:2], dct_coefficient_count)
+    inputs = (spectrogram, b.reshape(sample_rate, (1,)))
+    return b.custom(b.node.op, inputs, [(shape, FLOAT32)], options_of(options))
+
+
+def options_of(attributes: Mapping[str, Any]) -> bytes:
+    """Return strings, numbers, truth values and lists of them as a flexbuffer; types and shapes are left out.
+
+    Nothing at all when no attribute is one of these.
+    """
+    kept = {name: attributes[name] for name in sorted(attributes) if _is_plain(attributes[name])}
+    return flex_map(kept) if kept else b""
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and not isinstance(value[0], bool) and _is_plain(value[0])
+    return isinstance(value, str | bytes | int | float) and not isinstance(value, TypeNumber)
+
+
+def _outputs(attributes: Mapping[str, Any]) -> Sequence[tuple[Shape, np.dtype]]:
+    types = attributes.get("_output_types") or [_output_type(attributes)]
+    shapes = attributes.get("_output_shapes") or []
+    known = [*shapes, *[None] * (len(types) - len(shapes))]
+    return [
+        (() if shape is None else shape, dtype.dtype)
+        for dtype, shape in zip(types, known, strict=False)
+    ]
+
+
+def _output_type(attributes: Mapping[str, Any]) -> TypeNumber:
+    named = (attributes.get(name) for name in TYPE_ATTRIBUTES)
+    return next((value for value in named if isinstance(value, TypeNumber)), TypeNumber(1))
+
+
+def _detections(attributes: Mapping[str, Any]) -> Sequence[tuple[Shape, np.dtype]]:
+    """Boxes, classes, scores, and how many: of the detections that the kernel has room for."""
+    each = attributes.get("max_classes_per_detection", 1)
+    count = int(attributes.get("max_detections", 0)) * int(each)
+    return [((1, count, 4), FLOAT32), ((1, count), FLOAT32), ((1, count), FLOAT32), ((1,), FLOAT32)]

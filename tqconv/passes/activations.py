@@ -1,0 +1,176 @@
+"""Recognize activations that are spelled out with minima, maxima and products."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import (
+    has_activation,
+    made_by,
+    of_type,
+    sole_reader,
+    with_constant,
+)
+from tqconv.ir.types import Source
+from tqconv.ops.emit import emit
+
+
+def clamp_to_activation(graph: Graph) -> int:
+    """Read clamps by constants as activations.
+
+    y = MAXIMUM(x, 0)                       ->   y = RELU(x)
+    y = MINIMUM(RELU(x), 6)                 ->   y = RELU6(x)
+    y = MINIMUM(MAXIMUM(x, -1), 1)          ->   y = RELU_N1_TO_1(x)          (in either order)
+    """
+    count = 0
+    for op in of_type(graph, "MAXIMUM", "MINIMUM"):
+        found = _activation_of(graph, op)
+        if found is None or op.output.dtype != np.float32:
+            continue
+        kind, x, sources = found
+        if x.shape != op.output.shape:
+            continue
+        source = op.source.joined(*sources)
+        graph.replace(
+            op.output, emit(graph, kind, x, name=f"{op.output.name}/clamp", source=source)
+        )
+        count += 1
+    return count
+
+
+def _activation_of(graph: Graph, op: Op) -> tuple[str, Tensor, list[Source]] | None:
+    outer = with_constant(op)
+    if outer is None:
+        return None
+    if op.type == "MAXIMUM" and np.all(outer.constant == 0):
+        six = made_by(outer.x, "MINIMUM")
+        inner = with_constant(six) if six is not None else None
+        if six is not None and inner is not None and np.all(inner.constant == 6):
+            return "RELU6", inner.x, [six.source]
+        return "RELU", outer.x, []
+    if op.type == "MINIMUM" and np.all(outer.constant == 6):
+        relu = made_by(outer.x, "RELU")
+        return ("RELU6", relu.input(0), [relu.source]) if relu is not None else None
+    bound = {"MINIMUM": 1.0, "MAXIMUM": -1.0}[op.type]
+    before = made_by(outer.x, "MAXIMUM" if op.type == "MINIMUM" else "MINIMUM")
+    inner = with_constant(before) if before is not None else None
+    if before is None or inner is None or sole_reader(graph, before.output) is not op:
+        return None
+    if np.all(outer.constant == bound) and np.all(inner.constant == -bound):
+        return "RELU_N1_TO_1", inner.x, [before.source]
+    return None
+
+
+def recognize_leaky_relu(graph: Graph) -> int:
+    """Read a maximum with a fraction of itself as LEAKY_RELU.
+
+    y = MAXIMUM(x, MUL(x, a)), 0 < a < 1   ->   y = LEAKY_RELU(x) {alpha=a}
+    """
+    count = 0
+    for op in of_type(graph, "MAXIMUM"):
+        for x, scaled in (op.inputs, op.inputs[::-1]):
+            product = made_by(scaled, "MUL")
+            operands = with_constant(product) if product is not None else None
+            if operands is None or operands.x is not x or operands.constant.size != 1:
+                continue
+            alpha = float(operands.constant.reshape(-1)[0])
+            if 0 < alpha < 1:
+                y = emit(
+                    graph,
+                    "LEAKY_RELU",
+                    x,
+                    name=f"{op.output.name}/leaky",
+                    source=op.source,
+                    alpha=alpha,
+                )
+                graph.replace(op.output, y)
+                count += 1
+                break
+    return count
+
+
+def recognize_prelu(graph: Graph) -> int:
+    """Read the two halves of a parametric ReLU.
+
+    y = ADD(RELU(x), MUL(a, RELU(NEG(x)))), a constant   ->   y = PRELU(x, -a)
+    y = ADD(RELU(x), MUL(MUL(a, SUB(x, ABS(x))), 0.5))   ->   y = PRELU(x, a)
+    """
+    count = 0
+    for op in of_type(graph, "ADD", "SUB"):
+        if has_activation(op):
+            continue
+        for left, right in (op.inputs, op.inputs[::-1]) if op.type == "ADD" else (op.inputs,):
+            relu = made_by(left, "RELU")
+            if relu is None or right is None:
+                continue
+            x = relu.input(0)
+            alpha = _negative_slope(x, right)
+            if alpha is None or x.rank < 2:
+                continue
+            sign = -1.0 if op.type == "SUB" else 1.0
+            slopes = _prelu_slopes(alpha * np.float32(sign), x)
+            if slopes is None:
+                continue
+            y = emit(graph, "PRELU", x, slopes, name=f"{op.output.name}/prelu", source=op.source)
+            graph.replace(op.output, y)
+            count += 1
+            break
+    return count
+
+
+def _negative_slope(x: Tensor, part: Tensor) -> np.ndarray | None:
+    """Return a where `part` is a * min(x, 0), spelled in one of the usual ways."""
+    product = made_by(part, "MUL")
+    operands = with_constant(product) if product is not None else None
+    if operands is None:
+        negated = made_by(part, "NEG")
+        if negated is not None:
+            inner = _negative_slope(x, negated.input(0))
+            return None if inner is None else -inner
+        return None
+    if is_negative_half(x, operands.x):
+        return -operands.constant
+    low = made_by(operands.x, "MINIMUM")
+    bound = with_constant(low) if low is not None else None
+    if bound is not None and bound.x is x and np.all(bound.constant == 0):
+        return operands.constant
+    inner_op = made_by(operands.x, "MUL")
+    inner = with_constant(inner_op) if inner_op is not None else None
+    twice = inner.x if inner is not None else operands.x
+    difference = made_by(twice, "SUB")
+    if difference is None or difference.inputs[0] is not x:
+        return None
+    absolute = made_by(difference.inputs[1], "ABS")
+    if absolute is None or absolute.inputs[0] is not x:
+        return None
+    constant = operands.constant * inner.constant if inner is not None else operands.constant
+    return np.asarray(constant * 2, np.float32)
+
+
+def is_negative_half(x: Tensor, t: Tensor) -> bool:
+    """Whether `t` is max(-x, 0)."""
+    relu = made_by(t, "RELU")
+    negated = relu.input(0) if relu is not None else None
+    op = made_by(negated, "NEG", "MUL")
+    if op is None:
+        return False
+    if op.type == "NEG":
+        return op.inputs[0] is x
+    operands = with_constant(op)
+    return operands is not None and operands.x is x and bool(np.all(operands.constant == -1))
+
+
+def _prelu_slopes(alpha: np.ndarray, x: Tensor) -> np.ndarray | None:
+    """Return slopes as PRELU reads them: in x's shape without the batch, from the right."""
+    flat = alpha.reshape(alpha.shape or (1,))
+    if flat.ndim > x.rank - 1:
+        if flat.shape[0] != 1 or flat.ndim != x.rank:
+            return None
+        flat = flat[0]
+    channels = x.shape[-1]
+    if flat.size == 1 and channels is not None:
+        flat = np.full(channels, flat.reshape(-1)[0], np.float32)
+    return np.ascontiguousarray(
+        flat.reshape((1,) * (x.rank - 1 - flat.ndim) + flat.shape), np.float32
+    )

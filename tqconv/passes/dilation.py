@@ -1,0 +1,109 @@
+"""Recognize dilated convolutions that are spelled out over the batch."""
+
+from __future__ import annotations
+
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import (
+    has_activation,
+    made_by,
+    of_type,
+    sole_reader,
+    values_of,
+    with_constant,
+)
+from tqconv.ops.emit import emit
+from tqconv.passes.fold import LINEAR
+
+
+def recognize_dilation(graph: Graph) -> int:
+    """Dilate the kernel instead of folding space into the batch.
+
+    b = SPACE_TO_BATCH_ND(x, [d,d], p); c = CONV_2D(b, w) {VALID}
+    y = BATCH_TO_SPACE_ND(c, [d,d], q)
+    ->   y = CONV_2D(x, w) {dilation=d, SAME where the pads amount to it, else VALID}
+    """
+    count = 0
+    for op in of_type(graph, "BATCH_TO_SPACE_ND"):
+        conv, between = _convolution_inside(graph, op)
+        if conv is None:
+            continue
+        fold = made_by(conv.input(0), "SPACE_TO_BATCH_ND")
+        if fold is None or conv.options.get("padding", "SAME") != "VALID":
+            continue
+        block = values_of(fold.inputs[1])
+        if block is None or block != values_of(op.inputs[1]):
+            continue
+        if len(block) != 2 or fold.input(0).rank != 4:
+            continue
+        padding = _dilated_padding(conv, fold, op, block)
+        if padding is None or sole_reader(graph, fold.output) is not conv:
+            continue
+        y = _dilated(graph, conv, fold, op, block, padding)
+        if y.shape != op.output.shape:
+            continue
+        if between is not None:
+            constant = next(t for t in between.inputs if t is not None and t.is_constant)
+            name = f"{op.output.name}/shifted"
+            y = emit(graph, between.type, y, constant, name=name, source=between.source)
+        graph.replace(op.output, y)
+        count += 1
+    return count
+
+
+def _dilated(
+    graph: Graph, conv: Op, fold: Op, unfold: Op, block: list[int], padding: str
+) -> Tensor:
+    options = {
+        **conv.options,
+        "padding": padding,
+        "dilation_h_factor": block[0],
+        "dilation_w_factor": block[1],
+    }
+    operands = (fold.input(0), *conv.inputs[1:])
+    source = conv.source.joined(fold.source, unfold.source)
+    name = f"{unfold.output.name}/dilated"
+    y: Tensor = emit(graph, conv.type, *operands, name=name, source=source, **options)
+    return y
+
+
+def _convolution_inside(graph: Graph, op: Op) -> tuple[Op | None, Op | None]:
+    """Return the convolution before a BATCH_TO_SPACE_ND, and a shift by channels between them."""
+    x = op.input(0)
+    if sole_reader(graph, x) is not op:
+        return None, None
+    between = made_by(x, "ADD")
+    if between is not None:
+        operands = with_constant(between)
+        if operands is None or operands.constant.size not in (1, x.shape[-1]):
+            return None, None
+        x = operands.x
+    conv = made_by(x, "CONV_2D", "DEPTHWISE_CONV_2D")
+    if conv is None or len(x.uses) != 1:
+        return None, None
+    strided = any(conv.options.get(name, 1) != 1 for name in ("stride_h", "stride_w"))
+    dilated = any(conv.options.get(f"dilation_{s}_factor", 1) != 1 for s in "hw")
+    return (None, None) if strided or dilated or has_activation(conv) else (conv, between)
+
+
+def _dilated_padding(conv: Op, fold: Op, unfold: Op, block: list[int]) -> str | None:
+    """Return the padding of the dilated convolution that computes the same, or None."""
+    pads, crops = values_of(fold.inputs[2]), values_of(unfold.inputs[2])
+    if pads is None or crops is None:
+        return None
+    if not any(pads[0::2]) and not any(crops[0::2]) and pads[1::2] == crops[1::2]:
+        return "VALID"
+    w = conv.input(LINEAR[conv.type].w)
+    for axis in range(2):
+        kernel = w.shape[axis + 1]
+        if kernel is None:
+            return None
+        reach = (kernel - 1) * block[axis]
+        before, after = pads[2 * axis], pads[2 * axis + 1]
+        first_crop, last_crop = crops[2 * axis], crops[2 * axis + 1]
+        if (
+            before - first_crop != reach // 2
+            or after - last_crop != reach - reach // 2
+            or first_crop != 0
+        ):
+            return None
+    return "SAME"

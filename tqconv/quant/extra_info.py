@@ -1,0 +1,61 @@
+"""TOCO's file of ranges by array name, as a protocol buffer in binary or text form."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tqconv.config import ArrayRange
+from tqconv.errors import FormatError, UnsupportedError, UsageError
+from tqconv.ir.types import Range
+from tqconv.schema import proto
+
+BITS = {"IO_DATA_TYPE_UNKNOWN": 8, "FLOAT": 8, "QUANTIZED_UINT8": 8, "QUANTIZED_INT16": 16}
+"""Data type of an entry -> bits of the integer; reals are stored as integers in any case."""
+
+
+def read(path: Path) -> tuple[ArrayRange, ...]:
+    """Return the entries of a file in order.
+
+    Raises UsageError where the file cannot be read, FormatError where it or an entry is wrong,
+    UnsupportedError for entries that say something else than a range.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    kinds = proto.messages("toco.proto")
+    if content.lstrip().startswith((b"entries", b"#")):
+        text = content.decode("utf-8", errors="replace")
+        message = proto.parse_text(kinds.ArraysExtraInfo, text, str(path))
+    else:
+        message = proto.parse_binary(kinds.ArraysExtraInfo, content, str(path))
+    names = {number: name for name, number in kinds.IODataType.items()}
+    return tuple(
+        _entry(entry, names.get(entry.data_type, ""), f"{path}, entry {index + 1}")
+        for index, entry in enumerate(message.entries)
+    )
+
+
+def _entry(entry: Any, data_type: str, where: str) -> ArrayRange:
+    if not entry.name and not entry.name_regexp:
+        raise FormatError("an entry has neither `name` nor `name_regexp`", where=where)
+    if entry.HasField("shape"):
+        raise UnsupportedError("`shape` is not supported", where=where, hint="use --input_shapes")
+    if entry.HasField("constant_float_value"):
+        hint = "put a constant in the place of an array with --set_input NAME=VALUE"
+        raise UnsupportedError("`constant_float_value` is not supported", where=where, hint=hint)
+    if not (entry.HasField("min") and entry.HasField("max")):
+        raise FormatError("`min` and `max` go together, and an entry needs both", where=where)
+    if not entry.min <= entry.max:
+        raise FormatError(f"min {entry.min} and max {entry.max} are not a range", where=where)
+    if data_type not in BITS:
+        raise UnsupportedError(f"`data_type: {data_type}` is not supported", where=where)
+    try:
+        re.compile(entry.name_regexp)
+    except re.error as error:
+        raise FormatError(f"`{entry.name_regexp}`: {error}", where=where) from error
+    bits = BITS[data_type]
+    known = Range(entry.min, entry.max, "user", "--arrays_extra_info_file", bits)
+    return ArrayRange(entry.name, entry.name_regexp, known)

@@ -1,0 +1,124 @@
+"""Integers of weights and biases that lose less than the nearest ones; the caller decides on held-out data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.ir.graph import Op, Tensor, Use
+from tqconv.quant.moments import Moments, can_fit
+from tqconv.quant.params import Params, decode, encode, limits
+from tqconv.quant.plan import Plan
+from tqconv.quant.rounding import fitted_codes
+
+ENOUGH = 2
+"""Columns seen per weight of an output, below which its rounding would fit the samples, not the task."""
+WEIGHTS, BIAS = 1, 2
+"""Positions of the operands in the operators that `can_fit` admits."""
+
+Codes = dict[Use, NDArray[Any]]
+
+
+def fittable(plan: Plan) -> list[Op]:
+    """Return the integer operators whose rounding can be fitted to data."""
+    return [op for op in plan.types if can_fit(op) and Use(op, WEIGHTS) in plan.edges]
+
+
+def fitted_weights(plan: Plan, seen: Mapping[Op, Moments]) -> Codes:
+    """Return weight integers that keep the outputs closest on the seen inputs."""
+    codes: Codes = {}
+    for op, moments in seen.items():
+        use = Use(op, WEIGHTS)
+        params = plan.edges[use]
+        if params is None or moments.rows < ENOUGH * moments.second.shape[-1]:
+            continue
+        codes[use] = _fit(op, params, moments)
+    return codes
+
+
+def _fit(op: Op, params: Params, moments: Moments) -> NDArray[Any]:
+    data = op.input(WEIGHTS).data
+    assert data is not None
+    bounds = limits(params.dtype, narrow=params.narrow)
+    groups = _by_group(op, data)
+    per_output = _by_group(op, _spread(params.scale, params, data))[:, :, :1]
+    zero = float(params.zero_point[0])
+    made = [
+        fitted_codes(w, scale, zero, bounds, second)
+        for w, scale, second in zip(groups, per_output, moments.second, strict=True)
+    ]
+    return _from_groups(op, np.stack(made), data.shape).astype(params.dtype)
+
+
+def _spread(scale: NDArray[np.float64], params: Params, data: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the scale of each weight."""
+    shape = [1] * data.ndim
+    if not params.is_per_tensor:
+        shape[params.axis] = -1
+    return np.broadcast_to(scale.reshape(shape), data.shape)
+
+
+def _by_group(op: Op, data: NDArray[Any]) -> NDArray[Any]:
+    """Return weights as [g, outputs, n], as `Moments` orders them."""
+    if op.type != "DEPTHWISE_CONV_2D":
+        return data.reshape(1, data.shape[0], -1)
+    channels = int(op.input(0).shape[3] or 1)
+    return data.reshape(-1, channels, data.shape[3] // channels).transpose(1, 2, 0)
+
+
+def _from_groups(op: Op, grouped: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    if op.type != "DEPTHWISE_CONV_2D":
+        return grouped.reshape(shape)
+    return np.ascontiguousarray(grouped.transpose(2, 0, 1)).reshape(shape)
+
+
+def corrected_biases(plan: Plan, codes: Codes, seen: Mapping[Op, Moments]) -> Codes:
+    """Return bias integers that take back the mean error which the weights' rounding makes."""
+    result: Codes = {}
+    for op, moments in seen.items():
+        bias = op.inputs[BIAS] if len(op.inputs) > BIAS else None
+        params = plan.edges.get(Use(op, BIAS))
+        if bias is None or bias.data is None or params is None or not moments.rows:
+            continue
+        shift = _mean_error(op, plan, codes, moments)
+        result[Use(op, BIAS)] = encode(bias.data.astype(np.float64) + shift, params)
+    return result
+
+
+def _mean_error(op: Op, plan: Plan, codes: Codes, moments: Moments) -> NDArray[np.float64]:
+    """Return the mean of (float - integer) output for each output channel."""
+    use = Use(op, WEIGHTS)
+    data, params = op.input(WEIGHTS).data, plan.edges[use]
+    assert data is not None
+    assert params is not None
+    stored = codes[use] if use in codes else encode(data, params)
+    lost = _by_group(op, data - decode(stored, params))
+    mean = moments.first / moments.rows
+    return np.asarray(np.einsum("gon,gn->go", lost, mean).reshape(-1))
+
+
+def with_codes(plan: Plan, codes: Codes) -> Plan:
+    """Return the plan with these integers for its constants."""
+    return replace(plan, codes={**plan.codes, **codes})
+
+
+def mapped(plan: Plan, tensors: Mapping[Tensor, Tensor], ops: Mapping[Op, Op]) -> Plan:
+    """Return the same plan for a copy of its graph."""
+
+    def use(old: Use) -> Use:
+        return Use(ops[old.op], old.index)
+
+    return replace(
+        plan,
+        tensors={tensors[t]: p for t, p in plan.tensors.items()},
+        edges={use(u): p for u, p in plan.edges.items()},
+        borders={tensors[t]: p for t, p in plan.borders.items()},
+        codes={use(u): c for u, c in plan.codes.items()},
+        floats={ops[o]: reason for o, reason in plan.floats.items()},
+        types={ops[o]: dtype for o, dtype in plan.types.items()},
+        notes=list(plan.notes),
+    )
