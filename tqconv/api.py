@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import tempfile
@@ -88,7 +87,7 @@ def inspect(
 
     options = LoadOptions() if options is None else options
     source = Path(path)
-    is_graphdef = kind_of(source, options.format) == "graphdef"
+    is_graphdef = kind_of(source, options.format) in ("graphdef", "meta_graph")
     try:
         if not (nodes and is_graphdef):
             return describe(load(source, options))

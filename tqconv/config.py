@@ -114,7 +114,6 @@ class TocoOptions:
     default_ranges, default_int16_ranges: (min, max) of tensors for which nothing else says a range.
     change_concat_input_ranges: None where no flag was given; TOCO's default was true, that of
     tflite_convert false.
-    dedupe_min_bytes: constants of fewer bytes are not shared.
     """
 
     inference_type: str | None = None
@@ -126,7 +125,6 @@ class TocoOptions:
     change_concat_input_ranges: bool | None = None
     propagate_fake_quant_num_bits: bool = False
     allow_nudging_weights: bool = False
-    dedupe_min_bytes: int = 64
 
 
 @dataclass(frozen=True)

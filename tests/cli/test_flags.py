@@ -140,4 +140,4 @@ def test_every_option_is_read_by_somebody_or_its_flag_says_that_it_is_not() -> N
         for field in fields(ConvertOptions())
         if not re.search(rf"\b\w+\.{field.rpartition('.')[2]}\b", text)
     }
-    assert unread <= pending | {"inference_type"}
+    assert unread == pending

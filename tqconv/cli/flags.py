@@ -79,8 +79,7 @@ _MODEL = (
     ),
     flag(
         "checkpoint", "where the variables of an unfrozen graph are",
-        MODEL, "load.checkpoint", metavar="PATH",
-        pending="freeze the graph first",
+        MODEL, "load.checkpoint", metavar="PREFIX",
     ),
     switch(
         "allow_custom_ops", "keep operators that TFLite does not have", MODEL,
@@ -118,7 +117,6 @@ _ARRAYS = (
     flag(
         "rnn_states", "recurrent edges: {state_array:A,back_edge_source_array:B,size:N}",
         ARRAYS, "rnn_states", read=values.states, metavar="MAPS", many=True,
-        pending="export the recurrent edge as an input and an output",
     ),
 )  # fmt: skip
 
@@ -280,9 +278,8 @@ _TOCO = (
         TOCO, "toco.allow_nudging_weights", quantized="notes",
     ),
     flag(
-        "dedupe_array_min_size_bytes", "smaller constants are not shared",
-        TOCO, "toco.dedupe_min_bytes", read=values.integer, metavar="N",
-        pending="leave it out: equal constants are shared",
+        "dedupe_array_min_size_bytes", "has no effect: equal constants are always shared",
+        TOCO, "dedupe", read=values.integer, metavar="N",
     ),
 )  # fmt: skip
 

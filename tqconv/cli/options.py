@@ -66,6 +66,8 @@ def convert_options(given: Given) -> tuple[ConvertOptions, list[str]]:
     mode, toco_type = _mode(given, notes)
     if mode is None:
         _check_float(given, notes)
+    if "dedupe" in given:
+        notes.append(f"{given.typed['dedupe']} has no effect: equal constants are always shared")
     quantize = replace(_quantize(given, mode), input_type=_input_type(given, toco_type))
     if given.get("target_format") == "graphdef":
         raise UsageError(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ from tqconv.ops.spec import spec
 
 Make = Callable[[Graph, list[Tensor]], list[Tensor]]
 """Fills a graph from the tensors that stand for the operands, and returns its results."""
+
+MakeSome = Callable[[Graph, list[Tensor]], Sequence["Tensor | None"]]
+"""The same for a graph of which some results cannot be made."""
 
 Become = Callable[[Graph, Tensor, Tensor, Callable[[], Tensor]], Tensor]
 """Returns, in a graph, an unborn tensor with the element shape of an example; the callable makes a
@@ -55,20 +59,34 @@ def branch(
     """
     test = as_predicate(b, condition)
     if test.data is not None:
-        return (then if test.data.item() else other)(b.graph, list(operands))
+        return list((then if test.data.item() else other)(b.graph, list(operands)))
     graphs = (Graph(f"{b.name}/then"), Graph(f"{b.name}/else"))
     inside = [[stand_in(g, t, t.shape, baked=t.is_constant) for t in operands] for g in graphs]
-    results = [m(g, i) for m, g, i in zip((then, other), graphs, inside, strict=True)]
-    for one, two in zip(results[0], results[1], strict=True):
-        if is_unborn(one) and is_unborn(two):
-            raise UnsupportedError(f"both branches of '{b.name}' return a list without elements")
-    for graph, mine, others in zip(graphs, results, reversed(results), strict=True):
-        for i, (r, like) in enumerate(zip(mine, others, strict=True)):
-            if is_unborn(r):
-                mine[i] = become(graph, r, like, lambda r=r: _without_shape(r))  # type: ignore[misc]
+    made = [m(g, i) for m, g, i in zip((then, other), graphs, inside, strict=True)]
+    pairs = [(x, y) for x, y in zip(*made, strict=True) if x is not None and y is not None]
+    for graph, mine in zip(graphs, zip(*_alike(graphs, pairs, become), strict=True), strict=True):
         close(graph, mine)
     passed = [t for t in operands if not t.is_constant and not is_unborn(t)]
-    return _emit(b, "IF", [test, *passed], graphs)
+    emitted = iter(_emit(b, "IF", [test, *passed], graphs) if pairs else ())
+    return [
+        None if x is None or y is None else next(emitted) for x, y in zip(*made, strict=True)
+    ]
+
+
+def _alike(
+    graphs: tuple[Graph, Graph], pairs: Sequence[tuple[Tensor, Tensor]], become: Become
+) -> list[tuple[Tensor, Tensor]]:
+    """Give the lists that only one branch has written to the element shape that they have in the other."""
+    result = []
+    for one, other in pairs:
+        if is_unborn(one) and is_unborn(other):
+            _without_shape(one)
+        if is_unborn(one):
+            one = become(graphs[0], one, other, partial(_without_shape, one))
+        elif is_unborn(other):
+            other = become(graphs[1], other, one, partial(_without_shape, other))
+        result.append((one, other))
+    return result
 
 
 def loop(
@@ -153,7 +171,7 @@ class _Loop:
                     self.b.graph,
                     self.initial[i],
                     after,
-                    lambda i=i: self.body(self.b.graph, list(self.initial))[i],  # type: ignore[misc]
+                    partial(self._peeled, i),
                 )
                 self.shapes[i] = self.initial[i].shape
                 settled = False
@@ -162,6 +180,10 @@ class _Loop:
                 settled &= wider == self.shapes[i]
                 self.shapes[i] = wider
         return settled
+
+    def _peeled(self, i: int) -> Tensor:
+        """Return variable `i` after one round that is translated outside of the loop."""
+        return self.body(self.b.graph, list(self.initial))[i]
 
     def _widened(self, i: int, after: Tensor) -> Shape:
         before = self.initial[i]

@@ -122,7 +122,17 @@ def format_of(path: Path) -> str:
 
 def is_text(head: bytes) -> bool:
     """Whether a file starts with text; a binary protobuf has control characters at once."""
-    return not re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", head[:512])
+    start = head[:512]
+    try:
+        start.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(start) - UTF8_LENGTH:
+            return False
+    return not re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", start)
+
+
+UTF8_LENGTH = 4
+"""Bytes of the longest character, which the end of the excerpt may cut."""
 
 
 def _given(path: Path, kind: str) -> str:

@@ -22,7 +22,7 @@ _FAR_BELOW = -1e30
 
 
 def lgamma(b: Builder, x: Tensor) -> Tensor:
-    """Log |gamma(x)|, absolute error below 2e-6 max(1, |y|).
+    """Log |gamma(x)|, absolute error below 3e-6 max(1, |y|).
 
     Below 0.5 by reflection: log(pi / |sin(pi x)|) - lgamma(1 - x).
     """
@@ -54,7 +54,7 @@ def _lgamma_of_positive(b: Builder, x: Tensor) -> Tensor:
 
 
 def digamma(b: Builder, x: Tensor) -> Tensor:
-    """The derivative of lgamma, absolute error below 2e-6 max(1, |y|).
+    """The derivative of lgamma, absolute error below 3e-6 max(1, |y|).
 
     Below 0.5 by reflection: digamma(1 - x) - pi / tan(pi x).
     """

@@ -34,7 +34,7 @@ def bitcast(b: Builder, x: Tensor, dtype: np.dtype) -> Tensor:
     A narrower one adds a last dimension, a wider one takes it away.
     """
     if x.producer is not None and x.producer.type == "BITCAST":
-        # Never a view of a view: LiteRT's planner may overwrite the first one while it is still read.
+        # Never a view of a view: LiteRT may overwrite the first one while it is still read.
         x = x.producer.input(0) if x.producer.input(0).dtype == dtype else x
     if x.dtype == dtype:
         return x

@@ -14,7 +14,9 @@ from tqconv.ir.graph import Graph, Model, Op
 from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, with_constant
 from tqconv.ops.emit import emit
 from tqconv.passes import (
+    activations,
     cleanup,
+    dilation,
     fake_quant,
     layout,
     lower,
@@ -217,12 +219,12 @@ GENERAL: tuple[Pass, ...] = (
     toco_fold.fuse_into_following,
     toco_moves.move_binary_first,
     toco_moves.move_unary_first,
-    patterns.recognize_prelu,
+    activations.recognize_prelu,
     patterns.recognize_hard_swish,
     patterns.recognize_l2_normalization,
     recognize_relu1,
     toco_moves.merge_reshapes,
-    patterns.recognize_dilation,
+    dilation.recognize_dilation,
     fuse_activation,
     one_channel_to_depthwise,
 )

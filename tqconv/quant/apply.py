@@ -15,7 +15,7 @@ from tqconv.quant.schemes import INT8, INT16, UINT8
 INT16_OPTIONS = {"ADD": {"pot_scale_int16": False}, "SUB": {"pot_scale_int16": False}}
 """The schema's default asks int16 sums for scales that are powers of two."""
 
-Key = tuple[Tensor, "tuple[str, bytes, bytes, int] | None"]
+Key = tuple[Tensor, tuple[object, ...]]
 
 
 def apply(graph: Graph, plan: Plan, signatures: Sequence[Signature] = ()) -> None:
@@ -65,8 +65,8 @@ class _Writer:
     def _constant(self, tensor: Tensor, use: Use, wanted: Params) -> Tensor:
         """Return a constant stored as wanted; the first such takes the name of the float one."""
         codes = self.plan.codes.get(use)
-        key = (tensor, _key(wanted))
-        if codes is None and key in self.converted:
+        key = (tensor, (*_key(wanted), codes.tobytes()) if codes is not None else _key(wanted))
+        if key in self.converted:
             return self.converted[key]
         assert tensor.data is not None
         name = tensor.name
@@ -78,8 +78,7 @@ class _Writer:
             name = name.removesuffix("/float")
         made = self.graph.constant(name, encode(tensor.data, wanted) if codes is None else codes)
         made.quant = wanted.quant
-        if codes is None:
-            self.converted[key] = made
+        self.converted[key] = made
         return made
 
     def _read(self, tensor: Tensor, have: Params | None, wanted: Params | None) -> Tensor:
@@ -127,7 +126,7 @@ class _Writer:
         self._rename_in_signatures(tensor, outer)
         self.outer[tensor] = outer
         if wanted is None:
-            self.converted[(tensor, None)] = outer
+            self.converted[(tensor, _key(None))] = outer
         source = outer
         if wanted is not None and wanted.dtype == UINT8 and inner is not None and inner.dtype == INT16:
             between = activation(*inner.covers(), INT8)
@@ -167,8 +166,9 @@ class _Writer:
                 entries[:] = [(n, new if t is old else t) for n, t in entries]
 
 
-def _key(params: Params | None) -> tuple[str, bytes, bytes, int] | None:
+def _key(params: Params | None) -> tuple[object, ...]:
+    """Return what tells two ways of storing a tensor apart."""
     if params is None:
-        return None
+        return ()
     scale, zero = params.scale.tobytes(), params.zero_point.tobytes()
     return params.dtype.name, scale, zero, params.axis

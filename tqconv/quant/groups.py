@@ -219,6 +219,8 @@ class _Builder:
         reason = _conflict(mine, whole, sole)
         if reason is None and not sole and tensor in self.reals:
             reason = _finer(mine, whole)
+        if reason is None and len(list(reals(op))) > 1 and mine.tensors != [tensor]:
+            reason = _coarsens(mine, whole)
         if reason is not None:
             self.result.requantized[Use(op, index)] = (whole, reason)
             return
@@ -259,6 +261,15 @@ def _finer(mine: Group, whole: Group) -> str | None:
     if ratio <= COARSER:
         return None
     return f"quantized from the reals again, with steps {ratio:.3g} times as fine"
+
+
+def _coarsens(mine: Group, whole: Group) -> str | None:
+    """Return why a member of another group would spoil the other inputs of this operator."""
+    if mine.ends is None or whole.ends is None or mine.pin is not None or whole.pin is not None:
+        return None
+    joint = max(mine.ends[1], whole.ends[1]) - min(mine.ends[0], whole.ends[0])
+    ratio = joint / max(whole.ends[1] - whole.ends[0], 1e-30)
+    return f"its group's steps are {ratio:.3g} times as coarse" if ratio > COARSER else None
 
 
 def _within(ends: tuple[float, float] | None, pin: Params) -> bool:

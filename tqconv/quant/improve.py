@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Op, Tensor, Use
-from tqconv.quant.moments import Moments, can_fit
+from tqconv.quant.moments import Moments, can_fit, joined
 from tqconv.quant.params import Params, decode, encode, limits
 from tqconv.quant.plan import Plan
 from tqconv.quant.rounding import fitted_codes
@@ -31,13 +31,22 @@ def fittable(plan: Plan) -> list[Op]:
 def fitted_weights(plan: Plan, seen: Mapping[Op, Moments]) -> Codes:
     """Return weight integers that keep the outputs closest on the seen inputs."""
     codes: Codes = {}
-    for op, moments in seen.items():
-        use = Use(op, WEIGHTS)
-        params = plan.edges[use]
+    for ops, moments in shared(seen):
+        params = plan.edges[Use(ops[0], WEIGHTS)]
         if params is None or moments.rows < ENOUGH * moments.second.shape[-1]:
             continue
-        codes[use] = _fit(op, params, moments)
+        fitted = _fit(ops[0], params, moments)
+        same = [op for op in ops if params.equals(plan.edges[Use(op, WEIGHTS)])]
+        codes.update({Use(op, WEIGHTS): fitted for op in same})
     return codes
+
+
+def shared(seen: Mapping[Op, Moments]) -> list[tuple[list[Op], Moments]]:
+    """Return the operators by the weights that they share (an unrolled loop's), with joint moments."""
+    by_weights: dict[tuple[Tensor, str], list[Op]] = {}
+    for op in seen:
+        by_weights.setdefault((op.input(WEIGHTS), op.type), []).append(op)
+    return [(ops, joined([seen[op] for op in ops])) for ops in by_weights.values()]
 
 
 def _fit(op: Op, params: Params, moments: Moments) -> NDArray[Any]:
@@ -79,13 +88,13 @@ def _from_groups(op: Op, grouped: NDArray[Any], shape: tuple[int, ...]) -> NDArr
 def corrected_biases(plan: Plan, codes: Codes, seen: Mapping[Op, Moments]) -> Codes:
     """Return bias integers that take back the mean error which the weights' rounding makes."""
     result: Codes = {}
-    for op, moments in seen.items():
-        bias = op.inputs[BIAS] if len(op.inputs) > BIAS else None
-        params = plan.edges.get(Use(op, BIAS))
-        if bias is None or bias.data is None or params is None or not moments.rows:
-            continue
-        shift = _mean_error(op, plan, codes, moments)
-        result[Use(op, BIAS)] = encode(bias.data.astype(np.float64) + shift, params)
+    for ops, moments in shared(seen):
+        shift = _mean_error(ops[0], plan, codes, moments) if moments.rows else np.zeros(1)
+        for op in ops:
+            bias = op.inputs[BIAS] if len(op.inputs) > BIAS else None
+            params = plan.edges.get(Use(op, BIAS))
+            if bias is not None and bias.data is not None and params is not None:
+                result[Use(op, BIAS)] = encode(bias.data.astype(np.float64) + shift, params)
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,14 @@ class Moments:
         self.second += np.matmul(grouped.transpose(0, 2, 1), grouped)
         self.first += columns.sum(axis=0, dtype=np.float64)
         self.rows += columns.shape[0]
+
+
+def joined(parts: Sequence[Moments]) -> Moments:
+    """Return the moments of all columns of the parts."""
+    if len(parts) == 1:
+        return parts[0]
+    second = np.sum([p.second for p in parts], axis=0)
+    return Moments(second, np.sum([p.first for p in parts], axis=0), sum(p.rows for p in parts))
 
 
 def can_fit(op: Op) -> bool:

@@ -214,7 +214,7 @@ def _copy(array: NDArray[Any], file: bytearray, at: int) -> None:
 
 
 def flex_map(values: Mapping[str, Any]) -> bytes:
-    """A flexbuffer that holds a map: bool, int, float, str or bytes, or lists of one of them, by name.
+    """A flexbuffer map by name of: bool, int, float, str or bytes, or lists of one of them.
 
     Custom operators of LiteRT read their options from it.
     """

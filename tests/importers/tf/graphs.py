@@ -172,8 +172,8 @@ def one_op(
 ) -> tuple[Message, dict[str, Array]]:
     """Return the graph of one node `y` and its feeds.
 
-    Operands at `constants` become Const nodes, the others placeholders `x0`, `x1`, …, whose sizes are
-    unknown when `dynamic`.
+    Operands at `constants` become Const nodes, the others placeholders `x0`, `x1`, …, whose sizes
+    are unknown when `dynamic`.
     """
     fixed = set(constants)
     nodes, feeds = [], {}

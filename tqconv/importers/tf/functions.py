@@ -9,7 +9,7 @@ from typing import Any
 from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.tf.node import FunctionName, Node, Ref, function_ref, nodes_of
 from tqconv.importers.tf.registry import TFBuilder
-from tqconv.importers.tf.walk import Failed, Reported, Walk
+from tqconv.importers.tf.walk import Failed, Walk
 from tqconv.ir.graph import Graph, Tensor
 
 MAX_DEPTH = 48
@@ -73,10 +73,11 @@ def instantiate(function: Function, attributes: Mapping[str, Any]) -> Function:
 
 def call(
     b: TFBuilder, target: FunctionName, arguments: Sequence[Tensor], graph: Graph | None = None
-) -> list[Tensor]:
+) -> list[Tensor | Failed]:
     """Translate a function's body into `graph` (default: where `b` builds) and return its results.
 
-    Raises Reported when a node of the body failed, UnsupportedError when the function calls itself.
+    A result that could not be made is Failed: perhaps nobody needs it. Raises UnsupportedError when the
+    function calls itself.
     """
     function = instantiate(find(b.walk, target.name), target.attr)
     if len(arguments) != len(function.arguments):
@@ -95,11 +96,9 @@ def call(
         values = walk.run(function.nodes, feeds, function.results, f"{b.name}/")
     finally:
         active.pop()
-    results = []
+    results: list[Tensor | Failed] = []
     for ref, value in zip(function.results, values, strict=True):
-        if isinstance(value, Failed):
-            raise Reported(value.node)
-        if not isinstance(value, Tensor):
+        if not isinstance(value, Tensor | Failed):
             raise UnsupportedError(f"result '{ref}' of `{target.name}` is never computed")
         results.append(value)
     return results

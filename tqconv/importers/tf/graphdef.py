@@ -86,35 +86,51 @@ def import_graph(
     from tqconv.importers.tf import handlers  # noqa: F401  (fills the registry)
     from tqconv.importers.tf.frames import functionalize, reached
     from tqconv.importers.tf.leftovers import left_out
-    from tqconv.importers.tf.training import freeze, prepare
+    from tqconv.importers.tf.states import read_states, write_states
+    from tqconv.importers.tf.training import check_heads, freeze, prepare
 
     model = Model([Graph("main")], origin=file)
     nodes = prepare(nodes, options, model.notes)
-    outputs = [resolve(name, nodes) for name in options.outputs] if options.outputs else None
-    if outputs is None:
-        outputs = dangling(nodes)
-        model.notes.append("output arrays: " + ", ".join(map(str, outputs)))
-    given = (
-        [resolve(name, nodes) for name in options.inputs] if options.inputs is not None else None
-    )
-    inputs = given if given is not None else placeholders_before(nodes, outputs)
-    if given is None:
-        model.notes.append("input arrays: " + (", ".join(map(str, inputs)) or "none"))
+    inputs, outputs = _borders(nodes, options, model.notes)
     graph = model.main
     feeds = add_inputs(graph, nodes, inputs, options, producer, model.notes)
-    needed = reached(nodes, outputs, feeds)
+    edges, states = read_states(graph, nodes, inputs, feeds, options)
+    feeds |= states
+    fetches = [*outputs, *(edge.source for edge in edges)]
+    needed = reached(nodes, fetches, feeds)
     left = left_out(nodes, needed)
     if left is not None:
         model.notes.append(left)
+    check_heads(nodes, needed)
     nodes = freeze(nodes, needed, options.checkpoint, model.notes)
-    nodes, bodies = functionalize(nodes, outputs, feeds)
+    nodes, bodies = functionalize(nodes, fetches, feeds)
     walk = Walk(graph, file, {**functions, **bodies}, options.allow_custom_ops, model.notes)
     walk.quantizing, walk.array_ranges = options.quantizing, options.array_ranges
-    values = walk.run(nodes, feeds, outputs)
+    values = walk.run(nodes, feeds, fetches)
     _check_placeholders(walk, inputs)
     walk.raise_failures(values)
-    _finish(model, nodes, inputs, outputs, values)
+    write_states(graph, edges, values[len(outputs) :])
+    _finish(model, nodes, inputs, outputs, values[: len(outputs)])
     return model
+
+
+def _borders(
+    nodes: Mapping[str, Node], options: LoadOptions, notes: list[str]
+) -> tuple[list[Ref], list[Ref]]:
+    """Return the inputs and outputs that the user names, or those that the graph suggests."""
+    if options.outputs:
+        outputs = [resolve(name, nodes) for name in options.outputs]
+    else:
+        outputs = dangling(nodes)
+        notes.append("output arrays: " + ", ".join(map(str, outputs)))
+    if options.inputs is not None:
+        return [resolve(name, nodes) for name in options.inputs], outputs
+    sources = [resolve(s["back_edge_source_array"], nodes) for s in options.rnn_states]
+    states = [graph_ref(s["state_array"]) for s in options.rnn_states]
+    found = placeholders_before(nodes, [*outputs, *sources])
+    inputs = [ref for ref in found if ref not in states]
+    notes.append("input arrays: " + (", ".join(map(str, inputs)) or "none"))
+    return inputs, outputs
 
 
 def _check_placeholders(walk: Walk, inputs: Sequence[Ref]) -> None:

@@ -205,7 +205,7 @@ _VALUE_FIELDS = {
     "object": "string_val",
 }
 TENSOR_LIMIT = 2**31
-"""Elements; no TFLite buffer index reaches further."""
+"""Bytes; a flatbuffer is not larger, and its offsets reach no further."""
 
 
 def decode_tensor(message: Any) -> NDArray[Any]:
@@ -220,10 +220,10 @@ def decode_tensor(message: Any) -> NDArray[Any]:
     count = 1
     for size in dims:
         count *= size
-    if count > TENSOR_LIMIT:
-        raise FormatError(f"a constant of shape {list(dims)} is too large")
     kind = message.dtype - REF if message.dtype > REF else message.dtype
     dtype = dtype_of(kind)
+    if count * dtype.itemsize > TENSOR_LIMIT:
+        raise FormatError(f"a constant of shape {list(dims)} is too large")
     content = message.tensor_content
     if content:
         return _from_content(content, kind, dtype, count).reshape(dims)

@@ -14,7 +14,8 @@ from tqconv.config import LoadOptions
 from tqconv.errors import UnsupportedError, UsageError
 from tqconv.importers.tf.bundle import Bundle, open_bundle, variable_names
 from tqconv.importers.tf.interface import resolve
-from tqconv.importers.tf.node import BFLOAT16, Node, Ref, decode_shape, dtype_of
+from tqconv.importers.tf.leftovers import READERS
+from tqconv.importers.tf.node import BFLOAT16, Node, Ref, dtype_of
 from tqconv.ir.types import STRING
 from tqconv.schema import proto
 
@@ -38,6 +39,17 @@ def prepare(nodes: Mapping[str, Node], options: LoadOptions, notes: list[str]) -
         _set_value(result, ref, text)
         notes.append(f"{name} = {text}")
     return result
+
+
+def check_heads(nodes: Mapping[str, Node], reached: Collection[str]) -> None:
+    """Raise UnsupportedError naming what reads the batches of a training run, where to cut the graph."""
+    heads = sorted(n for n in reached if n in nodes and nodes[n].op in READERS)
+    if heads:
+        raise UnsupportedError(
+            f"the outputs need {', '.join(f'{nodes[n].op} `{n}`' for n in heads)}: the input pipeline of "
+            "a training run",
+            hint=f"cut the graph there with --input_arrays {','.join(heads)}",
+        )
 
 
 def freeze(

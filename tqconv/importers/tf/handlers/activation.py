@@ -24,31 +24,27 @@ def relu(b: TFBuilder, x: Tensor) -> Tensor:
     """Return max(x, 0); the kernel knows reals only."""
     if x.dtype.kind == "u":
         return x
-    y: Tensor = b("RELU", x) if x.dtype.kind == "f" else b("MAXIMUM", x, np.zeros((), x.dtype))
-    return y
+    return b("RELU", x) if x.dtype.kind == "f" else b("MAXIMUM", x, np.zeros((), x.dtype))
 
 
 @handles("Relu6")
 def relu6(b: TFBuilder, x: Tensor) -> Tensor:
     """Return x between 0 and 6; the kernel knows reals only."""
     real = x.dtype.kind == "f"
-    y: Tensor = b("RELU6", x) if real else b("MINIMUM", relu(b, x), np.array(6, x.dtype))
-    return y
+    return b("RELU6", x) if real else b("MINIMUM", relu(b, x), np.array(6, x.dtype))
 
 
 @handles("LeakyRelu")
 def leaky_relu(b: TFBuilder, x: Tensor, *, alpha: float = 0.2) -> Tensor:
     """Return x where it is positive, else alpha * x."""
-    y: Tensor = b("LEAKY_RELU", x, alpha=alpha)
-    return y
+    return b("LEAKY_RELU", x, alpha=alpha)
 
 
 @handles("Selu")
 def selu(b: TFBuilder, x: Tensor) -> Tensor:
-    """Return scale * (x if x > 0 else alpha * (exp(x) - 1)): ELU with its negative half stretched."""
+    """Return scale * (x if x > 0 else alpha * (exp(x) - 1)): ELU, its negative half stretched."""
     stretched = b("LEAKY_RELU", b("ELU", x), alpha=SELU_ALPHA)
-    y: Tensor = b("MUL", stretched, np.array(SELU_SCALE, np.float32))
-    return y
+    return b("MUL", stretched, np.array(SELU_SCALE, np.float32))
 
 
 @handles("Softmax")
@@ -65,7 +61,7 @@ def log_softmax(b: TFBuilder, x: Tensor) -> Tensor:
 
 @handles("SoftmaxCrossEntropyWithLogits")
 def softmax_cross_entropy(b: TFBuilder, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return -sum(labels * log_softmax(features)) and its gradient, for [n, classes] that broadcast."""
+    """Return -sum(labels * log_softmax(features)) and its gradient; [n, classes] broadcast."""
     terms = b("MUL", labels, b("LOG_SOFTMAX", features))
     loss: Tensor = b("NEG", b("SUM", terms, LAST_OF_TWO))
     return loss, b("SUB", b("SOFTMAX", features, beta=1.0), labels)
@@ -87,10 +83,8 @@ def sparse_softmax_cross_entropy(
 def _by_rows(b: TFBuilder, type: str, x: Tensor, **options: Any) -> Tensor:
     """Emit an operator on the last axis; ranks above the kernel's go through [rows, last]."""
     limit = spec(type).max_rank
-    y: Tensor
     if limit is None or x.rank <= limit:
-        y = b(type, x, **options)
-        return y
+        return b(type, x, **options)
     *outer, last = sizes_of(b, x)
     y = b(type, reshaped(b, x, [calculate(b, "MUL", *outer), last]), **options)
     return reshaped(b, y, [*outer, last])

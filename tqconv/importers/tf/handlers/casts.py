@@ -31,8 +31,8 @@ def cast(
 def converted(b: TFBuilder, x: Tensor, dtype: np.dtype) -> Tensor:
     """Return `x` as another type.
 
-    Reals are truncated and stop at the limits of the type, integers wrap around, complex numbers lose
-    their imaginary part.
+    Reals are truncated and stop at the limits of the type, integers wrap around, complex numbers
+    lose their imaginary part.
     """
     if x.dtype == dtype or {x.dtype, dtype} <= {INT64, UINT64}:
         return bitcast(b, x, dtype)

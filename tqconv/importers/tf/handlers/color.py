@@ -10,7 +10,7 @@ from tqconv.ir.graph import Tensor
 
 INT32 = np.dtype(np.int32)
 HUE_DISTANCES = ((3.0, 1.0, -1.0), (2.0, -1.0, 2.0), (4.0, -1.0, 2.0))
-"""Red, green, blue: (center, sign, offset) of sign * |6 h - center| + offset, the color between 0 and 1."""
+"""Red, green, blue: (center, sign, offset) of sign * |6 h - center| + offset, cut to [0, 1]."""
 
 
 @handles("RGBToHSV")
@@ -31,8 +31,7 @@ def rgb_to_hsv(b: TFBuilder, x: Tensor) -> Tensor:
     hue = b("SELECT_V2", b("EQUAL", value, red), hues[0], hue)
     hue = b("SELECT_V2", b("GREATER", span, zero), hue, zero)
     hue = b("SELECT_V2", b("LESS", hue, zero), b("ADD", hue, real(1)), hue)
-    y: Tensor = b("CONCATENATION", hue, saturation, value, axis=x.rank - 1)
-    return y
+    return b("CONCATENATION", hue, saturation, value, axis=x.rank - 1)
 
 
 @handles("HSVToRGB")
@@ -47,8 +46,7 @@ def hsv_to_rgb(b: TFBuilder, x: Tensor) -> Tensor:
         color = b("ADD", b("MUL", distance, real(sign)), real(offset))
         color = b("MINIMUM", b("MAXIMUM", color, real(0)), real(1))
         colors.append(b("MUL", b("ADD", rest, b("MUL", saturation, color)), value))
-    y: Tensor = b("CONCATENATION", *colors, axis=x.rank - 1)
-    return y
+    return b("CONCATENATION", *colors, axis=x.rank - 1)
 
 
 @handles("AdjustContrastv2")
@@ -56,8 +54,7 @@ def adjust_contrast(b: TFBuilder, x: Tensor, factor: Tensor) -> Tensor:
     """Scale the distance from the mean of each image and channel."""
     x = b.cast(x, FLOAT32)
     mean = b("MEAN", x, np.array([x.rank - 3, x.rank - 2], INT32), keep_dims=True)
-    y: Tensor = b("ADD", b("MUL", b("SUB", x, mean), factor), mean)
-    return y
+    return b("ADD", b("MUL", b("SUB", x, mean), factor), mean)
 
 
 @handles("AdjustHue")

@@ -20,7 +20,7 @@ ROWS = np.array([0], INT32)
 
 @dataclass(frozen=True)
 class Kept:
-    """Boxes that survive in one class: [m, 4], their scores [m] (WORST behind the last), how many."""
+    """Boxes that survive in one class: [m, 4], their scores [m] (WORST behind), how many."""
 
     boxes: Tensor
     scores: Tensor
@@ -59,15 +59,16 @@ def combined_non_max_suppression(
             values = _column(b, scores, (image, 0, number), (1, -1, 1), (-1,))
             kept.append(_of_class(b, places, values, each, iou_threshold, score_threshold))
         images.append(_best(b, kept, each, total, clip_boxes))
-    return tuple(b("PACK", *made, axis=0, values_count=len(made)) for made in zip(*images, strict=True))
+    return tuple(
+        b("PACK", *made, axis=0, values_count=len(made)) for made in zip(*images, strict=True)
+    )
 
 
 def _column(
     b: TFBuilder, x: Tensor, begin: Sequence[int], size: Sequence[int], shape: Sequence[int]
 ) -> Tensor:
     part = b("SLICE", x, np.array(begin, INT32), np.array(size, INT32))
-    y: Tensor = b("RESHAPE", part, np.array(shape, INT32))
-    return y
+    return b("RESHAPE", part, np.array(shape, INT32))
 
 
 def _of_class(
@@ -104,12 +105,10 @@ def _best(
 
 
 def _joined(b: TFBuilder, parts: Sequence[Tensor]) -> Tensor:
-    y: Tensor = parts[0] if len(parts) == 1 else b("CONCATENATION", *parts, axis=0)
-    return y
+    return parts[0] if len(parts) == 1 else b("CONCATENATION", *parts, axis=0)
 
 
 def _extended(b: TFBuilder, x: Tensor, count: int) -> Tensor:
     pairs = np.zeros((x.rank, 2), INT32)
     pairs[0, 1] = count
-    y: Tensor = b("PAD", x, pairs) if count else x
-    return y
+    return b("PAD", x, pairs) if count else x

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tqconv.errors import Unsupported
-from tqconv.importers.bodies import branch, loop, within
+from tqconv.importers.bodies import Make, MakeSome, branch, loop, within
 from tqconv.importers.tf import lists
 from tqconv.importers.tf.functions import Function, call, find
 from tqconv.importers.tf.handlers.tensorlist import JOINS, is_joined, set_joined
 from tqconv.importers.tf.node import FunctionName, Ref
 from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.importers.tf.walk import Failed, Reported
 from tqconv.ir.graph import Graph, Tensor
 
 
@@ -25,7 +26,7 @@ def partitioned_call(
     config: str = "",
     config_proto: Any = "",
     executor_type: str = "",
-) -> list[Tensor]:
+) -> list[Tensor | Failed]:
     """Put the body in the place of the call."""
     return call(b, f, operands)
 
@@ -38,11 +39,11 @@ def if_(
     then_branch: FunctionName,
     else_branch: FunctionName,
     output_shapes: Any = None,
-) -> list[Tensor]:
+) -> list[Tensor | Failed]:
     """Run one of two functions."""
-    return branch(
-        b, condition, operands, _body(b, then_branch), _body(b, else_branch), _become(b)
-    )
+    branches = _Branches(b, [then_branch, else_branch])
+    made = branch(b, condition, operands, branches.make(0), branches.make(1), _become(b))
+    return branches.with_failures(made)
 
 
 @handles("Case", "StatelessCase")
@@ -52,41 +53,58 @@ def case(
     *operands: Tensor,
     branches: Sequence[FunctionName],
     output_shapes: Any = None,
-) -> list[Tensor]:
+) -> list[Tensor | Failed]:
     """Run branch number `index`; the last one when there is no such branch."""
     if index.data is not None:
         chosen = b.scalar(index, "branch_index")
         return call(b, branches[chosen if 0 <= chosen < len(branches) else -1], operands)
     if len(branches) > MAX_BRANCHES:
         raise Unsupported(f"a case of {len(branches)} branches")
-    return _case(b, b.graph, [index, *operands], branches, 0)
+    functions = _Branches(b, branches)
+    return functions.with_failures(functions.choose(b.graph, [index, *operands], 0))
 
 
 MAX_BRANCHES = 40
 """Each branch is nested in the one before it; LiteRT and tqconv both walk them on the stack."""
 
 
-def _case(
-    b: TFBuilder,
-    graph: Graph,
-    operands: list[Tensor],
-    branches: Sequence[FunctionName],
-    first: int,
-) -> list[Tensor]:
-    """Return IF(index == first, branch, IF(index == first + 1, ...)); the index is operand 0."""
-    here = within(b, graph)
-    here.name = f"{b.name}/{first}" if first else b.name
-    chosen = _body(b, branches[first])
-    if first == len(branches) - 1:
-        return chosen(graph, operands[1:])
-    return branch(
-        here,
-        here("EQUAL", operands[0], np.array(first, operands[0].dtype)),
-        operands,
-        lambda g, inside: chosen(g, inside[1:]),
-        lambda g, inside: _case(b, g, inside, branches, first + 1),
-        _become(b),
-    )
+class _Branches:
+    """Functions of which one is chosen, and what could not be made of their results."""
+
+    def __init__(self, b: TFBuilder, targets: Sequence[FunctionName]) -> None:
+        self.b = b
+        self.targets = targets
+        self.failed: dict[int, Failed] = {}
+
+    def make(self, number: int) -> MakeSome:
+        """Return what puts a function into a graph; failed results are None."""
+
+        def put(graph: Graph, operands: list[Tensor]) -> list[Tensor | None]:
+            made = call(self.b, self.targets[number], operands, graph)
+            self.failed |= {i: value for i, value in enumerate(made) if isinstance(value, Failed)}
+            return [value if isinstance(value, Tensor) else None for value in made]
+
+        return put
+
+    def choose(self, graph: Graph, operands: list[Tensor], first: int) -> Sequence[Tensor | None]:
+        """Return IF(index == first, its branch, IF(index == first + 1, ...)); the index is operand 0."""
+        chosen = self.make(first)
+        if first == len(self.targets) - 1:
+            return chosen(graph, operands[1:])
+        here = within(self.b, graph)
+        here.name = f"{self.b.name}/{first}" if first else self.b.name
+        return branch(
+            here,
+            here("EQUAL", operands[0], np.array(first, operands[0].dtype)),
+            operands,
+            lambda g, inside: chosen(g, inside[1:]),
+            lambda g, inside: self.choose(g, inside, first + 1),
+            _become(self.b),
+        )
+
+    def with_failures(self, made: Sequence[Tensor | None]) -> list[Tensor | Failed]:
+        """Return the results with the failures in the places of those that could not be made."""
+        return [self.failed[i] if value is None else value for i, value in enumerate(made)]
 
 
 @handles("While", "StatelessWhile")
@@ -140,8 +158,18 @@ def invariants(function: Function) -> list[int]:
     ]
 
 
-def _body(b: TFBuilder, target: FunctionName) -> Callable[[Graph, list[Tensor]], list[Tensor]]:
-    return lambda graph, operands: call(b, target, operands, graph)
+def _body(b: TFBuilder, target: FunctionName) -> Make:
+    """Return what puts a function of which all results are needed into a graph."""
+
+    def put(graph: Graph, operands: list[Tensor]) -> list[Tensor]:
+        results = []
+        for value in call(b, target, operands, graph):
+            if isinstance(value, Failed):
+                raise Reported(value.node)
+            results.append(value)
+        return results
+
+    return put
 
 
 def _become(b: TFBuilder) -> Any:

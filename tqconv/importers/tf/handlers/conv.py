@@ -35,7 +35,13 @@ def conv2d(
     x, options["padding"] = pad_explicitly(b, x, padding, explicit_paddings, data_format)
     if x.dtype.kind in "iu":
         return b.from_nhwc(_integer_conv(b, x, w, options), data_format)
-    y = b("CONV_2D", x, b.transpose(w, (3, 0, 1, 2)), zero_bias(b, size_of(b, w, 3), x.dtype), **options)
+    y = b(
+        "CONV_2D",
+        x,
+        b.transpose(w, (3, 0, 1, 2)),
+        zero_bias(b, size_of(b, w, 3), x.dtype),
+        **options,
+    )
     return b.from_nhwc(y, data_format)
 
 
@@ -92,7 +98,7 @@ def conv3d(
 def window_options(
     b: TFBuilder, strides: Sequence[int], dilations: Sequence[int] | None, data_format: str
 ) -> dict[str, Any]:
-    """Return strides and dilations as the options of the kernels; None: the kernel has no dilations."""
+    """Return strides and dilations as kernel options; None: the kernel has no dilations."""
     inner = b.spatial(list(strides), data_format)
     axes = "dhw"[-len(inner) :]
     options: dict[str, Any] = {f"stride_{a}": s for a, s in zip(axes, inner, strict=True)}
@@ -106,20 +112,17 @@ def zero_bias(b: TFBuilder, channels: Size, dtype: np.dtype) -> Tensor | NDArray
     """Return the zero bias that the kernels ask for."""
     if isinstance(channels, int):
         return np.zeros(channels, dtype)
-    bias: Tensor = b("FILL", vector(b, [channels]), np.zeros((), dtype))
-    return bias
+    return b("FILL", vector(b, [channels]), np.zeros((), dtype))
 
 
 def _integer_conv(b: TFBuilder, x: Tensor, w: Tensor, options: dict[str, Any]) -> Tensor:
-    """Convolve integers as a product of patches and weights: CONV_2D has no kernel for raw integers."""
+    """Convolve integers as a product of patches and weights: CONV_2D takes reals only."""
     kernel_h, kernel_w, depth, channels = w.shape
     if kernel_h is None or kernel_w is None or depth is None or depth != x.shape[3]:
-        raise Unsupported(f"a convolution of {x.dtype} with groups, or with a filter of unknown size")
+        raise Unsupported(f"a convolution of {x.dtype} with groups or a filter of unknown size")
     windows = [
         Window(kernel, options[f"stride_{axis}"], options[f"dilation_{axis}_factor"])
         for axis, kernel in (("h", kernel_h), ("w", kernel_w))
     ]
     patches = joined_taps(b, pad_for(b, x, options["padding"], windows), windows)
     return integer_product(b, patches, b.reshape(w, (kernel_h * kernel_w * depth, channels)))
-
-

@@ -47,8 +47,7 @@ def crop_and_resize(
     y = sample(b, pixels, number, clamped(b, rows, last[0]), clamped(b, columns, last[1]))
     seen = b("LOGICAL_AND", inside(b, rows, last[0]), inside(b, columns, last[1]))
     seen = reshaped(b, seen, [count, height, width, 1])
-    crops: Tensor = b("SELECT_V2", seen, y, real(extrapolation_value))
-    return crops
+    return b("SELECT_V2", seen, y, real(extrapolation_value))
 
 
 def _places(b: TFBuilder, boxes: Tensor, axis: int, size: Size, wanted: int) -> Tensor:
@@ -67,22 +66,20 @@ def _places(b: TFBuilder, boxes: Tensor, axis: int, size: Size, wanted: int) -> 
 
 def _column(b: TFBuilder, boxes: Tensor, index: int) -> Tensor:
     begin, size = np.array([0, index], INT32), np.array([-1, 1], INT32)
-    column: Tensor = b("SLICE", boxes, begin, size)
-    return column
+    return b("SLICE", boxes, begin, size)
 
 
-def _bilinear(
-    b: TFBuilder, pixels: Pixels, image: Tensor, row: Tensor, column: Tensor
-) -> Tensor:
+def _bilinear(b: TFBuilder, pixels: Pixels, image: Tensor, row: Tensor, column: Tensor) -> Tensor:
     top, left = b("FLOOR", row), b("FLOOR", column)
     down = reshaped(b, b("SUB", row, top), [*sizes_of(b, row), 1])
     across = reshaped(b, b("SUB", column, left), [*sizes_of(b, column), 1])
     rows = [b.cast(t, INT32) for t in (top, b("CEIL", row))]
     columns = [b.cast(t, INT32) for t in (left, b("CEIL", column))]
-    upper, lower = (
-        between(b, *(pixels.at(b, image, r, c) for c in columns), across) for r in rows
-    )
-    return between(b, upper, lower, down)
+    lines = []
+    for line in rows:
+        near, far = (pixels.at(b, image, line, place) for place in columns)
+        lines.append(between(b, near, far, across))
+    return between(b, lines[0], lines[1], down)
 
 
 def _nearest(b: TFBuilder, pixels: Pixels, image: Tensor, row: Tensor, column: Tensor) -> Tensor:

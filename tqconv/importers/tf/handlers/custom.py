@@ -23,8 +23,8 @@ DETECTION = "TFLite_Detection_PostProcess"
 def custom(b: TFBuilder, *inputs: Tensor, **attributes: Any) -> tuple[Tensor, ...]:
     """Emit a custom operator whose options are the attributes, as a flexbuffer map.
 
-    The node says its outputs in the attributes `_output_types` and `_output_shapes`; without them it has
-    one, of the type in `Tout`, `dtype` or `T`. The kernel corrects a shape that is not known here.
+    The node says its outputs in the attributes `_output_types` and `_output_shapes`; without them
+    it has one, of the type in `Tout`, `dtype` or `T`. The kernel corrects an unknown shape.
     """
     outputs = (_detections if b.node.op == DETECTION else _outputs)(attributes)
     return b.custom(b.node.op, inputs, outputs, options_of(attributes))
@@ -39,7 +39,7 @@ def audio_spectrogram(
     stride: int,
     magnitude_squared: bool = False,
 ) -> tuple[Tensor, ...]:
-    """Return [channels, frames, bins] of audio [samples, channels] by LiteRT's own custom operator."""
+    """Return [channels, frames, bins] of audio [samples, channels] by LiteRT's custom operator."""
     samples, channels = x.shape
     frames = None if samples is None else max(0, 1 + (samples - window_size) // stride)
     bins = (1 << max(0, window_size - 1).bit_length()) // 2 + 1
@@ -76,9 +76,9 @@ def mfcc(
 
 
 def options_of(attributes: Mapping[str, Any]) -> bytes:
-    """Return strings, numbers, truth values and lists of them as a flexbuffer; types and shapes are left out.
+    """Return the attributes as a flexbuffer map, as TOCO wrote them.
 
-    Nothing at all when no attribute is one of these.
+    Strings, numbers, truth values and lists of the first two; nothing when no attribute is one.
     """
     kept = {name: attributes[name] for name in sorted(attributes) if _is_plain(attributes[name])}
     return flex_map(kept) if kept else b""

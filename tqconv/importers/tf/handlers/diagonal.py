@@ -128,8 +128,8 @@ def matrix_set_diags(
 def diagonal_places(rows: int, columns: int, low: int, high: int, align: str) -> Map:
     """Return where each element of the stored diagonals lies in the flat matrix; -1: padding.
 
-    [high - low + 1, longest]; the first row is diagonal `high`. `align` says where superdiagonals (first
-    word) and subdiagonals (second word) stand in their rows.
+    [high - low + 1, longest]; the first row is diagonal `high`. `align` says where superdiagonals
+    (first word) and subdiagonals (second word) stand in their rows.
     """
     if not (-rows < low <= high < columns or rows == 0 or columns == 0):
         raise Unsupported(f"diagonals {low} to {high} of a {rows} x {columns} matrix")
@@ -163,7 +163,7 @@ def _range_of(b: TFBuilder, k: Tensor) -> tuple[int, int]:
 
 
 def _alignment(b: TFBuilder, align: str | None) -> str:
-    """The second versions had no attribute and put everything left; the third default to RIGHT_LEFT."""
+    """The second versions, without an attribute, put all left; the third default to RIGHT_LEFT."""
     if align is None:
         return "RIGHT_LEFT" if b.node.op.endswith("V3") else "LEFT_LEFT"
     if align not in ALIGNMENTS:
@@ -177,7 +177,7 @@ def _is_zero(tensor: Tensor) -> bool:
 
 @handles("MatrixBandPart", "BatchMatrixBandPart")
 def matrix_band_part(b: TFBuilder, x: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
-    """Zero outside a band: at most `lower` below and `upper` above the diagonal, all when negative."""
+    """Zero outside a band: `lower` below and `upper` above the diagonal, all when negative."""
     rows, columns = (b("RANGE", ZERO, operand(size_of(b, x, axis)), ONE) for axis in (-2, -1))
     below = b("SUB", inserted(b, rows, 1), inserted(b, columns, 0))
     inside = b(

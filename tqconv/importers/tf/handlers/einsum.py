@@ -41,7 +41,7 @@ def einsum(b: TFBuilder, *operands: Tensor, equation: str) -> Tensor:
 
 
 def parse(equation: str, ranks: Sequence[int]) -> tuple[list[Labels], Labels]:
-    """Return the labels of each operand and of the result; `...` becomes the labels "…, .1, .0"."""
+    """Return the labels of each operand and of the result; `...` becomes "…, .1, .0"."""
     left, arrow, right = equation.replace(" ", "").partition("->")
     inputs = left.split(",")
     if not arrow or len(inputs) != len(ranks):
@@ -60,7 +60,7 @@ def _labels(text: str, rank: int) -> Labels:
 
 
 def _without_repeats(b: TFBuilder, x: Tensor, labels: Labels) -> Term:
-    """Take the diagonal of each pair of dimensions with one label: every (n + 1)th of n * n elements."""
+    """Take diagonals of dimensions with one label: every (n + 1)th of n * n elements."""
     repeat = next((i for i, label in enumerate(labels) if label in labels[:i]), None)
     if repeat is None:
         return Term(x, labels)
@@ -80,7 +80,7 @@ def _without_repeats(b: TFBuilder, x: Tensor, labels: Labels) -> Term:
 def _repeated(b: TFBuilder, term: Term, output: Labels) -> Tensor:
     """Put a dimension on the diagonal of two, for each label that `output` repeats.
 
-    n elements, each with n zeros behind it, are n rows of n + 1; without the last n zeros, n rows of n.
+    n elements, each with n zeros behind it, are n rows of n + 1; without the last n zeros, n of n.
     """
     labels, x = term.labels, term.tensor
     for label in labels:
@@ -153,8 +153,7 @@ def _outer_product(
         first = reshaped(b, first, [*own, *[1] * len(right)])
     if left and not right:
         second = reshaped(b, second, [*other, *[1] * len(left)])
-    y: Tensor = b("MUL", first, second)
-    return y
+    return b("MUL", first, second)
 
 
 def _by_matrix(
@@ -173,7 +172,7 @@ def _by_matrix(
 def _by_batches(
     b: TFBuilder, x: Term, w: Term, batch: Labels, left: Labels, inner: Labels, right: Labels
 ) -> Tensor:
-    """Multiply [batch, left, inner] by [batch, inner, right]; dimensions of each part are merged."""
+    """Multiply [batch, left, inner] by [batch, inner, right]; each part is merged to one."""
     adj_x = x.labels == batch + inner + left
     adj_w = w.labels == batch + right + inner and bool(right)
     first = _ordered(b, x, batch + (inner + left if adj_x else left + inner))
@@ -183,8 +182,12 @@ def _by_batches(
     rows, columns = [own[label] for label in left], [size[label] for label in right]
     depth = _product(b, [own[label] for label in inner])
     m, n = _product(b, rows), _product(b, columns)
-    first = reshaped(b, first, [*(own[label] for label in batch), *([depth, m] if adj_x else [m, depth])])
-    second = reshaped(b, second, [*(size[label] for label in batch), *([n, depth] if adj_w else [depth, n])])
+    first = reshaped(
+        b, first, [*(own[label] for label in batch), *([depth, m] if adj_x else [m, depth])]
+    )
+    second = reshaped(
+        b, second, [*(size[label] for label in batch), *([n, depth] if adj_w else [depth, n])]
+    )
     y = product(b, first, second, adj_x=adj_x, adj_w=adj_w)
     common = [size[label] if own[label] == 1 else own[label] for label in batch]
     return reshaped(b, y, [*common, *rows, *columns])

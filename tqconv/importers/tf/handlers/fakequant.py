@@ -83,7 +83,7 @@ def _fake_quant(
 
 
 def _evidence(b: TFBuilder, x: Tensor, range: Range) -> Tensor:
-    """Keep the node for the quantizer; a constant is rounded to the grid that it will be stored on."""
+    """Keep the node for the quantizer; a constant is rounded to the grid it will be stored on."""
     if x.data is not None:
         y = b.const(on_stored_grid(x.data, range), F, "grid")
     else:
@@ -94,7 +94,7 @@ def _evidence(b: TFBuilder, x: Tensor, range: Range) -> Tensor:
 
 
 def on_grid(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, bits: int, narrow: bool) -> Tensor:
-    """Clamp to the nudged range and round to its steps, as TensorFlow's kernel does; 0 for an empty range."""
+    """Clamp to the nudged range and round to its steps, as TensorFlow's kernel; 0 if empty."""
     first, last = F(narrow), F(2**bits - 1)
     scale = b("MUL", b("SUB", high, low), F(1 / (last - first)))
     is_empty = b("EQUAL", scale, F(0))

@@ -1,4 +1,4 @@
-"""Real functions: trigonometric, hyperbolic, exponential, error and gamma functions, and some gradients."""
+"""Trigonometric, hyperbolic, exponential, error and gamma functions, and some gradients."""
 
 from __future__ import annotations
 

@@ -15,8 +15,7 @@ direct(BiasAddV1="ADD")
 @handles("BiasAdd")
 def bias_add(b: TFBuilder, x: Tensor, bias: Tensor, *, data_format: str = "NHWC") -> Tensor:
     """Add one number per channel."""
-    y: Tensor = b("ADD", x, per_channel(b, bias, x.rank, data_format))
-    return y
+    return b("ADD", x, per_channel(b, bias, x.rank, data_format))
 
 
 @handles("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
@@ -36,7 +35,7 @@ def batch_norm(
 ) -> tuple[Tensor, ...]:
     """Return (x - mean) / sqrt(variance + epsilon) * scale + offset, and the statistics.
 
-    In training, `x` itself gives mean and variance, and `mean` and `variance` are old running values.
+    In training, `x` itself gives them, and `mean` and `variance` are old running values.
     """
     if not is_training:
         y = normalized(b, x, scale, offset, mean, variance, epsilon, data_format)
@@ -84,8 +83,7 @@ def local_response_normalization(
 ) -> Tensor:
     """Divide by (bias + alpha * sum of squares of the channels within the radius) ^ beta."""
     options = {"radius": depth_radius, "bias": bias, "alpha": alpha, "beta": beta}
-    y: Tensor = b("LOCAL_RESPONSE_NORMALIZATION", x, **options)
-    return y
+    return b("LOCAL_RESPONSE_NORMALIZATION", x, **options)
 
 
 def per_channel(b: TFBuilder, vector: Tensor, rank: int, data_format: str) -> Tensor:
@@ -111,8 +109,7 @@ def normalized(
         factor = b("MUL", factor, scale)
     shift = b("SUB", offset, b("MUL", mean, factor))
     factor, shift = (per_channel(b, t, x.rank, data_format) for t in (factor, shift))
-    y: Tensor = b("ADD", b("MUL", x, factor), shift)
-    return y
+    return b("ADD", b("MUL", x, factor), shift)
 
 
 def batch_statistics(
@@ -147,8 +144,7 @@ def _bessel(b: TFBuilder, x: Tensor, axes: list[int]) -> Tensor:
     count: Size = calculate(b, "MUL", *(size_of(b, x, axis) for axis in axes))
     rest = calculate(b, "MAXIMUM", calculate(b, "SUB", count, 1), 1)
     above, below = (b.cast(_scalar(b, size), np.float32) for size in (count, rest))
-    ratio: Tensor = b("DIV", above, below)
-    return ratio
+    return b("DIV", above, below)
 
 
 def _scalar(b: TFBuilder, size: Size) -> Tensor:
@@ -158,5 +154,4 @@ def _scalar(b: TFBuilder, size: Size) -> Tensor:
 def _moved(b: TFBuilder, old: Tensor, new: Tensor, factor: float) -> Tensor:
     """Return the moving average of an old and a new value."""
     kept = b("MUL", old, np.array(1.0 - factor, np.float32))
-    y: Tensor = b("ADD", kept, b("MUL", new, np.array(factor, np.float32)))
-    return y
+    return b("ADD", kept, b("MUL", new, np.array(factor, np.float32)))

@@ -58,8 +58,7 @@ def joined_taps(b: TFBuilder, x: Tensor, windows: Sequence[Window]) -> Tensor:
     parts = [seen for _, seen in taps(b, x, windows)]
     if len(parts) == 1:
         return parts[0]
-    patches: Tensor = b("CONCATENATION", *parts, axis=x.rank - 1)
-    return patches
+    return b("CONCATENATION", *parts, axis=x.rank - 1)
 
 
 def _windows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 import numpy as np
 
 from tqconv.errors import Unsupported
@@ -97,20 +98,22 @@ def max_pool_with_argmax(
     ksize: list[int],
     strides: list[int],
     padding: str,
-    Targmax: TypeNumber | None = None,  # noqa: N803  (the attribute's name)
+    Targmax: TypeNumber | None = None,  # noqa: N803
     include_batch_in_index: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Return maxima, and where each is first found: (row * width + column) * channels + channel."""
-    windows = [Window(*each) for each in zip(b.spatial(ksize, "NHWC"), b.spatial(strides, "NHWC"), strict=True)]
+    kernel, steps = b.spatial(ksize, "NHWC"), b.spatial(strides, "NHWC")
+    windows = [Window(*each) for each in zip(kernel, steps, strict=True)]
     height, width, channels = (static_size(x, axis) for axis in (1, 2, 3))
     seen = dict(taps(b, pad_for(b, x, padding, windows, lowest(x.dtype)), windows))
     stacked = b("PACK", *seen.values(), axis=4, values_count=len(seen))
     axis = np.array(4, np.int32)
     place = b("ARG_MAX", stacked, axis, output_type="INT64")
     offsets = np.array([(row * width + column) * channels for row, column in seen], np.int64)
+    before = _padding_before(b, x, windows, padding)
     first = [
-        np.arange(static_size(place, axis)) * window.stride - before
-        for axis, window, before in zip((1, 2), windows, _padding_before(b, x, windows, padding), strict=True)
+        np.arange(static_size(place, axis)) * step - pad
+        for axis, step, pad in zip((1, 2), steps, before, strict=True)
     ]
     corner = (first[0][:, None] * width + first[1])[..., None] * channels + np.arange(channels)
     index = b("ADD", b("GATHER", offsets, place), corner.astype(np.int64)[None])
@@ -125,10 +128,9 @@ def _max_over_channels(
 ) -> Tensor:
     """Return the maximum of each `size` neighbouring channels of `x: [n, h, w, c]`."""
     if sorted(kernel) != [1, 1, 1, size] or list(kernel) != list(steps):
-        raise Unsupported(f"a window over the channels and more: {list(kernel)}, strides {list(steps)}")
+        raise Unsupported(f"a window over channels and more: {list(kernel)} by {list(steps)}")
     groups = reshaped(b, x, [*sizes_of(b, x)[:3], static_size(x, 3) // size, size])
-    y: Tensor = b("REDUCE_MAX", groups, np.array([4], np.int32))
-    return y
+    return b("REDUCE_MAX", groups, np.array([4], np.int32))
 
 
 def _max_by_taps(
@@ -163,7 +165,7 @@ def _padding_before(b: TFBuilder, x: Tensor, windows: Sequence[Window], padding:
 def _pool(
     b: TFBuilder, kind: str, x: Tensor, kernel: Sequence[int], steps: Sequence[int], padding: str
 ) -> Tensor:
-    y: Tensor = b(
+    return b(
         kind,
         x,
         padding=padding,
@@ -172,4 +174,3 @@ def _pool(
         stride_h=steps[0],
         stride_w=steps[1],
     )
-    return y

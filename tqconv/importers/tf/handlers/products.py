@@ -28,17 +28,15 @@ def product(
     batch = _batch_sizes(b, x, w)
     if limit is not None and len(batch) + 2 > limit:
         x, w = _one_batch_axis(b, x, batch), _one_batch_axis(b, w, batch)
-        y: Tensor = b("BATCH_MATMUL", x, w, adj_x=adj_x, adj_y=adj_w)
+        y = b("BATCH_MATMUL", x, w, adj_x=adj_x, adj_y=adj_w)
         return reshaped(b, y, [*batch, size_of(b, y, -2), size_of(b, y, -1)])
-    y = b("BATCH_MATMUL", x, w, adj_x=adj_x, adj_y=adj_w)
-    return y
+    return b("BATCH_MATMUL", x, w, adj_x=adj_x, adj_y=adj_w)
 
 
 def affine(b: TFBuilder, x: Tensor, w: Tensor, *, transposed: bool = False) -> Tensor:
     """Return x: [..., k] times the matrix w: [k, n], or [n, k] if it is `transposed`."""
     weights = w if transposed else b.transpose(w, (1, 0))
-    y: Tensor = b("FULLY_CONNECTED", x, weights, keep_num_dims=x.rank > 2)
-    return y
+    return b("FULLY_CONNECTED", x, weights, keep_num_dims=x.rank > 2)
 
 
 def integer_product(b: TFBuilder, x: Tensor, w: Tensor) -> Tensor:
@@ -49,8 +47,7 @@ def integer_product(b: TFBuilder, x: Tensor, w: Tensor) -> Tensor:
     left = reshaped(b, x, [*sizes_of(b, x), 1])
     right = reshaped(b, w, [*sizes_of(b, w)[:-2], 1, size_of(b, w, -2), size_of(b, w, -1)])
     terms = b("MUL", left, right)
-    y: Tensor = b("SUM", terms, np.array([terms.rank - 2], np.int32))
-    return y
+    return b("SUM", terms, np.array([terms.rank - 2], np.int32))
 
 
 def _adjoint(b: TFBuilder, x: Tensor, wanted: bool) -> Tensor:
@@ -65,7 +62,7 @@ def broadcast_size(b: TFBuilder, x: Tensor, w: Tensor, axis: int) -> Size:
     """Return the size to which a dimension (counted from the end) of two operands broadcasts."""
     own, other = (t.shape[axis] if -axis <= t.rank else 1 for t in (x, w))
     if own is None and other not in (None, 1):
-        return other  # type: ignore[return-value]
+        return other
     return size_of(b, w, axis) if own == 1 and -axis <= w.rank else size_of(b, x, axis)
 
 

@@ -1,6 +1,6 @@
 """Matrices that resample one axis: the output is matrix @ input, matrix: [wanted, size].
 
-They follow TensorFlow's kernels (core/kernels/image/) in float32, rounding of table offsets included.
+They follow TensorFlow's kernels (core/kernels/image/) in float32, with their rounding.
 """
 
 from __future__ import annotations

@@ -38,8 +38,7 @@ def resize_bilinear(
 ) -> Tensor:
     """Interpolate between four neighbours; the result is real whatever the image is."""
     options = {"align_corners": align_corners, "half_pixel_centers": half_pixel_centers}
-    y: Tensor = b("RESIZE_BILINEAR", b.cast(x, FLOAT32), int32_of(b, size), **options)
-    return y
+    return b("RESIZE_BILINEAR", b.cast(x, FLOAT32), int32_of(b, size), **options)
 
 
 @handles("ResizeNearestNeighbor")
@@ -54,8 +53,7 @@ def resize_nearest_neighbor(
     """Repeat or drop rows and columns."""
     options = {"align_corners": align_corners, "half_pixel_centers": half_pixel_centers}
     if x.dtype.itemsize < FLOAT32.itemsize or x.dtype == FLOAT32:
-        y: Tensor = b("RESIZE_NEAREST_NEIGHBOR", x, int32_of(b, size), **options)
-        return y
+        return b("RESIZE_NEAREST_NEIGHBOR", x, int32_of(b, size), **options)
     for axis in (1, 2):
         x = b("GATHER", x, _nearest_places(b, x, axis, size, options), axis=axis)
     return x
@@ -130,7 +128,7 @@ def _is_identity(matrix: Matrix) -> bool:
 def _nearest_places(
     b: TFBuilder, x: Tensor, axis: int, size: Tensor, options: dict[str, bool]
 ) -> Tensor:
-    """Return which element of an axis each result repeats: the axis' numbers, resized as an image."""
+    """Return which element of an axis each result repeats: its numbers, resized as an image."""
     count, wanted = size_of(b, x, axis), element(b, size, axis - 1)
     zero, one = np.array(0, np.int32), np.array(1, np.int32)
     numbers = b.cast(b("RANGE", zero, operand(count), one), FLOAT32)

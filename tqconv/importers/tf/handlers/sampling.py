@@ -48,14 +48,12 @@ class Pixels:
 
 def clamped(b: TFBuilder, x: Tensor, high: Tensor) -> Tensor:
     """Return real `x` between 0 and `high`."""
-    y: Tensor = b("MINIMUM", b("MAXIMUM", x, real(0)), high)
-    return y
+    return b("MINIMUM", b("MAXIMUM", x, real(0)), high)
 
 
 def inside(b: TFBuilder, x: Tensor, high: Tensor) -> Tensor:
     """Return where 0 <= x <= high."""
-    y: Tensor = b("LOGICAL_AND", b("GREATER_EQUAL", x, real(0)), b("LESS_EQUAL", x, high))
-    return y
+    return b("LOGICAL_AND", b("GREATER_EQUAL", x, real(0)), b("LESS_EQUAL", x, high))
 
 
 def rounded(b: TFBuilder, x: Tensor) -> Tensor:
@@ -66,11 +64,9 @@ def rounded(b: TFBuilder, x: Tensor) -> Tensor:
     size = b("ABS", x)
     whole = b("FLOOR", size)
     up = b.cast(b("GREATER_EQUAL", b("SUB", size, whole), real(0.5)), FLOAT32)
-    y: Tensor = b("MUL", b("SIGN", x), b("ADD", whole, up))
-    return y
+    return b("MUL", b("SIGN", x), b("ADD", whole, up))
 
 
 def between(b: TFBuilder, first: Tensor, second: Tensor, part: Tensor) -> Tensor:
     """Return first + (second - first) * part."""
-    y: Tensor = b("ADD", first, b("MUL", b("SUB", second, first), part))
-    return y
+    return b("ADD", first, b("MUL", b("SUB", second, first), part))

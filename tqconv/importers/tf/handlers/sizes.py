@@ -1,4 +1,4 @@
-"""Arithmetic on sizes of dimensions: numbers where they are known, int32 scalars of the graph where not."""
+"""Arithmetic on sizes: numbers where they are known, int32 scalars of the graph where not."""
 
 from __future__ import annotations
 
@@ -70,8 +70,7 @@ def vector(b: TFBuilder, sizes: Sequence[Size]) -> Tensor | NDArray[Any]:
     """Return sizes as an int32 vector: a constant when all are numbers."""
     if all(isinstance(size, int) for size in sizes):
         return np.array(sizes, np.int32)
-    packed: Tensor = b("PACK", *map(operand, sizes), values_count=len(sizes))
-    return packed
+    return b("PACK", *map(operand, sizes), values_count=len(sizes))
 
 
 def reshaped(b: TFBuilder, x: Tensor, sizes: Sequence[Size]) -> Tensor:
@@ -80,7 +79,5 @@ def reshaped(b: TFBuilder, x: Tensor, sizes: Sequence[Size]) -> Tensor:
     if numbers.count(-1) <= 1 and 0 not in numbers:
         if -1 not in numbers and x.shape == tuple(numbers):
             return x
-        y: Tensor = b("RESHAPE", x, np.array(numbers, np.int32))
-        return y
-    y = b("RESHAPE", x, vector(b, sizes))
-    return y
+        return b("RESHAPE", x, np.array(numbers, np.int32))
+    return b("RESHAPE", x, vector(b, sizes))

@@ -60,16 +60,14 @@ def batch_to_space_nd(b: TFBuilder, x: Tensor, block: Tensor, crops: Tensor) -> 
 def space_to_batch(b: TFBuilder, x: Tensor, paddings: Tensor, *, block_size: int) -> Tensor:
     """Put square blocks of rows and columns into the batch, after padding."""
     block = np.array([block_size, block_size], np.int32)
-    y: Tensor = b("SPACE_TO_BATCH_ND", x, block, int32_of(b, paddings))
-    return y
+    return b("SPACE_TO_BATCH_ND", x, block, int32_of(b, paddings))
 
 
 @handles("BatchToSpace")
 def batch_to_space(b: TFBuilder, x: Tensor, crops: Tensor, *, block_size: int) -> Tensor:
     """Spread the batch over square blocks of rows and columns, then crop."""
     block = np.array([block_size, block_size], np.int32)
-    y: Tensor = b("BATCH_TO_SPACE_ND", x, block, int32_of(b, crops))
-    return y
+    return b("BATCH_TO_SPACE_ND", x, block, int32_of(b, crops))
 
 
 def _axes(x: Tensor, block: Tensor) -> int:
@@ -80,7 +78,7 @@ def _axes(x: Tensor, block: Tensor) -> int:
 
 
 def _one_rest(b: TFBuilder, x: Tensor, count: int) -> tuple[Tensor, list[Size] | None]:
-    """Return `x` with one dimension behind the blocked ones, and what was there if it was another."""
+    """Return `x` with one dimension behind the blocked ones, and the sizes it stands for."""
     if x.rank == count + 2:
         return x, None
     sizes = sizes_of(b, x)
@@ -93,7 +91,7 @@ def _restored(b: TFBuilder, y: Tensor, rest: list[Size] | None) -> Tensor:
 
 
 def _axis_by_axis(b: TFBuilder, x: Tensor, block: Sequence[int], paddings: Sequence[int]) -> Tensor:
-    """Move blocks of one axis at a time, the last axis first: its blocks stand innermost in the batch."""
+    """Move blocks of one axis at a time, the last first: it is innermost in the batch."""
     sizes = sizes_of(b, x)
     for axis in range(len(block), 0, -1):
         each, pads = block[axis - 1], np.zeros((4, 2), np.int32)

@@ -1,8 +1,8 @@
 """Discrete Fourier transforms.
 
-Lengths that are powers of two go to RFFT2D, the only transform that LiteRT has. Others, and transforms
-of complex numbers, are products with a constant matrix, of tensors whose last dimension holds real and
-imaginary parts in turn.
+Lengths that are powers of two go to RFFT2D, the only transform that LiteRT has. Others, and
+transforms of complex numbers, are products with a constant matrix, of tensors whose last dimension
+holds real and imaginary parts in turn.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def depthwise_conv2d_backprop_input(
 ) -> Tensor:
     """Spread each channel of `x` by `w: [kh, kw, out, multiplier]`.
 
-    TRANSPOSE_CONV has no groups, so `x` gets zeros between its elements and is convolved with `w` turned.
+    TRANSPOSE_CONV has no groups, so `x` gets zeros between its elements and meets `w` turned.
     """
     x = b.to_nhwc(x, data_format)
     sizes = _output_sizes(b, input_sizes, w, x, data_format)
@@ -102,7 +102,9 @@ def conv3d_backprop_input(
     return b.from_nhwc(y, data_format)
 
 
-def _output_sizes(b: TFBuilder, given: Tensor, w: Tensor, x: Tensor, data_format: str) -> list[Size]:
+def _output_sizes(
+    b: TFBuilder, given: Tensor, w: Tensor, x: Tensor, data_format: str
+) -> list[Size]:
     """Return the sizes of the result, channels last; `given` may leave out batch and channels."""
     inner = x.rank - 2
     count = given.shape[0]
@@ -114,7 +116,9 @@ def _output_sizes(b: TFBuilder, given: Tensor, w: Tensor, x: Tensor, data_format
     return [sizes[0], *sizes[2:], sizes[1]] if data_format.startswith("NC") else sizes
 
 
-def _transpose_conv(b: TFBuilder, sizes: Sequence[Size], w: Tensor, x: Tensor, **options: Any) -> Tensor:
+def _transpose_conv(
+    b: TFBuilder, sizes: Sequence[Size], w: Tensor, x: Tensor, **options: Any
+) -> Tensor:
     """Emit one TRANSPOSE_CONV for each group of `w: [kh, kw, out / groups, in]`."""
     each, all_ = w.shape[2], sizes[3]
     groups = all_ // each if isinstance(all_, int) and each else 1
@@ -125,9 +129,11 @@ def _transpose_conv(b: TFBuilder, sizes: Sequence[Size], w: Tensor, x: Tensor, *
         filters = b("SPLIT", axis, w, num_splits=groups)
         pieces = list(zip(filters, b("SPLIT", axis, x, num_splits=groups), strict=True))
     size = vector(b, sizes if groups == 1 or each is None else [*sizes[:3], each])
-    parts = [b("TRANSPOSE_CONV", size, b.transpose(f, (2, 0, 1, 3)), part, **options) for f, part in pieces]
-    y: Tensor = parts[0] if groups == 1 else b("CONCATENATION", *parts, axis=3)
-    return y
+    parts = [
+        b("TRANSPOSE_CONV", size, b.transpose(f, (2, 0, 1, 3)), part, **options)
+        for f, part in pieces
+    ]
+    return parts[0] if groups == 1 else b("CONCATENATION", *parts, axis=3)
 
 
 def _dilated(b: TFBuilder, w: Tensor, rates: Sequence[int]) -> Tensor:
@@ -154,7 +160,7 @@ def _with_gaps(b: TFBuilder, x: Tensor, steps: Sequence[int]) -> Tensor:
 
 
 def _framed(b: TFBuilder, x: Tensor, axis: int, before: int, length: int) -> Tensor:
-    """Return `x` with `before` zeros in front of an axis (or cut off, if negative) and `length` in all."""
+    """Return `x` with `before` zeros in front of an axis (cut off if negative), `length` in all."""
     after = length - before - static_size(x, axis)
     if before < 0 or after < 0:
         begin, size = np.zeros(x.rank, np.int32), np.full(x.rank, -1, np.int32)
@@ -163,8 +169,7 @@ def _framed(b: TFBuilder, x: Tensor, axis: int, before: int, length: int) -> Ten
         x = b("SLICE", x, begin, size)
     pairs = np.zeros((x.rank, 2), np.int32)
     pairs[axis] = max(before, 0), max(after, 0)
-    y: Tensor = b("PAD", x, pairs) if pairs.any() else x
-    return y
+    return b("PAD", x, pairs) if pairs.any() else x
 
 
 def _convolve_channels(b: TFBuilder, x: Tensor, w: Tensor) -> Tensor:
@@ -172,10 +177,7 @@ def _convolve_channels(b: TFBuilder, x: Tensor, w: Tensor) -> Tensor:
     height, width, channels, multiplier = (static_size(w, axis) for axis in range(4))
     bias = np.zeros(channels, np.float32)
     options: dict[str, Any] = {"padding": "VALID", "stride_h": 1, "stride_w": 1}
-    y: Tensor
-    if multiplier == 1:
-        flat = b.reshape(w, (1, height, width, channels))
-        y = b("DEPTHWISE_CONV_2D", x, flat, bias, depth_multiplier=1, **options)
-    else:
-        y = b("CONV_2D", x, b.transpose(w, (2, 0, 1, 3)), bias, **options)
-    return y
+    if multiplier > 1:
+        return b("CONV_2D", x, b.transpose(w, (2, 0, 1, 3)), bias, **options)
+    flat = b.reshape(w, (1, height, width, channels))
+    return b("DEPTHWISE_CONV_2D", x, flat, bias, depth_multiplier=1, **options)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.leftovers import READERS
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -31,15 +30,6 @@ def shape_of(b: TFBuilder, variable: Tensor, *, out_type: TypeNumber | None = No
 def is_initialized(b: TFBuilder, variable: Tensor, *, dtype: TypeNumber | None = None) -> Tensor:
     """Return true: a frozen variable has its value."""
     return b.const(np.array(True))
-
-
-@handles(*READERS)
-def next_batch(b: TFBuilder, *operands: Tensor, **attributes: Any) -> None:
-    """Refuse what reads the next batch of a training run."""
-    raise Unsupported(
-        f"'{b.node.name}' reads the batches of a training run",
-        hint=f"cut the graph there with --input_arrays {b.node.name}",
-    )
 
 
 @handles("Assign", "AssignAdd", "AssignSub", "AssignVariableOp", "AssignAddVariableOp")

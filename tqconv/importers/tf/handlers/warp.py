@@ -35,9 +35,9 @@ def image_projective_transform(
     fill_mode: str = "CONSTANT",
     dtype: TypeNumber | None = None,
 ) -> Tensor:
-    """Read each result (x, y) at ((a0 x + a1 y + a2) / k, (b0 x + b1 y + b2) / k), k = c0 x + c1 y + 1.
+    """Read each result (x, y) at ((a0 x + a1 y + a2) / k, (b0 x + b1 y + b2) / k).
 
-    transforms: [n or 1, (a0, a1, a2, b0, b1, b2, c0, c1)].
+    transforms: [n or 1, (a0, a1, a2, b0, b1, b2, c0, c1)]; k = c0 x + c1 y + 1.
     """
     size = b.ints(output_shape, "output_shape")
     fill = b.const(0, FLOAT32, "fill") if fill_value is None else fill_value
@@ -64,7 +64,7 @@ def _source_places(
     one = np.array([-1, 1], INT32)
     a = [reshaped(b, b("SLICE", transforms, at, one), [count, 1, 1]) for at in begin]
     divisor = _plane(b, a[6], a[7], b.const(1, FLOAT32, "one"), x, y)
-    column, row = (_plane(b, *a[i : i + 3], x, y) for i in (0, 3))  # type: ignore[misc]
+    column, row = (_plane(b, a[i], a[i + 1], a[i + 2], x, y) for i in (0, 3))
     return divisor, b("DIV", column, divisor), b("DIV", row, divisor)
 
 
@@ -76,8 +76,7 @@ def _plane(
     x: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
     y: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
 ) -> Tensor:
-    plane: Tensor = b("ADD", b("ADD", b("MUL", along, x), b("MUL", down, y)), shift)
-    return plane
+    return b("ADD", b("ADD", b("MUL", along, x), b("MUL", down, y)), shift)
 
 
 def _mapped(b: TFBuilder, place: Tensor, size: Tensor, fill_mode: str) -> Tensor:
@@ -108,8 +107,7 @@ def _reflected(b: TFBuilder, place: Tensor, size: Tensor) -> Tensor:
 
 
 def _mirrored(b: TFBuilder, period: Tensor, place: Tensor) -> Tensor:
-    y: Tensor = b("SUB", b("SUB", period, place), real(1))
-    return y
+    return b("SUB", b("SUB", period, place), real(1))
 
 
 def _wrapped(b: TFBuilder, place: Tensor, size: Tensor, last: Tensor) -> Tensor:
@@ -122,8 +120,7 @@ def _wrapped(b: TFBuilder, place: Tensor, size: Tensor, last: Tensor) -> Tensor:
 
 def _by_side(b: TFBuilder, place: Tensor, size: Tensor, below: Tensor, above: Tensor) -> Tensor:
     beyond = b("SELECT_V2", b("GREATER", place, b("SUB", size, real(1))), above, place)
-    y: Tensor = b("SELECT_V2", b("LESS", place, real(0)), below, beyond)
-    return y
+    return b("SELECT_V2", b("LESS", place, real(0)), below, beyond)
 
 
 def _image_numbers(b: TFBuilder, images: Tensor) -> Tensor:
@@ -143,8 +140,7 @@ def _read(
         b.cast(clamped(b, at, end), INT32) for at, end in zip((row, column), last, strict=True)
     ]
     found = pixels.at(b, image, *places)
-    y: Tensor = b("SELECT_V2", reshaped(b, seen, [*sizes_of(b, seen), 1]), found, fill)
-    return y
+    return b("SELECT_V2", reshaped(b, seen, [*sizes_of(b, seen), 1]), found, fill)
 
 
 def _nearest(
@@ -168,5 +164,4 @@ def _bilinear(
         near = b("MUL", weights[0], _read(b, pixels, image, line, left, fill))
         far = b("MUL", weights[1], _read(b, pixels, image, line, right, fill))
         lines.append(b("ADD", near, far))
-    y: Tensor = b("ADD", b("MUL", weights[2], lines[0]), b("MUL", weights[3], lines[1]))
-    return y
+    return b("ADD", b("MUL", weights[2], lines[0]), b("MUL", weights[3], lines[1]))

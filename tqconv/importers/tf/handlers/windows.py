@@ -55,7 +55,7 @@ def pad_explicitly(
     data_format: str,
     value: NDArray[Any] | None = None,
 ) -> tuple[Tensor, str]:
-    """Return `x` (channels last) with EXPLICIT padding applied, and the padding that is left to do."""
+    """Return `x` (channels last) with EXPLICIT padding applied, and the padding left to do."""
     if padding != "EXPLICIT":
         return x, padding
     return padded(b, x, explicit_pairs(amounts, data_format), value), "VALID"
@@ -67,12 +67,15 @@ def padded(
     """Return `x` with [rank, 2] elements added before and after: zeros, or `value`."""
     if isinstance(pairs, np.ndarray) and not pairs.any():
         return x
-    y: Tensor = b("PAD", x, pairs) if value is None else b("PADV2", x, pairs, value)
-    return y
+    return b("PAD", x, pairs) if value is None else b("PADV2", x, pairs, value)
 
 
 def pad_for(
-    b: TFBuilder, x: Tensor, padding: str, windows: Sequence[Window], value: NDArray[Any] | None = None
+    b: TFBuilder,
+    x: Tensor,
+    padding: str,
+    windows: Sequence[Window],
+    value: NDArray[Any] | None = None,
 ) -> Tensor:
     """Return `x: [n, …, c]` padded so that the windows over its inner axes are VALID."""
     if padding == "VALID":
@@ -83,8 +86,9 @@ def pad_for(
     for axis, window in enumerate(windows, 1):
         amounts += same_amounts(b, size_of(b, x, axis), window)
     flat = vector(b, [*amounts, 0, 0])
-    shape = np.array([x.rank, 2], np.int32)
-    return padded(b, x, flat.reshape(-1, 2) if isinstance(flat, np.ndarray) else b("RESHAPE", flat, shape), value)
+    if isinstance(flat, np.ndarray):
+        return padded(b, x, flat.reshape(-1, 2), value)
+    return padded(b, x, b("RESHAPE", flat, np.array([x.rank, 2], np.int32)), value)
 
 
 def same_amounts(b: TFBuilder, size: Size, window: Window) -> tuple[Size, Size]:
@@ -98,8 +102,10 @@ def same_amounts(b: TFBuilder, size: Size, window: Window) -> tuple[Size, Size]:
     return before, calculate(b, "SUB", total, before)
 
 
-def taps(b: TFBuilder, x: Tensor, windows: Sequence[Window]) -> Iterator[tuple[tuple[int, ...], Tensor]]:
-    """Yield each place in the window and what VALID windows over `x: [n, …, c]` see there, in order."""
+def taps(
+    b: TFBuilder, x: Tensor, windows: Sequence[Window]
+) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+    """Yield each place in the window and what VALID windows over `x: [n, …, c]` see there."""
     inner = range(1, 1 + len(windows))
     strides = np.array([1, *(w.stride for w in windows), 1], np.int32)
     outside = 1 | 1 << (1 + len(windows))
