@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tqconv.config import CalibrateOptions, ConvertOptions, Count, LoadOptions
 from tqconv.errors import FormatError, UnsupportedError, UsageError, VerificationError
 from tqconv.ir.graph import Graph, Model
-from tqconv.passes import fake_quant
+from tqconv.passes import cleanup, fake_quant
 from tqconv.passes import toco as toco_stages
 from tqconv.passes.pipeline import STAGES, Observer, Stage
 from tqconv.passes.pipeline import optimize as run_stages
@@ -123,14 +123,11 @@ def convert(
     if not model.main.outputs:
         raise FormatError(f"{source} has no outputs")
     dump.write(model, "AT_IMPORT")
-    places = toco_stages.keep_order(model)
-    for stage in _stages(options):
+    for stage in _stages(Path(source), options):
         dump.run(model, stage)
-    if options.toco.inference_type is not None:
-        toco_stages.restore_order(model.main, places)
     if options.quantize.mode is not None:
         _quantize(model, options, progress)
-        dump.write(model, "AFTER_QUANTIZATION")
+        dump.run(model, Stage("quantization", (cleanup.share_constants,)))
     dump.write(model, "AFTER_TRANSFORMATIONS")
     check_counts(model, options.checks)
     write = picture if options.target_format == "dot" else save
@@ -153,12 +150,18 @@ def _load_options(options: ConvertOptions) -> LoadOptions:
     return replace(options.load, quantizing=quantizing, array_ranges=said)
 
 
-def _stages(options: ConvertOptions) -> tuple[Stage, ...]:
+def _stages(source: Path, options: ConvertOptions) -> tuple[Stage, ...]:
     """Return the stages before quantization; FakeQuant nodes leave their ranges and go."""
     toco = options.toco
     if toco.inference_type is not None:
+        from tqconv.importers.detect import kind_of
+
         crosses = toco.drop_fake_quant or toco.reorder_across_fake_quant
-        return toco_stages.stages(cross_fake_quant=crosses, channels_first=False)
+        return toco_stages.stages(
+            cross_fake_quant=crosses,
+            spread_fake_quant=toco.propagate_fake_quant_num_bits,
+            channels_first=kind_of(source, options.load.format) == "onnx",
+        )
     if not _load_options(options).quantizing:
         return STAGES
     passes = (fake_quant.read_fake_quant, fake_quant.drop_fake_quant)

@@ -12,7 +12,7 @@ from tqconv.improvement import improved
 from tqconv.ir.graph import Model
 from tqconv.quant import ranges as evidence
 from tqconv.quant import static, toco_mode, weights
-from tqconv.quant.plan import MissingRanges, Plan
+from tqconv.quant.plan import MissingRangesError, Plan
 from tqconv.quant.ranges import Ranges
 from tqconv.quant.schemes import scheme
 from tqconv.runtime import calibrate as measure
@@ -80,7 +80,7 @@ def _plan(
             default=toco.default_ranges,
             default_int16=toco.default_int16_ranges,
         )
-    except MissingRanges as error:
+    except MissingRangesError as error:
         if options.ranges_template is not None:
             Path(options.ranges_template).write_text(evidence.template(error.tensors))
         raise

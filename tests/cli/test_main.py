@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tqconv import __version__, errors
+from tqconv.cli import inspect
 from tqconv.cli.main import report
 
 if TYPE_CHECKING:
@@ -93,3 +94,38 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("operator")
     assert done.stderr == ""
+
+
+def test_a_float_conversion_loads_no_runtime(digits: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from tqconv.cli.main import main\n"
+        f"assert main(['convert', {str(digits)!r}, '-o', {str(tmp_path / 'm.tflite')!r}]) == 0\n"
+        "unwanted = ('ai_edge_litert', 'onnx', 'h5py', 'tqdm', 'PIL')\n"
+        "print([m for m in unwanted if m in sys.modules])"
+    )
+    assert start("-c", code).stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (RuntimeError("why"), 70, "internal error: RuntimeError: why\nhint: this is a bug"),
+        (MemoryError(), 70, "error: not enough memory\n"),
+        (PermissionError(13, "Permission denied", "x"), 2, "error: x: Permission denied\n"),
+    ],
+)
+def test_whatever_a_command_raises_is_told(
+    tqconv: Tqconv,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    code: int,
+    text: str,
+) -> None:
+    def fail(given: object) -> None:
+        raise error
+
+    monkeypatch.setattr(inspect.command, "callback", fail)
+    result = tqconv("inspect", "x")
+    assert (result.code, result.out) == (code, "")
+    assert result.err.lstrip("\n").startswith(text)

@@ -43,7 +43,7 @@ def binding_tables():
 
 def binding_enums():
     named = {
-        name: {m: v for m, v in vars(c).items() if isinstance(v, int)}
+        name: {m: v for m, v in vars(c).items() if isinstance(v, int) and m[0] != "_"}
         for name, c in classes().items()
         if not hasattr(c, "GetRootAs") and not hasattr(c, "InitFromBuf")
     }

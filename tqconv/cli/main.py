@@ -81,8 +81,10 @@ def report(error: Exception) -> int:
     if isinstance(error, OSError) and error.filename is not None:
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         return UsageError.exit_code
-    what = "not enough memory" if isinstance(error, MemoryError) else first_line(error)
-    print(f"internal error: {what}", file=sys.stderr)
+    if isinstance(error, MemoryError):
+        print("error: not enough memory", file=sys.stderr)
+        return INTERNAL
+    print(f"internal error: {first_line(error)}", file=sys.stderr)
     print("hint: this is a bug of tqconv; --debug shows where", file=sys.stderr)
     return INTERNAL
 

@@ -1,11 +1,9 @@
 """IF and WHILE: operators whose branches, condition and body are graphs of their own.
 
 A graph gets every operand as an input, or bakes it in where it is a constant. LiteRT copies the
-results
-of a graph one after another, so a result that is another input would be overwritten before it is
-read
-(WHILE), and of a tensor that stands twice among the results one copy is lost (IF): such results get an
-operator of their own.
+results of a graph one after another, so a result that is another input would be overwritten before
+it is read (WHILE), and of a tensor that stands twice among the results one copy is lost (IF): such
+results get an operator of their own.
 """
 
 from __future__ import annotations
@@ -32,30 +30,30 @@ MakeSome = Callable[[Graph, list[Tensor]], Sequence["Tensor | None"]]
 
 Become = Callable[[Graph, Tensor, Tensor, Callable[[], Tensor]], Tensor]
 """Returns, in a graph, an unborn tensor with the element shape of an example; the callable makes a
-tensor
-like the example in that graph, whose shape can be asked for at run time."""
+tensor like the example in that graph, whose shape can be asked for at run time.
+"""
 
 ROUNDS = 16
-"""The types in a loop settle in as many rounds as the largest rank; nothing has that many dimensions."""
+"""Types settle in as many rounds as the largest rank; nothing has that many dimensions."""
 
 UNBORN = "UNBORN"
 """The type of an operator that stands for a list whose elements have no known shape yet. It never
-reaches the
-runtime: the first element written tells the shape, or nothing reads the list."""
+reaches the runtime: the first element written tells the shape, or nothing reads the list.
+"""
 
 
 def branch(
     b: Builder,
     condition: Tensor,
     operands: Sequence[Tensor],
-    then: Make,
-    other: Make,
+    then: MakeSome,
+    other: MakeSome,
     become: Become,
-) -> list[Tensor]:
-    """Emit IF with the results of `then` where the scalar `condition` is true, of `other` where it
-    is not.
+) -> list[Tensor | None]:
+    """Emit IF: the results of `then` where the scalar `condition` is true, else of `other`.
 
-    A constant condition emits the branch that it chooses in place.
+    A constant condition emits the branch that it chooses in place. What one of the branches cannot
+    make is None.
     """
     test = as_predicate(b, condition)
     if test.data is not None:
@@ -68,15 +66,13 @@ def branch(
         close(graph, mine)
     passed = [t for t in operands if not t.is_constant and not is_unborn(t)]
     emitted = iter(_emit(b, "IF", [test, *passed], graphs) if pairs else ())
-    return [
-        None if x is None or y is None else next(emitted) for x, y in zip(*made, strict=True)
-    ]
+    return [None if x is None or y is None else next(emitted) for x, y in zip(*made, strict=True)]
 
 
 def _alike(
     graphs: tuple[Graph, Graph], pairs: Sequence[tuple[Tensor, Tensor]], become: Become
 ) -> list[tuple[Tensor, Tensor]]:
-    """Give the lists that only one branch has written to the element shape that they have in the other."""
+    """Give a list that only one branch has written to its element shape in the other, too."""
     result = []
     for one, other in pairs:
         if is_unborn(one) and is_unborn(other):
@@ -100,10 +96,8 @@ def loop(
     """Emit WHILE: `body` makes the next values while `condition` makes a true scalar.
 
     `invariant`: variables that the body surely returns unchanged; those that are constants are
-    baked into
-    both graphs. A dimension that differs between rounds becomes unknown; UnsupportedError where
-    ranks or
-    types differ.
+    baked into both graphs. A dimension that differs between rounds becomes unknown;
+    UnsupportedError where ranks or types differ.
     """
     start = as_predicate(b, condition(b.graph, list(initial))[0])
     if start.data is not None and not start.data.item():
@@ -196,7 +190,7 @@ class _Loop:
 
 
 def stand_in(graph: Graph, tensor: Tensor, shape: Shape, *, baked: bool) -> Tensor:
-    """Return what stands for an outer tensor inside a graph: an input, or a copy of the constant."""
+    """Return what stands for an outer tensor in a graph: an input, or a copy of the constant."""
     if is_unborn(tensor):
         return _copy_unborn(graph, tensor)
     if baked and tensor.data is not None:
@@ -261,7 +255,7 @@ def facts_of(tensor: Tensor) -> dict[str, Any]:
 
 
 def _copy_unborn(graph: Graph, tensor: Tensor) -> Tensor:
-    """Return the same list inside another graph, where its size is known only if it is a constant."""
+    """Return the same list in another graph; its size is known there only if it is constant."""
     facts = dict(facts_of(tensor))
     size = facts.get("size")
     if isinstance(size, Tensor):

@@ -82,8 +82,11 @@ def absolute(b: Builder, x: Tensor) -> Tensor:
 
 def sign(b: Builder, x: Tensor) -> Tensor:
     """-1, 0 or 1."""
-    one, minus_one = np.array(1, x.dtype), np.array(-1 if x.dtype.kind == "i" else 0, x.dtype)
-    return b("MINIMUM", b("MAXIMUM", x, minus_one), one)
+    if x.dtype == UINT64:
+        is_positive = b("NOT_EQUAL", bitcast(b, x, INT64), np.array(0, INT64))
+        return bitcast(b, b.cast(is_positive, INT64), UINT64)
+    one, least = np.array(1, x.dtype), np.array(-1 if x.dtype.kind == "i" else 0, x.dtype)
+    return b("MINIMUM", b("MAXIMUM", x, least), one)
 
 
 def power(b: Builder, x: Tensor, exponent: int) -> Tensor:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tqconv.ir.types import Range
 
-STORED = {8: np.dtype(np.uint8), 16: np.dtype(np.int16)}
+STORED: dict[int, np.dtype] = {8: np.dtype(np.uint8), 16: np.dtype(np.int16)}
 """FakeQuant's num_bits, rounded up -> the type that TOCO chose (quantization_util.cc)."""
 
 
@@ -74,7 +74,7 @@ def extremes(data: NDArray[Any]) -> tuple[float, float]:
 
 def stored_type(bits: int) -> np.dtype | None:
     """Return the type that FakeQuant's num_bits ask for; None above 16."""
-    return next((dtype for width, dtype in STORED.items() if bits <= width), None)
+    return next((STORED[width] for width in STORED if bits <= width), None)
 
 
 def on_stored_grid(data: NDArray[Any], range: Range) -> NDArray[np.float32]:
@@ -96,7 +96,7 @@ def on_stored_grid(data: NDArray[Any], range: Range) -> NDArray[np.float32]:
 
 
 def rounded(x: Any) -> Any:
-    """Return the nearest integers, halves away from zero, as C's std::round does in any precision."""
+    """Return the nearest integers, halves away from zero, as C's std::round does."""
     magnitude = np.abs(x)
     whole = np.floor(magnitude)
     return np.copysign(whole + (magnitude - whole >= 0.5), x)

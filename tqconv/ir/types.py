@@ -103,12 +103,16 @@ class Range:
 
 @dataclass(frozen=True)
 class Source:
-    """The node of the source model that an operator stands for."""
+    """The node of the source model that an operator stands for.
+
+    `place`: where the node stands in the order in which the source model lists its nodes.
+    """
 
     file: str
     node: str
     op_type: str
     also: tuple[Source, ...] = field(default=())
+    place: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         names = " + ".join(f"{s.op_type} '{s.node}'" for s in (self, *self.also))
@@ -119,7 +123,7 @@ class Source:
         known = {self.node, *(s.node for s in self.also)}
         more = [s for other in others for s in (other, *other.also) if s.node not in known]
         unique = tuple({s.node: Source(s.file, s.node, s.op_type) for s in more}.values())
-        return Source(self.file, self.node, self.op_type, (*self.also, *unique))
+        return Source(self.file, self.node, self.op_type, (*self.also, *unique), self.place)
 
 
 NOWHERE = Source("", "", "")

@@ -60,7 +60,7 @@ def _factors(op: Op) -> tuple[float, list[Tensor]]:
         tensor, inverse = stack.pop()
         if tensor is None:
             continue
-        if tensor.data is not None and tensor.size == 1:
+        if tensor.data is not None and tensor.size == 1 and tensor.dtype.kind == "f":
             value = float(tensor.data.reshape(-1)[0])
             if value == 0:
                 return 0.0, []

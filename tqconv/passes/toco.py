@@ -1,4 +1,4 @@
-"""The stages that prepare a graph as TOCO did: the order and number of its operators come out equal.
+"""The stages that prepare a graph as TOCO did: order and number of its operators come out equal.
 
 Its transformations are fewer than those of `pipeline.STAGES` and have other conditions; FAKE_QUANT
 operators stand in the way of fusing until all of it is done, unless the user lets them be crossed.
@@ -7,26 +7,26 @@ operators stand in the way of fusing until all of it is done, unless the user le
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping
 
 import numpy as np
 
-from tqconv.ir.graph import Graph, Model, Op
+from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, with_constant
 from tqconv.ops.emit import emit
 from tqconv.passes import (
     activations,
-    cleanup,
     dilation,
     fake_quant,
     layout,
     lower,
     patterns,
-    reshape,
     toco_fold,
     toco_moves,
 )
 from tqconv.passes.fuse import CLAMPS
 from tqconv.passes.pipeline import Pass, Stage
+from tqconv.passes.toco_sweep import Sweep, Transformation
 
 TAKES_ACTIVATION = frozenset(
     {"ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV", "FULLY_CONNECTED"}
@@ -35,45 +35,63 @@ TAKES_ACTIVATION = frozenset(
 """OperatorSupportsFusedActivation of TOCO's tooling_util.cc, without those that have no kernel."""
 
 
-def stages(*, cross_fake_quant: bool, channels_first: bool) -> tuple[Stage, ...]:
+def stages(
+    *, cross_fake_quant: bool = False, spread_fake_quant: bool = False, channels_first: bool = False
+) -> tuple[Stage, ...]:
     """Return TOCO's stages.
 
-    cross_fake_quant: FAKE_QUANT operators are dropped first (`--reorder_across_fake_quant`,
-    `--drop_fake_quant`). channels_first: the source has other layouts than TensorFlow Lite, which
-    TOCO could not read; transpositions move together before all else.
+    cross_fake_quant: FAKE_QUANT operators are dropped on the way (`--reorder_across_fake_quant`,
+    `--drop_fake_quant`). spread_fake_quant: what they say holds for what is moved or clamped before
+    them, too (`--propagate_fake_quant_num_bits`). channels_first: the source has other layouts than
+    TensorFlow Lite, which TOCO could not read; transpositions move together before all else.
     """
-    moves: tuple[Pass, ...] = (layout.sink_transposes,) if channels_first else ()
-    drops: tuple[Pass, ...] = (fake_quant.drop_fake_quant,) if cross_fake_quant else ()
+    moves: tuple[Pass, ...] = MOVES if channels_first else ()
+    spread: tuple[Pass, ...] = (fake_quant.spread_fake_quant,) if spread_fake_quant else ()
+    general = cross_general if cross_fake_quant else keep_general
     return (
-        Stage("evidence", (fake_quant.read_fake_quant,)),
-        Stage("general", (*GENERAL, *moves, *drops)),
-        Stage("evidence dropped", (fake_quant.drop_fake_quant,)),
+        Stage("recognize", (fake_quant.read_fake_quant, share_weights, *RECOGNIZE, *moves)),
+        Stage("general", (general,)),
+        Stage("spread", spread),
+        Stage("evidence", (fake_quant.read_fake_quant, fake_quant.drop_fake_quant)),
         Stage("lower", (lower.lower_types, lower.lower_ranks)),
     )
 
 
-def keep_order(model: Model) -> dict[str, int]:
-    """Return the place of each source node in the main graph, for `restore_order`."""
-    places: dict[str, int] = {}
-    for index, op in enumerate(model.main.ops):
-        places.setdefault(op.source.node, index)
-    return places
+def keep_general(graph: Graph) -> int:
+    """Apply TOCO's general transformations, none of which crosses a FAKE_QUANT.
+
+    y = CONV_2D(x, w, b); z = ADD(y, c); r = RELU(z)   ->   r = CONV_2D(x, w, b + c) {RELU}
+    """
+    restore_order(graph)
+    return Sweep(graph).run(GENERAL)
 
 
-def restore_order(graph: Graph, places: dict[str, int]) -> None:
-    """Sort the operators by the place of their source node, but each behind what it reads.
+def cross_general(graph: Graph) -> int:
+    """Apply TOCO's general transformations, and leave FAKE_QUANT out on the way.
+
+    y = CONV_2D(x, w, b); z = FAKE_QUANT(y); r = RELU(z)   ->   r = CONV_2D(x, w, b) {RELU}
+    """
+    restore_order(graph)
+    return Sweep(graph).run((*GENERAL, drop_at))
+
+
+def restore_order(graph: Graph) -> None:
+    """Sort operators by where the source file has them, each behind what it reads.
 
     Passes append what they make; TOCO put it where the replaced operator had been.
     """
+    _sort(graph, {id(op): (op.source.place, i) for i, op in enumerate(graph.ops)})
+
+
+def _sort(graph: Graph, keys: Mapping[int, tuple[int, int]]) -> None:
     made = {id(t): op for op in graph.ops for t in op.outputs}
     readers: dict[int, list[Op]] = {id(op): [] for op in graph.ops}
     missing: dict[int, int] = {}
     for op in graph.ops:
-        before = {id(made[id(t)]): made[id(t)] for t in op.inputs if id(t) in made}
+        before = {id(made[id(t)]) for t in op.inputs if id(t) in made}
         missing[id(op)] = len(before)
         for other in before:
             readers[other].append(op)
-    keys = {id(op): (places.get(op.source.node, len(places)), i) for i, op in enumerate(graph.ops)}
     ready = [(keys[id(op)], op) for op in graph.ops if missing[id(op)] == 0]
     heapq.heapify(ready)
     ordered = []
@@ -87,68 +105,21 @@ def restore_order(graph: Graph, places: dict[str, int]) -> None:
     graph.ops[:] = ordered
 
 
-def ensure_bias(graph: Graph) -> int:
-    """Give a linear operator without bias one of zeros.
+def share_weights(graph: Graph) -> int:
+    """Let linear operators with equal weights read one constant, which the importer has copied.
 
-    y = FULLY_CONNECTED(x, w)   ->   y = FULLY_CONNECTED(x, w, zeros)
+    y = CONV_2D(x, w, b); z = CONV_2D(y, v, c), w == v   ->   z = CONV_2D(y, w, c)
     """
     count = 0
+    seen: dict[tuple[object, ...], Tensor] = {}
     for op in of_type(graph, *toco_fold.AFFINE):
-        channels = op.output.shape[-1]
-        if (len(op.inputs) > 2 and op.inputs[2] is not None) or channels is None:
+        w = op.input(1)
+        if w.data is None:
             continue
-        if op.output.dtype == np.float32:
-            zeros = graph.constant(f"{op.output.name}_bias", np.zeros(channels, np.float32))
-            graph.set_input(op, 2, zeros)
+        first = seen.setdefault((w.shape, w.data.tobytes(), w.range), w)
+        if first is not w:
+            graph.set_input(op, 1, first)
             count += 1
-    return count
-
-
-def add_of_two(graph: Graph) -> int:
-    """Write a sum of two as ADD.
-
-    y = ADD_N(a, b)   ->   y = ADD(a, b)
-    """
-    count = 0
-    for op in of_type(graph, "ADD_N"):
-        if len(op.inputs) == 2:
-            name = f"{op.output.name}/add"
-            graph.replace(op.output, emit(graph, "ADD", *op.inputs, name=name, source=op.source))
-            count += 1
-    return count
-
-
-def one_channel_to_depthwise(graph: Graph) -> int:
-    """Write a convolution of one channel as the depthwise one that it also is.
-
-    y = CONV_2D(x: [1,8,8,1], w: [4,3,3,1])   ->   y = DEPTHWISE_CONV_2D(x, [1,3,3,4]) {depth_multiplier=4}
-    """
-    count = 0
-    for op in of_type(graph, "CONV_2D"):
-        w, options = op.input(1), op.options
-        strides = options.get("stride_h", 1), options.get("stride_w", 1)
-        dilations = {options.get("dilation_h_factor", 1), options.get("dilation_w_factor", 1)}
-        if op.input(0).shape[-1] != 1 or strides[0] != strides[1] or dilations != {1}:
-            continue
-        if w.data is None or w.dtype != np.float32 or len(w.uses) > 1:
-            continue
-        moved = np.ascontiguousarray(np.transpose(w.data, (3, 1, 2, 0)))
-        graph.release(w.name)
-        made = graph.constant(w.name, moved)
-        made.range = w.range
-        y = emit(
-            graph,
-            "DEPTHWISE_CONV_2D",
-            op.input(0),
-            made,
-            *op.inputs[2:],
-            name=f"{op.output.name}/depthwise",
-            source=op.source,
-            **options,
-            depth_multiplier=moved.shape[3],
-        )
-        graph.replace(op.output, y)
-        count += 1
     return count
 
 
@@ -162,11 +133,10 @@ def recognize_relu1(graph: Graph) -> int:
         found = _clamped(graph, op)
         if found is None:
             continue
-        source = op.source.joined(found.source)
-        x = with_constant(found)
-        assert x is not None
-        name = f"{op.output.name}/clamp"
-        graph.replace(op.output, emit(graph, "RELU_N1_TO_1", x.x, name=name, source=source))
+        operands = with_constant(found)
+        assert operands is not None
+        name, source = f"{op.output.name}/clamp", op.source.joined(found.source)
+        graph.replace(op.output, emit(graph, "RELU_N1_TO_1", operands.x, name=name, source=source))
         count += 1
     return count
 
@@ -186,46 +156,108 @@ def _clamped(graph: Graph, op: Op) -> Op | None:
     return before if is_one else None
 
 
-def fuse_activation(graph: Graph) -> int:
+def add_of_two(sweep: Sweep, op: Op) -> bool:
+    """Write a sum of two as ADD.
+
+    y = ADD_N(a, b)   ->   y = ADD(a, b)
+    """
+    if op.type != "ADD_N" or len(op.inputs) != 2:
+        return False
+    sweep.replace(op, sweep.emit_at(op, "ADD", *op.inputs, name=f"{op.output.name}/add"))
+    return True
+
+
+def read_at(sweep: Sweep, op: Op) -> bool:
+    """Note what a FAKE_QUANT says, also again where a transformation forgot it."""
+    return op.type == "FAKE_QUANT" and fake_quant.read_range(op)
+
+
+def drop_at(sweep: Sweep, op: Op) -> bool:
+    """Leave one FAKE_QUANT out."""
+    if op.type != "FAKE_QUANT" or not fake_quant.pass_through(sweep.graph, op):
+        return False
+    sweep.remove(op)
+    return True
+
+
+def one_channel_to_depthwise(sweep: Sweep, op: Op) -> bool:
+    """Write a convolution of one channel as the depthwise one that it also is.
+
+    y = CONV_2D(x: [1,8,8,1], w: [4,3,3,1])
+    ->   y = DEPTHWISE_CONV_2D(x, [1,3,3,4]) {depth_multiplier=4}
+    """
+    if op.type != "CONV_2D" or op.input(0).shape[-1] != 1:
+        return False
+    w, options = op.input(1), op.options
+    dilations = {options.get("dilation_h_factor", 1), options.get("dilation_w_factor", 1)}
+    if options.get("stride_h", 1) != options.get("stride_w", 1) or dilations != {1}:
+        return False
+    if w.data is None or w.dtype != np.float32 or len(w.uses) > 1:
+        return False
+    moved = np.ascontiguousarray(np.transpose(w.data, (3, 1, 2, 0)))
+    sweep.graph.release(w.name)
+    made = sweep.graph.constant(w.name, moved)
+    made.range = w.range
+    y = sweep.emit_at(
+        op,
+        "DEPTHWISE_CONV_2D",
+        op.input(0),
+        made,
+        *op.inputs[2:],
+        name=f"{op.output.name}/depthwise",
+        **options,
+        depth_multiplier=moved.shape[3],
+    )
+    sweep.replace(op, y)
+    return True
+
+
+def fuse_activation(sweep: Sweep, op: Op) -> bool:
     """Clamp inside the producer, whose result then has the range of the clamped one.
 
     y = ADD(a, b); z = RELU(y)   ->   z = ADD(a, b) {fused_activation_function=RELU}
     """
-    count = 0
-    for op in of_type(graph, *CLAMPS):
-        producer = op.input(0).producer
-        if producer is None or producer.type not in TAKES_ACTIVATION or has_activation(producer):
-            continue
-        if sole_reader(graph, op.input(0)) is not op or producer.output.dtype != np.float32:
-            continue
-        producer.options["fused_activation_function"] = CLAMPS[op.type]
-        producer.source = producer.source.joined(op.source)
-        producer.output.range = op.output.range
-        graph.replace(op.output, producer.output)
-        count += 1
-    return count
+    producer = op.input(0).producer if op.type in CLAMPS else None
+    if producer is None or producer.type not in TAKES_ACTIVATION or has_activation(producer):
+        return False
+    if sole_reader(sweep.graph, op.input(0)) is not op or producer.output.dtype != np.float32:
+        return False
+    producer.options["fused_activation_function"] = CLAMPS[op.type]
+    producer.source = producer.source.joined(op.source)
+    producer.output.range = op.output.range
+    sweep.replace(op, producer.output)
+    return True
 
 
-GENERAL: tuple[Pass, ...] = (
-    fake_quant.read_fake_quant,
-    reshape.as_reshape,
-    add_of_two,
-    layout.transpose_to_reshape,
+MOVES: tuple[Pass, ...] = (
+    layout.sink_transposes,
     layout.compose_transposes,
-    cleanup.drop_identities,
-    ensure_bias,
-    toco_moves.flatten_in_product,
-    toco_fold.fuse_into_preceding,
-    toco_fold.fuse_into_following,
-    toco_moves.move_binary_first,
-    toco_moves.move_unary_first,
+    layout.transpose_to_reshape,
+)
+
+RECOGNIZE: tuple[Pass, ...] = (
+    dilation.recognize_dilation,
     activations.recognize_prelu,
     patterns.recognize_hard_swish,
     patterns.recognize_l2_normalization,
     recognize_relu1,
+)
+"""Patterns of several operators, which no other transformation breaks or makes."""
+
+GENERAL: tuple[Transformation, ...] = (
+    toco_moves.as_reshape,
+    add_of_two,
+    toco_moves.join_transposes,
+    toco_moves.flatten_in_product,
+    toco_fold.ensure_bias,
+    toco_fold.fuse_into_preceding,
+    toco_fold.fuse_into_following,
+    toco_moves.move_binary_first,
+    toco_moves.move_unary_first,
+    toco_moves.drop_neutral,
+    read_at,
     toco_moves.merge_reshapes,
-    dilation.recognize_dilation,
     fuse_activation,
     one_channel_to_depthwise,
 )
-"""MakeGeneralGraphTransformationsSet of TOCO's toco_tooling.cc, in its order."""
+"""The general transformations of TOCO's toco_tooling.cc, in their order."""

@@ -14,80 +14,89 @@ from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.grid import extremes
-from tqconv.ir.match import (
-    WithConstant,
-    has_activation,
-    made_by,
-    of_type,
-    sole_reader,
-    with_constant,
-)
+from tqconv.ir.match import WithConstant, has_activation, made_by, sole_reader, with_constant
 from tqconv.ir.types import Range
 from tqconv.passes.fold import LINEAR, Linear
+from tqconv.passes.toco_sweep import Sweep
 
 AFFINE = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-BINARY = ("ADD", "SUB", "MUL", "DIV")
 APPLY = {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply, "DIV": np.divide}
 
 
-def fuse_into_preceding(graph: Graph) -> int:
+def ensure_bias(sweep: Sweep, op: Op) -> bool:
+    """Give a linear operator without bias one of zeros.
+
+    y = FULLY_CONNECTED(x, w)   ->   y = FULLY_CONNECTED(x, w, zeros)
+    """
+    channels = op.output.shape[-1] if op.type in AFFINE else None
+    if channels is None or (len(op.inputs) > 2 and op.inputs[2] is not None):
+        return False
+    if op.output.dtype != np.float32:
+        return False
+    zeros = sweep.graph.constant(f"{op.output.name}_bias", np.zeros(channels, np.float32))
+    sweep.graph.set_input(op, 2, zeros)
+    return True
+
+
+def fuse_into_preceding(sweep: Sweep, op: Op) -> bool:
     """Fold a step by constants into the linear operator before it.
 
     y = CONV_2D(x, w, b); z = MUL(y, c)   ->   z = CONV_2D(x, w * c, b * c)
     y = CONV_2D(x, w, b); z = ADD(y, c)   ->   z = CONV_2D(x, w, b + c)
     """
-    count = 0
-    for op in of_type(graph, *BINARY):
-        operands = with_constant(op)
-        linear = None if operands is None else _before(graph, operands.x)
-        if operands is None or linear is None:
-            continue
-        if op.type in ("SUB", "DIV") and not operands.first:
-            continue
-        values = _per_channel(operands, linear)
-        if values is None:
-            continue
-        if op.type in ("MUL", "DIV"):
-            if len(linear.input(1).uses) > 1:
-                continue
-            _scale_weights(graph, linear, op.type, values)
-        _set_bias(graph, linear, APPLY[op.type](_bias(linear), values))
-        _take_over(graph, op, linear)
-        count += 1
-    return count
+    graph = sweep.graph
+    operands = _step(op)
+    linear = None if operands is None else _before(graph, operands.x)
+    if operands is None or linear is None:
+        return False
+    values = _per_channel(operands, linear)
+    if values is None:
+        return False
+    if op.type in ("MUL", "DIV"):
+        if len(linear.input(1).uses) > 1:
+            return False
+        _scale_weights(graph, linear, op.type, values)
+    _set_bias(graph, linear, APPLY[op.type](_bias(linear), values))
+    _take_over(sweep, op, linear)
+    return True
 
 
-def fuse_into_following(graph: Graph) -> int:
+def fuse_into_following(sweep: Sweep, op: Op) -> bool:
     """Fold a step by one number into the linear operator behind it.
 
     y = MUL(x, 2.0); z = CONV_2D(y, w, b)   ->   z = CONV_2D(x, w * 2.0, b)
     y = ADD(x, 2.0); z = CONV_2D(y, w, b) {VALID}   ->   z = CONV_2D(x, w, b + sum(w) * 2.0)
     """
-    count = 0
-    for op in of_type(graph, *BINARY):
-        operands = with_constant(op)
-        if operands is None or operands.constant.size != 1 or has_activation(op):
-            continue
-        if op.type in ("SUB", "DIV") and not operands.first:
-            continue
-        linear = sole_reader(graph, op.output)
-        if linear is None or linear.type not in AFFINE or linear.inputs[0] is not op.output:
-            continue
-        if not _is_constant_affine(linear) or op.output.shape != operands.x.shape:
-            continue
-        value = operands.constant.reshape(-1)[0]
-        if op.type in ("ADD", "SUB"):
-            if linear.type != "FULLY_CONNECTED" and linear.options.get("padding") != "VALID":
-                continue
-            _set_bias(graph, linear, _shifted(linear, -value if op.type == "SUB" else value))
-        elif len(linear.input(1).uses) > 1:
-            continue
-        else:
-            _scale_weights(graph, linear, op.type, np.array([value]))
-        graph.set_input(linear, 0, operands.x)
-        linear.source = linear.source.joined(op.source)
-        count += 1
-    return count
+    graph = sweep.graph
+    operands = _step(op)
+    if operands is None or operands.constant.size != 1 or has_activation(op):
+        return False
+    linear = sole_reader(graph, op.output)
+    if linear is None or linear.type not in AFFINE or linear.inputs[0] is not op.output:
+        return False
+    if not _is_constant_affine(linear) or op.output.shape != operands.x.shape:
+        return False
+    value = operands.constant.reshape(-1)[0]
+    if op.type in ("ADD", "SUB"):
+        if linear.type != "FULLY_CONNECTED" and linear.options.get("padding") != "VALID":
+            return False
+        _set_bias(graph, linear, _shifted(linear, -value if op.type == "SUB" else value))
+    else:
+        _scale_weights(graph, linear, op.type, np.array([value]))
+    graph.set_input(linear, 0, operands.x)
+    linear.source = linear.source.joined(op.source)
+    sweep.remove(op)
+    return True
+
+
+def _step(op: Op) -> WithConstant | None:
+    """Return a binary operator as tensor and constant, where a linear operator could take it in."""
+    if op.type not in APPLY:
+        return None
+    operands = with_constant(op)
+    if operands is None or (op.type in ("SUB", "DIV") and not operands.first):
+        return None
+    return operands
 
 
 def _before(graph: Graph, x: Tensor) -> Op | None:
@@ -115,7 +124,7 @@ def _per_channel(operands: WithConstant, linear: Op) -> NDArray[Any] | None:
 
 
 def _scale_weights(graph: Graph, linear: Op, step: str, values: NDArray[Any]) -> None:
-    """Multiply or divide the weights by numbers per channel; their range is then that of the result."""
+    """Multiply or divide the weights by numbers per channel; their range follows."""
     place: Linear = LINEAR[linear.type]
     old = linear.input(place.w)
     assert old.data is not None
@@ -159,10 +168,10 @@ def _successor(graph: Graph, old: Tensor, data: NDArray[Any]) -> Tensor:
     return graph.constant(name, data)
 
 
-def _take_over(graph: Graph, op: Op, linear: Op) -> None:
+def _take_over(sweep: Sweep, op: Op, linear: Op) -> None:
     """Let `linear` make what `op` made, with its range and its activation."""
     linear.source = linear.source.joined(op.source)
     if has_activation(op):
         linear.options["fused_activation_function"] = op.options["fused_activation_function"]
     linear.output.range = op.output.range
-    graph.replace(op.output, linear.output)
+    sweep.replace(op, linear.output)

@@ -20,7 +20,7 @@ from tqconv.quant.select import in_group, is_real, is_same, operand_name, reals,
 
 ROUNDING = 1.000001
 """Keeps a widened scale from being rounded below its bound."""
-COARSER = 2.0
+COARSER = 1.25
 """A value that others read too joins a group only if its steps do not grow by more than this."""
 
 

@@ -53,14 +53,10 @@ def _fit(op: Op, params: Params, moments: Moments) -> NDArray[Any]:
     data = op.input(WEIGHTS).data
     assert data is not None
     bounds = limits(params.dtype, narrow=params.narrow)
-    groups = _by_group(op, data)
-    per_output = _by_group(op, _spread(params.scale, params, data))[:, :, :1]
+    scale = _by_group(op, _spread(params.scale, params, data))[:, :, 0]
     zero = float(params.zero_point[0])
-    made = [
-        fitted_codes(w, scale, zero, bounds, second)
-        for w, scale, second in zip(groups, per_output, moments.second, strict=True)
-    ]
-    return _from_groups(op, np.stack(made), data.shape).astype(params.dtype)
+    made = fitted_codes(_by_group(op, data), scale, zero, bounds, moments.second)
+    return _from_groups(op, made, data.shape).astype(params.dtype)
 
 
 def _spread(scale: NDArray[np.float64], params: Params, data: NDArray[Any]) -> NDArray[np.float64]:

@@ -82,7 +82,7 @@ def plan(
     groups = _grouped(graph, selection, found, choice, borders)
     missing = _missing(graph, groups, found, borders, selection)
     if missing:
-        raise MissingRanges(missing)
+        raise MissingRangesError(missing)
     raise_scales(graph, groups, selection.types)
     result = Plan(scheme, floats=selection.floats, types=selection.types)
     _plan_tensors(graph, groups, selection, result)
@@ -114,7 +114,7 @@ def _grouped(
         selection.keep_float(graph, reasons)
 
 
-class MissingRanges(QuantizationError):
+class MissingRangesError(QuantizationError):
     """Tensors of which no range is known, all of them."""
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:

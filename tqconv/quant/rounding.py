@@ -25,30 +25,34 @@ Matrix = NDArray[np.floating[Any]]
 def fitted_codes(
     w: Matrix, scale: Matrix, zero: float, bounds: tuple[int, int], second: Matrix
 ) -> NDArray[np.float64]:
-    """Return the integers [o, n] for weights `w` [o, n] that meet inputs of moments `second` [n, n].
+    """Return the integers [g, o, n] for weights `w` [g, o, n] in g groups of o outputs.
 
-    `scale`: [o, 1]; stored = real / scale + zero, within `bounds`.
+    `second`: moments [g, n, n] of their inputs; `scale`: [g, o]; stored = real / scale + zero, within
+    `bounds`.
     """
-    order = np.argsort(np.diag(second), kind="stable")
-    factor = _factor(second[np.ix_(order, order)])
-    wanted = w[:, order].astype(np.float64)
-    codes = np.empty_like(wanted)
-    errors = np.zeros_like(wanted)
-    for stop in range(wanted.shape[1], 0, -BLOCK):
+    order = np.argsort(np.diagonal(second, axis1=1, axis2=2), axis=1, kind="stable")
+    factor = _factors(second, order)
+    wanted = np.take_along_axis(w.astype(np.float64), order[:, None, :], axis=2)
+    codes, errors = np.empty_like(wanted), np.zeros_like(wanted)
+    for stop in range(wanted.shape[2], 0, -BLOCK):
         start = max(stop - BLOCK, 0)
-        owed = errors[:, stop:] @ factor[start:stop, stop:].T
+        owed = errors[:, :, stop:] @ factor[:, start:stop, stop:].transpose(0, 2, 1)
         for j in range(stop - 1, start - 1, -1):
-            owed_here = owed[:, j - start] + errors[:, j + 1 : stop] @ factor[j, j + 1 : stop]
-            target = wanted[:, j] + owed_here / factor[j, j]
-            codes[:, j] = np.clip(round_away(target / scale[:, 0]) + zero, *bounds)
-            errors[:, j] = wanted[:, j] - (codes[:, j] - zero) * scale[:, 0]
+            row = factor[:, j, j + 1 : stop, None]
+            share = owed[:, :, j - start] + (errors[:, :, j + 1 : stop] @ row)[:, :, 0]
+            target = wanted[:, :, j] + share / factor[:, j, j, None]
+            codes[:, :, j] = np.clip(round_away(target / scale) + zero, *bounds)
+            errors[:, :, j] = wanted[:, :, j] - (codes[:, :, j] - zero) * scale
     result = np.empty_like(codes)
-    result[:, order] = codes
+    np.put_along_axis(result, order[:, None, :], codes, axis=2)
     return result
 
 
-def _factor(second: Matrix) -> NDArray[np.float64]:
-    """Return the upper Cholesky factor of the damped moments."""
-    mean = float(np.mean(np.diag(second)))
-    damped = second + np.eye(len(second)) * (DAMPING * mean if mean > 0 else 1.0)
-    return np.asarray(np.linalg.cholesky(damped).T, np.float64)
+def _factors(second: Matrix, order: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the upper Cholesky factors of the damped moments, rows and columns in this order."""
+    rows = np.take_along_axis(second, order[:, :, None], axis=1)
+    moved = np.take_along_axis(rows, order[:, None, :], axis=2)
+    mean = np.diagonal(moved, axis1=1, axis2=2).mean(axis=1)
+    damping = np.where(mean > 0, DAMPING * mean, 1.0)[:, None, None]
+    lower = np.linalg.cholesky(moved + np.eye(moved.shape[1]) * damping)
+    return np.asarray(lower.transpose(0, 2, 1))

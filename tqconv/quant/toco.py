@@ -1,14 +1,13 @@
 """TOCO's quantization: one scale per tensor, from trained ranges or defaults, on every operator.
 
-The plan has TOCO's scales, zero points and integers to the bit. Where TOCO's result would be computed
-wrongly, because a kernel passes codes on (MAX_POOL_2D, PAD, MINIMUM, …) and TOCO gave its operands and
-its result different scales, the values are requantized instead.
+The plan has TOCO's scales, zero points and integers to the bit. Where TOCO's result would be
+computed wrongly, because a kernel passes codes on (MAX_POOL_2D, PAD, MINIMUM, …) and TOCO gave its
+operands and its result different scales, the values are requantized instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from tqconv.ir.types import type_name
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Plan, float_report
 from tqconv.quant.schemes import INT32, Scheme
-from tqconv.quant.select import Selection, in_group, is_real, is_same, operand_name, reals, rule_of
+from tqconv.quant.select import Selection, in_group, is_real, is_same, reals, rule_of
 
 LINEAR = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
 """Operator -> place of its bias."""
@@ -40,12 +39,11 @@ HALF_STEP = 0.5
 class Rules:
     """What the user told TOCO.
 
-    wanted: types of single tensors; change_concat: results of CONCATENATION have their operands'
-    parameters; nudge: weights of 0 near another become 1.
+    change_concat: results of CONCATENATION have their operands' parameters; nudge: weights of 0
+    near another become 1.
     """
 
     scheme: Scheme
-    wanted: Mapping[Tensor, np.dtype] = field(default_factory=dict)
     change_concat: bool = False
     nudge: bool = False
 
@@ -114,9 +112,6 @@ class _Planner:
     def _store(self, tensor: Tensor, chosen: tuple[Grid, str]) -> None:
         self.grids[tensor], self.why[tensor] = chosen
 
-    def _type_of(self, tensor: Tensor) -> np.dtype:
-        return self.rules.wanted.get(tensor, self.rules.dtype)
-
     def _from_range(self, tensor: Tensor) -> tuple[Grid, str]:
         found = tensor.range
         assert found is not None, "missing ranges are reported before"
@@ -125,7 +120,7 @@ class _Planner:
                 f"the range [{found.low:g}, {found.high:g}] of '{tensor.name}' does not hold 0",
                 hint="0 must be one of the integers: widen the range",
             )
-        chosen = grid(found.low, found.high, self._type_of(tensor), narrow=found.narrow)
+        chosen = grid(found.low, found.high, self.rules.dtype, narrow=found.narrow)
         if chosen.scale == 0:
             raise QuantizationError(
                 f"the range of '{tensor.name}' is empty",
@@ -135,7 +130,7 @@ class _Planner:
 
     def _of_output(self, op: Op, tensor: Tensor) -> tuple[Grid, str]:
         rule = rule_of(op)
-        dtype = self._type_of(tensor)
+        dtype = self.rules.dtype
         fixed = rule.fixed.get(type_name(dtype)) if rule is not None else None
         if fixed is not None:
             bounds = np.iinfo(dtype)
@@ -154,23 +149,20 @@ class _Planner:
             self._store_bias(op, index, tensor)
             return
         if tensor not in self.grids:
-            self._store(tensor, self._of_constant(op, index, tensor))
+            self._store(tensor, self._of_constant(tensor))
         assert tensor.data is not None
         codes = self.grids[tensor].encode(tensor.data)
         if index == 1 and op.type in ("CONV_2D", "FULLY_CONNECTED") and codes.dtype == np.uint8:
             codes = self._without_near_zeros(codes, tensor)
         self._plan_constant(Use(op, index), codes, tensor)
 
-    def _of_constant(self, op: Op, index: int, tensor: Tensor) -> tuple[Grid, str]:
+    def _of_constant(self, tensor: Tensor) -> tuple[Grid, str]:
         assert tensor.data is not None
-        dtype, narrow, why = self._type_of(tensor), False, "constant, from its extremes"
+        dtype, narrow, why = self.rules.dtype, False, "constant, from its extremes"
         low, high = extremes(tensor.data)
         if tensor.range is not None:
             low, high, narrow = tensor.range.low, tensor.range.high, tensor.range.narrow
             why = f"constant, range {tensor.range.kind} {tensor.range.detail}".strip()
-        rule = rule_of(op)
-        if rule is not None and operand_name(op, index) in rule.weight and dtype == np.int8:
-            low, high, narrow = -max(-low, high), max(-low, high), True
         return grid(min(low, 0.0), max(high, 0.0), dtype, narrow=narrow), why
 
     def _store_bias(self, op: Op, index: int, tensor: Tensor) -> None:
@@ -187,7 +179,7 @@ class _Planner:
         self.plan.edges[use] = _params(self.grids[tensor], self.why[tensor])
 
     def _without_near_zeros(self, codes: NDArray[Any], tensor: Tensor) -> NDArray[Any]:
-        """Return weights whose zeros are at least `NEARBY` apart, as an old ARM kernel needs them."""
+        """Return weights whose zeros are at least `NEARBY` apart, for an old ARM kernel."""
         flat, last = codes.reshape(-1).copy(), -NEARBY
         near = []
         for place in np.flatnonzero(flat == 0):
@@ -199,8 +191,9 @@ class _Planner:
             return codes
         if not self.rules.nudge:
             self.plan.notes.append(
-                f"'{tensor.name}' has {len(near)} weights of 0 near another: kernels of TensorFlow 1 "
-                "on ARM are wrong there; --allow_nudging_weights_to_use_fast_gemm_kernel makes them 1"
+                f"'{tensor.name}' has {len(near)} weights of 0 near another, where kernels of "
+                "TensorFlow 1 on ARM are wrong; "
+                "--allow_nudging_weights_to_use_fast_gemm_kernel makes them 1"
             )
             return codes
         flat[near] = 1
@@ -239,7 +232,7 @@ class _Planner:
             del op.options[ACTIVATION]
 
     def _repair(self) -> None:
-        """Requantize around operators whose kernels take codes of different scales for equal ones."""
+        """Requantize around operators whose kernels mistake codes of different scales."""
         for op in self.plan.types:
             rule = rule_of(op)
             if rule is None or not is_same(rule, self.rules.dtype):

@@ -1,13 +1,14 @@
 """Ranges as TOCO found them: from neighbours by its rules, then the defaults.
 
-Its graph transformations ran over the operators forwards and backwards in turn until nothing changed,
-and a rule may overwrite what another one set; so the order is part of the result, and kept here.
+Its graph transformations ran over the operators forwards and backwards in turn until nothing
+changed, and a rule may overwrite what another one set; so the order is part of the result, and
+kept here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,39 +19,39 @@ Rule = Callable[[Op], bool]
 SWEEPS = 1000
 """More than any graph needs; two rules that overwrite each other would need more."""
 
+FROM_FIRST = frozenset(
+    {"RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SLICE", "STRIDED_SLICE", "SQUEEZE"}
+    | {"EXPAND_DIMS", "PAD", "GATHER", "TRANSPOSE", "MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM"}
+)
+"""Operators whose result has the range of their first operand: hardcode_min_max.cc."""
 SOFT = (0.0, 255.0 / 256.0)
 UNIT = (-127.0 / 128.0, 1.0)
 FIXED = {"LOGISTIC": SOFT, "SOFTMAX": SOFT, "TANH": UNIT}
 """Ranges of outputs that have fixed scales: hardcode_min_max.cc."""
 
 
-@dataclass(frozen=True)
-class Defaults:
-    """(min, max) of tensors for which nothing else says a range, by the type they become."""
+def propagate(
+    graph: Graph, *, change_concat: bool, default: tuple[float, float] | None = None
+) -> None:
+    """Give tensors the ranges that follow from their neighbours', then the default, in place.
 
-    by_type: Mapping[np.dtype, tuple[float, float]]
-    wanted: Mapping[Tensor, np.dtype]
-    usual: np.dtype
-
-    def of(self, tensor: Tensor) -> Range | None:
-        """Return the default range of a tensor."""
-        found = self.by_type.get(self.wanted.get(tensor, self.usual))
-        return None if found is None else Range(*found, "default", "--default_ranges")
-
-
-def propagate(graph: Graph, *, change_concat: bool, defaults: Defaults | None) -> None:
-    """Give tensors the ranges that follow from their neighbours', then the defaults, in place."""
+    `change_concat`: operands of a CONCATENATION get the union of all their ranges.
+    """
     rules = _rules(change_concat)
     _settle(graph, [rules])
-    if defaults is not None and defaults.by_type:
-        _settle(graph, [_everywhere(graph, _defaults(defaults)), rules])
+    if default is not None:
+        _settle(graph, [_everywhere(graph, _defaulted(default)), rules])
 
 
-def lacking(graph: Graph, extra: Iterable[Tensor] = ()) -> list[Tensor]:
-    """Return the real tensors that are read, or are in `extra`, and have no range."""
-    read = {t for op in graph.ops for t in op.inputs if t is not None and not t.is_constant}
-    wanted = read | set(extra)
-    return [t for t in graph.tensors() if t in wanted and t.dtype == np.float32 and t.range is None]
+def complete(graph: Graph, *, change_concat: bool) -> None:
+    """Give tensors the ranges that follow where TOCO stopped for want of one, in place."""
+    _settle(graph, [BEYOND, _rules(change_concat)])
+
+
+def lacking(graph: Graph) -> list[Tensor]:
+    """Return the real tensors without a range, in the order of the graph."""
+    reals = (t for t in graph.tensors() if t.dtype == np.float32 and not t.is_constant)
+    return [t for t in reals if t.range is None]
 
 
 def _settle(graph: Graph, rules: Sequence[Mapping[str, Rule]]) -> None:
@@ -69,15 +70,15 @@ def _everywhere(graph: Graph, rule: Rule) -> Mapping[str, Rule]:
     return dict.fromkeys({op.type for op in graph.ops}, rule)
 
 
-def _defaults(defaults: Defaults) -> Rule:
+def _defaulted(default: tuple[float, float]) -> Rule:
     def rule(op: Op) -> bool:
         changed = False
         for tensor in (*op.inputs, *op.outputs):
             if tensor is None or tensor.range is not None or tensor.is_constant:
                 continue
             if tensor.dtype == np.float32:
-                tensor.range = defaults.of(tensor)
-                changed |= tensor.range is not None
+                tensor.range = Range(*default, "default", "--default_ranges")
+                changed = True
         return changed
 
     return rule
@@ -100,7 +101,7 @@ def _from_first(op: Op) -> bool:
 
 
 def _to_first(op: Op) -> bool:
-    """The reals before RELU: TOCO takes the range behind it, which spends no bit on what is cut off."""
+    """TOCO takes the range behind RELU before it, too, and spends no bit on what is cut off."""
     x, y = op.input(0), op.output
     if x.range is not None or y.range is None:
         return False
@@ -175,7 +176,7 @@ def _selected(op: Op) -> bool:
 
 
 def _joined(change_inputs: bool) -> Rule:
-    """The whole has the union of the parts' ranges; so have the parts, where they may be changed."""
+    """The whole has the union of the parts' ranges, and the parts, too, where they may change."""
 
     def rule(op: Op) -> bool:
         tensors = [*(t for t in op.inputs if t is not None), op.output]
@@ -201,10 +202,8 @@ def _is_equal(a: Range | None, b: Range | None) -> bool:
 
 def _rules(change_concat: bool) -> dict[str, Rule]:
     """Return what HardcodeMinMax does for each operator; others neither give nor take."""
-    same = ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SLICE", "STRIDED_SLICE", "SQUEEZE")
-    same += ("EXPAND_DIMS", "PAD", "GATHER", "TRANSPOSE", "MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM")
     return {
-        **dict.fromkeys(same, _from_first),
+        **dict.fromkeys(FROM_FIRST, _from_first),
         **{name: _fixed(*ends) for name, ends in FIXED.items()},
         "RELU": _to_first,
         "RESHAPE": _both_ways,
@@ -216,3 +215,23 @@ def _rules(change_concat: bool) -> dict[str, Rule]:
         "SELECT": _selected,
         "CONCATENATION": _joined(change_concat),
     }
+
+
+def _all_from_first(op: Op) -> bool:
+    x = op.input(0).range
+    lacking = [y for y in op.outputs if y.range is None]
+    for y in lacking if x is not None else ():
+        assert x is not None
+        y.range = _copied(x, op)
+    return bool(lacking) and x is not None
+
+
+BEYOND: dict[str, Rule] = {
+    **dict.fromkeys(
+        {"RELU", "RELU6", "RELU_N1_TO_1", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "SPLIT_V", "UNPACK"}
+        | {"BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND", "TILE", "REVERSE_V2", "MIRROR_PAD"},
+        _all_from_first,
+    ),
+    "LOG_SOFTMAX": _fixed(-255.0 / 16.0, 0.0),
+}
+"""Rules that TOCO lacked."""

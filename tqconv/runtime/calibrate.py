@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from tqconv.errors import UsageError, VerificationError
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.histogram import Histogram
-from tqconv.runtime.litert import Array, Feed, Session
+from tqconv.runtime.litert import Feed, Session
 
 Serialize = Callable[[Model], "bytes | memoryview"]
 Progress = Callable[[int], None]
@@ -44,11 +44,11 @@ def calibrate(
     called with the number of samples done. UsageError when there is no sample.
     """
     tensors = observed(model.main)
+    meter = _Meter(model, tensors, serialize)
     seen: dict[str, Histogram] = {}
     done = 0
-    for values in _activations(model, tensors, samples, serialize):
-        for name, array in values:
-            fresh = Histogram.of(array)
+    for feed in samples:
+        for name, fresh in meter.measure(feed).items():
             seen[name] = seen[name].merged(fresh) if name in seen else fresh
         done += 1
         if progress is not None:
@@ -58,33 +58,33 @@ def calibrate(
     return {t.name: seen[t.name] for t in tensors if t.name in seen}
 
 
-def _activations(
-    model: Model, tensors: list[Tensor], samples: Iterable[Feed], serialize: Serialize
-) -> Iterator[Iterator[tuple[str, Array]]]:
-    """Yield for each sample the names and values of the activations; values are views."""
-    wide = exposed(model, tensors)
-    content = serialize(wide)
-    names = {t.name for t in tensors}
-    positions = {t.name: i for i, t in enumerate(wide.main.outputs) if t.name in names}
-    session = Session(content)
-    for feed in samples:
-        session = _run(session, content, feed)
-        yield _read(session, positions, {n: a for n, a in feed.items() if n in names})
+class _Meter:
+    """Measures the activations of one sample after the other."""
 
+    def __init__(self, model: Model, tensors: list[Tensor], serialize: Serialize) -> None:
+        wide = exposed(model, tensors)
+        self.names = {t.name for t in tensors}
+        outputs = enumerate(wide.main.outputs)
+        self.positions = {t.name: i for i, t in outputs if t.name in self.names}
+        self.content = serialize(wide)
+        self.session = Session(self.content)
+        self.delegated = True
 
-def _run(session: Session, content: bytes | memoryview, feed: Feed) -> Session:
-    """Run a sample with the delegate, or without it where it cannot run the model."""
-    try:
-        session.run(feed)
-        return session
-    except VerificationError:
-        plain = Session(content, delegate=False)
-        plain.run(feed)
-        return plain
+    def measure(self, feed: Feed) -> dict[str, Histogram]:
+        """Return the histograms of one sample, by tensor name."""
+        try:
+            return self._measure(feed)
+        except VerificationError:
+            if not self.delegated:
+                raise
+            # Some models, of sizes that depend on the data, run only on the builtin kernels.
+            self.session, self.delegated = Session(self.content, delegate=False), False
+            return self._measure(feed)
 
-
-def _read(session: Session, positions: dict[str, int], fed: Feed) -> Iterator[tuple[str, Array]]:
-    yield from fed.items()
-    for name, position in positions.items():
-        if name not in fed:
-            yield name, session.output(position)
+    def _measure(self, feed: Feed) -> dict[str, Histogram]:
+        self.session.run(feed)
+        seen = {name: Histogram.of(array) for name, array in feed.items() if name in self.names}
+        for name, position in self.positions.items():
+            if name not in feed:
+                seen[name] = Histogram.of(self.session.output(position))
+        return seen

@@ -81,7 +81,13 @@ class Session:
 
     def output(self, position: int) -> Array:
         """Return an output of the last run as a view: it is overwritten by the next run."""
-        return np.asarray(self._interpreter.tensor(self._outputs[position]["index"])())
+        try:
+            return np.asarray(self._interpreter.tensor(self._outputs[position]["index"])())
+        except ValueError as error:
+            detail = self._interpreter.get_output_details()[position]
+            if 0 in detail["shape"]:  # LiteRT has no views of tensors without elements
+                return np.zeros(detail["shape"], detail["dtype"])
+            raise _refused(error) from error
 
     def outputs(self) -> list[Array]:
         """Return copies of all outputs of the last run."""

@@ -17,7 +17,7 @@ F = np.float32
 
 
 def wide(low: float, high: float) -> Array:
-    """Points between the bounds, evenly and by magnitude, of either sign where the domain has it."""
+    """Points between the bounds: evenly, and by magnitude with either sign."""
     even = np.linspace(low, high, 2001)
     sizes = 10.0 ** np.linspace(-30, math.log10(max(abs(low), abs(high))), 600)
     points = np.concatenate([even, sizes, -sizes])

@@ -1,7 +1,8 @@
 """TensorBundle checkpoints: `PREFIX.index` and `PREFIX.data-00000-of-00001`.
 
-The index is a sorted string table: blocks of entries whose keys share prefixes, a block that lists the
-blocks, and a footer of 48 bytes. Its values are BundleEntryProto messages that point into the data files.
+The index is a sorted string table: blocks of entries whose keys share prefixes, a block that lists
+the blocks, and a footer of 48 bytes. Its values are BundleEntryProto messages that point into the
+data files.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import mmap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class Bundle:
     def read(self, name: str) -> NDArray[Any]:
         """Return a tensor as an array, joining the slices of a partitioned variable.
 
-        Raises UsageError when the checkpoint has no such name, FormatError when the files do not fit.
+        Raises UsageError when there is no such name, FormatError when the files do not fit.
         """
         entry = self._entry(name)
         if not len(entry.slices):
@@ -72,7 +73,7 @@ class Bundle:
         return whole
 
     def read_slice(self, name: str, extents: list[tuple[int, int]]) -> NDArray[Any]:
-        """Return one stored slice of a partitioned variable: (start, length or -1) per dimension."""
+        """Return a slice of a partitioned variable; extents: (start, length or -1) each."""
         key = slice_key(name, extents)
         return self._read_whole(f"a slice of {name}", self._entry(key, name))
 
@@ -107,7 +108,7 @@ class Bundle:
             raise FormatError(
                 f"'{name}' in {self.prefix} has {len(content)} bytes for {count} elements"
             )
-        order = ">" if self.big_endian else "<"
+        order: Literal[">", "<"] = ">" if self.big_endian else "<"
         array = np.frombuffer(content, stored.newbyteorder(order)).astype(stored, copy=False)
         if entry.dtype == BFLOAT16:
             array = (array.astype(np.uint32) << 16).view(np.float32)
@@ -181,7 +182,9 @@ def variable_names(bundle: Bundle) -> dict[str, str]:
     if content.dtype != STRING or content.size != 1:
         raise FormatError(f"the object graph in {bundle.prefix} is not one string")
     message = proto.messages().TrackableObjectGraph
-    graph = proto.parse_binary(message, content.reshape(-1)[0], f"the object graph of {bundle.prefix}")
+    graph = proto.parse_binary(
+        message, content.reshape(-1)[0], f"the object graph of {bundle.prefix}"
+    )
     return {a.full_name: a.checkpoint_key for n in graph.nodes for a in n.attributes if a.full_name}
 
 
@@ -257,7 +260,7 @@ def _handle(content: memoryview, position: int, what: str) -> tuple[int, int, in
 
 
 def _block(content: memoryview, offset: int, size: int, what: str) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the entries of a block; each key is the start of the one before and a rest of its own."""
+    """Yield the entries of a block; a key repeats the start of the one before."""
     if offset + size + TRAILER > len(content) or size < 4:
         raise FormatError(f"{what} has a block outside of the file")
     if content[offset + size] != 0:
@@ -299,7 +302,7 @@ def _unsigned(value: int) -> bytes:
 
 
 def _signed(value: int) -> bytes:
-    """Return the ordered code of a signed number: as many leading ones as bytes, inverted below 0."""
+    """Return the ordered code of a signed number: as many ones as bytes, inverted below 0."""
     magnitude = ~value if value < 0 else value
     size = next(n for n in range(1, VARINT_BYTES) if magnitude < 1 << (7 * n - 1))
     if size > 8:

@@ -1,12 +1,9 @@
-"""TF1 conditions become If nodes: Switch nodes send data into one of two branches, Merge nodes
-join them.
+"""TF1 conditions become If nodes: Switches send data into branches, Merges join them.
 
 The guards of a node say in which branches it lies: pairs of a predicate and an output of its
-Switches,
-gathered from its inputs. A Merge whose inputs lie in the two branches of one predicate ends them.
-Merges
-of one predicate become one If node, whose branches are what lies between its Switches and its
-Merges.
+Switches, gathered from its inputs. A Merge whose inputs lie in the two branches of one predicate
+ends them. Merges of one predicate become one If node, whose branches are what lies between its
+Switches and its Merges.
 """
 
 from __future__ import annotations
@@ -52,7 +49,7 @@ def functionalize_conditions(
     functions: dict[str, Function],
     prefix: str,
 ) -> None:
-    """Replace, in place, each Merge that ends two branches by an If node; add the branches to `functions`."""
+    """Replace the Merges that end branches by If nodes, in place; add the branches to functions."""
     if not any(node.op in MERGES for node in nodes.values()):
         return
     search = _Search(nodes, set(feeds))
@@ -162,7 +159,7 @@ class _Conditions:
     replaced: set[str] = field(default_factory=set)
 
     def replace(self, groups: list[list[_Join]]) -> bool:
-        """Replace the joins of each group by one node; False, with some left, when groups need each other."""
+        """Replace the joins of each group by one node; False when groups need each other."""
         group_of = {join.merge.name: i for i, group in enumerate(groups) for join in group}
         for start in range(len(groups)):
             stack = [start]

@@ -1,5 +1,4 @@
-"""TF1 control flow becomes functional before the walk: loops as While nodes, conditions as If
-nodes.
+"""TF1 control flow becomes functional before the walk: While nodes and If nodes.
 
 A loop of TF1 is a frame of primitive nodes:
 
@@ -7,10 +6,8 @@ A loop of TF1 is a frame of primitive nodes:
                             `-> Exit
 
 Everything in the frame is a function of what the Merges hold and of loop-invariant Enters. So the
-part
-before LoopCond is the condition, the part before the NextIterations the body, and each Merge one
-variable.
-Inner frames first: their Exits then are plain nodes of the outer frame.
+part before LoopCond is the condition, the part before the NextIterations the body, and each Merge
+one variable. Inner frames first: their Exits then are plain nodes of the outer frame.
 """
 
 from __future__ import annotations
@@ -47,9 +44,8 @@ def functionalize(
 ) -> tuple[dict[str, Node], dict[str, Function]]:
     """Return the nodes with the loops and conditions that `fetches` need as While and If nodes.
 
-    Their bodies are the functions that come with them, named after `prefix`. Nothing behind
-    `feeds` is
-    looked at.
+    Their bodies are the functions that come with them, named after `prefix`. Nothing behind `feeds`
+    is looked at.
     """
     from tqconv.importers.tf.conditions import functionalize_conditions
 
@@ -125,9 +121,7 @@ def fresh_name(nodes: Mapping[str, Node], like: str, what: str) -> str:
     return name
 
 
-def reached(
-    nodes: Mapping[str, Node], fetches: Iterable[Ref], feeds: Collection[Ref]
-) -> set[str]:
+def reached(nodes: Mapping[str, Node], fetches: Iterable[Ref], feeds: Collection[Ref]) -> set[str]:
     """Return the nodes that the fetches need, through back edges too."""
     seen: set[str] = set()
     stack = [ref.node for ref in fetches if ref not in feeds]
@@ -193,7 +187,7 @@ class _Frame:
         return True
 
     def replace_by_while(self, exits: Iterable[Node], prefix: str) -> dict[str, Function]:
-        """Put a While node and Identities for the Exits into the graph; return its two functions."""
+        """Put a While node, and Identities for the Exits, into the graph; return its functions."""
         from tqconv.importers.tf.functions import Function
 
         name = fresh_name(self.nodes, self.condition, "while")
@@ -224,7 +218,7 @@ class _Frame:
         }
 
     def _cut(self, results: Iterable[Ref]) -> dict[str, Node]:
-        """Return copies of the nodes in the frame that compute `results` from variables and invariants."""
+        """Return copies of the nodes in the frame that compute `results`."""
         copies: dict[str, Node] = {}
         todo = list(results)
         while todo:

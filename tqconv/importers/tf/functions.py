@@ -18,7 +18,7 @@ MAX_DEPTH = 48
 
 @dataclass(frozen=True)
 class Function:
-    """A function body: `results` are computed by `nodes` from the tensors that `arguments` stand for."""
+    """A function body: `nodes` compute `results` from what `arguments` stand for."""
 
     name: str
     arguments: tuple[str, ...]
@@ -27,7 +27,7 @@ class Function:
 
 
 def find(walk: Walk, name: str) -> Function:
-    """Return a function of the library with its TF1 control flow made functional; FormatError if absent."""
+    """Return a function with its TF1 control flow made functional; FormatError if absent."""
     from tqconv.importers.tf.frames import functionalize
 
     known: dict[str, Function] = walk.state.setdefault("functions", {})
@@ -76,13 +76,14 @@ def call(
 ) -> list[Tensor | Failed]:
     """Translate a function's body into `graph` (default: where `b` builds) and return its results.
 
-    A result that could not be made is Failed: perhaps nobody needs it. Raises UnsupportedError when the
-    function calls itself.
+    A result that could not be made is Failed: perhaps nobody needs it. Raises UnsupportedError when
+    the function calls itself.
     """
     function = instantiate(find(b.walk, target.name), target.attr)
     if len(arguments) != len(function.arguments):
         raise FormatError(
-            f"function `{target.name}` takes {len(function.arguments)} arguments, got {len(arguments)}"
+            f"function `{target.name}` takes {len(function.arguments)} arguments, "
+            f"got {len(arguments)}"
         )
     active: list[str] = b.walk.state.setdefault("calls", [])
     if target.name in active:

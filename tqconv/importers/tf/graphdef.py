@@ -30,7 +30,7 @@ META_GRAPH_TEXT = re.compile(
 
 
 def parse(content: bytes, path: Path) -> Any:
-    """Return the GraphDef message in `content`, binary or text, or that of a MetaGraphDef (.meta)."""
+    """Return the GraphDef in `content`, binary or text; of a MetaGraphDef (.meta) its graph."""
     messages = proto.messages()
     if looks_like_text(content):
         text = content.decode("utf-8", "replace")
@@ -105,6 +105,7 @@ def import_graph(
     nodes = freeze(nodes, needed, options.checkpoint, model.notes)
     nodes, bodies = functionalize(nodes, fetches, feeds)
     walk = Walk(graph, file, {**functions, **bodies}, options.allow_custom_ops, model.notes)
+    walk.nodes = nodes
     walk.quantizing, walk.array_ranges = options.quantizing, options.array_ranges
     values = walk.run(nodes, feeds, fetches)
     _check_placeholders(walk, inputs)

@@ -72,9 +72,7 @@ def placeholders_before(nodes: Mapping[str, Node], outputs: Sequence[Ref]) -> li
     found = [n for n in nodes.values() if n.name in needed]
     heads = {n.name: sorted(r for r in fetched if r.node == n.name) for n in found}
     return [
-        ref
-        for n in found
-        for ref in ([Ref(n.name)] if n.op in PLACEHOLDERS else heads[n.name])
+        ref for n in found for ref in ([Ref(n.name)] if n.op in PLACEHOLDERS else heads[n.name])
     ]
 
 
@@ -192,7 +190,9 @@ def add_output(graph: Graph, tensor: Tensor, ref: Ref, node: Node) -> None:
         source = Source("", name, "Identity")
         shape: Any = np.array([-1 if d is None else d for d in tensor.shape], np.int32)
         if tensor.shape.count(None) > 1:
-            shape = emit(graph, "SHAPE", tensor, name=f"{name}/shape", source=source, out_type="INT32")
+            shape = emit(
+                graph, "SHAPE", tensor, name=f"{name}/shape", source=source, out_type="INT32"
+            )
         tensor = emit(graph, "RESHAPE", tensor, shape, name=f"{name}/copy", source=source)
     graph.rename(tensor, name)
     graph.outputs.append(tensor)

@@ -1,12 +1,14 @@
-"""Lists of tensors (TensorList, TensorArray) as plain tensors: element i is row i of [n, ...element].
+"""Lists of tensors (TensorList, TensorArray) as tensors: element i is row i of [n, ...element].
 
-A list whose element shape is known from the start is a tensor of zeros. Any other is unborn until the
-first element is written to it (in a loop: until the body has been translated once). An array whose pieces
-have different lengths and are only concatenated is kept as the concatenation: `joined`.
+A list whose element shape is known from the start is a tensor of zeros. Any other is unborn until
+the first element is written to it (in a loop: until the body has been translated once). An array
+whose pieces have different lengths and are only concatenated is kept as the concatenation:
+`joined`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +25,7 @@ from tqconv.ops.spec import spec
 
 INT32 = np.dtype(np.int32)
 SMALL = 256
-"""Elements of a list that is stored as a constant; a larger one is filled with zeros at run time."""
+"""Elements of a list of zeros that is stored; a larger one is filled at run time."""
 
 
 @dataclass
@@ -52,8 +54,10 @@ def create(
     return unborn(b.graph, f"{b.name}/list", **facts)
 
 
-def zeros(b: Builder, dtype: np.dtype, size: Tensor, element: Shape, like: Tensor | None = None) -> Tensor:
-    """Return zeros [size, ...element]; the unknown dimensions are those of `like`: [..., *element]."""
+def zeros(
+    b: Builder, dtype: np.dtype, size: Tensor, element: Shape, like: Tensor | None = None
+) -> Tensor:
+    """Return zeros [size, ...element]; unknown dimensions are those of `like`: [..., *element]."""
     sizes: Any = np.array([0 if d is None else d for d in element], np.int32)
     if None in element:
         if like is None:
@@ -64,7 +68,7 @@ def zeros(b: Builder, dtype: np.dtype, size: Tensor, element: Shape, like: Tenso
     shape = b("CONCATENATION", size, sizes, axis=0) if len(element) else size
     value = np.zeros((), dtype)
     known = b.known(shape)
-    if known is not None and None not in known and np.prod(known, dtype=np.int64) <= SMALL:
+    if known is not None and None not in known and math.prod(d or 0 for d in known) <= SMALL:
         made: Tensor = b("FILL", shape, value)
         return made
     filled = Op("FILL", (shape, b.const(value)), (), {}, b.source)
@@ -80,7 +84,9 @@ def zeros(b: Builder, dtype: np.dtype, size: Tensor, element: Shape, like: Tenso
     return made
 
 
-def become(graph: Graph, b: Builder, tensor: Tensor, like: Tensor, make: Callable[[], Tensor]) -> Tensor:
+def become(
+    graph: Graph, b: Builder, tensor: Tensor, like: Tensor, make: Callable[[], Tensor]
+) -> Tensor:
     """Return an unborn list as zeros with the element shape of the list `like`.
 
     `make` returns a list like that in `graph`: the unknown sizes of an element are asked of it.
@@ -101,7 +107,7 @@ def become(graph: Graph, b: Builder, tensor: Tensor, like: Tensor, make: Callabl
 
 
 _WRITES = ("DYNAMIC_UPDATE_SLICE", "CONCATENATION")
-"""What changes a list without changing the shape of its elements; behind them is the list at its birth."""
+"""What changes a list, but not the shape of its elements; behind it is the list at its birth."""
 
 
 def merged(declared: Shape | None, found: Shape, *, joined: bool = False) -> Shape:
@@ -180,7 +186,7 @@ def padded_to(b: Builder, rows: Tensor, size: Tensor) -> Tensor:
 
 
 def _size_of(b: Builder, facts: dict[str, Any]) -> Tensor:
-    """Return the size [1] of an unborn list; inside the graphs of a loop a stand-in that never survives."""
+    """Return the size [1] of an unborn list; inside a loop a stand-in that never survives."""
     size = facts["size"]
     if size is None:
         return Tensor(b.graph.unique(f"{b.name}/size"), (1,), INT32)

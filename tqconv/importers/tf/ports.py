@@ -1,4 +1,4 @@
-"""Which output number an operator's named output argument starts at (references in function bodies)."""
+"""Which output an operator's named output argument starts at (references in functions)."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ PORTS: Mapping[str, tuple[str, ...]] = {
     "UniqueWithCounts": ("y", "idx", "count"),
     "UniqueWithCountsV2": ("y", "idx", "count"),
 }
-"""Output arguments of the operators that have several, each of one tensor (TensorFlow's op registry)."""
+"""Output arguments of operators that have several, of one tensor each (TF's op registry)."""
 
 LISTS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "CTCBeamSearchDecoder": (_DECODED, "top_paths"),
@@ -115,16 +115,15 @@ LISTS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "RaggedTensorFromVariant": (("output_nested_splits",), "output_ragged_rank"),
 }
 """Operators that have list arguments before others: those arguments, and the attribute that counts
-each list
-(none: one tensor each)."""
+each list (none: one tensor each).
+"""
 
 
 def first_output(node: Node, port: str) -> int:
     """Return the flat number of the first output that `port` names.
 
     An operator without an entry has one output argument, which may be a list. Raises
-    UnsupportedError for
-    a name that an operator with several does not have.
+    UnsupportedError for a name that an operator with several does not have.
     """
     if node.op in LISTS:
         names, attribute = LISTS[node.op]

@@ -1,4 +1,4 @@
-"""TOCO's --rnn_states: a tensor that is fed back becomes a variable, zero at first, kept between runs."""
+"""TOCO's --rnn_states: what is fed back becomes a variable, zero at first, kept between runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_states(
     feeds: Mapping[Ref, Tensor],
     options: LoadOptions,
 ) -> tuple[list[BackEdge], dict[Ref, Tensor]]:
-    """Emit the variables and what reads them; return the edges, and the tensors to feed the graph with.
+    """Emit the variables and what reads them; return the edges and the tensors to feed.
 
     Raises UsageError where a state is an input, or its source is not in the graph.
     """
@@ -57,7 +57,7 @@ def read_states(
 
 
 def write_states(graph: Graph, edges: Sequence[BackEdge], values: Sequence[object]) -> None:
-    """Emit what stores the sources of the edges for the next run; UsageError where a shape differs."""
+    """Emit what stores the sources for the next run; UsageError where a shape differs."""
     for edge, value in zip(edges, values, strict=True):
         if not isinstance(value, Tensor):
             raise UsageError(f"`{edge.source}` is never computed: its branch is switched off")
@@ -66,19 +66,25 @@ def write_states(graph: Graph, edges: Sequence[BackEdge], values: Sequence[objec
         )
         if not fits or value.dtype != np.float32:
             raise UsageError(
-                f"state `{edge.state}` is float32 {list(edge.shape)}, but `{edge.source}` is {value!r}",
+                f"state `{edge.state}` is float32 {list(edge.shape)}, "
+                f"but `{edge.source}` is {value!r}",
                 hint="give the size, and num_dims, of the source in --rnn_states",
             )
         made_from = Source("", str(edge.state), "Variable")
         emit(
-            graph, "ASSIGN_VARIABLE", edge.handle, value, name=f"{edge.state}/next", source=made_from
+            graph,
+            "ASSIGN_VARIABLE",
+            edge.handle,
+            value,
+            name=f"{edge.state}/next",
+            source=made_from,
         )
 
 
 def _shape(
     entry: Mapping[str, str], state: Ref, nodes: Mapping[str, Node], inputs: Sequence[Tensor]
 ) -> Dims:
-    """Return what the graph says, or [batch, 1, …, size] with the rank of the first input as in TOCO."""
+    """Return what the graph says, or as TOCO [batch, 1, …, size] with the first input's rank."""
     try:
         size, dims = int(entry["size"]), int(entry.get("num_dims", "0"))
     except ValueError:
@@ -101,7 +107,5 @@ def _initialize(graph: Graph, name: str, shape: Dims) -> None:
 
 
 def _handle(graph: Graph, name: str) -> Tensor:
-    made: Tensor = emit(
-        graph, "VAR_HANDLE", name=f"{name}/handle", container="", shared_name=name
-    )
+    made: Tensor = emit(graph, "VAR_HANDLE", name=f"{name}/handle", container="", shared_name=name)
     return made

@@ -1,4 +1,4 @@
-"""What training leaves in a graph: open placeholders, variables, and nodes that inference does not need."""
+"""What training leaves in a graph: open placeholders, variables, input pipelines."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def prepare(nodes: Mapping[str, Node], options: LoadOptions, notes: list[str]) -
 
 
 def check_heads(nodes: Mapping[str, Node], reached: Collection[str]) -> None:
-    """Raise UnsupportedError naming what reads the batches of a training run, where to cut the graph."""
+    """Raise UnsupportedError naming what reads the batches of a training run."""
     heads = sorted(n for n in reached if n in nodes and nodes[n].op in READERS)
     if heads:
         raise UnsupportedError(
-            f"the outputs need {', '.join(f'{nodes[n].op} `{n}`' for n in heads)}: the input pipeline of "
-            "a training run",
+            f"the outputs need {', '.join(f'{nodes[n].op} `{n}`' for n in heads)}: "
+            "the input pipeline of a training run",
             hint=f"cut the graph there with --input_arrays {','.join(heads)}",
         )
 
@@ -57,8 +57,8 @@ def freeze(
 ) -> dict[str, Node]:
     """Return the nodes with the variables among `reached` as constants read from a checkpoint.
 
-    Raises UnsupportedError that names all variables when there is no checkpoint, UsageError when it lacks
-    some of them.
+    Raises UnsupportedError that names all variables when there is no checkpoint, UsageError when it
+    lacks some of them.
     """
     variables = [nodes[n] for n in reached if n in nodes and nodes[n].op in VARIABLES]
     if not variables:
@@ -93,7 +93,7 @@ def freeze(
 
 
 def parse_value(text: str, dtype: np.dtype) -> NDArray[Any]:
-    """Return the constant that `false`, `0.5`, `[1, 2]` or a string stands for; UsageError otherwise."""
+    """Return the constant that `false`, `0.5`, `[1, 2]` or a string stands for, or UsageError."""
     if dtype == STRING:
         return np.array(text.encode(), object)
     try:

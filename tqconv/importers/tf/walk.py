@@ -15,8 +15,8 @@ from typing import Any
 
 from tqconv.config import ArrayRange
 from tqconv.errors import FormatError, TqconvError, UnsupportedError
-from tqconv.importers.tf.node import Node, Ref
 from tqconv.importers.registry import Handler
+from tqconv.importers.tf.node import Node, Ref
 from tqconv.importers.tf.registry import TF, TFBuilder
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source
@@ -39,8 +39,8 @@ class Failed:
     node: str
 
 
-class Reported(TqconvError):
-    """Raised by a handler whose node cannot be made because of `node`, whose failure is already recorded."""
+class ReportedError(TqconvError):
+    """A node cannot be made because of `node`, whose failure is recorded already."""
 
     def __init__(self, node: str) -> None:
         super().__init__(f"depends on '{node}', which cannot be translated")
@@ -64,6 +64,8 @@ class Walk:
     problems: dict[str, TqconvError] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
     """What handlers of one model share (resources by name, …)."""
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    """All nodes of the main graph, needed or not: among them are those that fill tables."""
     quantizing: bool = False
     """FakeQuant nodes will be dropped by a quantizer that knows the ranges they say."""
     array_ranges: Sequence[ArrayRange] = ()
@@ -140,7 +142,7 @@ class Walk:
 
     def source(self, node: Node) -> Source:
         """Return where a node comes from."""
-        return Source(self.file, node.name, node.op)
+        return Source(self.file, node.name, node.op, place=len(self.graph.ops))
 
     def translate(
         self, node: Node, inputs: Sequence[Tensor], prefix: str = ""
@@ -153,7 +155,7 @@ class Walk:
         count = len(self.graph.ops)
         try:
             made = TF.call(handler, builder, inputs, node.attributes())
-        except Reported as error:
+        except ReportedError as error:
             return Failed(error.node)
         except TqconvError as error:
             if error.where is None:
@@ -186,7 +188,7 @@ class Walk:
             self._say_range(name if index == 0 else f"{name}:{index}", tensor)
 
     def _say_range(self, name: str, tensor: Tensor) -> None:
-        """Set the range that the user said for this name; of a value that passes through, only a first."""
+        """Set the range that the user said for this name, where no name said one before."""
         for said in self.array_ranges:
             if said.matches(name) and (tensor.range is None or tensor.range.kind != "user"):
                 tensor.range = said.range

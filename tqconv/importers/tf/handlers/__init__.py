@@ -21,6 +21,7 @@ from tqconv.importers.tf.handlers import casts as casts
 from tqconv.importers.tf.handlers import complex as complex
 from tqconv.importers.tf.handlers import control as control
 from tqconv.importers.tf.handlers import tensorlist as tensorlist
+from tqconv.importers.tf.handlers import lookup as lookup
 from tqconv.importers.tf.handlers import matmul as matmul
 from tqconv.importers.tf.handlers import einsum as einsum
 from tqconv.importers.tf.handlers import reduce as reduce
@@ -41,3 +42,4 @@ from tqconv.importers.tf.handlers import combined as combined
 from tqconv.importers.tf.handlers import fused as fused
 from tqconv.importers.tf.handlers import custom as custom
 from tqconv.importers.tf.handlers import variables as variables
+from tqconv.importers.tf.handlers import tensorarray as tensorarray

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from tqconv.importers.integers import as_ordered
 from tqconv.importers.tf.handlers.sizes import calculate, operand, reshaped, size_of, sizes_of
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
 from tqconv.ir.graph import Tensor
@@ -31,7 +33,8 @@ def relu(b: TFBuilder, x: Tensor) -> Tensor:
 def relu6(b: TFBuilder, x: Tensor) -> Tensor:
     """Return x between 0 and 6; the kernel knows reals only."""
     real = x.dtype.kind == "f"
-    return b("RELU6", x) if real else b("MINIMUM", relu(b, x), np.array(6, x.dtype))
+    six = b.const(6, x.dtype, "six")
+    return b("RELU6", x) if real else as_ordered(b, partial(b, "MINIMUM"), relu(b, x), six)
 
 
 @handles("LeakyRelu")

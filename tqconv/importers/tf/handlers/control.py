@@ -1,4 +1,4 @@
-"""Calls, conditions and loops of TensorFlow 2's functional form; TF1's are brought into it before the walk."""
+"""Calls, conditions and loops in the functional form, into which TF1's are brought before."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tqconv.errors import Unsupported
 from tqconv.importers.bodies import Make, MakeSome, branch, loop, within
 from tqconv.importers.tf import lists
 from tqconv.importers.tf.functions import Function, call, find
-from tqconv.importers.tf.handlers.tensorlist import JOINS, is_joined, set_joined
+from tqconv.importers.tf.list_rows import JOINS, is_joined, set_joined
 from tqconv.importers.tf.node import FunctionName, Ref
 from tqconv.importers.tf.registry import TFBuilder, handles
-from tqconv.importers.tf.walk import Failed, Reported
+from tqconv.importers.tf.walk import Failed, ReportedError
 from tqconv.ir.graph import Graph, Tensor
 
 
@@ -87,7 +87,7 @@ class _Branches:
         return put
 
     def choose(self, graph: Graph, operands: list[Tensor], first: int) -> Sequence[Tensor | None]:
-        """Return IF(index == first, its branch, IF(index == first + 1, ...)); the index is operand 0."""
+        """Return IF(index == first, its branch, the others likewise); operand 0: the index."""
         chosen = self.make(first)
         if first == len(self.targets) - 1:
             return chosen(graph, operands[1:])
@@ -129,7 +129,8 @@ def while_(
             set_joined(b.walk, inside[i])
         joins = b.walk.state.setdefault(JOINS, {})
         around = joins.get(id(graph))
-        indices = joins[id(graph)] = []
+        indices: list[Tensor] = []
+        joins[id(graph)] = indices
         try:
             made = step(graph, inside)
         finally:
@@ -165,7 +166,7 @@ def _body(b: TFBuilder, target: FunctionName) -> Make:
         results = []
         for value in call(b, target, operands, graph):
             if isinstance(value, Failed):
-                raise Reported(value.node)
+                raise ReportedError(value.node)
             results.append(value)
         return results
 

@@ -96,10 +96,10 @@ def _evidence(b: TFBuilder, x: Tensor, range: Range) -> Tensor:
 def on_grid(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, bits: int, narrow: bool) -> Tensor:
     """Clamp to the nudged range and round to its steps, as TensorFlow's kernel; 0 if empty."""
     first, last = F(narrow), F(2**bits - 1)
-    scale = b("MUL", b("SUB", high, low), F(1 / (last - first)))
-    is_empty = b("EQUAL", scale, F(0))
-    inverse = b("SELECT_V2", is_empty, F(0), b("DIV", F(1), scale))
-    zero = b("SUB", first, b("MUL", low, inverse))
+    scale = b("DIV", b("SUB", high, low), last - first)
+    divisor = b("SELECT_V2", b("EQUAL", scale, F(0)), F(1), scale)
+    inverse = b("DIV", F(1), divisor)
+    zero = b("SUB", first, b("DIV", low, divisor))
     zero = b("FLOOR", b("ADD", b("MINIMUM", b("MAXIMUM", zero, first), last), F(0.5)))
     least, most = (b("MUL", b("SUB", end, zero), scale) for end in (first, last))
     steps = b("MUL", b("SUB", b("MAXIMUM", b("MINIMUM", x, most), least), least), inverse)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tqconv.importers.tf.handlers import pairs
 from tqconv.importers.tf.handlers.products import product
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
@@ -35,6 +36,7 @@ def batch_matmul(
     grad_y: bool = False,
 ) -> Tensor:
     """Multiply matrices in the last two dimensions; the others broadcast."""
+    x, w = _conjugate(b, x, adj_x), _conjugate(b, w, adj_y)
     return product(b, x, w, adj_x=adj_x, adj_w=adj_y)
 
 
@@ -55,3 +57,7 @@ def batch_matmul_v3(
     """Multiply matrices of two types into a third."""
     x, w = b.cast(x, Tout.dtype), b.cast(w, Tout.dtype)
     return product(b, x, w, adj_x=adj_x, adj_w=adj_y)
+
+
+def _conjugate(b: TFBuilder, x: Tensor, adjoint: bool) -> Tensor:
+    return pairs.conjugate(b, x) if adjoint and x.dtype.kind == "c" else x

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tqconv.importers.tf.handlers import pairs
 from tqconv.importers.tf.handlers.sizes import Size, calculate, reshaped, size_of, sizes_of, vector
 from tqconv.importers.tf.registry import TFBuilder
 from tqconv.ir.graph import Tensor
@@ -20,7 +21,9 @@ def product(
 
     The leading dimensions broadcast. A constant matrix `w` makes a FULLY_CONNECTED.
     """
-    if x.dtype.kind in "iu":
+    if x.dtype.kind == "c":
+        return _complex_product(b, _adjoint(b, x, adj_x), _adjoint(b, w, adj_w))
+    if x.dtype.kind in "iu" or 0 in (x.shape[-1], x.shape[-2]):
         return integer_product(b, _adjoint(b, x, adj_x), _adjoint(b, w, adj_w))
     if w.is_constant and w.rank <= max(x.rank, 2) and _is_matrix(w):
         return affine(b, _adjoint(b, x, adj_x), b.reshape(w, w.shape[-2:]), transposed=adj_w)
@@ -40,14 +43,23 @@ def affine(b: TFBuilder, x: Tensor, w: Tensor, *, transposed: bool = False) -> T
 
 
 def integer_product(b: TFBuilder, x: Tensor, w: Tensor) -> Tensor:
-    """Return x: [..., m, k] times w: [..., k, n] of integers, exact modulo their width.
+    """Return x: [..., m, k] times w: [..., k, n], for integers exact modulo their width.
 
-    The sum of all products of two elements: BATCH_MATMUL has no kernel for raw integers.
+    The sum of all products of two elements: BATCH_MATMUL has no kernel for raw integers, and the
+    delegate refuses empty matrices.
     """
     left = reshaped(b, x, [*sizes_of(b, x), 1])
     right = reshaped(b, w, [*sizes_of(b, w)[:-2], 1, size_of(b, w, -2), size_of(b, w, -1)])
     terms = b("MUL", left, right)
     return b("SUM", terms, np.array([terms.rank - 2], np.int32))
+
+
+def _complex_product(b: TFBuilder, x: Tensor, w: Tensor) -> Tensor:
+    """Return (a + bi)(c + di) = (ac - bd) + (ad + bc)i by four products of reals."""
+    (own, own_i), (other, other_i) = ((pairs.real(b, t), pairs.imaginary(b, t)) for t in (x, w))
+    real = b("SUB", product(b, own, other), product(b, own_i, other_i))
+    imaginary = b("ADD", product(b, own, other_i), product(b, own_i, other))
+    return pairs.join(b, real, imaginary)
 
 
 def _adjoint(b: TFBuilder, x: Tensor, wanted: bool) -> Tensor:

@@ -1,4 +1,4 @@
-"""Recurrent cells that are one operator in TensorFlow, and LSTM layers made of them: plain operators.
+"""Recurrent cells that are one operator in TensorFlow, and layers of them: plain operators.
 
 The layers become loops, like those that are written out in the graph; a pass recognises what has an
 operator of its own in TensorFlow Lite.
@@ -23,7 +23,7 @@ STATES = (OUTPUTS.index("cs"), OUTPUTS.index("h"))
 
 @dataclass(frozen=True)
 class _Cell:
-    """An LSTM cell without its weights. `order`: the gates as the columns of the weights have them."""
+    """An LSTM cell without its weights. `order`: the gates in the columns of the weights."""
 
     order: str
     forget_bias: float
@@ -69,7 +69,7 @@ def block_lstm(
     cell_clip: float = 3.0,
     use_peephole: bool = False,
 ) -> list[Tensor]:
-    """A whole layer; x: [time, n, inputs], the outputs: [time, n, cells], zero from step `seq_len_max` on."""
+    """A layer; x: [time, n, inputs], outputs: [time, n, cells], zero from `seq_len_max` on."""
     cell = _Cell("icfo", forget_bias, cell_clip, use_peephole)
     return _layer(b, cell, seq_len_max, x, [cs_prev, h_prev], [w, bias, wci, wcf, wco])
 
@@ -176,7 +176,11 @@ def _layer(
 def _zeros_like(b: TFBuilder, x: Tensor, state: Tensor) -> Tensor:
     """Return zeros [time, n, cells]."""
     return lists.zeros(
-        b, x.dtype, b.reshape(lists.length(b, x), (1,)), state.shape, b("EXPAND_DIMS", state, np.array(0, np.int32))
+        b,
+        x.dtype,
+        b.reshape(lists.length(b, x), (1,)),
+        state.shape,
+        b("EXPAND_DIMS", state, np.array(0, np.int32)),
     )
 
 

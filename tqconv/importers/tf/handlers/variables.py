@@ -1,4 +1,4 @@
-"""Variables that were frozen in place, and heads of training pipelines, which have to be cut off."""
+"""Variables that were frozen in place; heads of training pipelines, which have to be cut off."""
 
 from __future__ import annotations
 

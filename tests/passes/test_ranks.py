@@ -1,0 +1,69 @@
+"""Dimensions that an operator leaves alone are collapsed where its kernel takes fewer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import run_litert
+from graph_text import parse
+
+from tqconv.errors import UnsupportedError
+from tqconv.ir.graph import Graph
+from tqconv.ops.emit import emit
+from tqconv.passes.pipeline import Stage, run_stage
+from tqconv.passes.ranks import collapse_joined, collapse_padded
+
+STAGE = Stage("ranks", (collapse_padded, collapse_joined))
+DELEGATES = pytest.mark.parametrize("delegate", [True, False], ids=["xnnpack", "builtin"])
+SHAPE = (2, 3, 1, 2, 2, 3, 2)
+X = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
+
+
+def amounts(**padded: tuple[int, int]) -> np.ndarray:
+    """Return paddings of seven dimensions; `d3=(1, 2)` pads dimension 3."""
+    return np.array([padded.get(f"d{axis}", (0, 0)) for axis in range(7)], np.int32)
+
+
+PADDINGS = {
+    "one axis": (amounts(d6=(1, 2)), 1),
+    "neighbours": (amounts(d2=(1, 2), d3=(0, 1), d4=(1, 0)), 1),
+    "apart": (amounts(d1=(1, 2), d3=(0, 1), d5=(1, 0)), 2),
+    "all": (np.ones((7, 2), np.int32), 2),
+}
+
+
+@DELEGATES
+@pytest.mark.parametrize("name", PADDINGS)
+def test_padding_of_seven_dimensions(name: str, delegate: bool) -> None:
+    pads, steps = PADDINGS[name]
+    graph = Graph("main")
+    x = graph.add_input("x", SHAPE, np.dtype(np.float32))
+    graph.outputs.append(emit(graph, "PADV2", x, pads, np.float32(-1), name="y"))
+    run_stage(STAGE, graph, check=True)
+    made = [op for op in graph.ops if op.type == "PADV2"]
+    assert len(made) == steps
+    assert all(op.input(0).rank <= 5 for op in made)
+    (got,) = run_litert(graph, [X], delegate)
+    np.testing.assert_array_equal(got, np.pad(X, pads, constant_values=-1))
+
+
+@DELEGATES
+@pytest.mark.parametrize("axis", [0, 3, 6])
+def test_joining_and_splitting_seven_dimensions(axis: int, delegate: bool) -> None:
+    graph = Graph("main")
+    x = graph.add_input("x", SHAPE, np.dtype(np.float32))
+    joined = emit(graph, "CONCATENATION", x, x, name="joined", axis=axis)
+    parts = emit(graph, "SPLIT", np.array(axis, np.int32), joined, name="parts", num_splits=2)
+    graph.outputs += [joined, *parts]
+    run_stage(STAGE, graph, check=True)
+    assert all(op.input(1).rank <= 3 for op in graph.ops if op.type != "RESHAPE")
+    measured = run_litert(graph, [X], delegate)
+    for got, want in zip(measured, [np.concatenate([X, X], axis), X, X], strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_computed_paddings_of_many_dimensions_are_an_error() -> None:
+    graph = parse("""x: f32[1,1,1,1,1,2], p: i32[6,2] -> y
+        y = PAD(x, p)""")
+    with pytest.raises(UnsupportedError, match="takes at most 5 dimensions"):
+        run_stage(STAGE, graph)
