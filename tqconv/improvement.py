@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from tqconv.config import QuantizeOptions
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.copy import copy_graph
-from tqconv.ir.graph import Model, Op
-from tqconv.quant import improve, static
+from tqconv.ir.graph import Model, Op, Tensor
+from tqconv.quant import improve
 from tqconv.quant.apply import apply
-from tqconv.quant.moments import Moments, columns, empty
+from tqconv.quant.moments import Moments, columns, empty, rows_each
+from tqconv.quant.params import Params
 from tqconv.quant.plan import Plan
-from tqconv.quant.ranges import Ranges
 from tqconv.runtime.calibrate import exposed
 from tqconv.runtime.compare import EXACT, difference
 from tqconv.runtime.litert import Array, Feed, Session
@@ -25,27 +24,26 @@ HELD_BACK = 5
 FEWEST = 4
 """Samples below which nothing is tried."""
 MOST = 64
-"""Samples that are used; more add time and little knowledge."""
+"""Samples that are remembered; more add time and little knowledge."""
 GAIN = 0.05
 """Decibels by which a trial must do better to be taken."""
 
 
 def improved(
-    model: Model, options: QuantizeOptions, ranges: Ranges, plan: Plan, samples: Sequence[Feed]
+    model: Model, plan: Plan, samples: Sequence[Feed], others: Iterable[Plan] = ()
 ) -> Plan:
     """Return the plan, or one that comes closer to the float model on held-back samples.
 
-    Tried in turn, each on top of what was taken before: ranges that clip (least squares), rounding
+    Tried in turn, each on top of what was taken before: `others` (with other ranges), rounding
     fitted to the inputs, corrected biases. The same samples give the same plan.
     """
-    chosen = samples[:: max(1, -(-len(samples) // MOST))]
-    if len(chosen) < FEWEST:
+    if len(samples) < FEWEST:
         return plan
-    judge = _Judge(model, chosen[:: HELD_BACK])
-    lessons = [s for i, s in enumerate(chosen) if i % HELD_BACK]
+    judge = _Judge(model, samples[::HELD_BACK])
+    lessons = [s for i, s in enumerate(samples) if i % HELD_BACK]
     best, score = plan, judge.score(plan)
     before = score
-    for other in _other_ranges(model, options, ranges):
+    for other in others:
         best, score = judge.better(other, best, score)
     taken = _Fit(model, best, lessons)
     for candidate in taken.candidates():
@@ -56,10 +54,21 @@ def improved(
     return best
 
 
-def _other_ranges(model: Model, options: QuantizeOptions, ranges: Ranges) -> Iterator[Plan]:
-    """Yield a plan with least-squares ranges, where 8 bits leave something to gain by clipping."""
-    if options.method == "minmax" and options.mode != "int16x8":
-        yield static.plan_for(model, options, ranges.with_method("mse"))
+class Memory:
+    """Samples that were seen, an even selection of at most `MOST` of them."""
+
+    def __init__(self) -> None:
+        self.kept: list[Feed] = []
+        self.stride = 1
+
+    def watch(self, samples: Iterable[Feed]) -> Iterator[Feed]:
+        """Yield the samples and remember some."""
+        for position, feed in enumerate(samples):
+            if position % self.stride == 0:
+                self.kept.append(feed)
+            if len(self.kept) > MOST:
+                self.kept, self.stride = self.kept[::2], self.stride * 2
+            yield feed
 
 
 class _Judge:
@@ -79,7 +88,7 @@ class _Judge:
     def score(self, plan: Plan) -> float:
         """Return the mean over outputs and samples, in dB."""
         copy = copy_graph(self.model.main)
-        floats = {copy.tensors[t]: None for t in plan.borders}
+        floats: dict[Tensor, Params | None] = {copy.tensors[t]: None for t in plan.borders}
         apply(copy.graph, replace(improve.mapped(plan, copy.tensors, copy.ops), borders=floats))
         session = Session(serialize(Model([copy.graph, *self.model.graphs[1:]])))
         ratios = []
@@ -118,6 +127,7 @@ class _Fit:
 def _moments(model: Model, ops: Sequence[Op], samples: Sequence[Feed]) -> Mapping[Op, Moments]:
     """Return what each operator's weights meet in the float model."""
     seen = {op: empty(op) for op in ops}
+    rows = {op: rows_each(op, len(samples)) for op in ops}
     tensors = list(dict.fromkeys(op.input(0) for op in ops))
     wide = exposed(model, tensors)
     positions = {t.name: i for i, t in enumerate(wide.main.outputs)}
@@ -127,6 +137,8 @@ def _moments(model: Model, ops: Sequence[Op], samples: Sequence[Feed]) -> Mappin
         for op, moments in seen.items():
             name = op.input(0).name
             x = feed[name] if name in feed else session.output(positions[name])
-            moments.add(columns(op, x))
+            moments.add(columns(op, x, rows[op]))
             del x  # LiteRT does not run while a view of its memory is alive
+    for moments in seen.values():
+        moments.settle()
     return seen

@@ -1,14 +1,14 @@
-"""Quantization as users call it: samples become ranges, ranges a plan, the plan an integer model."""
+"""Quantization as users call it: samples become ranges, ranges a plan, the plan integers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tqconv.config import QuantizeOptions, TocoOptions
 from tqconv.errors import UsageError
 from tqconv.exporters.tflite import serialize
-from tqconv.improvement import improved
+from tqconv.improvement import Memory, improved
 from tqconv.ir.graph import Model
 from tqconv.quant import ranges as evidence
 from tqconv.quant import static, toco_mode, weights
@@ -57,18 +57,16 @@ def quantize(
     like_toco = toco.inference_type is not None
     if not like_toco:
         static.rewrite_for(model, options)
-    samples = list(samples_of(model, options))
-    known = _gather(model, options, ranges, samples, progress)
+    memory = Memory()
+    known = _gather(model, options, ranges, memory, progress)
     plan = _plan(model, options, toco, known)
-    if options.improve and samples and known is not None and not like_toco:
-        plan = improved(model, options, known, plan, samples)
+    if options.improve and known is not None and not like_toco:
+        plan = improved(model, plan, memory.kept, _other_plans(model, options, toco, known))
     static.carry_out(model, plan)
     return plan
 
 
-def _plan(
-    model: Model, options: QuantizeOptions, toco: TocoOptions, known: Ranges | None
-) -> Plan:
+def _plan(model: Model, options: QuantizeOptions, toco: TocoOptions, known: Ranges | None) -> Plan:
     """Plan by TOCO's rules or our own; missing ranges also go into the template."""
     try:
         if toco.inference_type is not None:
@@ -86,11 +84,19 @@ def _plan(
         raise
 
 
+def _other_plans(
+    model: Model, options: QuantizeOptions, toco: TocoOptions, known: Ranges
+) -> Iterator[Plan]:
+    """Yield a plan with least-squares ranges, where 8 bits leave something to gain by clipping."""
+    if options.method == "minmax" and options.mode != "int16x8":
+        yield _plan(model, options, toco, known.with_method("mse"))
+
+
 def _gather(
     model: Model,
     options: QuantizeOptions,
     ranges: Ranges | None,
-    samples: Sequence[Feed],
+    memory: Memory,
     progress: Progress | None,
 ) -> Ranges | None:
     """Return given ranges, those of the file, and those measured now, the later ones added."""
@@ -98,7 +104,8 @@ def _gather(
     if options.ranges is not None:
         read = evidence.load(Path(options.ranges))
         known = read if known is None else known.merged(read)
-    if samples:
+    if options.calibration_data is not None or options.random is not None:
+        samples = memory.watch(samples_of(model, options))
         fresh = calibrate(model, samples, method=options.method, progress=progress)
         known = fresh if known is None else known.merged(fresh)
     return known
@@ -141,6 +148,9 @@ VERIFY_SHOWN = 5
 def verify_notes(found: list[Difference]) -> list[str]:
     """Return the lines of the report: every output, then the worst inner tensors."""
     inner = [d for d in found if not d.is_output][:VERIFY_SHOWN]
-    lines = [f"output '{d.name}': {d.sqnr:.1f} dB, largest difference {d.largest:.6g}"
-             for d in found if d.is_output]
+    lines = [
+        f"output '{d.name}': {d.sqnr:.1f} dB, largest difference {d.largest:.6g}"
+        for d in found
+        if d.is_output
+    ]
     return lines + [f"worst inside: '{d.name}': {d.sqnr:.1f} dB" for d in inner]

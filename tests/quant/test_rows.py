@@ -18,7 +18,7 @@ from tqconv.ir.types import Range, type_name
 from tqconv.ops.spec import spec, table
 from tqconv.quant.apply import apply
 from tqconv.quant.params import decode, encode
-from tqconv.quant.plan import Plan, plan
+from tqconv.quant.plan import Borders, Plan, plan
 from tqconv.quant.rewrites import REWRITES, prepare
 from tqconv.quant.schemes import SCHEMES, Scheme
 from tqconv.quant.select import Choice
@@ -73,14 +73,14 @@ def reals_of(example: Example) -> bool:
 
 def cases() -> list[Any]:
     found = []
-    for example in EXAMPLES:
-        rule = spec(example.type).quant
+    for shown in EXAMPLES:
+        rule = spec(shown.type).quant
         for scheme in INTEGER:
             assert scheme.activation is not None
             if rule is None or type_name(scheme.activation) not in rule.types:
                 continue
-            if reals_of(example) and not _needs_constant(example, scheme):
-                found.append(pytest.param(example, scheme, id=f"{example}-{scheme.name}"))
+            if reals_of(shown) and not _needs_constant(shown, scheme):
+                found.append(pytest.param(shown, scheme, id=f"{shown}-{scheme.name}"))
     return found
 
 
@@ -122,7 +122,7 @@ def planned(graph: Graph, arrays: list[NDArray[Any]], scheme: Scheme) -> Plan:
         for t in graph.tensors()
         if t.name in seen
     }
-    return plan(graph, scheme, found, WHOLE)
+    return plan(graph, scheme, found, WHOLE, Borders())
 
 
 def snap_constants(graph: Graph, made: Plan) -> None:

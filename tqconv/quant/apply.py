@@ -128,7 +128,11 @@ class _Writer:
         if wanted is None:
             self.converted[(tensor, _key(None))] = outer
         source = outer
-        if wanted is not None and wanted.dtype == UINT8 and inner is not None and inner.dtype == INT16:
+        if (
+            inner is not None
+            and wanted is not None
+            and (wanted.dtype, inner.dtype) == (UINT8, INT16)
+        ):
             between = activation(*inner.covers(), INT8)
             source = self._convert(outer, wanted, between)
         self._connect(source, tensor, inner)

@@ -1,4 +1,4 @@
-"""Scales that kernels cannot compute: LiteRT aborts the process on them, so they must not be written."""
+"""Scales that kernels cannot compute: LiteRT aborts the process on them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARGIN = 1.01
 
 
 def _sum(scales: Sequence[float], width: int) -> float:
-    """Sums add at twice the coarser scale, shifted left by 20 bits (15 of int16): kernels/add.cc."""
+    """Sums add at twice the coarser scale, shifted left by 20 bits (int16: 15): kernels/add.cc."""
     return 2 * max(scales) / 2 ** (20 if width == 1 else 15)
 
 

@@ -1,7 +1,7 @@
-"""Which values share a scale: kernels that only move or compare integers tie their operands together.
+"""Which values share a scale: kernels that move or compare integers tie their operands together.
 
-A group holds the values that must be stored alike. The outputs and constants of a `same` operator are
-one group from the start; an input joins it unless that would hurt, and is requantized otherwise.
+A group holds the values that must be stored alike. The outputs and constants of a `same` operator
+are one group from the start; an input joins it, or is requantized where joining would hurt.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from tqconv.quant.select import in_group, is_real, is_same, operand_name, reals,
 ROUNDING = 1.000001
 """Keeps a widened scale from being rounded below its bound."""
 COARSER = 1.25
-"""A value that others read too joins a group only if its steps do not grow by more than this."""
+"""Values are requantized rather than let the steps of others grow by more than this."""
+LEAST = 1e-30
+"""Keeps the ratio of two widths finite."""
 
 
 @dataclass(eq=False)
@@ -63,7 +65,7 @@ class Group:
 
     @property
     def ends(self) -> tuple[float, float] | None:
-        """The range of all members, None while nothing is known of any. A user's word counts alone."""
+        """The range of all members, None while nothing is known. A user's word counts alone."""
         told = [r for r in self.ranges if r.kind == "user"] or self.ranges
         return (min(r.low for r in told), max(r.high for r in told)) if told else None
 
@@ -76,7 +78,8 @@ class Group:
         symmetric = self.centered or self.dtype == INT16
         narrow = all(r.narrow for r in self.ranges)
         low, high = self.ends
-        made = activation(low, high, self.dtype, symmetric=symmetric, narrow=narrow, why=self._why())
+        why = self._why()
+        made = activation(low, high, self.dtype, symmetric=symmetric, narrow=narrow, why=why)
         if made.scale[0] >= self.least:
             return made
         wider = self.least / float(made.scale[0]) * ROUNDING
@@ -168,7 +171,7 @@ class _Builder:
         made = [self._home(t, dtype) for t in op.outputs if is_real(t)]
         for index, tensor in reals(op):
             name = operand_name(op, index)
-            if name in rule.weight and tensor.is_constant or name in rule.bias:
+            if (name in rule.weight and tensor.is_constant) or name in rule.bias:
                 continue
             if tensor.is_constant:
                 made_for_constant = self._constant(op, index, tensor, dtype)
@@ -240,24 +243,28 @@ def _conflict(mine: Group, whole: Group, sole: bool) -> str | None:
     if mine.pin is not None and whole.pin is not None:
         return None if mine.pin.equals(whole.pin) else f"{mine.pin.why}, other than its neighbours"
     if mine.pin is not None:
-        return None if _within(whole.ends, mine.pin) else f"{mine.pin.why}, its neighbours go further"
+        fits = _within(whole.ends, mine.pin)
+        return None if fits else f"{mine.pin.why}, its neighbours go further"
     if whole.pin is not None:
         return None if _within(mine.ends, whole.pin) else f"its neighbours are {whole.pin.why}"
     if sole or mine.ends is None or whole.ends is None:
         return None
     if whole.centered and not mine.centered:
         return "its neighbours need zero point 0"
-    joint = max(mine.ends[1], whole.ends[1]) - min(mine.ends[0], whole.ends[0])
-    if joint > COARSER * (mine.ends[1] - mine.ends[0]):
-        return f"shared steps would be {joint / max(mine.ends[1] - mine.ends[0], 1e-30):.1f} times as coarse"
-    return None
+    ratio = _joint(mine.ends, whole.ends) / max(mine.ends[1] - mine.ends[0], LEAST)
+    return f"shared steps would be {ratio:.3g} times as coarse" if ratio > COARSER else None
+
+
+def _joint(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Return the width of the range that covers both."""
+    return max(one[1], other[1]) - min(one[0], other[0])
 
 
 def _finer(mine: Group, whole: Group) -> str | None:
     """Return why a value that exists as reals is better quantized apart for this reader."""
     if mine.ends is None or whole.ends is None or mine.pin is not None or whole.pin is not None:
         return None
-    ratio = (mine.ends[1] - mine.ends[0]) / max(whole.ends[1] - whole.ends[0], 1e-30)
+    ratio = (mine.ends[1] - mine.ends[0]) / max(whole.ends[1] - whole.ends[0], LEAST)
     if ratio <= COARSER:
         return None
     return f"quantized from the reals again, with steps {ratio:.3g} times as fine"
@@ -267,8 +274,7 @@ def _coarsens(mine: Group, whole: Group) -> str | None:
     """Return why a member of another group would spoil the other inputs of this operator."""
     if mine.ends is None or whole.ends is None or mine.pin is not None or whole.pin is not None:
         return None
-    joint = max(mine.ends[1], whole.ends[1]) - min(mine.ends[0], whole.ends[0])
-    ratio = joint / max(whole.ends[1] - whole.ends[0], 1e-30)
+    ratio = _joint(mine.ends, whole.ends) / max(whole.ends[1] - whole.ends[0], LEAST)
     return f"its group's steps are {ratio:.3g} times as coarse" if ratio > COARSER else None
 
 

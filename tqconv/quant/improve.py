@@ -1,4 +1,4 @@
-"""Integers of weights and biases that lose less than the nearest ones; the caller decides on held-out data."""
+"""Integers of weights and biases that lose less than the nearest ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tqconv.quant.plan import Plan
 from tqconv.quant.rounding import fitted_codes
 
 ENOUGH = 2
-"""Columns seen per weight of an output, below which its rounding would fit the samples, not the task."""
+"""Columns seen per weight of an output, below which rounding would fit the samples alone."""
 WEIGHTS, BIAS = 1, 2
 """Positions of the operands in the operators that `can_fit` admits."""
 
@@ -42,7 +42,7 @@ def fitted_weights(plan: Plan, seen: Mapping[Op, Moments]) -> Codes:
 
 
 def shared(seen: Mapping[Op, Moments]) -> list[tuple[list[Op], Moments]]:
-    """Return the operators by the weights that they share (an unrolled loop's), with joint moments."""
+    """Return operators by the weights that they share (an unrolled loop's), with joint moments."""
     by_weights: dict[tuple[Tensor, str], list[Op]] = {}
     for op in seen:
         by_weights.setdefault((op.input(WEIGHTS), op.type), []).append(op)

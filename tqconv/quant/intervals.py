@@ -1,4 +1,4 @@
-"""What a range says about the range of the next tensor: for tensors that nothing else is known of."""
+"""What ranges say about the next tensor's: for tensors of which nothing else is known."""
 
 from __future__ import annotations
 

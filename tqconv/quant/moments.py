@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 
 from tqconv.ir.graph import Op
 
-ROWS = 512
-"""Columns of one sample that are looked at; an even selection of them."""
+ROWS_PER_WEIGHT, ROWS_AT_LEAST = 6, 2048
+"""Columns over all samples that are looked at: more change the moments little."""
+FEWEST_ROWS = 32
+"""Columns of one sample, at least."""
+TOGETHER = 1024
+"""Columns that are multiplied at once."""
 WIDEST = 4608
 """Weights per output beyond which the moments would take too long (512 channels of 3 x 3)."""
 FITTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
@@ -31,9 +35,20 @@ class Moments:
     second: NDArray[np.float64]
     first: NDArray[np.float64]
     rows: int = 0
+    waiting: list[Floats] = field(default_factory=list)
 
     def add(self, columns: Floats) -> None:
         """Take in columns [rows, g, n]."""
+        self.waiting.append(columns)
+        if sum(c.shape[0] for c in self.waiting) >= TOGETHER:
+            self.settle()
+
+    def settle(self) -> None:
+        """Multiply what is waiting; until then `second` and `first` lack it."""
+        if not self.waiting:
+            return
+        columns = np.concatenate(self.waiting)
+        self.waiting.clear()
         grouped = np.ascontiguousarray(columns.transpose(1, 0, 2), np.float32)
         self.second += np.matmul(grouped.transpose(0, 2, 1), grouped)
         self.first += columns.sum(axis=0, dtype=np.float64)
@@ -71,23 +86,31 @@ def empty(op: Op) -> Moments:
     return Moments(np.zeros((groups, n, n)), np.zeros((groups, n)))
 
 
-def columns(op: Op, x: Floats) -> Floats:
-    """Return the columns [rows, g, n] that the weights meet in one sample `x` of the input."""
+def rows_each(op: Op, samples: int) -> int:
+    """Return how many columns of each of so many samples are worth looking at."""
+    return max(FEWEST_ROWS, (ROWS_PER_WEIGHT * width(op) + ROWS_AT_LEAST) // max(samples, 1))
+
+
+def columns(op: Op, x: Floats, most: int) -> Floats:
+    """Return columns [rows, g, n] that the weights meet in one sample `x` of the input.
+
+    At most so many; an even selection of them.
+    """
     if op.type == "FULLY_CONNECTED":
         flat = x.reshape(-1, int(op.input(1).shape[1] or 1))
-        return _some(flat)[:, None, :]
+        return np.array(_some(flat, most)[:, None, :])
     kernel = [int(d or 1) for d in op.input(1).shape[1:3]]
-    patches = _patches(op, x, kernel)
+    patches = _patches(op, x, kernel, most)
     if op.type == "DEPTHWISE_CONV_2D":
         return patches.transpose(0, 2, 1)
     return patches.reshape(patches.shape[0], 1, -1)
 
 
-def _some(rows: Floats) -> Floats:
-    return rows[:: max(1, -(-rows.shape[0] // ROWS))]
+def _some(rows: Floats, most: int) -> Floats:
+    return rows[:: max(1, -(-rows.shape[0] // most))]
 
 
-def _patches(op: Op, x: Floats, kernel: list[int]) -> Floats:
+def _patches(op: Op, x: Floats, kernel: list[int], most: int) -> Floats:
     """Return windows [rows, kh * kw, c] of an image [b, h, w, c], an even selection of them."""
     option = op.options.get
     strides = [option("stride_h", 1), option("stride_w", 1)]
@@ -97,7 +120,7 @@ def _patches(op: Op, x: Floats, kernel: list[int]) -> Floats:
     windows = np.lib.stride_tricks.sliding_window_view(x, reach, axis=(1, 2))
     windows = windows[:, :: strides[0], :: strides[1], :, :: dilations[0], :: dilations[1]]
     batch, height, wide, channels = windows.shape[:4]
-    places = _some(np.arange(batch * height * wide))
+    places = _some(np.arange(batch * height * wide), most)
     b, rest = np.divmod(places, height * wide)
     chosen = windows[b, rest // wide, rest % wide]
     return chosen.reshape(len(places), channels, -1).transpose(0, 2, 1)

@@ -1,4 +1,4 @@
-"""The arithmetic of quantization: from a range of reals to a scale and a zero point, and to integers.
+"""The arithmetic of quantization: from a range of reals to scale, zero point and integers.
 
 The numbers follow TensorFlow's converter, so that models stay comparable: zero is always exactly
 representable, halves round away from zero, scales are float32 as the file stores them.
@@ -58,9 +58,7 @@ class Params:
 
     def equals(self, other: Params | None) -> bool:
         """Return whether both store every real as the same integer of the same type."""
-        return (
-            other is not None and self.dtype == other.dtype and self.quant.equals(other.quant)
-        )
+        return other is not None and self.dtype == other.dtype and self.quant.equals(other.quant)
 
     def covers(self) -> tuple[float, float]:
         """Return the lowest and highest real that can be stored (of the widest channel)."""
@@ -115,9 +113,7 @@ def _zero_point(low: float, high: float, scale: float, first: int, last: int) ->
     return int(np.clip(round_away(np.float64(exact)), first, last))
 
 
-def weights(
-    data: Reals, axis: int | None, dtype: np.dtype = np.dtype(np.int8), why: str = ""
-) -> Params:
+def weights(data: Reals, axis: int | None, dtype: np.dtype, why: str = "") -> Params:
     """Return symmetric narrow parameters of constant weights, per slice of `axis` or for all."""
     return from_peaks(peaks(data, axis), axis, dtype, why)
 

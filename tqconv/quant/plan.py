@@ -21,7 +21,16 @@ from tqconv.quant.groups import Grouping, group, members
 from tqconv.quant.params import Params
 from tqconv.quant.resolution import lost
 from tqconv.quant.schemes import BY_ACTIVATION, UINT8, Scheme
-from tqconv.quant.select import DENSE, Choice, Selection, is_real, operand_name, reals, rule_of, select
+from tqconv.quant.select import (
+    DENSE,
+    Choice,
+    Selection,
+    is_real,
+    operand_name,
+    reals,
+    rule_of,
+    select,
+)
 
 LEAST_RESCALE = 2.0**-31
 """Least scale(x) * scale(w) / scale(y): kernels shift the product right by at most 31 bits."""
@@ -68,13 +77,13 @@ def plan(
     graph: Graph,
     scheme: Scheme,
     found: Mapping[Tensor, Range],
-    choice: Choice = Choice(),  # noqa: B008 (frozen)
-    borders: Borders = Borders(),  # noqa: B008 (frozen)
+    choice: Choice,
+    borders: Borders,
 ) -> Plan:
     """Decide how every tensor of the graph is stored.
 
-    `found`: evidence about activations. Raises QuantizationError for all tensors without a range, or
-    for all operators that have to stay float although `choice.integer_only`.
+    `found`: evidence about activations. Raises QuantizationError for all tensors without a range,
+    or for all operators that have to stay float although `choice.integer_only`.
     """
     selection = select(graph, scheme, choice)
     if choice.integer_only and selection.floats:
@@ -164,10 +173,8 @@ def float_report(selection: Selection) -> tuple[str]:
     return ("\n".join(lines),)
 
 
-def _plan_tensors(
-    graph: Graph, groups: Grouping, selection: Selection, result: Plan
-) -> None:
-    """Give every value that an integer operator makes its parameters; fed ones those of a reader."""
+def _plan_tensors(graph: Graph, groups: Grouping, selection: Selection, result: Plan) -> None:
+    """Give the values that integer operators make their parameters; fed ones those of a reader."""
     for op in graph.ops:
         if op not in selection.types:
             continue
@@ -212,7 +219,7 @@ def _plan_operands(op: Op, groups: Grouping, choice: Choice, result: Plan) -> No
 
 
 def _weights(op: Op, tensor: Tensor, axis: int | None, dtype: np.dtype, choice: Choice) -> Params:
-    """Return the parameters of constant weights, per channel where scheme, kernel and user agree."""
+    """Return the parameters of weights, per channel where scheme, kernel and user agree."""
     assert tensor.data is not None
     scheme = BY_ACTIVATION[dtype]
     if scheme.weight == UINT8:
@@ -243,7 +250,7 @@ def _plan_bias(op: Op, name: str, x: str, w: str, result: Plan) -> None:
         raise QuantizationError(
             f"{op!r} would rescale by {ratio:.3g}, kernels take less than {MOST_RESCALE:g}",
             where=op.source,
-            hint="its output range is far narrower than its inputs allow: keep it with --keep_float",
+            hint="its output range is far narrower than its inputs'; use --keep_float",
         )
     if bias is not None:
         kind = type_name(scheme.bias).lower()

@@ -140,7 +140,8 @@ def evidence(tensor: Tensor, ranges: Ranges | None, *, wide: bool) -> Range | No
         if wide and record.observed is not None and not edited
         else (record.low, record.high)
     )
-    recorded = Range(low, high, USER if edited else "calibrated", label if edited else record.method)
+    kind, detail = (USER, label) if edited else ("calibrated", record.method)
+    recorded = Range(low, high, kind, detail)
     if tensor.range is None or _strength(recorded) <= _strength(tensor.range):
         return recorded
     return tensor.range

@@ -1,4 +1,4 @@
-"""The plan as text: one line for each tensor with the reason, then the operators that stay float."""
+"""The plan as text: a line for each tensor with the reason, then the operators that stay float."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tqconv.quant.plan import Plan
 
 def describe(graph: Graph, plan: Plan) -> str:
     """Return the table of a plan; call it before `apply`, on the graph that was planned."""
-    lines = [f"{plan.scheme.name}: {len(plan.types)} operators on integers, {len(plan.floats)} float"]
+    counts = f"{len(plan.types)} operators on integers, {len(plan.floats)} float"
+    lines = [f"{plan.scheme.name}: {counts}"]
     lines += [_line(t.name, p) for t, p in plan.tensors.items()]
     for op in graph.ops:
         lines += _edges(op, plan)

@@ -1,7 +1,7 @@
 """Operators in which integers would leave nothing of the values, so that they stay float.
 
 A value of 0 … 10 that shares a scale with one of 0 … 10**8, or that is their difference, is zero in
-8 bits. Such operators are found by the steps that each value needs, which flow from outputs to inputs.
+8 bits. Such operators are found by the steps that values need, which flow from outputs to inputs.
 """
 
 from __future__ import annotations
@@ -57,9 +57,7 @@ def _keeps_unit(op: Op) -> bool:
     return op.type in LINEAR or (rule is not None and rule.same)
 
 
-def _loss(
-    op: Op, groups: Grouping, dtype: np.dtype, needs: Mapping[Tensor, float]
-) -> str | None:
+def _loss(op: Op, groups: Grouping, dtype: np.dtype, needs: Mapping[Tensor, float]) -> str | None:
     made = [(t, groups.home(t, dtype)) for t in op.outputs if (t, dtype) in groups.homes]
     for tensor, whole in made:
         if _too_coarse(whole, needs.get(tensor, math.inf)):

@@ -1,7 +1,7 @@
 """Exact rewrites of operators that have no integer kernel into operators that have one.
 
-They run before calibration and planning, and only where the scheme needs them. Tensors that they add
-are called `<output>/<what>`; where a ranges file does not know them, intervals do.
+They run before calibration and planning, and only where the scheme needs them. Tensors that they
+add are called `<output>/<what>`; where a ranges file does not know them, intervals do.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import type_name
-from tqconv.ops.emit import emit
+from tqconv.ops.emit import Operand, emit
 from tqconv.ops.spec import spec
 from tqconv.quant.schemes import Scheme
 from tqconv.quant.select import rule_of
@@ -74,11 +75,14 @@ def _add_bias(graph: Graph, op: Op) -> bool:
     return True
 
 
-def _emit(graph: Graph, op: Op, type: str, *operands: object, name: str, **options: object) -> Tensor:
+def _emit(
+    graph: Graph, op: Op, type: str, *operands: Operand, name: str, **options: object
+) -> Tensor:
+    """Add an operator that does a part of the work of `op`, and return its output."""
     made = emit(
         graph,
         type,
-        *operands,  # type: ignore[arg-type]
+        *operands,
         name=f"{op.output.name}/{name}",
         source=op.source,
         **options,
@@ -87,7 +91,7 @@ def _emit(graph: Graph, op: Op, type: str, *operands: object, name: str, **optio
     return made
 
 
-def _scalar(value: float) -> np.ndarray:  # type: ignore[type-arg]
+def _scalar(value: float) -> NDArray[np.float32]:
     return np.array(value, np.float32)
 
 
@@ -137,7 +141,7 @@ def _l2_pool(graph: Graph, op: Op) -> Tensor | None:
 
 
 def _hard_swish(graph: Graph, op: Op) -> Tensor:
-    """x / 6 * min(max(x + 3, 0), 6)."""
+    """HARD_SWISH(x) = x / 6 * min(max(x + 3, 0), 6)."""
     x = op.input(0)
     gate = _emit(graph, op, "ADD", x, _scalar(3), name="gate", **{ACTIVATION: "RELU6"})
     sixth = _emit(graph, op, "MUL", x, _scalar(1 / 6), name="sixth")

@@ -1,8 +1,8 @@
 """Rounding of weights that keeps the output close instead of each weight.
 
-Columns are rounded one after the other, those with the strongest inputs first; each one makes good what
-the earlier ones lost, as far as their inputs move together. This is GPTQ (Frantar et al., 2022) in the
-form of Babai's nearest plane, which needs a Cholesky factor but no inverse.
+Columns are rounded one after the other, those with the strongest inputs first; each one makes good
+what the earlier ones lost, as far as their inputs move together. This is GPTQ (Frantar et al.)
+in the form of Babai's nearest plane, which needs a Cholesky factor but no inverse.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def fitted_codes(
 ) -> NDArray[np.float64]:
     """Return the integers [g, o, n] for weights `w` [g, o, n] in g groups of o outputs.
 
-    `second`: moments [g, n, n] of their inputs; `scale`: [g, o]; stored = real / scale + zero, within
-    `bounds`.
+    `second`: moments [g, n, n] of their inputs; `scale`: [g, o]; stored = real / scale + zero,
+    within `bounds`.
     """
     order = np.argsort(np.diagonal(second, axis1=1, axis2=2), axis=1, kind="stable")
     factor = _factors(second, order)
@@ -54,5 +54,6 @@ def _factors(second: Matrix, order: NDArray[np.intp]) -> NDArray[np.float64]:
     moved = np.take_along_axis(rows, order[:, None, :], axis=2)
     mean = np.diagonal(moved, axis1=1, axis2=2).mean(axis=1)
     damping = np.where(mean > 0, DAMPING * mean, 1.0)[:, None, None]
-    lower = np.linalg.cholesky(moved + np.eye(moved.shape[1]) * damping)
-    return np.asarray(lower.transpose(0, 2, 1))
+    damped = moved + np.eye(moved.shape[1]) * damping
+    lower = np.linalg.cholesky(damped.astype(np.float32))  # damped, so that float32 is enough
+    return np.asarray(lower.transpose(0, 2, 1), np.float64)

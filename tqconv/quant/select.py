@@ -167,7 +167,9 @@ def check_patterns(ops: Sequence[Op], choice: Choice) -> None:
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise UsageError(f"--{flag} `{pattern}` is not a regular expression: {error}") from error
+                raise UsageError(
+                    f"--{flag} `{pattern}` is not a regular expression: {error}"
+                ) from error
             if not any(_matches((pattern,), op) for op in ops):
                 raise UsageError(
                     f"--{flag} `{pattern}` matches no node",

@@ -26,7 +26,7 @@ Defaults = tuple[float, float] | None
 
 
 def rewrite_for(model: Model, options: QuantizeOptions) -> int:
-    """Rewrite what the mode's kernels lack, in place; calibrate after it, so that all is measured."""
+    """Rewrite what the mode's kernels lack, in place; calibrate after it, then all is measured."""
     return prepare(model.main, _scheme(options))
 
 
@@ -107,7 +107,8 @@ def known_ranges(
 
 def _check_finite(tensor: Tensor, known: Range) -> None:
     if not (np.isfinite(known.low) and np.isfinite(known.high)):
-        raise QuantizationError(f"the range [{known.low}, {known.high}] of '{tensor.name}' is not finite")
+        ends = f"[{known.low}, {known.high}]"
+        raise QuantizationError(f"the range {ends} of '{tensor.name}' is not finite")
 
 
 def _told(graph: Graph, options: QuantizeOptions, chosen: Scheme) -> dict[Tensor, Range]:
@@ -160,4 +161,3 @@ def describe_input(params: Params) -> str:
         f"{type_name(params.dtype).lower()} scale {scale:.9g} zero point {zero}, "
         f"reals {low:.6g} … {high:.6g}, mean {zero} std {1 / scale:.6g}"
     )
-

@@ -41,7 +41,7 @@ def percentile(seen: Histogram) -> Ends:
 def least_squares(seen: Histogram) -> Ends:
     """Return the range with the least squared error of rounding and clipping together.
 
-    Both ends are tried independently. Exact zeros are always exact, so they do not count as rounded.
+    Both ends are tried independently. Exact zeros stay exact, so they do not count as rounded.
     """
     low, high = _with_zero(seen)
     if high <= low or seen.total == seen.zeros:
@@ -61,9 +61,7 @@ def _with_zero(seen: Histogram) -> Ends:
     return min(low, 0.0), max(high, 0.0)
 
 
-def _clipped(
-    seen: Histogram, ends: NDArray[np.float64], *, below: bool
-) -> NDArray[np.float64]:
+def _clipped(seen: Histogram, ends: NDArray[np.float64], *, below: bool) -> NDArray[np.float64]:
     """Return the squared error of the values beyond each end."""
     beyond = ends[:, None] - seen.centers() if below else seen.centers() - ends[:, None]
     return np.asarray(np.square(np.maximum(beyond, 0.0)) @ seen.counts)

@@ -17,10 +17,10 @@ from tqconv.errors import QuantizationError
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import Grid, extremes, grid
 from tqconv.ir.types import type_name
-from tqconv.quant.params import Params
 from tqconv.quant.plan import Plan, float_report
 from tqconv.quant.schemes import INT32, Scheme
-from tqconv.quant.select import Selection, in_group, is_real, is_same, reals, rule_of
+from tqconv.quant.select import Selection, is_real, reals, rule_of
+from tqconv.quant.toco_repair import params_of, repair
 
 LINEAR = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
 """Operator -> place of its bias."""
@@ -32,7 +32,6 @@ CLAMPS = {"RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0
 ACTIVATION = "fused_activation_function"
 NEARBY = 16
 """Weights of 0 closer than this stop TOCO: ensure_uint8_weights_safe_for_fast_int8_kernels.cc."""
-HALF_STEP = 0.5
 
 
 @dataclass(frozen=True)
@@ -92,10 +91,10 @@ class _Planner:
         for op in list(self.graph.ops):
             if not (self._is_trivial(op) and self._remove(op)):
                 self._quantize(op)
-        self._repair()
+        repair(self.graph, self.plan, self.grids, self.why)
         for tensor, chosen in self.grids.items():
             if not tensor.is_constant:
-                self.plan.tensors[tensor] = _params(chosen, self.why[tensor])
+                self.plan.tensors[tensor] = params_of(chosen, self.why[tensor])
         return self.plan
 
     def _quantize(self, op: Op) -> None:
@@ -176,7 +175,7 @@ class _Planner:
 
     def _plan_constant(self, use: Use, codes: NDArray[Any], tensor: Tensor) -> None:
         self.plan.codes[use] = codes
-        self.plan.edges[use] = _params(self.grids[tensor], self.why[tensor])
+        self.plan.edges[use] = params_of(self.grids[tensor], self.why[tensor])
 
     def _without_near_zeros(self, codes: NDArray[Any], tensor: Tensor) -> NDArray[Any]:
         """Return weights whose zeros are at least `NEARBY` apart, for an old ARM kernel."""
@@ -231,60 +230,6 @@ class _Planner:
         if clamp[0] <= chosen.low and chosen.high <= clamp[1]:
             del op.options[ACTIVATION]
 
-    def _repair(self) -> None:
-        """Requantize around operators whose kernels mistake codes of different scales."""
-        for op in self.plan.types:
-            rule = rule_of(op)
-            if rule is None or not is_same(rule, self.rules.dtype):
-                continue
-            operands = [(i, t) for i, t in reals(op) if in_group(op, i, rule)]
-            outputs = [t for t in op.outputs if is_real(t)]
-            if outputs and operands:
-                self._repair_one(op, operands, outputs)
-
-    def _repair_one(
-        self, op: Op, operands: list[tuple[int, Tensor]], outputs: list[Tensor]
-    ) -> None:
-        """Let all reals of an operator share one grid: its only operand's, else its result's."""
-        fed = [t for _, t in operands if not t.is_constant]
-        home = self.grids[fed[0]] if len(set(fed)) == 1 else self.grids[outputs[0]]
-        for index, tensor in operands:
-            if not _reads_alike(self.grids[tensor], home, tensor.data):
-                self._read_as(Use(op, index), tensor, home)
-        for tensor in outputs:
-            wanted = self.grids[tensor]
-            if not _reads_alike(home, wanted, None):
-                self._requantize_after(tensor, home, wanted)
-
-    def _read_as(self, use: Use, tensor: Tensor, home: Grid) -> None:
-        why = f"{use.op.type} takes its operands as if they had the scale of its result"
-        self.plan.edges[use] = _params(home, why)
-        if tensor.data is not None:
-            self.plan.codes[use] = home.encode(tensor.data)
-
-    def _requantize_after(self, tensor: Tensor, home: Grid, wanted: Grid) -> None:
-        self.grids[tensor] = home
-        why = f"{self.why[tensor]}; the kernel of {tensor.producer!r} does not rescale"
-        for use in tensor.uses:
-            if use not in self.plan.edges:
-                self.plan.edges[use] = _params(wanted, why)
-        if tensor in self.graph.outputs:
-            self.plan.borders[tensor] = _params(wanted, why)
-
-
-def _reads_alike(written: Grid, read: Grid, data: NDArray[Any] | None) -> bool:
-    """Whether integers of one grid, read by another, are at most half a step away."""
-    if written.dtype != read.dtype:
-        return False
-    codes = written.encode(data) if data is not None else np.arange(written.first, written.last + 1)
-    codes = codes.astype(np.float64)
-    apart = (codes - written.zero_point) * written.scale - (codes - read.zero_point) * read.scale
-    return bool(np.max(np.abs(apart), initial=0.0) <= HALF_STEP * read.scale)
-
 
 def _is_number(tensor: Tensor | None) -> bool:
     return tensor is not None and tensor.data is not None and tensor.size == 1
-
-
-def _params(chosen: Grid, why: str) -> Params:
-    return Params.of(chosen.scale, chosen.zero_point, chosen.dtype, why)

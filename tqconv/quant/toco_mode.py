@@ -10,7 +10,7 @@ import numpy as np
 from tqconv.config import QuantizeOptions, TocoOptions
 from tqconv.errors import QuantizationError, UsageError, suggestion
 from tqconv.ir.graph import Graph, Model, Tensor
-from tqconv.ir.types import Range
+from tqconv.ir.types import Range, type_name
 from tqconv.quant import toco_ranges
 from tqconv.quant.params import activation, limits
 from tqconv.quant.plan import MissingRangesError, Plan, plan
@@ -48,13 +48,20 @@ def plan_for(
     toco_ranges.complete(graph, change_concat=change)
     missing = toco_ranges.lacking(graph)
     if missing:
-        raise MissingRangesError(missing)
+        raise _missing(missing)
     if toco.inference_type != "uint8":
         return _plan_int8(graph, options)
     nudge = toco.allow_nudging_weights or default is not None
     made = plan_like_toco(graph, Rules(chosen, change, nudge))
     _set_borders(graph, options, made)
     return made
+
+
+def _missing(tensors: list[Tensor]) -> MissingRangesError:
+    error = MissingRangesError(tensors)
+    if any(t.producer is None for t in tensors):
+        error.hint = f"{error.hint}; for an input also `--mean_values` and `--std_dev_values`"
+    return error
 
 
 def _check_widths(graph: Graph, toco: TocoOptions) -> None:
@@ -122,6 +129,11 @@ def _said_of_inputs(graph: Graph, options: QuantizeOptions, dtype: np.dtype) -> 
         low, high = (
             float((np.float32(end) - np.float32(mean)) / np.float32(std)) for end in limits(dtype)
         )
+        if not low <= 0 <= high:
+            raise UsageError(
+                f"mean {mean:g} of input '{name}' is not a value of {type_name(dtype).lower()}",
+                hint="real = (stored - mean) / std; for int8 the mean is 128 less than for uint8",
+            )
         said[_input(inputs, name)] = Range(low, high, "input_stats", f"mean {mean:g} std {std:g}")
     for name, (low, high) in options.input_ranges.items():
         said[_input(inputs, name)] = Range(low, high, "user", "--input_range")

@@ -47,7 +47,7 @@ def quantize(model: Model, options: QuantizeOptions) -> None:
 
 
 def to_float16(graph: Graph, choice: Choice) -> list[str]:
-    """Put every float constant as float16 behind a DEQUANTIZE; return notes about clipped values."""
+    """Put float constants as float16 behind a DEQUANTIZE; return notes about clipped values."""
     wide: dict[Tensor, Tensor] = {}
     notes = []
     for op, index, tensor in list(_constants(graph)):
@@ -116,7 +116,7 @@ def to_int8(graph: Graph, options: QuantizeOptions) -> None:
 
 
 def _hybrid_weights(op: Op, least: int) -> list[tuple[Use, int | None]]:
-    """Return the operands to store, with their channel axes; none where the kernel would not run."""
+    """Return the operands to store, with their channel axes; none where no kernel would run."""
     rule = rule_of(op)
     if rule is None or not rule.hybrid or op.outputs[0].dtype != np.float32:
         return []
@@ -155,4 +155,3 @@ def _stored(graph: Graph, tensor: Tensor, axis: int | None) -> Tensor:
 def _is_per_tensor(op: Op, chosen: list[tuple[Use, int | None]]) -> bool:
     quants = [op.input(use.index).quant for use, _ in chosen]
     return all(q is not None and q.is_per_tensor for q in quants)
-

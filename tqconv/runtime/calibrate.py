@@ -18,8 +18,7 @@ Progress = Callable[[int], None]
 def observed(graph: Graph) -> list[Tensor]:
     """Return the activations that hold reals: inputs and what operators make."""
     return [
-        t for t in graph.tensors()
-        if t.dtype == np.float32 and not t.is_constant and not t.variable
+        t for t in graph.tensors() if t.dtype == np.float32 and not t.is_constant and not t.variable
     ]
 
 
@@ -40,8 +39,8 @@ def calibrate(
 ) -> dict[str, Histogram]:
     """Return a histogram for each activation of the main graph, by tensor name.
 
-    `samples`: one array per graph input; `serialize`: makes the file that LiteRT runs; `progress` is
-    called with the number of samples done. UsageError when there is no sample.
+    `samples`: one array per graph input; `serialize`: makes the file that LiteRT runs; `progress`
+    is called with the number of samples done. UsageError when there is no sample.
     """
     tensors = observed(model.main)
     meter = _Meter(model, tensors, serialize)

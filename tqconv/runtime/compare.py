@@ -103,4 +103,5 @@ def _stored(array: Array, tensor: Tensor) -> Array:
 def _real(array: Array, tensor: Tensor) -> Array:
     if tensor.quant is None:
         return array
-    return np.asarray((array.astype(np.float64) - tensor.quant.zero_point[0]) * tensor.quant.scale[0])
+    scale, zero = tensor.quant.scale[0], tensor.quant.zero_point[0]
+    return np.asarray((array.astype(np.float64) - zero) * scale)

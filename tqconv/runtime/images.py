@@ -49,7 +49,8 @@ def read_image(path: Path, tensor: Tensor, scaling: Scaling | None) -> NDArray[A
 
 def _image_shape(tensor: Tensor) -> tuple[int, int, int]:
     if tensor.rank != 4 or None in tensor.shape[1:] or tensor.shape[3] not in MODES:
-        raise UsageError(f"input '{tensor.name}' of shape {list(tensor.shape)} does not take images")
+        shape = list(tensor.shape)
+        raise UsageError(f"input '{tensor.name}' of shape {shape} does not take images")
     _, height, width, channels = (int(d or 1) for d in tensor.shape)
     return height, width, channels
 

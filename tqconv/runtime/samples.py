@@ -1,4 +1,4 @@
-"""Sample data for calibration and comparison: arrays, folders of images or raw tensors, or random."""
+"""Sample data for calibration and comparison: arrays, folders of images or tensors, or random."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ class SampleOptions:
     scaling: Scaling | None = None
 
 
-def read_samples(
-    path: Path, inputs: Sequence[Tensor], options: SampleOptions = SampleOptions()  # noqa: B008
-) -> Iterator[Feed]:
+def read_samples(path: Path, inputs: Sequence[Tensor], options: SampleOptions) -> Iterator[Feed]:
     """Yield one feed per sample of a file or folder, in the order of the names.
 
     Arrays may have a leading sample axis, which is split into batches of the model's size. Errors
@@ -126,8 +124,7 @@ def _raw(path: Path, tensor: Tensor) -> Array:
         )
     if data.size != known and tensor.shape.count(None) != 1:
         raise UsageError(f"{path} holds {data.size} values, input '{tensor.name}' takes {known}")
-    shape = [-1 if d is None else d for d in tensor.shape]
-    return _checked(data.reshape(shape if -1 in shape else tensor.shape), tensor, path)
+    return _checked(data.reshape([-1 if d is None else d for d in tensor.shape]), tensor, path)
 
 
 def _arrays(path: Path, inputs: Sequence[Tensor]) -> dict[str, Array]:
@@ -187,11 +184,9 @@ def _batches(array: Array, tensor: Tensor, path: Path) -> _Column:
     if array.ndim == tensor.rank + 1 and _fits(array.shape[1:], tensor):
         return _Column(array.shape[0], lambda i: array[i])
     batch = (tensor.shape[0] or 1) if tensor.rank else 0
-    if array.ndim == tensor.rank and batch and array.shape[0] % batch == 0:
-        if _fits((batch, *array.shape[1:]), tensor):
-            return _Column(
-                array.shape[0] // batch, lambda i: array[i * batch : (i + 1) * batch]
-            )
+    whole = array.ndim == tensor.rank and batch and array.shape[0] % batch == 0
+    if whole and _fits((batch, *array.shape[1:]), tensor):
+        return _Column(array.shape[0] // batch, lambda i: array[i * batch : (i + 1) * batch])
     raise UsageError(
         f"{path} holds {list(array.shape)} for input '{tensor.name}', which takes "
         f"{['?' if d is None else d for d in tensor.shape]}",

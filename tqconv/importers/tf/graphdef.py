@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tqconv.config import LoadOptions
-from tqconv.errors import FormatError, UsageError
+from tqconv.config import Dims, LoadOptions
+from tqconv.errors import FormatError, TqconvError, UsageError
 from tqconv.importers.tf.interface import (
     PLACEHOLDERS,
     add_inputs,
@@ -93,6 +94,9 @@ def import_graph(
     nodes = prepare(nodes, options, model.notes)
     inputs, outputs = _borders(nodes, options, model.notes)
     graph = model.main
+    if options.inputs is not None and options.shapes is None:
+        inner = _inner_shapes(nodes, functions, file, inputs, options, producer)
+        options = replace(options, named_shapes={**inner, **options.named_shapes})
     feeds = add_inputs(graph, nodes, inputs, options, producer, model.notes)
     edges, states = read_states(graph, nodes, inputs, feeds, options)
     feeds |= states
@@ -113,6 +117,30 @@ def import_graph(
     write_states(graph, edges, values[len(outputs) :])
     _finish(model, nodes, inputs, outputs, values[: len(outputs)])
     return model
+
+
+def _inner_shapes(
+    nodes: dict[str, Node],
+    functions: Mapping[str, Any],
+    file: str,
+    inputs: Sequence[Ref],
+    options: LoadOptions,
+    producer: int,
+) -> dict[str, Dims]:
+    """Return the shapes that the graph computes for inputs in its midst; none if it cannot tell."""
+    inner = [
+        ref
+        for ref in inputs
+        if str(ref) not in options.named_shapes and nodes[ref.node].op not in PLACEHOLDERS
+    ]
+    if not inner:
+        return {}
+    whole = LoadOptions(outputs=tuple(map(str, inner)), values=options.values)
+    try:
+        model = import_graph(nodes, functions, file, whole, producer=producer)
+    except TqconvError:
+        return {}  # the part before the cut need not be translatable; the user gives the shape then
+    return {str(r): t.shape for r, t in zip(inner, model.main.outputs, strict=True)}
 
 
 def _borders(

@@ -10,7 +10,7 @@ import numpy as np
 from tqconv.config import Dims, LoadOptions
 from tqconv.errors import UsageError, suggestion
 from tqconv.importers.tf.leftovers import READERS, kind_of
-from tqconv.importers.tf.node import FLOAT32, Node, Ref, dtype_of, graph_ref
+from tqconv.importers.tf.node import COMPUTED, FLOAT32, Node, Ref, dtype_of, graph_ref
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source, type_name
 from tqconv.ops.emit import emit
@@ -165,9 +165,10 @@ def _source_dtype(node: Node, index: int) -> np.dtype:
 
 def _input(graph: Graph, name: str, shape: Dims, dtype: np.dtype, notes: list[str]) -> Tensor:
     """Add an input; half stays half at the border and is float32 inside, double is float32 at once."""
-    if dtype == np.float64:
-        notes.append(f"input {name}: float64 in the source, float32 in the result")
-        dtype = FLOAT32
+    if dtype in (np.float64, np.complex128):
+        computed = COMPUTED[dtype]
+        notes.append(f"input {name}: {dtype} in the source, {computed} in the result")
+        dtype = computed
     tensor = graph.add_input(name, shape, dtype)
     return _cast(graph, tensor, FLOAT32, f"{name}/float32") if dtype == np.float16 else tensor
 

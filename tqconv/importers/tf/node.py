@@ -45,7 +45,11 @@ BFLOAT16 = 14
 REF = 100
 """DataType of a reference is the type's number plus 100."""
 
-COMPUTED = {np.dtype(np.float64): FLOAT32, np.dtype(np.float16): FLOAT32}
+COMPUTED = {
+    np.dtype(np.float64): FLOAT32,
+    np.dtype(np.float16): FLOAT32,
+    np.dtype(np.complex128): np.dtype(np.complex64),
+}
 """Types that LiteRT's kernels do not compute with, and what tqconv uses instead."""
 
 

@@ -27,6 +27,7 @@ from tqconv.importers.tf.handlers import einsum as einsum
 from tqconv.importers.tf.handlers import reduce as reduce
 from tqconv.importers.tf.handlers import segment as segment
 from tqconv.importers.tf.handlers import diagonal as diagonal
+from tqconv.importers.tf.handlers import linalg as linalg
 from tqconv.importers.tf.handlers import fakequant as fakequant
 from tqconv.importers.tf.handlers import quantized as quantized
 from tqconv.importers.tf.handlers import spectral as spectral

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,9 +31,10 @@ def relu(b: TFBuilder, x: Tensor) -> Tensor:
 @handles("Relu6")
 def relu6(b: TFBuilder, x: Tensor) -> Tensor:
     """Return x between 0 and 6; the kernel knows reals only."""
-    real = x.dtype.kind == "f"
+    if x.dtype.kind == "f":
+        return b("RELU6", x)
     six = b.const(6, x.dtype, "six")
-    return b("RELU6", x) if real else as_ordered(b, partial(b, "MINIMUM"), relu(b, x), six)
+    return as_ordered(b, lambda y, limit: b("MINIMUM", y, limit), relu(b, x), six)
 
 
 @handles("LeakyRelu")

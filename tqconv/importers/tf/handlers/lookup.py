@@ -55,15 +55,15 @@ def hash_table(
     filled = next((f for f in _fillings(b.walk, b.walk.nodes, {}) if f[0] is b.node), None)
     if filled is None or any(node.op != "Const" for node in filled[1:]):
         raise Unsupported(f"table '{b.node.name}' is not filled with constants")
-    keys, values = (np.asarray(node.get("value")).reshape(-1) for node in filled[1:])
+    keys, values = (_computed(np.asarray(node.get("value")).reshape(-1)) for node in filled[1:])
     tables = b.walk.state.setdefault(TABLES, {})
     handle = Tensor(b.graph.unique(f"{b.name}/handle"), (), RESOURCE)
-    tables[id(handle)] = handle, Table(b.name, len(tables), keys, _computed(values))
+    tables[id(handle)] = handle, Table(b.name, len(tables), keys, values)
     return handle
 
 
-def _computed(values: NDArray[Any]) -> NDArray[Any]:
-    return values.astype(np.float32) if values.dtype.kind == "f" else values
+def _computed(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
 def _fillings(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tqconv.importers.integers import as_signed
 from tqconv.importers.tf.handlers.sizes import Size, calculate, size_of
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
@@ -15,7 +16,8 @@ direct(BiasAddV1="ADD")
 @handles("BiasAdd")
 def bias_add(b: TFBuilder, x: Tensor, bias: Tensor, *, data_format: str = "NHWC") -> Tensor:
     """Add one number per channel."""
-    return b("ADD", x, per_channel(b, bias, x.rank, data_format))
+    along = per_channel(b, bias, x.rank, data_format)
+    return as_signed(b, lambda y, shift: b("ADD", y, shift), x, along)
 
 
 @handles("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")

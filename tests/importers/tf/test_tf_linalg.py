@@ -1,0 +1,62 @@
+"""Linear systems against numpy in double precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from graphs import assert_op, model_of, one_op
+from numpy.typing import NDArray
+
+from tqconv.errors import UnsupportedError
+
+Array = NDArray[Any]
+F = np.float32
+# Condition numbers of the matrices below stay under 100: 100 float32 roundings of results near 1.
+ROUNDED = {"rtol": 1e-5, "atol": 1e-5}
+
+
+def matrices(shape: tuple[int, ...]) -> Array:
+    """Well-conditioned matrices whose pivots are not in order."""
+    rng = np.random.default_rng(8)
+    x = rng.uniform(-0.3, 0.3, shape) + np.eye(shape[-1])
+    return np.roll(x, 1, -2).astype(F)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3, 3), (2, 2, 5, 5)], ids=str)
+def test_systems(shape: tuple[int, ...]) -> None:
+    x = matrices(shape)
+    y = np.random.default_rng(9).uniform(-1, 1, (*shape[:-1], 2)).astype(F)
+    exact = x.astype(np.float64)
+    assert_op("MatrixInverse", [x], np.linalg.inv(exact).astype(F), **ROUNDED)
+    want = np.linalg.inv(np.swapaxes(exact, -1, -2)).astype(F)
+    assert_op("MatrixInverse", [x], want, adjoint=True, **ROUNDED)
+    assert_op("MatrixSolve", [x, y], np.linalg.solve(exact, y).astype(F), **ROUNDED)
+    sign, size = np.linalg.slogdet(exact)
+    assert_op("MatrixDeterminant", [x], np.asarray(sign * np.exp(size), F), **ROUNDED)
+    assert_op("LogMatrixDeterminant", [x], (np.asarray(sign, F), np.asarray(size, F)), **ROUNDED)
+
+
+@pytest.mark.parametrize("adjoint", [False, True])
+@pytest.mark.parametrize("lower", [False, True])
+def test_only_one_triangle_counts(lower: bool, adjoint: bool) -> None:
+    x = np.roll(matrices((2, 4, 4)), -1, -2)
+    triangle = (np.tril if lower else np.triu)(x).astype(np.float64)
+    y = np.random.default_rng(9).uniform(-1, 1, (2, 4, 3)).astype(F)
+    want = np.linalg.solve(np.swapaxes(triangle, -1, -2) if adjoint else triangle, y).astype(F)
+    options = {"lower": lower, "adjoint": adjoint}
+    assert_op("MatrixTriangularSolve", [x, y], want, **options, **ROUNDED)
+
+
+def test_factors() -> None:
+    half = matrices((2, 5, 5)).astype(np.float64)
+    x = half @ np.swapaxes(half, -1, -2)
+    want = np.linalg.cholesky(x).astype(F)
+    assert_op("Cholesky", [np.tril(x).astype(F)], want, **ROUNDED)
+
+
+def test_large_matrices_are_refused() -> None:
+    message = one_op("MatrixInverse", matrices((40, 40)))[0]
+    with pytest.raises(UnsupportedError, match="unrolled up to 16 rows"):
+        model_of(message)
