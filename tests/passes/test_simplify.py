@@ -125,6 +125,27 @@ CASES = {
         z = MUL(m, 0.16666667)""",
         ["HARD_SWISH"],
     ),
+    "a gate that opens elsewhere is no hard swish": (
+        """x: f32[1,3,3,4] -> z
+        a = ADD(x, 2.9)
+        r = RELU6(a)
+        m = MUL(x, r)
+        z = MUL(m, 0.16666667)""",
+        ["ADD", "RELU6", "MUL", "MUL"],
+    ),
+    "gelu by its tanh is recognized": (
+        """x: f32[2,5] -> z
+        q = MUL(x, x)
+        c = MUL(q, x)
+        d = MUL(c, 0.044715)
+        e = ADD(x, d)
+        f = MUL(e, 0.7978846)
+        t = TANH(f)
+        o = ADD(t, 1.0)
+        h = MUL(x, 0.5)
+        z = MUL(h, o)""",
+        ["GELU"],
+    ),
     "l2 normalization over the last axis is recognized": (
         """x: f32[2,5] -> z
         q = SQUARE(x)

@@ -1,7 +1,7 @@
 """Make toco_cases/: small networks, and what the real TOCO makes of them.
 
-Runs in a scratch environment with Python 3.7 and tensorflow 1.15 (protobuf < 3.21, numpy < 1.19), whose
-`toco_from_protos` must be on the PATH:
+Runs in a scratch environment with Python 3.7 and tensorflow 1.15 (protobuf < 3.21, numpy < 1.19);
+its `toco_from_protos` must be on the PATH:
 
     python make_toco_cases.py [NAME ...]
 
@@ -39,20 +39,30 @@ def image(name="image", channels=3):
 
 def fq(x, low, high, narrow=False, name=None):
     return tf.quantization.fake_quant_with_min_max_vars(
-        x, tf.constant(low, tf.float32), tf.constant(high, tf.float32), narrow_range=narrow, name=name
+        x,
+        tf.constant(low, tf.float32),
+        tf.constant(high, tf.float32),
+        narrow_range=narrow,
+        name=name,
     )
 
 
 def weights(*shape, quantized=False):
     values = tf.constant((RANDOM.randn(*shape) * 0.3).astype(np.float32))
-    return fq(values, -RANDOM.uniform(0.5, 0.9), RANDOM.uniform(0.5, 0.9), True) if quantized else values
+    return (
+        fq(values, -RANDOM.uniform(0.5, 0.9), RANDOM.uniform(0.5, 0.9), True)
+        if quantized
+        else values
+    )
 
 
 def vector(size):
     return tf.constant(RANDOM.randn(size).astype(np.float32))
 
 
-def conv(x, filters, kernel=3, act=None, to=None, quantized=False, bias=True, padding="SAME", stride=1):
+def conv(
+    x, filters, kernel=3, act=None, to=None, quantized=False, bias=True, padding="SAME", stride=1
+):
     """Convolve; `to` is the range of a FakeQuant behind it, whose weights then have one, too."""
     w = weights(kernel, kernel, int(x.shape[-1]), filters, quantized=quantized or to is not None)
     y = tf.nn.conv2d(x, w, [1, stride, stride, 1], padding)
@@ -63,7 +73,9 @@ def conv(x, filters, kernel=3, act=None, to=None, quantized=False, bias=True, pa
 
 def depthwise(x, act=None, to=None, padding="SAME"):
     w = weights(3, 3, int(x.shape[-1]), 1, quantized=to is not None)
-    y = tf.nn.bias_add(tf.nn.depthwise_conv2d(x, w, [1, 1, 1, 1], padding), vector(int(x.shape[-1])))
+    y = tf.nn.bias_add(
+        tf.nn.depthwise_conv2d(x, w, [1, 1, 1, 1], padding), vector(int(x.shape[-1]))
+    )
     y = act(y) if act else y
     return fq(y, *to) if to is not None else y
 
@@ -312,7 +324,7 @@ def convert(nodes, outputs, stats, extra, model, flags):
     for key, value in model.items():
         setattr(told, key, value)
     inputs = [node for node in nodes.node if node.op == "Placeholder"]
-    for node, pair in zip(inputs, stats.split(";")):
+    for node, pair in zip(inputs, stats.split(";")):  # noqa: B905  (Python 3.7)
         mean, std = map(float, pair.split(","))
         array = told.input_arrays.add(name=node.name, mean_value=mean, std_value=std)
         array.data_type = types_pb2.FLOAT
@@ -323,7 +335,7 @@ def convert(nodes, outputs, stats, extra, model, flags):
         output_format=toco_flags_pb2.TFLITE,
         inference_type=types_pb2.QUANTIZED_UINT8,
         drop_control_dependency=True,
-        **flags
+        **flags,
     )
     messages = (told, toco, nodes)
     return toco_convert_protos(*(message.SerializeToString() for message in messages))
@@ -340,7 +352,12 @@ def main():
         converted = convert(nodes, outputs, stats, extra, model, flags)
         (FOLDER / (name + ".pb")).write_bytes(nodes.SerializeToString())
         (FOLDER / (name + ".tflite")).write_bytes(converted)
-        index[name] = {"outputs": outputs, "stats": stats, "extra": extra, "flags": {**model, **flags}}
+        index[name] = {
+            "outputs": outputs,
+            "stats": stats,
+            "extra": extra,
+            "flags": {**model, **flags},
+        }
         print(name, len(converted))
     if not sys.argv[1:]:
         (FOLDER / "cases.json").write_text(json.dumps(index, indent=1, sort_keys=True) + "\n")

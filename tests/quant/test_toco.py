@@ -105,7 +105,9 @@ def test_int8_numbers(low, high, scale, zero):
 def test_mean_of_int8_inputs():
     graph = quantized("x: f32[1,4] -> y\ny = RELU(x)", ((-0.5, 127.7),), type="int8")
     assert scale_and_zero(graph, "x") == (0.007830853573977947, -1)
-    with pytest.raises(UsageError, match=r"mean 127.5 of input 'x' is not a value of int8") as caught:
+    with pytest.raises(
+        UsageError, match=r"mean 127.5 of input 'x' is not a value of int8"
+    ) as caught:
         quantized("x: f32[1,4] -> y\ny = RELU(x)", type="int8")
     assert "128 less" in caught.value.hint
 
@@ -198,9 +200,7 @@ def test_constants_of_minimum_have_the_scale_of_its_operand(rng):
         np.testing.assert_array_equal(got, np.minimum(codes, 128 + 32))  # 0.25 * 127.5 = 31.9
 
 
-@pytest.mark.parametrize(
-    ("nudge", "codes"), [(False, [0, 0, 255, 0]), (True, [0, 1, 255, 1])]
-)
+@pytest.mark.parametrize(("nudge", "codes"), [(False, [0, 0, 255, 0]), (True, [0, 1, 255, 1])])
 def test_weights_of_zero_near_another(nudge, codes):
     text = """x: f32[1,4] -> y
     w = RESHAPE([-1.0,-1.0,2.0,-1.0], [1,4])

@@ -19,14 +19,12 @@ POOL = "{padding=VALID, stride_h=2, stride_w=2, filter_height=2, filter_width=2}
 HALF, THIRD = (-0.5, 2.0), (0.25, 3.0)
 
 
-def spread(text: str, known: dict[str, tuple[float, float]], **options) -> Graph:
+def spread(text, known, *, change_concat=False, default=None) -> Graph:
     graph = parse(text)
     for tensor in graph.tensors():
         if tensor.name in known:
             tensor.range = Range(*known[tensor.name], "user")
-    propagate(graph, change_concat=False, **options) if "change_concat" not in options else (
-        propagate(graph, **options)
-    )
+    propagate(graph, change_concat=change_concat, default=default)
     return graph
 
 
@@ -128,7 +126,7 @@ z = RELU(f)"""
 
 def test_fake_quant_says_the_range_of_both_sides_and_goes():
     graph = parse(FAKE)
-    assert read_fake_quant(graph) == 2
+    assert read_fake_quant(graph) == 1
     assert read_fake_quant(graph) == 0
     assert drop_fake_quant(graph) == 1
     graph.prune()

@@ -134,12 +134,16 @@ class Histogram:
 
 def exponent_for(low: float, high: float) -> int:
     """Return the smallest exponent with which [low, high] needs at most `BINS` bins."""
-    largest = max(abs(low), abs(high))
     # 31: bin numbers stay below 2**31; 12: one more than the bits of BINS, a lower bound.
-    exponent = max(FINEST, math.frexp(largest)[1] - 31, math.frexp(high - low)[1] - 12)
+    exponent = max(FINEST, _magnitude(max(abs(low), abs(high))) - 31, _magnitude(high - low) - 12)
     while _bins(low, high, exponent) > BINS:
         exponent += 1
     return exponent
+
+
+def _magnitude(value: float) -> int:
+    """Return the exponent of the next power of two; that of zero is below all others."""
+    return math.frexp(value)[1] if value else FINEST
 
 
 def _bins(low: float, high: float, exponent: int) -> int:

@@ -12,6 +12,7 @@ from tqconv.ir.match import (
     has_activation,
     is_scalar,
     made_by,
+    may_lack_memory,
     of_type,
     values_of,
     with_constant,
@@ -33,7 +34,7 @@ def drop_identities(graph: Graph) -> int:
         if x is None or x.dtype != op.output.dtype or x.quant is not None or has_activation(op):
             continue
         if op.output in graph.outputs and (
-            x in graph.inputs or x in graph.outputs or x.is_constant
+            x in graph.inputs or x in graph.outputs or x.is_constant or may_lack_memory(x)
         ):
             continue
         graph.replace(op.output, x)

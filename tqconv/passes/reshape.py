@@ -52,7 +52,7 @@ def lift_over_reshape(graph: Graph) -> int:
 
 
 def _is_per_channel(shape: tuple[int, ...], x: Tensor, y: Tensor) -> bool:
-    """Whether a constant is one number, or one per element of the last axis, which x and y share."""
+    """Whether a constant is one number, or one per element of the last axis of both."""
     size = int(np.prod(shape, dtype=np.int64))
     if size == 1:
         return True

@@ -18,6 +18,7 @@ from tqconv.passes import (
     activations,
     dilation,
     fake_quant,
+    functions,
     layout,
     lower,
     patterns,
@@ -238,7 +239,7 @@ MOVES: tuple[Pass, ...] = (
 RECOGNIZE: tuple[Pass, ...] = (
     dilation.recognize_dilation,
     activations.recognize_prelu,
-    patterns.recognize_hard_swish,
+    functions.recognize_hard_swish,
     patterns.recognize_l2_normalization,
     recognize_relu1,
 )

@@ -212,7 +212,7 @@ def _read_record(entry: Mapping[str, Any], where: str) -> Record:
         low, high = float(entry["min"]), float(entry["max"])
         samples = int(entry.get("samples", 0))
         clipped = float(entry.get("clipped", 0.0))
-        seen = [float(v) for v in entry.get("observed", ())]
+        seen = [float(np.float32(v)) for v in entry.get("observed", ())]
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError("`min` and `max` must be numbers", where=where) from error
     if not (np.isfinite(low) and np.isfinite(high) and low <= high):

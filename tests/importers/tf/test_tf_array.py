@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from graphs import assert_op
 
-from tqconv.errors import UnsupportedError
-
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 I32, I64 = np.int32, np.int64
 DTYPES = [np.float32, np.int8, np.uint8, np.int16, np.uint16, I32, np.uint32, I64, np.uint64, bool]
@@ -92,7 +90,8 @@ def test_every_axis_of_six_dimensions_is_padded() -> None:
     assert_op("Pad", [x, pads], np.pad(x, pads), constants=[1])
 
 
-def test_complex_numbers_are_not_conjugated_in_silence() -> None:
-    x = np.array([[1 + 2j, 3]], np.complex64)
-    with pytest.raises(UnsupportedError, match="complex"):
-        assert_op("ConjugateTranspose", [x, np.array([1, 0], I32)], x.conj().T, constants=[1])
+def test_complex_numbers_are_moved_and_conjugated() -> None:
+    x = np.array([[1 + 2j, 3, -1j], [0, 5, 1]], np.complex64)
+    assert_op("ConjugateTranspose", [x, np.array([1, 0], I32)], x.conj().T, constants=[1])
+    assert_op("ConcatV2", [x, x, axis(0)], np.concatenate([x, x]), constants=[2])
+    assert_op("PadV2", [x, PADS[:2], np.complex64(1j)], np.pad(x, PADS[:2], constant_values=1j))

@@ -60,7 +60,9 @@ def test_conv2d_with_explicit_padding() -> None:
     attrs: Any = {"strides": [1, 2, 1, 1], "padding": "EXPLICIT"}
     expected = conv(X, W, (2, 1), [(1, 2), (0, 3)])
     amounts = [0, 0, 1, 2, 0, 3, 0, 0]
-    assert_op("Conv2D", (X, W), expected, constants=(1,), explicit_paddings=amounts, **attrs, **CLOSE)
+    assert_op(
+        "Conv2D", (X, W), expected, constants=(1,), explicit_paddings=amounts, **attrs, **CLOSE
+    )
 
 
 def test_conv2d_with_channels_first() -> None:
@@ -85,7 +87,10 @@ def test_conv2d_with_a_filter_that_is_an_input() -> None:
 
 
 def test_conv2d_with_a_filter_of_unknown_size() -> None:
-    nodes = [placeholder("x", np.float32, X.shape), placeholder("w", np.float32, (None, None, 4, None))]
+    nodes = [
+        placeholder("x", np.float32, X.shape),
+        placeholder("w", np.float32, (None, None, 4, None)),
+    ]
     conv_node = node("y", "Conv2D", "x", "w", strides=[1, 1, 1, 1], padding="SAME")
     for (have,) in results(graph(*nodes, conv_node), {"x": X, "w": W}, ["y"]):
         np.testing.assert_allclose(have, conv(X, W, (1, 1), "SAME"), **CLOSE)

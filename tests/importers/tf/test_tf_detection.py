@@ -31,7 +31,9 @@ def overlap(one: Array, other: Array) -> float:
     return float(common / (areas[0] + areas[1] - common)) if min(areas) > 0 else 0.0
 
 
-def chosen(boxes: Array, scores: Array, most: int, limit: float, lowest: float, sigma: float = 0) -> Any:
+def chosen(
+    boxes: Array, scores: Array, most: int, limit: float, lowest: float, sigma: float = 0
+) -> Any:
     """Indices and scores as TensorFlow chooses them: with a sigma, overlap only lowers scores."""
     rest = {i: float(s) for i, s in enumerate(scores) if s > lowest}
     kept: list[tuple[int, float]] = []
@@ -46,9 +48,9 @@ def chosen(boxes: Array, scores: Array, most: int, limit: float, lowest: float, 
     return [i for i, _ in kept], [s for _, s in kept]
 
 
-def boxes_and_scores(count: int = 12, seed: int = 0) -> tuple[Array, Array]:
+def boxes_and_scores(count: int = 12, seed: int = 0, spread: float = 1.0) -> tuple[Array, Array]:
     rng = np.random.default_rng(seed)
-    corner = rng.uniform(0, 1, (count, 2))
+    corner = rng.uniform(0, spread, (count, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(0.1, 0.6, (count, 2))], 1)
     scores = rng.permutation(count) / count - 0.2  # no ties: LiteRT orders them its own way
     return boxes.astype(np.float32), scores.astype(np.float32)
@@ -92,10 +94,11 @@ def test_suppression_above_a_lowest_score(limit: float, padded: bool) -> None:
 @pytest.mark.parametrize("sigma", [0.0, 0.5])
 @pytest.mark.parametrize("limit", LIMITS[:-1])
 def test_soft_suppression(limit: float, sigma: float, padded: bool) -> None:
-    found, scores = chosen(BOXES, SCORES, 9, limit, 0.1, sigma)
+    boxes, values = boxes_and_scores(spread=0.2)  # most overlap by more than half
+    found, scores = chosen(boxes, values, 9, limit, 0.1, sigma)
     room = (0, 9 - len(found)) if padded else (0, 0)
     outputs = np.pad(np.array(found, np.int32), room), np.pad(np.array(scores, np.float32), room)
-    operands = (BOXES, SCORES, i32(9), f32(limit), f32(0.1), f32(sigma))
+    operands = (boxes, values, i32(9), f32(limit), f32(0.1), f32(sigma))
     attrs = {"pad_to_max_output_size": padded}
     op = "NonMaxSuppressionV5"
     constants = (2, 3, 4, 5)
@@ -111,7 +114,14 @@ def test_suppression_with_operands_at_run_time() -> None:
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("limit", LIMITS)
 def test_equal_boxes_turned_boxes_and_boxes_of_no_area(limit: float, dynamic: bool) -> None:
-    corners = [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 0.5], [1, 1, 0, 0], [0, 0, 0, 0], [0.5, 0, 0.5, 9]]
+    corners = [
+        [0, 0, 1, 1],
+        [0, 0, 1, 1],
+        [0, 0, 1, 0.5],
+        [1, 1, 0, 0],
+        [0, 0, 0, 0],
+        [0.5, 0, 0.5, 9],
+    ]
     boxes, scores = np.array(corners, np.float32), np.arange(6, 0, -1).astype(np.float32)
     found, _ = chosen(boxes, scores, 10, limit, -1)
     operands = (boxes, scores, i32(10), f32(limit), f32(-1))
@@ -137,13 +147,22 @@ def combined(boxes: Array, scores: Array, each: int, total: int, clip: bool) -> 
     return tuple(np.array(part, kind) for part, kind in zip(made, kinds, strict=True))
 
 
-@pytest.mark.parametrize(("each", "total"), [(3, 5), (20, 30)])
-@pytest.mark.parametrize("clip", [False, True])
-@pytest.mark.parametrize("own_boxes", [1, 3])
-@pytest.mark.parametrize("pad_per_class", [False, True])
-def test_combined_suppression(own_boxes: int, clip: bool, each: int, total: int, pad_per_class: bool) -> None:
+@pytest.mark.parametrize(
+    ("each", "total", "clip", "own_boxes", "pad_per_class"),
+    [
+        (3, 5, True, 1, False),
+        (3, 5, False, 3, True),
+        (20, 30, True, 3, True),
+        (3, 20, False, 1, True),
+    ],
+)
+def test_combined_suppression(
+    each: int, total: int, clip: bool, own_boxes: int, pad_per_class: bool
+) -> None:
     drawn = [boxes_and_scores(8, seed) for seed in range(6)]
-    boxes = np.stack([d[0] for d in drawn]).reshape(2, 3, 8, 4).transpose(0, 2, 1, 3)[:, :, :own_boxes]
+    boxes = (
+        np.stack([d[0] for d in drawn]).reshape(2, 3, 8, 4).transpose(0, 2, 1, 3)[:, :, :own_boxes]
+    )
     scores = np.random.default_rng(1).uniform(0, 1, (2, 8, 3)).astype(np.float32)
     room = min(total, each * 3) if pad_per_class else total
     expected = combined(boxes - np.float32(0.2), scores, each, room, clip)
@@ -161,12 +180,18 @@ def with_custom(message: Any, outputs: list[str]) -> Model:
 
 def test_an_unknown_operator_becomes_custom_only_if_asked_for() -> None:
     x = placeholder("x", np.float32, (2, 3))
-    y = node("y", "Mystery", "x", count=3, ratio=0.5, name="abc", on=True, sizes=[1, 2], T=np.int32)
+    y = node(
+        "y", "Mystery", "x", count=3, ratio=0.5, label="abc", on=True, sizes=[1, 2], T=np.int32
+    )
     shapes = proto.messages().AttrValue()
     shapes.list.shape.add().dim.add().size = 7
     shapes.list.shape.add().unknown_rank = True
     types = attr_value([np.float32, np.int64])
-    for name, value in {"_output_shapes": shapes, "_output_types": types, "raw": attr_value(b"\xff")}.items():
+    for name, value in {
+        "_output_shapes": shapes,
+        "_output_types": types,
+        "raw": attr_value(b"\xff"),
+    }.items():
         y.attr[name].CopyFrom(value)
     with pytest.raises(UnsupportedError, match="Mystery"):
         model_of(graph(x, y), ["y"])
@@ -174,9 +199,9 @@ def test_an_unknown_operator_becomes_custom_only_if_asked_for() -> None:
     assert op.options["custom_code"] == "Mystery"
     assert [(t.shape, t.dtype) for t in op.outputs] == [((7,), np.float32), ((), np.int64)]
     root = flexbuffers.GetRoot(op.options["custom_options"]).AsMap
-    assert [key.AsKey for key in root.Keys] == ["count", "name", "on", "ratio", "raw", "sizes"]
+    assert [key.AsKey for key in root.Keys] == ["count", "label", "on", "ratio", "raw", "sizes"]
     assert (root["count"].AsInt, root["ratio"].AsFloat, root["on"].AsBool) == (3, 0.5, True)
-    assert (root["name"].AsString, list(root["sizes"].AsTypedVector.Value)) == ("abc", [1, 2])
+    assert (root["label"].AsString, list(root["sizes"].AsTypedVector.Value)) == ("abc", [1, 2])
     assert root["raw"].IsString
 
 
@@ -188,7 +213,12 @@ def test_a_custom_operator_without_plain_attributes_has_no_options() -> None:
 
 def test_detection_postprocess_runs_in_litert() -> None:
     boxes, scores, anchors = np.zeros((1, 4, 4)), np.zeros((1, 4, 3)), np.zeros((4, 4))
-    anchors[:] = [[0.2, 0.2, 0.2, 0.2], [0.5, 0.5, 0.2, 0.2], [0.8, 0.8, 0.2, 0.2], [0.2, 0.8, 0.2, 0.2]]
+    anchors[:] = [
+        [0.2, 0.2, 0.2, 0.2],
+        [0.5, 0.5, 0.2, 0.2],
+        [0.8, 0.8, 0.2, 0.2],
+        [0.2, 0.8, 0.2, 0.2],
+    ]
     scores[0, :, 1], scores[0, 2, 2] = [0.9, 0.3, 0.6, 0.7], 0.8
     feeds = {"b": boxes, "s": scores, "a": anchors}
     feeds = {name: value.astype(np.float32) for name, value in feeds.items()}
@@ -213,7 +243,9 @@ def test_detection_postprocess_runs_in_litert() -> None:
 def test_audio_features_are_the_custom_operators_of_litert() -> None:
     time = np.arange(1600) / 16000
     x = np.sin(2 * np.pi * 1000 * time).astype(np.float32)[:, None]
-    spectrogram = node("s", "AudioSpectrogram", "x", window_size=400, stride=160, magnitude_squared=True)
+    spectrogram = node(
+        "s", "AudioSpectrogram", "x", window_size=400, stride=160, magnitude_squared=True
+    )
     mfcc = node("y", "Mfcc", "s", "r", dct_coefficient_count=10, upper_frequency_limit=7600.0)
     rate = node("r", "Const", dtype=np.int32, value=i32(16000))
     message = graph(placeholder("x", np.float32, x.shape), rate, spectrogram, mfcc)

@@ -82,7 +82,9 @@ def test_crop_and_resize_refuses_other_methods() -> None:
         model_of(graph(*nodes), ["y"])
 
 
-TURNED = np.array([[1, 0.1, -0.5, -0.2, 0.9, 0.3, 0.01, -0.02], [0.5, 0, 1, 0, 0.5, 1, 0, 0]], np.float32)
+TURNED = np.array(
+    [[1, 0.1, -0.5, -0.2, 0.9, 0.3, 0.01, -0.02], [0.5, 0, 1, 0, 0.5, 1, 0, 0]], np.float32
+)
 
 
 def warped(x: Array, transforms: Array, size: Any, fill: float, bilinear: bool) -> Array:
@@ -124,7 +126,8 @@ def test_projective_transform(interpolation: str, dynamic: bool) -> None:
     ("fill_mode", "row"),
     [
         ("REFLECT", [2, 1, 0, 0, 1, 2, 3, 3, 2, 1]),
-        ("WRAP", [1, 2, 3, 0, 1, 2, 3, 0, 1, 2]),
+        # TensorFlow counts turns by three of the four elements, and cuts what is then outside.
+        ("WRAP", [3, 2, 3, 0, 1, 2, 3, 0, 1, 0]),
         ("NEAREST", [0, 0, 0, 0, 1, 2, 3, 3, 3, 3]),
         ("CONSTANT", [0, 0, 0, 0, 1, 2, 3, 0, 0, 0]),
     ],

@@ -114,7 +114,8 @@ def test_bias_add_with_channels_first(rank: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("radius", "bias", "alpha", "beta"), [(5, 1.0, 1.0, 0.5), (2, 0.5, 0.1, 0.75), (9, 1.0, 1e-4, 1.0)]
+    ("radius", "bias", "alpha", "beta"),
+    [(5, 1.0, 1.0, 0.5), (2, 0.5, 0.1, 0.75), (9, 1.0, 1e-4, 1.0)],
 )
 def test_local_response_normalization(radius: int, bias: float, alpha: float, beta: float) -> None:
     x = numbers(2, 3, 4, 7)
@@ -158,7 +159,9 @@ def test_fused_conv2d_with_batch_norm() -> None:
     operands = (X, w, *STATISTICS)
     fused = ["FusedBatchNorm", "Relu"]
     constants = range(1, 6)
-    assert_op("_FusedConv2D", operands, expected, constants=constants, fused_ops=fused, **attrs, **CLOSE)
+    assert_op(
+        "_FusedConv2D", operands, expected, constants=constants, fused_ops=fused, **attrs, **CLOSE
+    )
 
 
 @pytest.mark.parametrize("name", FOLLOWING)
@@ -175,7 +178,9 @@ def test_fused_batch_norm_adds_then_activates() -> None:
     attrs: Any = {"epsilon": 1e-3, "is_training": False, "num_side_inputs": 1}
     operands = (X, *STATISTICS, side)
     op = "_FusedBatchNormEx"
-    assert_op(op, operands, expected, constants=range(1, 5), activation_mode="Relu", **attrs, **CLOSE)
+    assert_op(
+        op, operands, expected, constants=range(1, 5), activation_mode="Relu", **attrs, **CLOSE
+    )
 
 
 def test_an_unknown_fused_operator_is_refused() -> None:

@@ -118,8 +118,10 @@ def test_pool3d(op: str, kernel: Any, strides: Any, padding: str) -> None:
 
 def places_of_largest(x: Array, kernel: Any, strides: Any, padding: str, batch: bool) -> Array:
     """The flat place of each maximum, the first one of equals."""
-    n, h, w, c = x.shape
-    numbered = np.arange(x.size).reshape(x.shape) if batch else np.arange(h * w * c).reshape(1, h, w, c)
+    _, h, w, c = x.shape
+    numbered = (
+        np.arange(x.size).reshape(x.shape) if batch else np.arange(h * w * c).reshape(1, h, w, c)
+    )
     numbered = np.broadcast_to(numbered, x.shape)
     seen = windows(x, kernel, strides, padding, value=-np.inf)
     where = windows(numbered, kernel, strides, padding, value=-1)

@@ -194,6 +194,8 @@ def test_einsum_of_unknown_sizes(equation: str, shapes: Any) -> None:
 
 
 def test_einsum_refuses_an_equation_for_other_operands() -> None:
-    message = graph(placeholder("x", np.float32, (2, 3)), node("y", "Einsum", "x", equation="abc->a"))
+    message = graph(
+        placeholder("x", np.float32, (2, 3)), node("y", "Einsum", "x", equation="abc->a")
+    )
     with pytest.raises(UnsupportedError, match="subscripts `abc` for an operand of rank 2"):
         model_of(message, ["y"])

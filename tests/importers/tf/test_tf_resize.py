@@ -23,7 +23,9 @@ MODES: list[dict[str, bool]] = [{}, {"align_corners": True}, {"half_pixel_center
 ids = [next(iter(mode), "legacy") for mode in MODES]
 
 
-def places(size: int, wanted: int, align_corners: bool = False, half_pixel_centers: bool = False) -> Array:
+def places(
+    size: int, wanted: int, align_corners: bool = False, half_pixel_centers: bool = False
+) -> Array:
     """Where each result lies, in elements of the input."""
     shrunk = 1 if align_corners and wanted > 1 else 0
     step = (size - shrunk) / (wanted - shrunk)
@@ -139,7 +141,9 @@ def test_scale_and_translate_with_a_triangle(antialias: bool) -> None:
     assert_op("ScaleAndTranslate", operands, expected, constants=(1, 2, 3), **attrs, **CLOSE)
 
 
-@pytest.mark.parametrize("kernel", ["lanczos3", "lanczos1", "gaussian", "keyscubic", "mitchellcubic"])
+@pytest.mark.parametrize(
+    "kernel", ["lanczos3", "lanczos1", "gaussian", "keyscubic", "mitchellcubic"]
+)
 def test_scale_and_translate_keeps_a_plane_image(kernel: str) -> None:
     x = np.full((1, 8, 6, 1), 3, np.float32)
     scale, shift = np.array([0.5, 2], np.float32), np.zeros(2, np.float32)

@@ -101,3 +101,11 @@ def test_the_last_row_of_a_place_is_stitched() -> None:
     first, second = np.array([0, 2], I32), np.array([1, 0], I32)
     expected = np.array([X[3], X[2], X[1]])
     assert_op("ParallelDynamicStitch", [first, second, X[:2], X[2:]], expected)
+
+
+def test_complex_updates_add_up() -> None:
+    updates = np.array([1 + 2j, 3, -1j], np.complex64)
+    expected = np.array([1 + 1j, 0, 3, 0], np.complex64)
+    assert_op("ScatterNd", [ROWS, updates, np.array([4], I32)], expected)
+    x = np.array([1, 2, 3, 4j], np.complex64)
+    assert_op("TensorScatterSub", [x, ROWS, updates], x - expected)

@@ -18,7 +18,11 @@ def same_padding(size: int, kernel: int, stride: int, rate: int = 1) -> tuple[in
 
 
 def pads(
-    sizes: Sequence[int], kernel: Sequence[int], strides: Sequence[int], rates: Sequence[int], padding: Any
+    sizes: Sequence[int],
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    rates: Sequence[int],
+    padding: Any,
 ) -> list[tuple[int, int]]:
     """Padding before and after each inner axis; `padding` may be a list of pairs."""
     if padding == "VALID":

@@ -12,6 +12,7 @@ from tqconv.errors import UsageError, suggestion
 from tqconv.importers.tf.leftovers import READERS, kind_of
 from tqconv.importers.tf.node import COMPUTED, FLOAT32, Node, Ref, dtype_of, graph_ref
 from tqconv.ir.graph import Graph, Tensor
+from tqconv.ir.match import may_lack_memory
 from tqconv.ir.types import Source, type_name
 from tqconv.ops.emit import emit
 
@@ -182,12 +183,13 @@ def _cast(graph: Graph, x: Tensor, dtype: np.dtype, name: str) -> Tensor:
 def add_output(graph: Graph, tensor: Tensor, ref: Ref, node: Node) -> None:
     """Append a tensor as output under exactly the name that was asked for.
 
-    A tensor that already is an input or an output is copied; half in the source is half again.
+    A tensor that already is an input or an output is copied, and one that could not be read where
+    it is empty; half in the source is half again.
     """
     name = str(ref)
     if tensor.dtype == FLOAT32 and _source_dtype(node, ref.index) == np.float16:
         tensor = _cast(graph, tensor, np.dtype(np.float16), f"{name}/float16")
-    if tensor in graph.inputs or tensor in graph.outputs:
+    if tensor in graph.inputs or tensor in graph.outputs or may_lack_memory(tensor):
         source = Source("", name, "Identity")
         shape: Any = np.array([-1 if d is None else d for d in tensor.shape], np.int32)
         if tensor.shape.count(None) > 1:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import Unsupported
+from tqconv.importers.tf.handlers import pairs
 from tqconv.importers.tf.handlers.operands import axes_operand, axis_operand, int32_of
 from tqconv.importers.tf.handlers.shape import inserted
 from tqconv.importers.tf.registry import TFBuilder, handles
@@ -29,14 +29,8 @@ def transpose(b: TFBuilder, x: Tensor, perm: Tensor) -> Tensor:
 
 @handles("ConjugateTranspose")
 def conjugate_transpose(b: TFBuilder, x: Tensor, perm: Tensor) -> Tensor:
-    """Permute the dimensions; complex constants are conjugated too."""
-    if x.dtype.kind != "c":
-        return transpose(b, x, perm)
-    if x.data is None:
-        raise Unsupported(
-            "TensorFlow Lite has no kernel that makes complex numbers from their parts"
-        )
-    return transpose(b, b.const(np.conj(x.data)), perm)
+    """Permute the dimensions; complex numbers are conjugated too."""
+    return transpose(b, pairs.conjugate(b, x) if x.dtype.kind == "c" else x, perm)
 
 
 @handles("ConcatV2")

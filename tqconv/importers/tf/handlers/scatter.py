@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from tqconv.errors import Unsupported
 from tqconv.importers.integers import UINT64, as_signed
+from tqconv.importers.tf.handlers import pairs
+from tqconv.importers.tf.handlers.arith import combine
 from tqconv.importers.tf.handlers.operands import in_order, int32_of, out_of_order
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -39,6 +41,9 @@ def _added_up(b: TFBuilder, indices: Tensor, updates: Tensor, shape: Any) -> Ten
     def scatter(updates: Tensor) -> Tensor:
         return b("SCATTER_ND", int32_of(b, indices), updates, shape)
 
+    if updates.dtype.kind == "c":
+        shape = b("CONCATENATION", shape, np.array([2], INT32), axis=0)
+        return pairs.on_pairs(b, scatter, updates)
     return as_signed(b, scatter, updates)
 
 
@@ -55,7 +60,7 @@ def tensor_scatter_add(
     _check_policy(bad_indices_policy)
     type = "SUB" if b.node.op == "TensorScatterSub" else "ADD"
     sums = _added_up(b, indices, updates, b.shape_of(x))
-    return as_signed(b, lambda p, q: b(type, p, q), x, sums)
+    return combine(b, type, x, sums)
 
 
 @handles("TensorScatterMax", "TensorScatterMin")
@@ -67,7 +72,7 @@ def tensor_scatter_extreme(
     The updates of one place form a segment; a place without any gets the lowest (highest) number.
     """
     _check_policy(bad_indices_policy)
-    segments, combine = {
+    segments, larger = {
         "TensorScatterMax": ("UNSORTED_SEGMENT_MAX", "MAXIMUM"),
         "TensorScatterMin": ("UNSORTED_SEGMENT_MIN", "MINIMUM"),
     }[b.node.op]
@@ -78,11 +83,11 @@ def tensor_scatter_extreme(
     rows = rows_of(b, b.cast(x, dtype), indices, b.cast(updates, dtype))
     if dtype in (INT32, np.float32):
         found = b(segments, rows.updates, rows.ids, rows.count)
-        return b.cast(shaped_like(b, b(combine, rows.x, found), x), x.dtype)
-    return shaped_like(b, _extreme_by_mask(b, rows, combine), x)
+        return b.cast(shaped_like(b, b(larger, rows.x, found), x), x.dtype)
+    return shaped_like(b, _extreme_by_mask(b, rows, larger), x)
 
 
-def _extreme_by_mask(b: TFBuilder, rows: Rows, combine: str) -> Tensor:
+def _extreme_by_mask(b: TFBuilder, rows: Rows, larger: str) -> Tensor:
     """Compare every row with every update, for types that the segment kernels lack.
 
     [1, n, inner] updates, in places [count, n, 1] that are not theirs replaced by the row itself.
@@ -92,8 +97,8 @@ def _extreme_by_mask(b: TFBuilder, rows: Rows, combine: str) -> Tensor:
     theirs = b("EQUAL", ids, b.reshape(counted(b, rows.x), (count, 1, 1)))
     own = b.reshape(rows.x, (count, 1, inner))
     chosen = b("SELECT_V2", theirs, b.reshape(rows.updates, (1, n, inner)), own)
-    reduce = {"MAXIMUM": "REDUCE_MAX", "MINIMUM": "REDUCE_MIN"}[combine]
-    return b(combine, rows.x, b(reduce, chosen, np.array([1], INT32)))
+    reduce = {"MAXIMUM": "REDUCE_MAX", "MINIMUM": "REDUCE_MIN"}[larger]
+    return b(larger, rows.x, b(reduce, chosen, np.array([1], INT32)))
 
 
 @handles("TensorScatterUpdate")

@@ -25,7 +25,7 @@ def top_k_v2(
     sorted: bool = True,
     index_type: TypeNumber | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return the k largest elements of each row, in order even if not `sorted`, and their places."""
+    """Return the k largest of each row, in order even if not `sorted`, and their places."""
     largest, places = b("TOPK_V2", in_order(b, x), int32_of(b, k))
     return out_of_order(b, largest, x.dtype), b.cast(
         places, INT32 if index_type is None else index_type.dtype

@@ -1,0 +1,239 @@
+"""Plans as text: who shares what, what is requantized, what stays float, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from graph_text import parse
+
+from tqconv.errors import QuantizationError, UsageError
+from tqconv.ir.graph import Graph, Tensor, Use
+from tqconv.ir.types import Range
+from tqconv.quant.plan import Borders, MissingRangesError, Plan, plan
+from tqconv.quant.report import describe
+from tqconv.quant.schemes import INT8, INT16, SCHEMES, UINT8
+from tqconv.quant.select import Choice
+
+Ends = tuple[float, float]
+
+
+def by_name(graph: Graph, name: str) -> Tensor:
+    return next(t for t in graph.tensors() if t.name == name)
+
+
+def planned(
+    graph: Graph,
+    ranges: Mapping[str, Ends],
+    mode: str = "int8",
+    choice: Choice = Choice(),  # noqa: B008
+    borders: Borders = Borders(),  # noqa: B008
+) -> Plan:
+    found = {by_name(graph, n): Range(*ends, "calibrated", "minmax") for n, ends in ranges.items()}
+    return plan(graph, SCHEMES[mode], found, choice, borders)
+
+
+def stored(graph: Graph, made: Plan, name: str) -> tuple[float, int]:
+    params = made.tensors[by_name(graph, name)]
+    return float(params.scale[0]), int(params.zero_point[0])
+
+
+DENSE = """
+x: f32[1,4] -> z
+y = FULLY_CONNECTED(x, f32[2,4], [0.5,-0.5])
+z = SOFTMAX(y) {beta=1.0}
+"""
+
+
+def test_the_table_has_a_line_and_a_reason_for_every_tensor() -> None:
+    graph = parse(DENSE)
+    made = planned(graph, {"x": (-1, 1), "y": (-2, 4), "z": (0, 1)})
+    assert describe(graph, made).splitlines() == [
+        "int8: 2 operators on integers, 0 float",
+        "y: int8 scale 0.0235294122 zero -43; [-2, 4] calibrated minmax",
+        "z: int8 scale 0.00390625 zero -128; built into the kernel of SOFTMAX",
+        "x: int8 scale 0.00784313772 zero -1; [-1, 1] calibrated minmax",
+        "y/w: int8 2 scales 0.00787 … 0.0157; weights, a scale for each slice of axis 0",
+        "y/b: int32 2 scales 6.18e-05 … 0.000124; bias, int32 at the product of the scales "
+        "of 'x' and 'w'",
+    ]
+
+
+def test_missing_ranges_are_reported_all_at_once_with_the_ways_to_supply_them() -> None:
+    graph = parse(DENSE)
+    with pytest.raises(MissingRangesError) as caught:
+        planned(graph, {})
+    assert str(caught.value).splitlines() == [
+        "2 tensors without a range of values",
+        "  'x': an input of the graph, read by FULLY_CONNECTED 'y'",
+        "  'y': made by FULLY_CONNECTED 'y', read by SOFTMAX 'z'",
+    ]
+    hint = caught.value.hint or ""
+    for way in ("--calibration_data", "--ranges FILE", "--write_ranges_template", "--default_"):
+        assert way in hint
+
+
+CONCAT = """
+x: f32[1,4] -> z
+a = MUL(x, 2.0)
+b = LOGISTIC(x)
+z = CONCATENATION(a, b) {axis=1}
+"""
+
+
+def test_a_fixed_scale_is_requantized_where_its_neighbours_go_further() -> None:
+    graph = parse(CONCAT)
+    made = planned(graph, {"x": (-2, 2), "a": (-4, 4), "b": (0, 1), "z": (-4, 4)})
+    concat = graph.ops[-1]
+    assert made.tensors[concat.inputs[0]].equals(made.tensors[concat.output])
+    assert made.edges[Use(concat, 1)].equals(made.tensors[concat.output])
+    assert stored(graph, made, "b") == (1 / 256, -128)
+
+
+def test_a_fixed_scale_is_shared_where_it_covers_the_neighbours() -> None:
+    graph = parse(CONCAT)
+    made = planned(graph, {"x": (-2, 2), "a": (0, 0.9), "b": (0, 1), "z": (0, 1)})
+    assert not [u for u in made.edges if u.op is graph.ops[-1]]
+    assert stored(graph, made, "a") == stored(graph, made, "z") == (1 / 256, -128)
+
+
+def test_uint8_concatenation_rescales_by_itself() -> None:
+    graph = parse(CONCAT)
+    made = planned(graph, {"x": (-2, 2), "a": (-4, 4), "b": (0, 1), "z": (-4, 4)}, "uint8")
+    assert not [u for u in made.edges if u.op is graph.ops[-1]]
+
+
+def test_a_value_with_one_reader_takes_the_range_that_can_reach_the_output() -> None:
+    graph = parse("x: f32[1,4] -> z\ny = MUL(x, 3.0)\nz = MAXIMUM(y, 0.0)")
+    made = planned(graph, {"x": (-1, 1), "y": (-3, 3), "z": (0, 3)})
+    assert stored(graph, made, "y") == (float(np.float32(3 / 255)), -128)
+
+
+def test_an_average_keeps_the_range_of_what_it_averages() -> None:
+    pool = "{filter_height=2, filter_width=2, stride_h=2, stride_w=2, padding=VALID}"
+    graph = parse(f"x: f32[1,4,4,1] -> z\ny = MUL(x, 3.0)\nz = AVERAGE_POOL_2D(y) {pool}")
+    made = planned(graph, {"x": (-1, 1), "y": (0, 3), "z": (0, 1)})
+    assert stored(graph, made, "y") == stored(graph, made, "z")
+    assert stored(graph, made, "y")[0] == float(np.float32(3 / 255))
+
+
+def test_a_value_that_others_read_is_requantized_rather_than_coarsened() -> None:
+    text = """
+    x: f32[1,4] -> z, w
+    a = MUL(x, 2.0)
+    b = MUL(x, 50.0)
+    z = CONCATENATION(a, b) {axis=1}
+    w = ADD(a, 1.0)
+    """
+    graph = parse(text)
+    ranges = {"x": (-1, 1), "a": (-2, 2), "b": (-50, 50), "z": (-50, 50), "w": (-1, 3)}
+    made = planned(graph, ranges)
+    assert stored(graph, made, "a")[0] == float(np.float32(4 / 255))
+    edge = made.edges[Use(by_name(graph, "z").producer, 0)]
+    assert edge.why == (
+        "requantized for CONCATENATION 'z': shared steps would be 25 times as coarse"
+    )
+
+
+def test_operators_without_a_kernel_stay_float_with_the_reason() -> None:
+    graph = parse("x: f32[1,4] -> z\ny = MUL(x, 2.0)\ns = SIN(y)\nz = MUL(s, 2.0)")
+    made = planned(graph, {n: (-2, 2) for n in "xysz"})
+    assert describe(graph, made).splitlines()[-1] == (
+        "float: SIN 's': has no integer kernel that computes right"
+    )
+    assert made.edges[Use(by_name(graph, "s").producer, 0)] is None
+
+
+def test_integer_only_lists_every_operator_that_cannot() -> None:
+    graph = parse("x: f32[1,4] -> z\ny = SIN(x)\nz = COS(y)")
+    with pytest.raises(QuantizationError) as caught:
+        planned(graph, {n: (-2, 2) for n in "xyz"}, choice=Choice(integer_only=True))
+    assert str(caught.value).splitlines() == [
+        "2 operators cannot run on integers",
+        "  SIN has no integer kernel that computes right: 'y'",
+        "  COS has no integer kernel that computes right: 'z'",
+    ]
+
+
+def test_moves_between_float_operators_stay_float() -> None:
+    graph = parse("x: f32[1,4] -> z\ny = SIN(x)\nr = RESHAPE(y, [2,2])\nz = COS(r)")
+    made = planned(graph, {})
+    assert made.types == {}
+
+
+def test_keep_float_matches_source_nodes() -> None:
+    graph = parse(DENSE)
+    made = planned(graph, {n: (-2, 2) for n in "xyz"}, choice=Choice(keep_float=("^z$",)))
+    assert list(made.floats.values()) == ["kept float by --keep_float"]
+
+
+def test_a_pattern_that_matches_nothing_is_an_error() -> None:
+    graph = parse(DENSE)
+    with pytest.raises(UsageError, match="matches no node"):
+        planned(graph, {}, choice=Choice(keep_float=("nothing",)))
+
+
+def test_an_int16_island_is_requantized_at_its_shores() -> None:
+    graph = parse("x: f32[1,4] -> z\ny = MUL(x, 2.0)\ns = ADD(y, 1.0)\nz = MUL(s, 2.0)")
+    ranges = {"x": (-1, 1), "y": (-2, 2), "s": (-1, 3), "z": (-2, 6)}
+    made = planned(graph, ranges, choice=Choice(int16=("^s$",)))
+    add, last = by_name(graph, "s").producer, by_name(graph, "z").producer
+    assert made.types[add] == INT16
+    assert made.tensors[by_name(graph, "s")].dtype == INT16
+    assert made.edges[Use(add, 0)].dtype == INT16
+    assert made.edges[Use(last, 0)].dtype == INT8
+
+
+def test_no_per_channel_and_no_per_channel_dense() -> None:
+    conv = "{padding=SAME, stride_h=1, stride_w=1}"
+    text = f"""
+    x: f32[1,2,2,2] -> z
+    y = CONV_2D(x, f32[3,1,1,2], zeros[3]) {conv}
+    z = FULLY_CONNECTED(y, f32[4,12], zeros[4])
+    """
+
+    def scales(choice: Choice) -> list[int]:
+        graph = parse(text)
+        made = planned(graph, {n: (-1, 1) for n in "xyz"}, choice=choice)
+        return [made.edges[Use(op, 1)].scale.size for op in graph.ops]
+
+    assert scales(Choice()) == [3, 4]
+    assert scales(Choice(per_channel_dense=False)) == [3, 1]
+    assert scales(Choice(per_channel=False)) == [1, 1]
+
+
+def test_values_that_would_be_lost_keep_their_operators_float() -> None:
+    text = """
+    x: f32[1,4] -> z
+    a = MUL(x, 2.0)
+    y = MINIMUM(a, 5.0)
+    z = MUL(y, 2.0)
+    """
+    graph = parse(text)
+    ranges = {"x": (0, 1e6), "a": (0, 2e6), "y": (0, 5), "z": (0, 10)}
+    # Every reader of `a` clips it, so 8 bits suffice.
+    assert planned(graph, ranges).floats == {}
+    graph = parse(text.replace("-> z", "-> z, a"))
+    made = planned(graph, ranges)
+    assert "would lose its values" in made.floats[by_name(graph, "y").producer]
+
+
+def test_a_divisor_that_may_be_stored_as_zero_stays_float() -> None:
+    graph = parse("x: f32[1,4], y: f32[1,4] -> z\nz = DIV(x, y)")
+    made = planned(graph, {})
+    assert list(made.floats.values()) == ["stops where 'y' is stored as zero"]
+
+
+@pytest.mark.parametrize("dtype", [INT8, UINT8, INT16])
+def test_borders_hold_the_same_reals_as_the_inside(dtype: np.dtype) -> None:
+    graph = parse(DENSE)
+    ranges = {"x": (-1, 1), "y": (-2, 4), "z": (0, 1)}
+    made = planned(graph, ranges, borders=Borders(dtype, dtype))
+    border, inner = made.borders[graph.inputs[0]], made.tensors[graph.inputs[0]]
+    assert border is not None
+    assert border.dtype == dtype
+    if dtype.itemsize == 1:
+        assert border.covers() == pytest.approx(inner.covers(), abs=1e-9)
+    else:
+        assert border.covers()[1] == pytest.approx(max(map(abs, inner.covers())), rel=1e-3)
