@@ -54,8 +54,8 @@ def test_the_table_has_a_line_and_a_reason_for_every_tensor() -> None:
         "y: int8 scale 0.0235294122 zero -43; [-2, 4] calibrated minmax",
         "z: int8 scale 0.00390625 zero -128; built into the kernel of SOFTMAX",
         "x: int8 scale 0.00784313772 zero -1; [-1, 1] calibrated minmax",
-        "y/w: int8 2 scales 0.00787 … 0.0157; weights, a scale for each slice of axis 0",
-        "y/b: int32 2 scales 6.18e-05 … 0.000124; bias, int32 at the product of the scales "
+        "y/w: int8 2 scales 0.00551 … 0.00742; weights, a scale for each slice of axis 0",
+        "y/b: int32 2 scales 4.33e-05 … 5.82e-05; bias, int32 at the product of the scales "
         "of 'x' and 'w'",
     ]
 

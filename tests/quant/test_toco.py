@@ -15,6 +15,7 @@ from tqconv.ir.grid import grid, on_stored_grid
 from tqconv.ir.types import Range
 from tqconv.passes import toco as stages
 from tqconv.passes.pipeline import run_stage
+from tqconv.quant.ranges import Ranges, Record
 from tqconv.quantization import quantize
 
 UNIT = ((127.5, 127.5),)
@@ -239,12 +240,42 @@ def test_constants_are_rounded_on_the_grid_that_stores_them():
     np.testing.assert_array_equal(chosen.encode(rounded), codes)
 
 
-def test_an_empty_range_is_an_error():
-    with pytest.raises(QuantizationError, match="the range of 'z' is empty") as caught:
-        quantized("x: f32[1,4] -> z\ny = MUL(x, 2.0)\nz = FAKE_QUANT(y) {num_bits=8}")
+def test_ranges_that_no_integers_cover_are_one_report():
+    text = """x: f32[1,4] -> z, w
+    y = MUL(x, [1.0,2.0,3.0,inf])
+    z = FAKE_QUANT(y) {num_bits=8}
+    v = MUL(x, 2.0)
+    w = FAKE_QUANT(v) {min=0.5, max=6.0, num_bits=8}"""
+    with pytest.raises(QuantizationError) as caught:
+        quantized(text.replace("inf", "1e999"))
+    message = str(caught.value)
+    assert "'y/b': a constant that is not finite" in message
+    assert "'z': the range [0, 0] is empty" in message
+    assert "'w': the range [0.5, 6] does not hold 0" in message
     assert "never trained" in caught.value.hint
 
 
-def test_a_range_without_zero_is_an_error():
-    with pytest.raises(QuantizationError, match="does not hold 0"):
-        quantized("x: f32[1,4] -> y\ny = MUL(x, 2.0)", default_ranges=(1, 6))
+@pytest.mark.parametrize("pattern", ["keep_float", "int16"])
+def test_uint8_models_have_no_other_parts(pattern):
+    model = Model([parse("x: f32[1,4] -> y\ny = TANH(x)")])
+    options = QuantizeOptions(mode="uint8", input_stats=UNIT, **{pattern: (".*",)})
+    with pytest.raises(UsageError, match="uint8 is for whole models"):
+        quantize(model, options, toco=TocoOptions("uint8"))
+
+
+def test_ranges_of_a_file_are_widened_to_hold_zero():
+    model = Model([parse("x: f32[1,4] -> y\ny = MUL(x, 2.0)")])
+    options = QuantizeOptions(mode="uint8", input_stats=UNIT)
+    known = Ranges({"y": Record(0.5, 2.0)})
+    quantize(model, options, known, toco=TocoOptions("uint8"))
+    assert scale_and_zero(model.main, "y") == (float(np.float32(2 / 255)), 0)
+
+
+def test_a_measured_range_behind_a_pool_does_not_count():
+    text = """x: f32[1,4,4,2] -> y
+    y = MAX_POOL_2D(x) {padding=VALID, stride_h=2, stride_w=2, filter_height=2, filter_width=2}"""
+    model = Model([parse(text)])
+    known = Ranges({"y": Record(-0.5, 0.5, "minmax")})
+    quantize(model, QuantizeOptions("uint8", input_stats=UNIT), known, toco=TocoOptions("uint8"))
+    assert types(model.main) == ["MAX_POOL_2D"]
+    assert scale_and_zero(model.main, "y") == scale_and_zero(model.main, "x")

@@ -22,10 +22,10 @@ SAME_WIDTH: Mapping[str, np.dtype] = {
 MOVES = frozenset(
     {
         "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION", "DEPTH_TO_SPACE",
-        "DYNAMIC_UPDATE_SLICE", "FILL", "GATHER", "GATHER_ND", "MATRIX_DIAG",
-        "MATRIX_SET_DIAG", "MIRROR_PAD", "ONE_HOT", "PAD", "PADV2", "REVERSE_SEQUENCE",
-        "REVERSE_V2", "SELECT", "SELECT_V2", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPARSE_TO_DENSE", "SPLIT", "SPLIT_V",
-        "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
+        "DYNAMIC_UPDATE_SLICE", "FILL", "GATHER", "GATHER_ND", "MATRIX_DIAG", "MATRIX_SET_DIAG",
+        "MIRROR_PAD", "ONE_HOT", "PACK", "PAD", "PADV2", "REVERSE_SEQUENCE", "REVERSE_V2",
+        "SELECT", "SELECT_V2", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPARSE_TO_DENSE",
+        "SPLIT", "SPLIT_V", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
     }
 )  # fmt: skip
 """Operators that copy elements or put a 0 between them: its bits are 0 in every type."""

@@ -57,9 +57,11 @@ def plan_like_toco(graph: Graph, rules: Rules) -> Plan:
     """Decide how every tensor is stored, after every tensor that is read got its range.
 
     Clamps that the integers of their operand cannot leave are taken out of the graph. Raises
-    QuantizationError for all operators without an integer kernel.
+    QuantizationError for all operators without an integer kernel, and for all ranges and constants
+    that no integers can stand for.
     """
     _check_kernels(graph, rules)
+    _check_ranges(graph)
     return _Planner(graph, rules).run()
 
 
@@ -72,6 +74,30 @@ def _check_kernels(graph: Graph, rules: Rules) -> None:
             floats[op] = f"has no {name.lower()} kernel that computes right"
     if floats:
         raise QuantizationError(*float_report(Selection({}, floats)))
+
+
+def _check_ranges(graph: Graph) -> None:
+    reasons = {t: reason for t in graph.tensors() if is_real(t) and (reason := _unfit(t))}
+    if reasons:
+        lines = [f"  '{tensor.name}': {reason}" for tensor, reason in reasons.items()]
+        raise QuantizationError(
+            "\n".join(["no integers stand for these tensors", *lines]),
+            hint="0 must be one of the integers; a FakeQuant node that was never trained is empty",
+        )
+
+
+def _unfit(tensor: Tensor) -> str:
+    """Return why no integers can stand for a tensor, or nothing."""
+    found = tensor.range
+    if tensor.data is not None and not np.all(np.isfinite(tensor.data)):
+        return "a constant that is not finite"
+    if found is None:
+        return ""
+    if found.low == found.high or not np.isfinite(found.high - found.low):
+        return f"the range [{found.low:g}, {found.high:g}] is empty or not finite"
+    if not found.low <= 0 <= found.high:
+        return f"the range [{found.low:g}, {found.high:g}] does not hold 0"
+    return ""
 
 
 class _Planner:
@@ -114,17 +140,7 @@ class _Planner:
     def _from_range(self, tensor: Tensor) -> tuple[Grid, str]:
         found = tensor.range
         assert found is not None, "missing ranges are reported before"
-        if not found.low <= 0 <= found.high:
-            raise QuantizationError(
-                f"the range [{found.low:g}, {found.high:g}] of '{tensor.name}' does not hold 0",
-                hint="0 must be one of the integers: widen the range",
-            )
         chosen = grid(found.low, found.high, self.rules.dtype, narrow=found.narrow)
-        if chosen.scale == 0:
-            raise QuantizationError(
-                f"the range of '{tensor.name}' is empty",
-                hint="a FakeQuant node that was never trained has the range [0, 0]",
-            )
         return chosen, f"range [{found.low:g}, {found.high:g}] {found.kind} {found.detail}".strip()
 
     def _of_output(self, op: Op, tensor: Tensor) -> tuple[Grid, str]:
@@ -162,7 +178,7 @@ class _Planner:
         if tensor.range is not None:
             low, high, narrow = tensor.range.low, tensor.range.high, tensor.range.narrow
             why = f"constant, range {tensor.range.kind} {tensor.range.detail}".strip()
-        return grid(min(low, 0.0), max(high, 0.0), dtype, narrow=narrow), why
+        return grid(low, high, dtype, narrow=narrow), why
 
     def _store_bias(self, op: Op, index: int, tensor: Tensor) -> None:
         assert tensor.data is not None

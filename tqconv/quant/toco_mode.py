@@ -34,6 +34,11 @@ def plan_for(
     assert toco.inference_type is not None
     graph, chosen = model.main, SCHEMES[toco.inference_type]
     assert chosen.activation is not None
+    if toco.inference_type == "uint8" and (options.keep_float or options.int16):
+        raise UsageError(
+            "uint8 is for whole models: --keep_float and --int16 do not go with it",
+            hint="use --quantize int8 for models that are partly float or int16",
+        )
     _check_widths(graph, toco)
     change = bool(toco.change_concat_input_ranges)
     for tensor, known in _said_of_inputs(graph, options, chosen.activation).items():
@@ -108,7 +113,10 @@ def _take_evidence(graph: Graph, ranges: Ranges | None, *, passed_on: bool) -> N
         if passed_on and tensor.range is not None:
             continue
         if passed_on or rule is None or not rule.same:
-            tensor.range = evidence(tensor, ranges, wide=False)
+            known = evidence(tensor, ranges, wide=False)
+            if known is not None and known is not tensor.range:
+                known = replace(known, low=min(known.low, 0.0), high=max(known.high, 0.0))
+            tensor.range = known
 
 
 def _said_of_inputs(graph: Graph, options: QuantizeOptions, dtype: np.dtype) -> dict[Tensor, Range]:

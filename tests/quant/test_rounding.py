@@ -1,0 +1,81 @@
+"""Fitted rounding, and the moments that it is fitted to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import Run
+from graph_text import parse
+
+from tqconv.quant.moments import columns, empty
+from tqconv.quant.rounding import fitted_codes
+
+RNG = np.random.default_rng(8)
+
+
+def test_the_output_error_is_lower_than_with_the_nearest_integers() -> None:
+    mixed = RNG.normal(size=(400, 150)) @ RNG.normal(size=(150, 150))
+    w = RNG.normal(size=(1, 8, 150))
+    scale = np.abs(w).max(axis=2) / 7
+    codes = fitted_codes(w, scale, 0.0, (-7, 7), (mixed.T @ mixed)[None])
+    nearest = np.clip(np.round(w / scale[..., None]), -7, 7)
+
+    def error(chosen: np.ndarray) -> float:
+        return float(np.square(mixed @ (w - chosen * scale[..., None])[0].T).sum())
+
+    assert np.abs(codes).max() <= 7
+    assert error(codes) < 0.6 * error(nearest)
+
+
+def test_independent_inputs_leave_the_nearest_integers() -> None:
+    w = RNG.normal(size=(2, 3, 5))
+    scale = np.abs(w).max(axis=2) / 127
+    codes = fitted_codes(w, scale, 0.0, (-127, 127), np.broadcast_to(np.eye(5), (2, 5, 5)))
+    assert np.array_equal(codes, np.round(w / scale[..., None]))
+
+
+def test_the_same_inputs_give_the_same_integers() -> None:
+    w, x = RNG.normal(size=(1, 4, 20)), RNG.normal(size=(50, 20))
+    runs = [fitted_codes(w, np.ones((1, 4)), 3.0, (0, 255), (x.T @ x)[None]) for _ in range(2)]
+    assert np.array_equal(*runs)
+
+
+WINDOW = "stride_h=2, stride_w=1, dilation_h_factor=1, dilation_w_factor=2"
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize(
+    "product",
+    [
+        "CONV_2D(x, f32[5,3,2,4], zeros[5])",
+        "DEPTHWISE_CONV_2D(x, f32[1,3,2,8], zeros[8])",
+    ],
+)
+def test_columns_times_weights_are_what_litert_computes(
+    run: Run, product: str, padding: str
+) -> None:
+    stride = WINDOW if product.startswith("CONV") else WINDOW.replace("_h=2", "_h=1")
+    graph = parse(f"x: f32[2,7,6,4] -> y\ny = {product} {{padding={padding}, {stride}}}")
+    x = RNG.normal(size=(2, 7, 6, 4)).astype(np.float32)
+    op = graph.ops[0]
+    met = columns(op, x, 10_000)
+    w = op.inputs[1].data
+    if op.type == "CONV_2D":
+        mine = met[:, 0] @ w.reshape(5, -1).T
+    else:
+        per_channel = w.reshape(6, 4, 2).transpose(1, 2, 0)
+        mine = np.einsum("rgn,gon->rgo", met, per_channel).reshape(len(met), -1)
+    wanted = run(graph, [x])[0]
+    np.testing.assert_allclose(mine.reshape(wanted.shape), wanted, atol=1e-4)
+
+
+def test_moments_sum_over_samples_whatever_the_portions() -> None:
+    op = parse("x: f32[3,4] -> y\ny = FULLY_CONNECTED(x, f32[2,4])").ops[0]
+    rows = RNG.normal(size=(30, 4)).astype(np.float32)
+    moments = empty(op)
+    for part in np.split(rows, 10):
+        moments.add(columns(op, part, 100))
+    moments.settle()
+    assert moments.rows == 30
+    np.testing.assert_allclose(moments.second[0], rows.T @ rows, rtol=1e-4)
+    np.testing.assert_allclose(moments.first[0], rows.sum(axis=0), rtol=1e-4)

@@ -1,0 +1,105 @@
+"""Calibration and comparison on LiteRT."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from graph_text import parse
+
+from tqconv.errors import DependencyError, UsageError, VerificationError
+from tqconv.exporters.tflite import serialize
+from tqconv.ir.copy import copy_graph
+from tqconv.ir.graph import Model
+from tqconv.runtime.calibrate import calibrate
+from tqconv.runtime.compare import EXACT, compare, difference
+from tqconv.runtime.litert import Session, run
+
+NETWORK = """
+x: f32[1,4,4,2] -> z
+a = CONV_2D(x, f32[3,3,3,2], f32[3]) {padding=SAME, stride_h=1, stride_w=1}
+b = RELU(a)
+z = MUL(b, 2.0)
+"""
+RNG = np.random.default_rng(6)
+FEEDS = [{"x": RNG.normal(size=(1, 4, 4, 2)).astype(np.float32)} for _ in range(3)]
+
+
+def test_every_activation_is_measured_over_all_samples() -> None:
+    model = Model([parse(NETWORK)])
+    seen = calibrate(model, FEEDS, serialize)
+    assert list(seen) == ["x", "a", "b", "z"]
+    assert [h.samples for h in seen.values()] == [3] * 4
+    x = np.concatenate([f["x"] for f in FEEDS])
+    assert (seen["x"].low, seen["x"].high) == (x.min(), x.max())
+    outputs = run(serialize(model), FEEDS)
+    assert seen["z"].high == pytest.approx(max(o[0].max() for o in outputs), rel=1e-6)
+    assert seen["a"].low < 0 == seen["b"].low
+
+
+def test_the_model_is_not_changed() -> None:
+    model = Model([parse(NETWORK)])
+    before = bytes(serialize(model))
+    calibrate(model, FEEDS, serialize)
+    assert bytes(serialize(model)) == before
+
+
+def test_progress_counts_samples() -> None:
+    done: list[int] = []
+    calibrate(Model([parse(NETWORK)]), FEEDS, serialize, done.append)
+    assert done == [1, 2, 3]
+
+
+def test_no_samples_is_an_error() -> None:
+    with pytest.raises(UsageError, match="no samples"):
+        calibrate(Model([parse(NETWORK)]), [], serialize)
+
+
+def test_samples_of_several_sizes_are_resized_to() -> None:
+    model = Model([parse("x: f32[?,2] -> z\nz = MUL(x, 2.0)")])
+    feeds = [{"x": np.full((n, 2), n, np.float32)} for n in (1, 3)]
+    seen = calibrate(model, feeds, serialize)["z"]
+    assert (seen.low, seen.high, seen.total) == (2, 6, 8)
+
+
+def test_a_model_that_litert_refuses_is_an_error_of_ours() -> None:
+    with pytest.raises(VerificationError, match="LiteRT refuses"):
+        Session(b"not a model at all")
+
+
+def test_a_missing_runtime_is_an_error_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(DependencyError) as caught:
+        Session(serialize(Model([parse(NETWORK)])))
+    assert caught.value.hint == "pip install ai-edge-litert"
+
+
+def test_a_model_compared_with_itself_is_exact() -> None:
+    model = Model([parse(NETWORK)])
+    found = compare(model, model, FEEDS, serialize)
+    assert (found[0].name, found[0].is_output, found[0].sqnr) == ("z", True, EXACT)
+    assert {d.name for d in found} == {"a", "b", "z"}
+
+
+def test_the_worst_inner_tensor_comes_first_after_the_outputs() -> None:
+    reference = Model([parse(NETWORK)])
+    other = Model([copy_graph(reference.main).graph])
+    weights = other.main.ops[0].inputs[1]
+    weights.data = weights.data * np.float32(1.1)
+    found = compare(reference, other, FEEDS, serialize)
+    assert [d.name for d in found][:2] == ["z", min(found[1:], key=lambda d: d.sqnr).name]
+    assert 0 < found[0].sqnr < 30
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "ratio"),
+    [
+        ([1.0, 0], [1.0, 0], EXACT),
+        ([10.0], [9.0], 20.0),
+        ([0.0], [1.0], -EXACT),
+        ([1], [1, 2], -EXACT),
+    ],
+)
+def test_decibels(a: list[float], b: list[float], ratio: float) -> None:
+    assert difference(np.array(a), np.array(b))[0] == pytest.approx(ratio)
