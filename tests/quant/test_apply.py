@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from conftest import Run
 from graph_text import parse
 
@@ -95,12 +96,15 @@ def test_inputs_and_outputs_keep_their_names_and_the_inside_is_marked() -> None:
 def test_a_signature_follows_the_new_borders() -> None:
     model = Model([parse(NETWORK)])
     main = model.main
-    model.signatures = [Signature("serve", [("in", main.inputs[0])], [("out", main.outputs[0])])]
+    model.signatures = [Signature("serve", [("in", 0)], [("out", 0)])]
     options = QuantizeOptions(mode="int8")
     ranges = Ranges.of(calibrate(model, feeds(main, 2), serialize))
     static.carry_out(model, static.plan_for(model, options, ranges))
-    assert model.signatures[0].inputs == [("in", main.inputs[0])]
-    assert model.signatures[0].outputs == [("out", main.outputs[0])]
+    interpreter = Interpreter(model_content=bytes(serialize(model)))
+    interpreter.allocate_tensors()
+    assert interpreter.get_signature_list() == {"serve": {"inputs": ["in"], "outputs": ["out"]}}
+    (detail,) = interpreter.get_signature_runner("serve").get_input_details().values()
+    assert detail["name"] == main.inputs[0].name
 
 
 def test_integer_inputs_are_left_alone(run: Run) -> None:

@@ -10,7 +10,7 @@ from graph_text import parse
 from tqconv.config import QuantizeOptions, TocoOptions
 from tqconv.errors import QuantizationError, UsageError
 from tqconv.exporters.tflite import serialize
-from tqconv.ir.graph import Graph, Model
+from tqconv.ir.graph import Graph, Model, Signature
 from tqconv.ir.grid import grid, on_stored_grid
 from tqconv.ir.types import Range
 from tqconv.passes import toco as stages
@@ -279,3 +279,13 @@ def test_a_measured_range_behind_a_pool_does_not_count():
     quantize(model, QuantizeOptions("uint8", input_stats=UNIT), known, toco=TocoOptions("uint8"))
     assert types(model.main) == ["MAX_POOL_2D"]
     assert scale_and_zero(model.main, "y") == scale_and_zero(model.main, "x")
+
+
+def test_signatures_follow_an_output_whose_clamp_vanishes():
+    text = "x: f32[1,4] -> y\nt = LOGISTIC(x)\ny = RELU6(t)"
+    graph = parse(text)
+    model = Model([graph], signatures=[Signature("serve", [], [("y", graph.outputs[0])])])
+    quantize(model, QuantizeOptions("uint8", input_stats=UNIT), toco=TocoOptions("uint8"))
+    assert types(graph) == ["LOGISTIC"]
+    assert model.signatures[0].outputs == [("y", graph.outputs[0])]
+    assert graph.outputs[0].name == "y"

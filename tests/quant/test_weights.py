@@ -63,6 +63,12 @@ def test_float16_clips_and_says_so() -> None:
     assert model.notes == ["1 values of 'y/b' lie beyond float16 and are clipped to 65504"]
 
 
+def test_an_epsilon_that_float16_would_make_zero_stays_float(run: Run) -> None:
+    model = Model([parse("x: f32[1] -> z\ny = ADD(x, 1e-12)\nz = RSQRT(y)")])
+    quantize(model, QuantizeOptions(mode="float16"))
+    assert run(model, [np.zeros(1, np.float32)])[0] == pytest.approx([1e6], rel=1e-5)
+
+
 def test_dynamic_stores_large_weights_of_hybrid_kernels_only() -> None:
     _, model = made("dynamic")
     kinds = stored(model)

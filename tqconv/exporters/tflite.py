@@ -181,17 +181,13 @@ class _File:
     def _signatures(self, positions: Sequence[Mapping[int, int]]) -> list[dict[str, Any]]:
         result = []
         for signature in self.model.signatures:
-            position = positions[signature.graph]
-
-            def entries(
-                named: Sequence[tuple[str, Tensor]], position: Mapping[int, int] = position
-            ) -> list[dict[str, Any]]:
-                return [{"name": name, "tensor_index": position[id(t)]} for name, t in named]
-
+            graph, position = self.graphs[signature.graph], positions[signature.graph]
+            inputs = [(name, graph.inputs[place]) for name, place in signature.inputs]
+            outputs = [(name, graph.outputs[place]) for name, place in signature.outputs]
             result.append(
                 {
-                    "inputs": entries(signature.inputs),
-                    "outputs": entries(signature.outputs),
+                    "inputs": [{"name": n, "tensor_index": position[id(t)]} for n, t in inputs],
+                    "outputs": [{"name": n, "tensor_index": position[id(t)]} for n, t in outputs],
                     "signature_key": signature.key,
                     "subgraph_index": signature.graph,
                 }

@@ -214,20 +214,28 @@ class _Reader:
             if number >= len(graphs):
                 raise FormatError(f"a signature names graph {number} of {len(graphs)}")
 
-            def named(
-                field: str, entry: Mapping[str, Any] = entry, number: int = number
-            ) -> list[tuple[str, Tensor]]:
-                maps = entry.get(field, [])
-                if any(m.get("tensor_index", 0) >= len(tensors[number]) for m in maps):
-                    raise FormatError("a signature names a tensor that does not exist")
-                return [
-                    (m.get("name", ""), tensors[number][m.get("tensor_index", 0)]) for m in maps
-                ]
-
-            place = next((i for i, g in enumerate(entries) if g is graphs[number]), 0)
+            graph, made = graphs[number], tensors[number]
+            inputs = _places(entry.get("inputs", []), graph.inputs, made)
+            outputs = _places(entry.get("outputs", []), graph.outputs, made)
+            place = next((i for i, g in enumerate(entries) if g is graph), 0)
             key = entry.get("signature_key", "serving_default")
-            found.append(Signature(key, named("inputs"), named("outputs"), place))
+            found.append(Signature(key, inputs, outputs, place))
         return found
+
+
+def _places(
+    maps: Sequence[Mapping[str, Any]], border: Sequence[Tensor], tensors: Sequence[Tensor]
+) -> list[tuple[str, int]]:
+    """Return the positions in a graph's border that the entries of a signature name."""
+    found = []
+    for entry in maps:
+        name, index = entry.get("name", ""), entry.get("tensor_index", 0)
+        tensor = tensors[index] if index < len(tensors) else None
+        place = next((i for i, t in enumerate(border) if t is tensor), None)
+        if place is None:
+            raise FormatError(f"signature entry '{name}' names no input or output of its graph")
+        found.append((name, place))
+    return found
 
 
 def _quant(entry: Mapping[str, Any]) -> Quant | None:
@@ -288,14 +296,7 @@ def _cut(model: Model, options: LoadOptions) -> None:
             f"the outputs depend on `{loose[0]}`, which is no input",
             hint="add it to --input_arrays",
         )
-    model.signatures.clear()
-    model.signatures.append(
-        Signature(
-            "serving_default",
-            [(t.name, t) for t in graph.inputs],
-            [(t.name, t) for t in graph.outputs],
-        )
-    )
+    model.signatures[:] = [Signature.of(graph)]
 
 
 def _detach(graph: Graph, tensor: Tensor) -> None:

@@ -306,12 +306,21 @@ EFFECTS = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "HASHTABLE_IMPORT"})
 
 @dataclass(eq=False, slots=True)
 class Signature:
-    """A named entry point: user-visible names of the inputs and outputs of a graph."""
+    """A named entry point: names for the positions in a graph's inputs and outputs.
+
+    Positions, not tensors: rewrites replace tensors, the borders keep order and count.
+    """
 
     key: str
-    inputs: list[tuple[str, Tensor]]
-    outputs: list[tuple[str, Tensor]]
+    inputs: list[tuple[str, int]]
+    outputs: list[tuple[str, int]]
     graph: int = 0
+
+    @staticmethod
+    def of(graph: Graph, key: str = "serving_default") -> Signature:
+        """Return the signature that names each input and output as the graph does."""
+        inputs = [(t.name, i) for i, t in enumerate(graph.inputs)]
+        return Signature(key, inputs, [(t.name, i) for i, t in enumerate(graph.outputs)])
 
 
 @dataclass(eq=False, slots=True)

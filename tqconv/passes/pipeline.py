@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tqconv.errors import InternalError
-from tqconv.ir.graph import Graph, Model, Signature
+from tqconv.ir.graph import Graph, Model
 from tqconv.passes import (
     activations,
     bits,
@@ -99,25 +99,11 @@ def optimize(
     """Run the stages on every graph of the model, in place.
 
     `observe(pass name, graph)` is called after each pass that changed something; `check` verifies
-    the
-    graph's invariants there.
+    the graph's invariants there.
     """
-    places = [_output_places(model, signature) for signature in model.signatures]
     for stage in stages:
         for graph in model.all_graphs():
             run_stage(stage, graph, observe, check)
-    for signature, indices in zip(model.signatures, places, strict=True):
-        outputs = model.graphs[signature.graph].outputs
-        named = zip(signature.outputs, indices, strict=True)
-        signature.outputs[:] = [(name, outputs[index]) for (name, _), index in named]
-
-
-def _output_places(model: Model, signature: Signature) -> list[int]:
-    """Return which outputs of its graph a signature names: passes may replace the tensors."""
-    outputs = model.graphs[signature.graph].outputs
-    return [
-        next(i for i, t in enumerate(outputs) if t is tensor) for _, tensor in signature.outputs
-    ]
 
 
 def run_stage(

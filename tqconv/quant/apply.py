@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from tqconv.ir.graph import Graph, Op, Signature, Tensor, Use
+from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import NOWHERE
 from tqconv.quant.params import Params, activation, encode
 from tqconv.quant.plan import Plan
@@ -18,13 +16,13 @@ INT16_OPTIONS = {"ADD": {"pot_scale_int16": False}, "SUB": {"pot_scale_int16": F
 Key = tuple[Tensor, tuple[object, ...]]
 
 
-def apply(graph: Graph, plan: Plan, signatures: Sequence[Signature] = ()) -> None:
+def apply(graph: Graph, plan: Plan) -> None:
     """Quantize the graph in place as the plan says.
 
     Graph inputs and outputs keep name, order and count; the integer value inside is called
     `<name>/quantized` where it is another tensor.
     """
-    writer = _Writer(graph, plan, signatures)
+    writer = _Writer(graph, plan)
     for tensor in list(graph.inputs):
         writer.border_input(tensor)
     for op in [op for op in graph.ops if op not in writer.made]:
@@ -37,10 +35,9 @@ def apply(graph: Graph, plan: Plan, signatures: Sequence[Signature] = ()) -> Non
 
 
 class _Writer:
-    def __init__(self, graph: Graph, plan: Plan, signatures: Sequence[Signature]) -> None:
+    def __init__(self, graph: Graph, plan: Plan) -> None:
         self.graph = graph
         self.plan = plan
-        self.signatures = signatures
         self.made: set[Op] = set()
         self.converted: dict[Key, Tensor] = {}
         self.outer: dict[Tensor, Tensor] = {}
@@ -123,7 +120,6 @@ class _Writer:
         if wanted is not None:
             outer.dtype, outer.quant = wanted.dtype, wanted.quant
         self.graph.inputs[:] = [outer if t is tensor else t for t in self.graph.inputs]
-        self._rename_in_signatures(tensor, outer)
         self.outer[tensor] = outer
         if wanted is None:
             self.converted[(tensor, _key(None))] = outer
@@ -155,7 +151,6 @@ class _Writer:
 
     def _swap_output(self, old: Tensor, new: Tensor) -> None:
         self.graph.outputs[:] = [new if t is old else t for t in self.graph.outputs]
-        self._rename_in_signatures(old, new)
 
     def _take_name(self, tensor: Tensor) -> str:
         """Rename a tensor to `<name>/quantized` and return the name it had."""
@@ -163,11 +158,6 @@ class _Writer:
         self.graph.release(name)
         tensor.name = self.graph.unique(f"{name}/quantized")
         return self.graph.unique(name)
-
-    def _rename_in_signatures(self, old: Tensor, new: Tensor) -> None:
-        for signature in self.signatures:
-            for entries in (signature.inputs, signature.outputs):
-                entries[:] = [(n, new if t is old else t) for n, t in entries]
 
 
 def _key(params: Params | None) -> tuple[object, ...]:

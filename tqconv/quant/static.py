@@ -58,7 +58,7 @@ def plan_for(
 def carry_out(model: Model, made: Plan) -> None:
     """Apply a plan to the main graph and note what the user should know."""
     notes = [*input_notes(model.main, made), *float_lines(made), *made.notes]
-    apply(model.main, made, [s for s in model.signatures if s.graph == 0])
+    apply(model.main, made)
     model.notes += notes
 
 

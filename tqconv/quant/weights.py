@@ -15,6 +15,7 @@ from tqconv.quant.schemes import INT8, scheme
 from tqconv.quant.select import DENSE, Choice, check_patterns, is_kept_float, operand_name, rule_of
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
+SMALLEST_HALF = float(np.finfo(np.float16).smallest_normal)
 ASYMMETRIC = frozenset({"FULLY_CONNECTED", "BATCH_MATMUL"})
 """Operators that take `asymmetric_quantize_inputs` and come out twice as exact on skewed inputs.
 
@@ -47,14 +48,17 @@ def quantize(model: Model, options: QuantizeOptions) -> None:
 
 
 def to_float16(graph: Graph, choice: Choice) -> list[str]:
-    """Put float constants as float16 behind a DEQUANTIZE; return notes about clipped values."""
+    """Put float constants as float16 behind a DEQUANTIZE; return notes about clipped values.
+
+    Constants that lie below float16's range altogether stay float32.
+    """
     wide: dict[Tensor, Tensor] = {}
     notes = []
     for op, index, tensor in list(_constants(graph)):
-        if is_kept_float(op, choice):
+        assert tensor.data is not None
+        if is_kept_float(op, choice) or _vanishes(tensor.data):
             continue
         if tensor not in wide:
-            assert tensor.data is not None
             clipped = int(np.sum(np.abs(tensor.data) > LARGEST_HALF))
             if clipped:
                 notes.append(
@@ -64,6 +68,12 @@ def to_float16(graph: Graph, choice: Choice) -> list[str]:
             wide[tensor] = _dequantized(graph, op, tensor, _halves(tensor.data))
         graph.set_input(op, index, wide[tensor])
     return notes
+
+
+def _vanishes(data: NDArray[np.float32]) -> bool:
+    """Whether all values are too small for float16: an epsilon that becomes 0 ends in a division."""
+    peak = float(np.max(np.abs(data), initial=0.0))
+    return 0 < peak < SMALLEST_HALF
 
 
 def _halves(data: NDArray[np.float32]) -> NDArray[np.float16]:

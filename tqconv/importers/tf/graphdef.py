@@ -186,10 +186,4 @@ def _finish(
             raise UsageError(f"output `{ref}` is never computed: its branch is switched off")
         add_output(graph, value, ref, nodes[ref.node])
     graph.prune()
-    model.signatures.append(
-        Signature(
-            "serving_default",
-            [(str(r), t) for r, t in zip(inputs, graph.inputs, strict=True)],
-            [(str(r), t) for r, t in zip(outputs, graph.outputs, strict=True)],
-        )
-    )
+    model.signatures.append(Signature.of(graph))
