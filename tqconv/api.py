@@ -15,7 +15,7 @@ from tqconv.errors import FormatError, UnsupportedError, UsageError, Verificatio
 from tqconv.ir.graph import Graph, Model
 from tqconv.passes import cleanup, fake_quant
 from tqconv.passes import toco as toco_stages
-from tqconv.passes.pipeline import STAGES, Observer, Stage
+from tqconv.passes.pipeline import FLOAT_STAGES, STAGES, Observer, Stage
 from tqconv.passes.pipeline import optimize as run_stages
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _stages(source: Path, options: ConvertOptions) -> tuple[Stage, ...]:
             channels_first=kind_of(source, options.load.format) == "onnx",
         )
     if not _load_options(options).quantizing:
-        return STAGES
+        return FLOAT_STAGES
     passes = (fake_quant.read_fake_quant, fake_quant.drop_fake_quant)
     return (Stage("evidence", passes), *STAGES)
 

@@ -12,7 +12,7 @@ from tqconv.config import QuantizeOptions
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model, Signature
 from tqconv.quant import static
-from tqconv.quant.ranges import Ranges
+from tqconv.quant.ranges import Ranges, Record
 from tqconv.runtime.calibrate import calibrate
 
 NETWORK = """
@@ -155,3 +155,37 @@ def test_input_stats_and_input_range_say_the_same_and_are_echoed() -> None:
     assert note(input_stats=((128, 64),)) == (
         "input 'x': uint8 scale 0.015625 zero point 128, reals -2 … 1.98438, mean 128 std 64"
     )
+
+
+@pytest.mark.parametrize("root", ["SQRT", "RSQRT"])
+def test_a_root_in_int16_does_not_stop_at_a_negative_rounding_error(run: Run, root: str) -> None:
+    model = Model([parse(f"x: f32[4] -> y\ny = {root}(x)")])
+    options = QuantizeOptions(mode="int16x8")
+    static.rewrite_for(model, options)
+    seen = calibrate(model, [{"x": np.array([4, 1, 2, 3], np.float32)}], serialize)
+    static.carry_out(model, static.plan_for(model, options, Ranges.of(seen)))
+    got = run(model, {"x": np.array([-0.5, 1, 2, 4], np.float32)})[0]
+    wanted = [1.0, 1.414, 2.0] if root == "SQRT" else [1.0, 0.707, 0.5]
+    assert got[1:] == pytest.approx(wanted, abs=0.01)
+
+
+EXTREMES = """
+x: f32[1,4,4,2], y: f32[1,4,4,2] -> a, b, c, d, e
+a = ADD(x, y)
+b = SUB(x, y)
+c = SQUARED_DIFFERENCE(x, y)
+d = HARD_SWISH(x)
+e = CONV_2D(x, f32[2,1,1,2], zeros[2]) {padding=SAME, stride_h=1, stride_w=1}
+"""
+
+
+@pytest.mark.parametrize("mode", ["int8", "int16x8"])
+def test_outputs_far_finer_than_inputs_do_not_stop_litert(run: Run, mode: str) -> None:
+    model = Model([parse(EXTREMES)])
+    options = QuantizeOptions(mode=mode, integer_only=True, output_type="float32")
+    static.rewrite_for(model, options)
+    fine = {n: Record(-1e-9, 1e-9) for n in "abcd"}
+    ranges = Ranges({"x": Record(-1e3, 1e3), "y": Record(-1e3, 1e3), "e": Record(-9, 9), **fine})
+    static.carry_out(model, static.plan_for(model, options, ranges))
+    zeros = [np.zeros((1, 4, 4, 2), t.dtype) for t in model.main.inputs]
+    assert len(run(model, zeros)) == 5

@@ -58,12 +58,14 @@ class Histogram:
             low, high = (float(flat.min()), float(flat.max())) if flat.size else (low, high)
         if not flat.size:
             return Histogram(1, math.inf, -math.inf, FINEST, 0, np.zeros(0, np.int64), 0, lost)
-        flat = flat[:: max(1, flat.size // COUNTED)]
+        flat = flat[:: _step(flat.size)]
         exponent = exponent_for(low, high)
         first = math.floor(math.ldexp(low, -exponent))
-        index = np.floor(flat * np.float32(math.ldexp(1.0, -exponent))).astype(np.int64) - first
+        scaled = flat * np.float32(math.ldexp(1.0, -exponent))
+        scaled -= np.float32(first)  # positive from here: truncation is floor
         zeros = flat.size - int(np.count_nonzero(flat))
-        return Histogram(1, low, high, exponent, first, np.bincount(index), zeros, lost)
+        counts = np.bincount(scaled.astype(np.int32))
+        return Histogram(1, low, high, exponent, first, counts, zeros, lost)
 
     def merged(self, other: Histogram) -> Histogram:
         """Return the histogram of the samples of both."""
@@ -130,6 +132,17 @@ class Histogram:
             raise FormatError("the histogram of a ranges file is damaged") from error
         exponent, first, zeros, lost = numbers
         return Histogram(samples, low, high, exponent, first, counts, zeros, lost)
+
+
+def _step(size: int) -> int:
+    """Return the distance of the values that count, which meets every channel equally often.
+
+    A step that shares a factor with the size would see the same few channels again and again.
+    """
+    step = max(1, size // COUNTED)
+    while math.gcd(step, size) != 1:
+        step += 1
+    return step
 
 
 def exponent_for(low: float, high: float) -> int:

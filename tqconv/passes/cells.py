@@ -187,7 +187,9 @@ def _product(op: Op) -> Affine | None:
     assert shift is not None
     joined = made_by(x, "CONCATENATION")
     parts = [x] if joined is None else [t for t in joined.inputs if t is not None]
-    if joined is not None and (joined.options.get("axis", 0) not in (1, -1) or has_activation(joined)):
+    if joined is not None and (
+        joined.options.get("axis", 0) not in (1, -1) or has_activation(joined)
+    ):
         parts = [x]
     terms: dict[int, tuple[Tensor, Matrix]] = {}
     start = 0

@@ -20,6 +20,8 @@ from tqconv.passes import (
     lower,
     patterns,
     ranks,
+    recurrent,
+    recurrent_loops,
     reshape,
 )
 
@@ -87,6 +89,14 @@ behind a
 linear operator; fuse: activations may be fused, nothing later folds weights; lower: every operator
 has a
 kernel for its types and rank."""
+
+
+FLOAT_STAGES: tuple[Stage, ...] = (
+    Stage("recurrent", (recurrent.fuse_steps, recurrent_loops.fuse_loops)),
+    *STAGES,
+    Stage("states", (recurrent.own_states,)),
+)
+"""The same for a result that computes with reals: the recurrent operators have no integer plan."""
 
 
 def optimize(

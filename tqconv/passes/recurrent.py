@@ -71,7 +71,10 @@ def fuse_steps(graph: Graph) -> int:
 def own_states(graph: Graph) -> int:
     """Let each run start from the states that an operator is given.
 
-    SEQUENCE(x, …, h0)   ->   h: variable = RESHAPE(h0); SEQUENCE(x, …, h)
+    SEQUENCE(x, …, h0)   ->   h: variable = MAXIMUM(h0, h0); SEQUENCE(x, …, h)
+
+    MAXIMUM is a copy that LiteRT makes in every run: RESHAPE and CONCATENATION of a constant are
+    computed once for all runs, and ADD takes the memory of its operand, which a variable cannot.
     """
     count = 0
     for op in list(graph.ops):
@@ -79,11 +82,9 @@ def own_states(graph: Graph) -> int:
             state = op.input(index)
             if state.variable:
                 continue
-            sizes = np.array([-1 if d is None else d for d in state.shape], np.int32)
-            name = graph.unique(f"{op.output.name}/state{index}")
-            variable = Tensor(name, state.shape, state.dtype, variable=True)
-            shape = graph.constant(f"{name}/shape", sizes)
-            graph.add(Op("RESHAPE", (state, shape), (variable,), {}, op.source))
+            name = f"{op.output.name}/state{index}"
+            variable = Tensor(graph.unique(name), state.shape, state.dtype, variable=True)
+            graph.add(Op("MAXIMUM", (state, state), (variable,), {}, op.source))
             graph.set_input(op, index, variable)
             count += 1
     return count

@@ -46,6 +46,14 @@ def _fuse(graph: Graph, op: Op) -> bool:
     return bool(results)
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a body writes into a list; `every_round`: into the row of the round, else into row 0."""
+
+    element: Tensor
+    every_round: bool
+
+
 @dataclass
 class _Loop:
     """A loop of known length and the layers found in it so far."""
@@ -66,12 +74,14 @@ class _Loop:
         if self.is_counter(before):
             return lambda: self.graph.constant(f"{name}/count", np.array(self.steps, np.int32))
         written = self._written(i)
-        tensor = after if written is None else written
+        tensor = after if written is None else written.element
         if not self._is_layer(tensor):
             return None
-        if written is not None:
+        if written is None:
+            return lambda: self._last(self._sequence(tensor), name)
+        if written.every_round:
             return lambda: self._time_major(self._sequence(tensor), name)
-        return lambda: self._last(self._sequence(tensor), name)
+        return lambda: self._only_row(self._last(self._sequence(tensor), name), name)
 
     def is_counter(self, tensor: Tensor) -> bool:
         """Whether a tensor of the body counts the rounds from 0."""
@@ -138,23 +148,29 @@ class _Loop:
         unchanged = body.outputs[i] is body.inputs[i]
         return rows if unchanged and rows.rank == 3 and rows.shape[0] == self.steps else None
 
-    def _written(self, i: int) -> Tensor | None:
-        """Return what the body writes into row number `round` of variable `i`, or None."""
+    def _written(self, i: int) -> Written | None:
+        """Return what the body writes into variable `i`: into a row per round, or the only row."""
         body = self.op.graphs[1]
         update = made_by(body.outputs[i], "DYNAMIC_UPDATE_SLICE")
+        rows = self.op.input(i).shape[:1]
         if update is None or update.input(0) is not body.inputs[i]:
             return None
         row = made_by(update.inputs[1], "EXPAND_DIMS", "RESHAPE")
+        if row is None or row.output.shape != (1, *row.input(0).shape):
+            return None
+        fixed = update.input(2).data
+        if fixed is not None:
+            return Written(row.input(0), False) if rows == (1,) and not fixed.any() else None
         begin = made_by(update.inputs[2], "CONCATENATION")
-        if row is None or begin is None or self.op.input(i).shape[:1] != (self.steps,):
+        if begin is None or rows != (self.steps,) or len(begin.inputs) != 2:
             return None
-        element = row.input(0)
-        if row.output.shape != (1, *element.shape) or len(begin.inputs) != 2:
-            return None
-        index = made_by(begin.inputs[0], "RESHAPE")
-        rest = begin.input(1).data
+        index, rest = made_by(begin.inputs[0], "RESHAPE"), begin.input(1).data
         at_round = index is not None and self.is_counter(index.input(0))
-        return element if at_round and rest is not None and not rest.any() else None
+        return (
+            Written(row.input(0), True)
+            if at_round and rest is not None and not rest.any()
+            else None
+        )
 
     def _variable(self, tensor: Tensor) -> int | None:
         inputs = self.op.graphs[1].inputs
@@ -179,6 +195,13 @@ class _Loop:
         perm = np.array([1, 0, 2], np.int32)
         made: Tensor = emit(
             self.graph, "TRANSPOSE", y.tensor, perm, name=f"{name}/steps", source=self.op.source
+        )
+        return made
+
+    def _only_row(self, h: Tensor, name: str) -> Tensor:
+        first = np.array(0, np.int32)
+        made: Tensor = emit(
+            self.graph, "EXPAND_DIMS", h, first, name=f"{name}/row", source=self.op.source
         )
         return made
 

@@ -25,10 +25,16 @@ def _squared_difference(scales: Sequence[float], width: int) -> float:
     return float((2 * max(scales)) ** 2 / 2**14)
 
 
+def _hard_swish(scales: Sequence[float], width: int) -> float:
+    """Inputs are scaled by 1/128 and then down to the output: kernels/activations.cc."""
+    return scales[0] / 128
+
+
 FLOORS: dict[str, Floor] = {
     "ADD": _sum,
     "SUB": _sum,
     "SQUARED_DIFFERENCE": _squared_difference,
+    "HARD_SWISH": _hard_swish,
 }
 """The least output scale, from the input scales and the bytes of the activation type."""
 

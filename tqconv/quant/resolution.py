@@ -7,7 +7,7 @@ A value of 0 … 10 that shares a scale with one of 0 … 10**8, or that is thei
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -23,62 +23,76 @@ LINEAR = frozenset({"ADD", "SUB", "ABS", "NEG", "RELU", "RELU6", "RELU_N1_TO_1",
 """Operators whose inputs and outputs are in the same unit, beside those that share scales."""
 
 
+def _before_log(made: Range) -> float:
+    """The smallest input: what is below one step becomes the logarithm of zero."""
+    return math.exp(min(made.low, 700.0))  # exp(709) is the largest float64
+
+
+def _before_inverse_root(made: Range) -> float:
+    """The smallest input, 1 / y**2 of the largest output."""
+    return 1 / max(made.high, 1e-150) ** 2
+
+
+STEEP: dict[str, Callable[[Range], float]] = {
+    "LOG": _before_log,
+    "RSQRT": _before_inverse_root,
+}
+"""Operators for which small inputs matter: the step that these need, from the output's range."""
+
+
 def lost(
     graph: Graph, groups: Grouping, types: Mapping[Op, np.dtype], found: Mapping[Tensor, Range]
 ) -> dict[Op, str]:
     """Return the operators that would work on steps too coarse for their results, and why."""
-    needs = _needs(graph, found)
+    needs, demands = _needs(graph, found)
     reasons: dict[Op, str] = {}
     for op, dtype in types.items():
-        reason = _loss(op, groups, dtype, needs)
-        if reason is not None:
-            reasons[op] = reason
+        made = [(t, groups.home(t, dtype)) for t in op.outputs if (t, dtype) in groups.homes]
+        read = [
+            (t, groups.read(Use(op, index), t, dtype))
+            for index, t in reals(op)
+            if not t.is_constant
+        ]
+        coarse = [t for t, whole in made if _is_coarser(whole, needs.get(t, math.inf))]
+        coarse += [t for t, whole in read if _is_coarser(whole, demands[op])]
+        if coarse:
+            steps = {t: float(whole.known().scale[0]) for t, whole in (*made, *read)}
+            name, step = coarse[0].name, steps[coarse[0]]
+            reasons[op] = f"would lose its values: the steps of '{name}' would be {step:.3g}"
     return reasons
 
 
-def _needs(graph: Graph, found: Mapping[Tensor, Range]) -> dict[Tensor, float]:
-    """Return the coarsest step that each value may have for itself and for what is made of it."""
+def _needs(
+    graph: Graph, found: Mapping[Tensor, Range]
+) -> tuple[dict[Tensor, float], dict[Op, float]]:
+    """Return the coarsest step that each value may have, and that each operator may read.
+
+    A value needs steps for itself, and for what is made of it.
+    """
     needs: dict[Tensor, float] = {}
+    demands: dict[Op, float] = {}
     for op in reversed(graph.ops):
-        passed = math.inf
         for tensor in op.outputs:
             if tensor in found:
                 low, high = with_zero(found[tensor].low, found[tensor].high)
                 needs[tensor] = min(needs.get(tensor, math.inf), (high - low) / FEWEST_STEPS)
-            passed = min(passed, needs.get(tensor, math.inf))
-        if _keeps_unit(op):
-            for _, tensor in reals(op):
-                needs[tensor] = min(needs.get(tensor, math.inf), passed)
-    return needs
+        demands[op] = _demand(op, needs, found)
+        for _, tensor in reals(op):
+            needs[tensor] = min(needs.get(tensor, math.inf), demands[op])
+    return needs, demands
 
 
-def _keeps_unit(op: Op) -> bool:
+def _demand(op: Op, needs: Mapping[Tensor, float], found: Mapping[Tensor, Range]) -> float:
+    """Return the coarsest step of inputs that leaves something of an operator's outputs."""
     rule = rule_of(op)
-    return op.type in LINEAR or (rule is not None and rule.same)
+    if op.type in LINEAR or (rule is not None and rule.same):
+        return min((needs.get(t, math.inf) for t in op.outputs), default=math.inf)
+    if op.type in STEEP and op.outputs[0] in found:
+        return STEEP[op.type](found[op.outputs[0]])
+    return math.inf
 
 
-def _loss(op: Op, groups: Grouping, dtype: np.dtype, needs: Mapping[Tensor, float]) -> str | None:
-    made = [(t, groups.home(t, dtype)) for t in op.outputs if (t, dtype) in groups.homes]
-    for tensor, whole in made:
-        if _too_coarse(whole, needs.get(tensor, math.inf)):
-            return _reason(whole, tensor)
-    if not _keeps_unit(op):
-        return None
-    passed = min((needs.get(t, math.inf) for t in op.outputs), default=math.inf)
-    for index, tensor in reals(op):
-        if tensor.is_constant:
-            continue
-        whole = groups.read(Use(op, index), tensor, dtype)
-        if _too_coarse(whole, passed):
-            return _reason(whole, tensor)
-    return None
-
-
-def _too_coarse(whole: Group, need: float) -> bool:
+def _is_coarser(whole: Group, need: float) -> bool:
+    """Whether the steps of a group are coarser than needed; those built into kernels never are."""
     params = whole.params()
     return params is not None and whole.pin is None and bool(params.scale[0] > need)
-
-
-def _reason(whole: Group, tensor: Tensor) -> str:
-    step = float(whole.known().scale[0])
-    return f"would lose its values: the steps of '{tensor.name}' would be {step:.3g}"

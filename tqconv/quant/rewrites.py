@@ -15,23 +15,34 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import type_name
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.spec import spec
-from tqconv.quant.schemes import Scheme
+from tqconv.quant.schemes import INT16, Scheme
 from tqconv.quant.select import rule_of
 
 Rewrite = Callable[[Graph, Op], "Tensor | None"]
 ACTIVATION = "fused_activation_function"
 
 
-def prepare(graph: Graph, scheme: Scheme) -> int:
-    """Rewrite what the scheme's kernels lack, in place; return how many operators changed."""
+def prepare(graph: Graph, scheme: Scheme, *, islands: bool = False) -> int:
+    """Rewrite what the scheme's kernels lack, in place; return how many operators changed.
+
+    `islands`: some operators will have int16 activations although the scheme has not.
+    """
     count = 0
+    wide = islands or scheme.activation == INT16
     for op in list(graph.ops):
         if op.outputs and op.outputs[0].dtype == np.float32:
             count += _unpack(graph, op) or _add_bias(graph, op) or _rewrite(graph, op, scheme)
+            count += wide and _guard_root(graph, op)
     if count:
         graph.prune()
         graph.sort()
     return count
+
+
+def unpack_halves(graph: Graph) -> None:
+    """Turn all float16 constants behind DEQUANTIZE back into float32 ones, in place."""
+    if sum([_unpack(graph, op) for op in list(graph.ops)]):
+        graph.prune()
 
 
 def _rewrite(graph: Graph, op: Op, scheme: Scheme) -> bool:
@@ -72,6 +83,17 @@ def _add_bias(graph: Graph, op: Op) -> bool:
         return False
     zeros = graph.constant(f"{op.output.name}/bias", np.zeros(channels, np.float32))
     graph.set_input(op, index, zeros)
+    return True
+
+
+def _guard_root(graph: Graph, op: Op) -> bool:
+    """Put RELU before a root: the int16 kernels stop at a negative input, even a rounding error."""
+    if op.type not in ("SQRT", "RSQRT") or op not in graph.ops:
+        return False
+    before = op.input(0).producer
+    if before is not None and before.type == "RELU":
+        return False
+    graph.set_input(op, 0, _emit(graph, op, "RELU", op.input(0), name="positive"))
     return True
 
 

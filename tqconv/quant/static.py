@@ -27,7 +27,7 @@ Defaults = tuple[float, float] | None
 
 def rewrite_for(model: Model, options: QuantizeOptions) -> int:
     """Rewrite what the mode's kernels lack, in place; calibrate after it, then all is measured."""
-    return prepare(model.main, _scheme(options))
+    return prepare(model.main, _scheme(options), islands=bool(options.int16))
 
 
 def plan_for(

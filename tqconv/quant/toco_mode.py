@@ -57,18 +57,9 @@ def plan_for(
     if toco.inference_type != "uint8":
         return _plan_int8(graph, options)
     nudge = toco.allow_nudging_weights or default is not None
-    outputs = list(graph.outputs)
     made = plan_like_toco(graph, Rules(chosen, change, nudge))
-    _follow(model, dict(zip(outputs, graph.outputs, strict=True)))
     _set_borders(graph, options, made)
     return made
-
-
-def _follow(model: Model, moved: Mapping[Tensor, Tensor]) -> None:
-    """Let signatures name the outputs that took the place of others."""
-    for signature in model.signatures:
-        if signature.graph == 0:
-            signature.outputs[:] = [(n, moved.get(t, t)) for n, t in signature.outputs]
 
 
 def _missing(tensors: list[Tensor]) -> MissingRangesError:

@@ -24,6 +24,7 @@ FROM_FIRST = frozenset(
     | {"EXPAND_DIMS", "PAD", "GATHER", "TRANSPOSE", "MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM"}
 )
 """Operators whose result has the range of their first operand: hardcode_min_max.cc."""
+POOLS = frozenset({"AVERAGE_POOL_2D", "MAX_POOL_2D"})
 SOFT = (0.0, 255.0 / 256.0)
 UNIT = (-127.0 / 128.0, 1.0)
 FIXED = {"LOGISTIC": SOFT, "SOFTMAX": SOFT, "TANH": UNIT}
@@ -49,9 +50,16 @@ def complete(graph: Graph, *, change_concat: bool) -> None:
 
 
 def lacking(graph: Graph) -> list[Tensor]:
-    """Return the real tensors without a range, in the order of the graph."""
+    """Return the real tensors without a range that no other one would give them, in order."""
     reals = (t for t in graph.tensors() if t.dtype == np.float32 and not t.is_constant)
-    return [t for t in reals if t.range is None]
+    return [t for t in reals if t.range is None and not _inherits(t)]
+
+
+def _inherits(tensor: Tensor) -> bool:
+    op = tensor.producer
+    if op is None or op.type not in FROM_FIRST | POOLS | BEYOND.keys() | {"RESHAPE"}:
+        return False
+    return op.input(0).range is None and not op.input(0).is_constant
 
 
 def _settle(graph: Graph, rules: Sequence[Mapping[str, Rule]]) -> None:
@@ -132,6 +140,16 @@ def _fixed(low: float, high: float) -> Rule:
     return rule
 
 
+def _always(low: float, high: float) -> Rule:
+    def rule(op: Op) -> bool:
+        if op.output.range is not None:
+            return False
+        op.output.range = Range(low, high, "fixed", f"{op.type} has a fixed scale")
+        return True
+
+    return rule
+
+
 def _normalized(op: Op) -> bool:
     x, y = op.input(0), op.output
     if y.range is not None or x.range is None:
@@ -207,8 +225,7 @@ def _rules(change_concat: bool) -> dict[str, Rule]:
         **{name: _fixed(*ends) for name, ends in FIXED.items()},
         "RELU": _to_first,
         "RESHAPE": _both_ways,
-        "AVERAGE_POOL_2D": _with_zero,
-        "MAX_POOL_2D": _with_zero,
+        **dict.fromkeys(POOLS, _with_zero),
         "L2_NORMALIZATION": _normalized,
         "SPLIT": _split,
         "PACK": _packed,
@@ -232,6 +249,8 @@ BEYOND: dict[str, Rule] = {
         | {"BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND", "TILE", "REVERSE_V2", "MIRROR_PAD"},
         _all_from_first,
     ),
-    "LOG_SOFTMAX": _fixed(-255.0 / 16.0, 0.0),
+    **{name: _always(*ends) for name, ends in FIXED.items()},
+    "L2_NORMALIZATION": _always(-1.0, 1.0),
+    "LOG_SOFTMAX": _always(-255.0 / 16.0, 0.0),
 }
 """Rules that TOCO lacked."""

@@ -11,6 +11,7 @@ from tqconv.config import QuantizeOptions
 from tqconv.ir.graph import Graph, Model, Op, Tensor, Use
 from tqconv.quant import params as arithmetic
 from tqconv.quant.params import Params
+from tqconv.quant.rewrites import unpack_halves
 from tqconv.quant.schemes import INT8, scheme
 from tqconv.quant.select import DENSE, Choice, check_patterns, is_kept_float, operand_name, rule_of
 
@@ -40,6 +41,7 @@ def quantize(model: Model, options: QuantizeOptions) -> None:
     choice = Choice(keep_float=options.keep_float)
     check_patterns([op for g in model.all_graphs() for op in g.ops], choice)
     for graph in model.all_graphs():
+        unpack_halves(graph)
         if half:
             model.notes += to_float16(graph, choice)
         else:
