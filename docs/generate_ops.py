@@ -19,7 +19,8 @@ from tqconv.importers.tf import handlers as handlers
 from tqconv.importers.tf.registry import TF
 from tqconv.importers.tf.walk import Walk
 from tqconv.ir.graph import Tensor
-from tqconv.ops.spec import OpSpec, table
+from tqconv.ops.spec import OpSpec
+from tqconv.ops.table import table
 
 ROOT = Path(__file__).parent.parent
 TARGET = ROOT / "docs" / "ops.md"

@@ -12,7 +12,8 @@ from op_example import example
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import RESOURCE, Quant
 from tqconv.ops.emit import emit, finish
-from tqconv.ops.spec import Typed, spec
+from tqconv.ops.spec import Typed
+from tqconv.ops.table import spec
 
 Array = NDArray[Any]
 Case = tuple[list[Graph], list[Array], list[Array]]

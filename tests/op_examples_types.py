@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from op_example import Example, example
 from op_examples_math import at, flags, ints, real, whole
 
-from tqconv.ops.spec import spec
+from tqconv.ops.table import spec
 
 Array = NDArray[Any]
 Make = Callable[[Array, Array, Array], Example]

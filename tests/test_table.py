@@ -19,7 +19,8 @@ from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.types import Quant
 from tqconv.ops.emit import emit
 from tqconv.ops.options import option_names
-from tqconv.ops.spec import QuantRule, spec, table
+from tqconv.ops.spec import QuantRule
+from tqconv.ops.table import spec, table
 
 FAMILIES = [
     import_module(f"tests.{p.stem}") for p in sorted(Path(__file__).parent.glob("op_examples_*.py"))

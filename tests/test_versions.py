@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tqconv.ops.spec import table
+from tqconv.ops.table import table
 from tqconv.ops.versions import FIRST, RELEASES, runtime_version
 
 

@@ -14,7 +14,7 @@ from tqconv.exporters.dot import COLORS, dot_text
 from tqconv.ir.graph import Graph, Model, Op
 from tqconv.ir.types import Quant, Source
 from tqconv.ops.emit import emit
-from tqconv.ops.spec import table
+from tqconv.ops.table import table
 
 if TYPE_CHECKING:
     from .conftest import Tqconv

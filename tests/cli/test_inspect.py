@@ -14,7 +14,7 @@ from tqconv.exporters.report import describe, peak_bytes
 from tqconv.ir.graph import Graph, Model, Op
 from tqconv.ir.types import Quant
 from tqconv.ops.emit import emit
-from tqconv.ops.spec import table
+from tqconv.ops.table import table
 from tqconv.schema import proto
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from conftest import run_litert
 
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ops.emit import emit, finish, infer
-from tqconv.ops.spec import spec
+from tqconv.ops.table import spec
 from tqconv.passes.bodies import trim_branches, trim_loops
 
 FLOAT = np.dtype(np.float32)

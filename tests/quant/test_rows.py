@@ -15,7 +15,7 @@ from op_example import Example, example
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model, Tensor, Use
 from tqconv.ir.types import Range, type_name
-from tqconv.ops.spec import spec, table
+from tqconv.ops.table import spec, table
 from tqconv.quant.apply import apply
 from tqconv.quant.params import decode, encode
 from tqconv.quant.plan import Borders, Plan, plan

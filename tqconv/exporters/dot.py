@@ -16,7 +16,7 @@ from tqconv.exporters.tflite import save_order
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.text import SHORT
 from tqconv.ops.options import option_names
-from tqconv.ops.spec import known, spec
+from tqconv.ops.table import known, spec
 
 COLORS = {
     "conv": "#c0392b",

@@ -13,7 +13,7 @@ from tqconv.errors import UsageError, suggestion
 from tqconv.exporters.tflite import operator_version, save_order
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.types import STRING
-from tqconv.ops.spec import known, spec, table
+from tqconv.ops.table import known, spec, table
 
 
 @dataclass(frozen=True)

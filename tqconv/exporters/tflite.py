@@ -14,7 +14,7 @@ from tqconv.errors import InternalError
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.types import STRING, Quant, type_name
 from tqconv.ops.options import SUBGRAPHS, encode
-from tqconv.ops.spec import known, spec
+from tqconv.ops.table import known, spec
 from tqconv.ops.versions import runtime_version
 from tqconv.schema.flatbuf import enum_number, tflite, write
 

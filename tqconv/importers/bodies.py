@@ -20,7 +20,7 @@ from tqconv.importers.builder import Builder
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import VARIANT, Shape
 from tqconv.ops.emit import emit, finish, infer
-from tqconv.ops.spec import spec
+from tqconv.ops.table import spec
 
 Make = Callable[[Graph, list[Tensor]], list[Tensor]]
 """Fills a graph from the tensors that stand for the operands, and returns its results."""

@@ -14,7 +14,7 @@ import numpy as np
 from tqconv.importers.builder import Builder
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.emit import finish
-from tqconv.ops.spec import spec
+from tqconv.ops.table import spec
 
 INT32 = np.dtype(np.int32)
 INT64 = np.dtype(np.int64)

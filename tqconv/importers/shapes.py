@@ -18,8 +18,8 @@ from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import infer
 from tqconv.ops.rules import elements
-from tqconv.ops.spec import known as has_row
-from tqconv.ops.spec import spec
+from tqconv.ops.table import known as has_row
+from tqconv.ops.table import spec
 
 SIZES = (1_009, 1_000_003)
 """Stand for unknown sizes, twice: what comes out in both runs was passed on. Primes; the second

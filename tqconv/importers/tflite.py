@@ -321,7 +321,7 @@ def _find(name: str, by_name: Mapping[str, Tensor]) -> Tensor:
 def _reshape_inputs(model: Model, options: LoadOptions) -> None:
     """Give the inputs other shapes and infer everything behind them anew."""
     from tqconv.ops.emit import infer
-    from tqconv.ops.spec import known
+    from tqconv.ops.table import known
 
     graph = model.main
     given: dict[str, Shape | None] = dict(options.named_shapes)

@@ -62,9 +62,9 @@ class Histogram:
         exponent = exponent_for(low, high)
         first = math.floor(math.ldexp(low, -exponent))
         scaled = flat * np.float32(math.ldexp(1.0, -exponent))
-        scaled -= np.float32(first)  # positive from here: truncation is floor
+        np.floor(scaled, out=scaled)
         zeros = flat.size - int(np.count_nonzero(flat))
-        counts = np.bincount(scaled.astype(np.int32))
+        counts = np.bincount(scaled.astype(np.int64) - first)
         return Histogram(1, low, high, exponent, first, counts, zeros, lost)
 
     def merged(self, other: Histogram) -> Histogram:

@@ -19,15 +19,7 @@ from tqconv.ops.rules import (
     values,
     with_numpy,
 )
-from tqconv.ops.spec import (
-    ELEMENTWISE,
-    OPAQUE,
-    QuantRule,
-    Typed,
-    VersionRule,
-    by_type,
-    op,
-)
+from tqconv.ops.spec import ELEMENTWISE, OPAQUE, QuantRule, Typed, VersionRule, by_type, op
 
 # The 8-bit kernels rescale both sides; the int16 kernels compare the stored integers.
 _COMPARED = QuantRule(same=True, same_except=frozenset({"INT8", "UINT8"}))

@@ -12,7 +12,8 @@ from tqconv.errors import InternalError, UnsupportedError, suggestion
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import NOWHERE, Quant, Source
 from tqconv.ops.options import option_names
-from tqconv.ops.spec import OpSpec, Typed, spec
+from tqconv.ops.spec import OpSpec, Typed
+from tqconv.ops.table import spec
 
 FOLD_LIMIT = 1_000_000
 """Elements; a larger result is folded only where it is not larger than the operands."""

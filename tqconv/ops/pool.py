@@ -26,7 +26,10 @@ def _pooled(op: Op) -> Sequence[Typed]:
 
 
 # L2_POOL_2D has no integer kernel. Versions: LiteRT tools/versioning/op_version.cc.
-_QUANT = {"AVERAGE_POOL_2D": QuantRule(same=True, averages=True), "MAX_POOL_2D": QuantRule(same=True)}
+_QUANT = {
+    "AVERAGE_POOL_2D": QuantRule(same=True, averages=True),
+    "MAX_POOL_2D": QuantRule(same=True),
+}
 for _name in ("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D"):
     op(
         _name,

@@ -1,6 +1,6 @@
 """One row per TensorFlow Lite operator: everything tqconv knows about it.
 
-A row is made by `op(...)` in one of the family modules of this package; `spec(type)` reads it. The
+A row is made by `op(...)` in one of the family modules of this package; `table.spec(type)` reads it. The
 columns
 are read by: `emit` (operands, shape, fold), the passes (layout, fuses_activation), quantization
 (quant),
@@ -154,7 +154,8 @@ class OpSpec:
     """The highest rank that LiteRT's kernel computes right; None: no limit found up to 6."""
 
 
-_TABLE: dict[str, OpSpec] = {}
+ROWS: dict[str, OpSpec] = {}
+"""Filled by the family modules while they are imported, then only read, through `table`."""
 
 
 def op(
@@ -162,30 +163,13 @@ def op(
 ) -> None:
     """Add a row; the columns are the fields of `OpSpec`."""
     rule = version if callable(version) else _constant_version(version)
-    if name in _TABLE:
+    if name in ROWS:
         raise ValueError(f"{name} has two rows")
-    _TABLE[name] = OpSpec(name, Operands.parse(operands), shape, version=rule, **columns)
+    ROWS[name] = OpSpec(name, Operands.parse(operands), shape, version=rule, **columns)
 
 
 def _constant_version(number: int) -> VersionRule:
     return lambda op: number
-
-
-def spec(name: str) -> OpSpec:
-    """Return the row of an operator; KeyError when it has none."""
-    return table()[name]
-
-
-def known(name: str) -> bool:
-    """Return whether an operator has a row."""
-    return name in table()
-
-
-def table() -> Mapping[str, OpSpec]:
-    """Return all rows by operator name."""
-    import tqconv.ops.families  # noqa: F401  (importing the families fills the table once)
-
-    return _TABLE
 
 
 def by_type(default: int = 1, *, operand: int = 0, **versions: int) -> VersionRule:

@@ -18,12 +18,7 @@ from tqconv.ops.rules import (
     elements,
     values,
 )
-from tqconv.ops.spec import (
-    QuantRule,
-    Typed,
-    by_type,
-    op,
-)
+from tqconv.ops.spec import QuantRule, Typed, by_type, op
 
 _SAME = QuantRule(same=True)
 # Element types and ranks are measured with LiteRT 2.3.0; rows without take whatever loads.

@@ -8,7 +8,7 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ops.emit import finish
-from tqconv.ops.spec import known, spec
+from tqconv.ops.table import known, spec
 from tqconv.passes.lower import INDICES, data_operand
 
 SAME_WIDTH: Mapping[str, np.dtype] = {

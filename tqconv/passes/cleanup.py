@@ -17,7 +17,7 @@ from tqconv.ir.match import (
     values_of,
     with_constant,
 )
-from tqconv.ops.spec import known, spec
+from tqconv.ops.table import known, spec
 
 
 def drop_identities(graph: Graph) -> int:

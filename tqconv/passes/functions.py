@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, of_type
 from tqconv.ops.emit import emit
-from tqconv.ops.spec import known, spec
+from tqconv.ops.table import known, spec
 
 FLOAT32 = np.dtype(np.float32)
 

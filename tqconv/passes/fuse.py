@@ -6,7 +6,7 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op
 from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, values_of
-from tqconv.ops.spec import known, spec
+from tqconv.ops.table import known, spec
 
 CLAMPS = {"RELU": "RELU", "RELU6": "RELU6", "RELU_N1_TO_1": "RELU_N1_TO_1"}
 """Operator -> member of ActivationFunctionType that kernels apply to their own result."""

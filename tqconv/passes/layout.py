@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import made_by, of_type, sole_reader, values_of
 from tqconv.ops.emit import emit, finish
-from tqconv.ops.spec import Layout, known, spec
+from tqconv.ops.spec import Layout
+from tqconv.ops.table import known, spec
 
 Perm = tuple[int, ...]
 

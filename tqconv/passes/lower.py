@@ -13,7 +13,8 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import type_name
 from tqconv.ops.emit import emit, finish
-from tqconv.ops.spec import OpSpec, known, spec
+from tqconv.ops.spec import OpSpec
+from tqconv.ops.table import known, spec
 
 WIDER = {
     "bool": ("uint8", "int8", "int32"),

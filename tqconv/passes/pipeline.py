@@ -13,6 +13,7 @@ from tqconv.passes import (
     bodies,
     cleanup,
     dilation,
+    dropout,
     fold,
     functions,
     fuse,
@@ -46,6 +47,7 @@ STAGES: tuple[Stage, ...] = (
         (
             bodies.trim_branches,
             bodies.trim_loops,
+            dropout.drop_dropout,
             cleanup.drop_identities,
             reshape.as_reshape,
             reshape.merge_reshapes,

@@ -13,7 +13,7 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import of_type
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import emit
-from tqconv.ops.spec import spec
+from tqconv.ops.table import spec
 
 JOINED_MAX_RANK = 6
 """Dimensions of CONCATENATION and SPLIT that XNNPACK takes; it fails to prepare more (measured)."""

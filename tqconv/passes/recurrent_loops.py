@@ -19,7 +19,8 @@ MATERIALIZE = Callable[[], Tensor]
 def fuse_loops(graph: Graph) -> int:
     """Run a layer that a loop computes step by step as one operator.
 
-    WHILE {i < n; h = cell(GATHER(x, i), h); y = DYNAMIC_UPDATE_SLICE(y, h, i)}   ->   y = SEQUENCE(x)
+    WHILE {i < n; h = cell(GATHER(x, i), h); y = DYNAMIC_UPDATE_SLICE(y, h, i)}   ->   y =
+    SEQUENCE(x)
     """
     count = 0
     for op in list(graph.ops):

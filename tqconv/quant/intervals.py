@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Range
-from tqconv.ops.spec import known, spec
+from tqconv.ops.table import known, spec
 
 Ends = tuple[float, float]
 Rule = Callable[..., Ends]

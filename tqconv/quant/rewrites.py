@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import type_name
 from tqconv.ops.emit import Operand, emit
-from tqconv.ops.spec import spec
+from tqconv.ops.table import spec
 from tqconv.quant.schemes import INT16, Scheme
 from tqconv.quant.select import rule_of
 

@@ -11,7 +11,8 @@ import numpy as np
 from tqconv.errors import UsageError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import dtype_of, type_name
-from tqconv.ops.spec import QuantRule, known, spec
+from tqconv.ops.spec import QuantRule
+from tqconv.ops.table import known, spec
 from tqconv.quant.schemes import INT16, Scheme
 
 CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})

@@ -73,7 +73,7 @@ def to_float16(graph: Graph, choice: Choice) -> list[str]:
 
 
 def _vanishes(data: NDArray[np.float32]) -> bool:
-    """Whether all values are too small for float16: an epsilon that becomes 0 ends in a division."""
+    """Whether all values are too small for float16: an epsilon of 0 would end in a division."""
     peak = float(np.max(np.abs(data), initial=0.0))
     return 0 < peak < SMALLEST_HALF
 

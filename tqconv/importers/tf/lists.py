@@ -21,7 +21,7 @@ from tqconv.importers.builder import Builder
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import finish, infer
-from tqconv.ops.spec import spec
+from tqconv.ops.table import spec
 
 INT32 = np.dtype(np.int32)
 SMALL = 256

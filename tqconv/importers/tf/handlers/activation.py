@@ -10,7 +10,7 @@ from tqconv.importers.integers import as_ordered
 from tqconv.importers.tf.handlers.sizes import calculate, operand, reshaped, size_of, sizes_of
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
 from tqconv.ir.graph import Tensor
-from tqconv.ops.spec import spec
+from tqconv.ops.table import spec
 
 SELU_SCALE = 1.0507009873554805
 SELU_ALPHA = 1.6732632423543772

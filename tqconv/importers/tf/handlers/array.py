@@ -14,7 +14,7 @@ from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import axis_of
-from tqconv.ops.spec import spec
+from tqconv.ops.table import spec
 
 INT32 = np.dtype(np.int32)
 

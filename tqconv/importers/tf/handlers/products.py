@@ -11,7 +11,7 @@ from tqconv.importers.tf.handlers.sizes import Size, calculate, reshaped, size_o
 from tqconv.importers.tf.registry import TFBuilder
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
-from tqconv.ops.spec import spec
+from tqconv.ops.table import spec
 
 
 def product(
