@@ -222,11 +222,10 @@ def encode_strings(array: NDArray[Any]) -> bytes:
 
 def pack_nibbles(array: NDArray[Any]) -> bytes:
     """Return 4-bit values two to a byte, the first in the low half."""
-    values = array.reshape(-1).astype(np.int8).view(np.uint8) & 0x0F
+    values: NDArray[Any] = array.reshape(-1).astype(np.int8).view(np.uint8) & 0x0F
     if values.size % 2:
         values = np.concatenate([values, np.zeros(1, np.uint8)])
-    packed: NDArray[np.uint8] = values[0::2] | (values[1::2] << 4)
-    return packed.tobytes()
+    return (values[0::2] | (values[1::2] << 4)).tobytes()
 
 
 def _quantization(quant: Quant) -> dict[str, Any]:

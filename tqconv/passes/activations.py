@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import (
@@ -119,16 +122,14 @@ def recognize_prelu(graph: Graph) -> int:
     return count
 
 
-def _negative_slope(x: Tensor, part: Tensor) -> np.ndarray | None:
+def _negative_slope(x: Tensor, part: Tensor) -> NDArray[Any] | None:
     """Return a where `part` is a * min(x, 0), spelled in one of the usual ways."""
     product = made_by(part, "MUL")
     operands = with_constant(product) if product is not None else None
     if operands is None:
         negated = made_by(part, "NEG")
-        if negated is not None:
-            inner = _negative_slope(x, negated.input(0))
-            return None if inner is None else -inner
-        return None
+        slope = _negative_slope(x, negated.input(0)) if negated is not None else None
+        return None if slope is None else -slope
     if is_negative_half(x, operands.x):
         return -operands.constant
     low = made_by(operands.x, "MINIMUM")
@@ -161,9 +162,9 @@ def is_negative_half(x: Tensor, t: Tensor) -> bool:
     return operands is not None and operands.x is x and bool(np.all(operands.constant == -1))
 
 
-def _prelu_slopes(alpha: np.ndarray, x: Tensor) -> np.ndarray | None:
+def _prelu_slopes(alpha: NDArray[Any], x: Tensor) -> NDArray[Any] | None:
     """Return slopes as PRELU reads them: in x's shape without the batch, from the right."""
-    flat = alpha.reshape(alpha.shape or (1,))
+    flat: NDArray[Any] = alpha.reshape(alpha.shape or (1,))
     if flat.ndim > x.rank - 1:
         if flat.shape[0] != 1 or flat.ndim != x.rank:
             return None
@@ -171,6 +172,5 @@ def _prelu_slopes(alpha: np.ndarray, x: Tensor) -> np.ndarray | None:
     channels = x.shape[-1]
     if flat.size == 1 and channels is not None:
         flat = np.full(channels, flat.reshape(-1)[0], np.float32)
-    return np.ascontiguousarray(
-        flat.reshape((1,) * (x.rank - 1 - flat.ndim) + flat.shape), np.float32
-    )
+    ones = [1] * (x.rank - 1 - flat.ndim)
+    return np.ascontiguousarray(flat.reshape([*ones, *flat.shape]), np.float32)

@@ -1,5 +1,4 @@
-"""Recurrent cells written out in plain operators: an LSTM cell, or a layer that feeds back its
-output.
+"""Recurrent cells written out in plain operators: LSTM, or a layer that feeds back its output.
 
     i, f, o = LOGISTIC(gate); g = TANH(gate); c' = f * c + i * g; h' = o * TANH(c')
     h' = TANH(gate)
@@ -45,9 +44,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class Weights:
-    """What a cell multiplies its input `x` and its state with, per gate: [out, in], [out, out],
-    [out].
-    """
+    """What a cell multiplies `x` and its state with, per gate: [out, in], [out, out], [out]."""
 
     x: Tensor
     inputs: Mapping[str, Matrix]
@@ -172,9 +169,7 @@ def _inner_state(c: Tensor, activation: str) -> tuple[Tensor, dict[str, Affine |
 
 
 def _pairs(op: Op) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the two operands in both orders; nothing where the operator does more than combine
-    them.
-    """
+    """Yield the two operands in both orders; nothing where they broadcast."""
     one, two = op.input(0), op.input(1)
     if not has_activation(op) and one.shape == two.shape:
         yield one, two

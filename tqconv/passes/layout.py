@@ -226,7 +226,7 @@ def _moves_input(op: Op, layout: Layout, perm: Perm) -> Rewritten | None:
         return None
     axes = [a % len(perm) for a in axes]
     original = op.input(index)
-    moved = np.array([perm[a] for a in axes], original.dtype).reshape(original.shape)
+    moved = np.array([perm[a] for a in axes], original.dtype).reshape([d or 0 for d in original.shape])
     if op.output.rank == len(perm):
         return {index: moved}, dict(op.options), perm
     left = [perm[k] for k in range(len(perm)) if k not in axes]

@@ -6,7 +6,7 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, values_of, with_constant
-from tqconv.ops.emit import emit
+from tqconv.ops.emit import Operand, emit
 from tqconv.passes.fold import LINEAR
 
 RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
@@ -40,10 +40,11 @@ def lift_over_reshape(graph: Graph) -> int:
             continue
         if y.shape.count(None) > 1:
             continue
-        constant = [] if operands is None else [operands.constant.reshape(-1)]
-        if constant and constant[0].size == 1:
-            constant = [constant[0].reshape(())]
-        inputs = [x, *constant] if operands is None or operands.first else [*constant, x]
+        inputs: list[Operand] = [x]
+        if operands is not None:
+            number = operands.constant.size == 1
+            constant = operands.constant.reshape([] if number else [-1])
+            inputs.insert(1 if operands.first else 0, constant)
         name = f"{op.output.name}/{op.type.lower()}"
         lifted = emit(graph, op.type, *inputs, name=name, source=op.source, **op.options)
         graph.replace(op.output, _reshape(graph, lifted, y, reshape))

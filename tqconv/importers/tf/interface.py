@@ -144,7 +144,8 @@ def _input_shape(ref: Ref, node: Node, given: Dims | None, producer: int) -> Dim
         return given
     if len(given) != len(declared) and declared != ():
         raise UsageError(
-            f"input `{ref}` has rank {len(declared)} in the graph, --input_shapes gives {list(given)}"
+            f"input `{ref}` has rank {len(declared)} in the graph, "
+            f"--input_shapes gives {list(given)}"
         )
     return given
 
@@ -165,7 +166,7 @@ def _source_dtype(node: Node, index: int) -> np.dtype:
 
 
 def _input(graph: Graph, name: str, shape: Dims, dtype: np.dtype, notes: list[str]) -> Tensor:
-    """Add an input; half stays half at the border and is float32 inside, double is float32 at once."""
+    """Add an input; half is half at the border and float32 inside, double is float32 at once."""
     if dtype in (np.float64, np.complex128):
         computed = COMPUTED[dtype]
         notes.append(f"input {name}: {dtype} in the source, {computed} in the result")

@@ -1,0 +1,226 @@
+"""Recurrent layers become operators for sequences, exactly and in every run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from tqconv.exporters.tflite import serialize
+from tqconv.ir.graph import Graph, Model, Op, Tensor
+from tqconv.ops.emit import emit, finish, infer
+from tqconv.ops.spec import spec
+from tqconv.passes.pipeline import FLOAT_STAGES, optimize
+from tqconv.passes.recurrent import fuse_steps
+from tqconv.passes.recurrent_loops import fuse_loops
+
+RNG = np.random.default_rng(7)
+TIME, BATCH, INPUTS, CELLS = 4, 2, 3, 5
+FLOAT = np.dtype(np.float32)
+W = (RNG.standard_normal((4 * CELLS, INPUTS)) * 0.5).astype(np.float32)
+R = (RNG.standard_normal((4 * CELLS, CELLS)) * 0.5).astype(np.float32)
+B = RNG.standard_normal(4 * CELLS).astype(np.float32)
+X = RNG.standard_normal((TIME, BATCH, INPUTS)).astype(np.float32)
+H0, C0 = RNG.standard_normal((2, BATCH, CELLS)).astype(np.float32)
+ORDER = "icfo"
+
+
+class Builder:
+    """Emits into a graph with a fresh name each time."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    def __call__(self, type: str, *operands: Any, **options: Any) -> Any:
+        name = f"{type.lower()}_{len(self.graph.ops)}"
+        return emit(self.graph, type, *operands, name=name, **options)
+
+
+def lstm(b: Builder, x: Tensor, h: Tensor, c: Tensor, *, joined: bool) -> tuple[Tensor, Tensor]:
+    if joined:
+        both = b("CONCATENATION", x, h, axis=1)
+        gates = b("ADD", b("FULLY_CONNECTED", both, np.concatenate([W, R], 1)), B)
+    else:
+        gates = b("ADD", b("FULLY_CONNECTED", x, W, B), b("FULLY_CONNECTED", h, R))
+    i, g, f, o = b("SPLIT", np.array(1, np.int32), gates, num_splits=4)
+    f = b("ADD", f, np.array(1, np.float32))
+    kept = b("MUL", b("LOGISTIC", f), c)
+    c = b("ADD", b("MUL", b("LOGISTIC", i), b("TANH", g)), kept)
+    return b("MUL", b("TANH", c), b("LOGISTIC", o)), c
+
+
+def plain(b: Builder, x: Tensor, h: Tensor) -> Tensor:
+    total = b("ADD", b("FULLY_CONNECTED", x, W[:CELLS]), b("FULLY_CONNECTED", h, R[:CELLS]))
+    result: Tensor = b("TANH", b("ADD", total, B[:CELLS]))
+    return result
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def expected(kind: str, h: np.ndarray, c: np.ndarray) -> np.ndarray:
+    steps = []
+    for x in X:
+        if kind == "plain":
+            h = np.tanh(x @ W[:CELLS].T + h @ R[:CELLS].T + B[:CELLS])
+        else:
+            i, g, f, o = np.split(x @ W.T + h @ R.T + B, 4, 1)
+            c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+        steps.append(h)
+    return np.stack(steps)
+
+
+def check(graph: Graph, feeds: Sequence[np.ndarray], want: Sequence[np.ndarray]) -> list[str]:
+    """Optimize and run three times with and without delegate; return the operators."""
+    model = Model([graph])
+    optimize(model, FLOAT_STAGES, check=True)
+    for kind in (OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES):
+        interpreter = Interpreter(
+            model_content=bytes(serialize(model)), experimental_op_resolver_type=kind
+        )
+        for detail, value in zip(interpreter.get_input_details(), feeds, strict=True):
+            interpreter.resize_tensor_input(detail["index"], value.shape)
+        interpreter.allocate_tensors()
+        for _ in range(3):
+            for detail, value in zip(interpreter.get_input_details(), feeds, strict=True):
+                interpreter.set_tensor(detail["index"], value)
+            interpreter.invoke()
+            for detail, value in zip(interpreter.get_output_details(), want, strict=True):
+                # float32 in another order of summation, values below 1
+                have = interpreter.get_tensor(detail["index"])
+                np.testing.assert_allclose(have, value, rtol=0, atol=2e-6)
+    return [op.type for op in model.main.ops]
+
+
+@pytest.mark.parametrize("kind", ["joined", "apart", "plain"])
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("batch", [BATCH, None])
+def test_steps_become_a_sequence(kind: str, given: bool, batch: int | None) -> None:
+    graph = Graph("main")
+    b = Builder(graph)
+    x = graph.add_input("x", (TIME, batch, INPUTS), FLOAT)
+    feeds, states = [X], []
+    for name, value in (("h", H0), ("c", C0)):
+        if given and not (name == "c" and kind == "plain"):
+            start = graph.add_input(name, (batch, CELLS), FLOAT)
+            feeds.append(value)
+            states.append(b("MUL", start, np.array(0.5, np.float32)))
+        else:
+            states.append(graph.constant(name, np.zeros((BATCH, CELLS), np.float32)))
+    h, c = states
+    steps = []
+    for part in b("UNPACK", x, num=TIME, axis=0):
+        if kind == "plain":
+            h = plain(b, part, h)
+        else:
+            h, c = lstm(b, part, h, c, joined=kind == "joined")
+        steps.append(h)
+    graph.outputs = [b("PACK", *steps, values_count=TIME, axis=0), b("NEG", steps[-1])]
+    scale = 0.5 if given else 0.0
+    want = expected(kind, H0 * scale, C0 * scale)
+    types = check(graph, feeds, [want, -want[-1]])
+    fused = "UNIDIRECTIONAL_SEQUENCE_" + ("RNN" if kind == "plain" else "LSTM")
+    assert types.count(fused) == 1
+    assert "LOGISTIC" not in types
+    assert "FULLY_CONNECTED" not in types
+
+
+def steps_of(weights: Sequence[np.ndarray], extra: bool = False) -> Graph:
+    """Return three unrolled plain steps with one matrix R each; `extra`: another reader of a sum."""
+    graph = Graph("main")
+    b = Builder(graph)
+    h = graph.constant("h", H0)
+    for i, r in enumerate(weights):
+        x = graph.add_input(f"x{i}", (BATCH, INPUTS), FLOAT)
+        total = b("ADD", b("FULLY_CONNECTED", x, W[:CELLS]), b("FULLY_CONNECTED", h, r))
+        h = b("TANH", total)
+    graph.outputs = [h]
+    return graph
+
+
+def test_steps_with_other_weights_are_no_sequence() -> None:
+    same = R[:CELLS]
+    assert fuse_steps(steps_of([same, same + 1, same])) == 0
+    assert fuse_steps(steps_of([same, same, same])) == 1
+
+
+def test_an_inner_state_that_is_read_keeps_the_steps() -> None:
+    graph = Graph("main")
+    b = Builder(graph)
+    h, c = graph.constant("h", H0), graph.constant("c", C0)
+    for i in range(3):
+        x = graph.add_input(f"x{i}", (BATCH, INPUTS), FLOAT)
+        h, c = lstm(b, x, h, c, joined=True)
+    graph.outputs = [h, c]
+    assert fuse_steps(graph) == 0
+
+
+def loop(
+    graph: Graph, kind: str, limit: int = TIME, start: int = 0, count: int = 1
+) -> list[Tensor]:
+    """Emit a loop over `x`; return its results: counter, h, c, the list of h, x."""
+    x = graph.add_input("x", (TIME, BATCH, INPUTS), FLOAT)
+    given = [
+        graph.constant("i", np.array(start, np.int32)),
+        graph.constant("h", np.zeros((BATCH, CELLS), np.float32)),
+        graph.constant("c", np.zeros((BATCH, CELLS), np.float32)),
+        graph.constant("list", np.zeros((TIME, BATCH, CELLS), np.float32)),
+        x,
+    ]
+    bodies = [Graph("cond"), Graph("body")]
+    inputs = [[g.add_input(t.name, t.shape, t.dtype) for t in given] for g in bodies]
+    b = Builder(bodies[0])
+    bodies[0].outputs = [b("LESS", inputs[0][0], np.array(limit, np.int32))]
+    b = Builder(bodies[1])
+    i, h, c, rows, xs = inputs[1]
+    part = b("GATHER", xs, i, axis=0)
+    if kind == "plain":
+        h1, c1 = plain(b, part, h), b("NEG", c)
+    else:
+        h1, c1 = lstm(b, part, h, c, joined=kind == "joined")
+    begin = b(
+        "CONCATENATION", b("RESHAPE", i, np.array([1], np.int32)), np.zeros(2, np.int32), axis=0
+    )
+    written = b("DYNAMIC_UPDATE_SLICE", rows, b("EXPAND_DIMS", h1, np.array(0, np.int32)), begin)
+    following = b("ADD", i, np.array(count, np.int32))
+    bodies[1].outputs = [following, h1, c1, written, xs]
+    op = Op("WHILE", tuple(given), (), {}, graphs=tuple(bodies))
+    return list(finish(graph, spec("WHILE"), op, infer(op), "loop"))
+
+
+@pytest.mark.parametrize("kind", ["joined", "apart", "plain"])
+def test_a_loop_becomes_a_sequence(kind: str) -> None:
+    graph = Graph("main")
+    i, h, _, rows, _ = loop(graph, kind)
+    graph.outputs = [Builder(graph)("NEG", h), rows]
+    want = expected(kind, H0 * 0, C0 * 0)
+    types = check(graph, [X], [-want[-1], want])
+    fused = "UNIDIRECTIONAL_SEQUENCE_" + ("RNN" if kind == "plain" else "LSTM")
+    assert types.count(fused) == 1
+    assert "WHILE" not in types
+
+
+@pytest.mark.parametrize("change", [{"limit": 3}, {"start": 1}, {"count": 2}])
+def test_a_loop_that_does_not_visit_each_row_stays(change: dict[str, int]) -> None:
+    graph = Graph("main")
+    graph.outputs = [loop(graph, "joined", **change)[1]]
+    assert fuse_loops(graph) == 0
+
+
+def test_a_loop_whose_inner_state_is_read_stays_and_is_right() -> None:
+    graph = Graph("main")
+    _, h, c, _, _ = loop(graph, "apart")
+    b = Builder(graph)
+    graph.outputs = [b("NEG", h), b("TANH", c)]
+    inner = np.zeros_like(C0)
+    h_now = np.zeros_like(H0)
+    for x in X:
+        i, g, f, o = np.split(x @ W.T + h_now @ R.T + B, 4, 1)
+        inner = sigmoid(f + 1) * inner + sigmoid(i) * np.tanh(g)
+        h_now = sigmoid(o) * np.tanh(inner)
+    assert "WHILE" in check(graph, [X], [-h_now, np.tanh(inner)])
