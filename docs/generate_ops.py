@@ -79,7 +79,7 @@ def _source_table(observer: Observer) -> str:
         handler = TF.find(name)
         assert handler is not None
         usual = _usual(observer.emitted[name])
-        becomes = ", ".join(usual) or "-"
+        becomes = ", ".join(usual) or ("-" if observer.emitted[name] else "not in the tests")
         types = ", ".join(sorted(observer.types[name]))
         rows.append(f"| {name} | {becomes} | {types} | {_summary(handler)} | {_support(usual)} |")
     head = "| operator | becomes | types | | quantized |\n|---|---|---|---|---|"

@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ops.emit import emit, finish, infer
-from tqconv.ops.spec import spec
+from tqconv.ops.table import spec
 from tqconv.passes.pipeline import FLOAT_STAGES, optimize
 from tqconv.passes.recurrent import fuse_steps
 from tqconv.passes.recurrent_loops import fuse_loops
@@ -130,8 +130,8 @@ def test_steps_become_a_sequence(kind: str, given: bool, batch: int | None) -> N
     assert "FULLY_CONNECTED" not in types
 
 
-def steps_of(weights: Sequence[np.ndarray], extra: bool = False) -> Graph:
-    """Return three unrolled plain steps with one matrix R each; `extra`: another reader of a sum."""
+def steps_of(weights: Sequence[np.ndarray]) -> Graph:
+    """Return unrolled plain steps with one matrix R each."""
     graph = Graph("main")
     b = Builder(graph)
     h = graph.constant("h", H0)
@@ -196,7 +196,7 @@ def loop(
 @pytest.mark.parametrize("kind", ["joined", "apart", "plain"])
 def test_a_loop_becomes_a_sequence(kind: str) -> None:
     graph = Graph("main")
-    i, h, _, rows, _ = loop(graph, kind)
+    _, h, _, rows, _ = loop(graph, kind)
     graph.outputs = [Builder(graph)("NEG", h), rows]
     want = expected(kind, H0 * 0, C0 * 0)
     types = check(graph, [X], [-want[-1], want])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from tqconv.errors import Unsupported
 from tqconv.importers import gamma, special
 from tqconv.importers.builder import Builder
+from tqconv.importers.registry import Handler
 from tqconv.importers.tf.handlers.arith import divide, zero_where
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -22,10 +24,10 @@ _FUNCTIONS: dict[str, Callable[[Builder, Tensor], Tensor]] = {
     "Asinh": special.asinh,
     "Atan": special.atan,
     "Atanh": special.atanh,
-    "BesselI0": lambda b, x: gamma.bessel(b, x, 0),
-    "BesselI0e": lambda b, x: gamma.scaled_bessel(b, x, 0),
-    "BesselI1": lambda b, x: gamma.bessel(b, x, 1),
-    "BesselI1e": lambda b, x: gamma.scaled_bessel(b, x, 1),
+    "BesselI0": partial(gamma.bessel, order=0),
+    "BesselI0e": partial(gamma.scaled_bessel, order=0),
+    "BesselI1": partial(gamma.bessel, order=1),
+    "BesselI1e": partial(gamma.scaled_bessel, order=1),
     "Cosh": special.cosh,
     "Digamma": gamma.digamma,
     "Erf": special.erf,
@@ -42,12 +44,20 @@ _FUNCTIONS: dict[str, Callable[[Builder, Tensor], Tensor]] = {
 }
 
 
-@handles(*_FUNCTIONS)
-def function(b: TFBuilder, x: Tensor) -> Tensor:
-    """Compose the function; its error bound stands with it in `special` and `gamma`."""
-    if x.dtype != np.float32:
-        raise Unsupported(f"{b.node.op} of {x.dtype}")
-    return _FUNCTIONS[b.node.op](b, x)
+def _composed(function: Callable[[Builder, Tensor], Tensor]) -> Handler:
+    """Return a handler that composes a function; it says what the function's own text says."""
+
+    def handler(b: TFBuilder, x: Tensor) -> Tensor:
+        if x.dtype != np.float32:
+            raise Unsupported(f"{b.node.op} of {x.dtype}")
+        return function(b, x)
+
+    handler.__doc__ = getattr(function, "func", function).__doc__
+    return handler
+
+
+for _name, _function in _FUNCTIONS.items():
+    handles(_name)(_composed(_function))
 
 
 @handles("Atan2")
