@@ -1,8 +1,9 @@
 """Time and peak memory of int8 conversion with 100 calibration images of MobileNetV2 1.0 224.
 
-tqconv against TensorFlow's converter on the same frozen graph and the same images; both sides write
-int8 with float inputs and outputs. TensorFlow takes ranges as measured (`--no_improve` here); the
-second row has tqconv also fit ranges and rounding, which is its default. Whole processes, run in turn.
+tqconv against TensorFlow's converter on the same frozen graph and the same images; both sides
+write int8 with float inputs and outputs. TensorFlow takes ranges as measured, as `--no_improve`
+does here; in the second row tqconv also fits ranges and rounding, which is its default. Whole
+processes, run in turn.
 
     python calibration_speed.py --tf-python scratch/bin/python --workdir /tmp/speed
 """

@@ -68,7 +68,8 @@ def rows_of(group: str, flags: list[Flag]) -> Iterator[str]:
     for flag in flags:
         metavar = "" if group == ACCEPTED else flag.metavar
         others = ", ".join(f"`{spelled(name)}`" for name in flag.names[1:])
-        yield f"| `{cell(f'{spelled(flag.name)} {metavar}'.strip())}` | {others} | {meaning(flag)} |"
+        name = cell(f"{spelled(flag.name)} {metavar}".strip())
+        yield f"| `{name}` | {others} | {meaning(flag)} |"
 
 
 def meaning(flag: Flag) -> str:

@@ -142,8 +142,7 @@ class ConvertOptions:
 
     target_format: "tflite" or "dot". dump_dir: folder for a picture after each stage;
     dump_steps: after each pass that changed something, too. verify: data to compare float and
-    quantized
-    model on. summary_dir: folder for a description of the result as text and JSON.
+    quantized model on. summary_dir: folder for a description of the result as text and JSON.
     """
 
     load: LoadOptions = field(default_factory=LoadOptions)

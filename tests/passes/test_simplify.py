@@ -23,7 +23,7 @@ CASES = {
     ),
     "a scale after a depthwise convolution goes into its weights": (
         """x: f32[1,6,6,4] -> z
-        y = DEPTHWISE_CONV_2D(x, f32[1,3,3,4], f32[4]) {padding=SAME, stride_h=1, stride_w=1, depth_multiplier=1}
+        y = DEPTHWISE_CONV_2D(x, f32[1,3,3,4], f32[4]) {padding=SAME, stride_h=1, stride_w=1}
         z = MUL(f32[1,1,1,4], y)""",
         ["DEPTHWISE_CONV_2D"],
     ),

@@ -1,8 +1,7 @@
 """Exact integer functions that TensorFlow Lite has no kernel for, composed of its operators.
 
 Bits are reached through BITCAST, which reads a wide integer as a last dimension of narrower ones
-(lowest
-first, as all of LiteRT's platforms store them).
+(lowest first, as all of LiteRT's platforms store them).
 """
 
 from __future__ import annotations

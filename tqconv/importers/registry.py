@@ -1,12 +1,9 @@
 """Handlers of source operators: how they are declared, bound to a node, and called.
 
 A handler is a function `handler(b, x, w, *, strides, padding="VALID")`. `b` is a `Builder` bound
-to the
-node; positional parameters are the node's inputs (a default of None: may be absent; `*xs`: any
-number);
-keyword-only parameters are its attributes, with the source framework's defaults. An attribute that
-the
-signature does not name is an error, so nothing is ever ignored by oversight.
+to the node; positional parameters are the node's inputs (a default of None: may be absent; `*xs`:
+any number); keyword-only parameters are its attributes, with the source framework's defaults. An
+attribute that the signature does not name is an error, so nothing is ever ignored by oversight.
 """
 
 from __future__ import annotations

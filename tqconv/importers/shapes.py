@@ -1,9 +1,8 @@
 """What can be said at conversion time about shapes that a graph computes while it runs.
 
 A dimension of unknown size has an origin: the tensor and axis where it first appears. Two
-dimensions with one
-origin are equal whatever the input is, which turns `Reshape(x, [Shape(x)[0], -1])` into a constant
-shape.
+dimensions with one origin are equal whatever the input is, which turns `Reshape(x, [Shape(x)[0],
+-1])` into a constant shape.
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ from tqconv.ops.table import spec
 
 SIZES = (1_009, 1_000_003)
 """Stand for unknown sizes, twice: what comes out in both runs was passed on. Primes; the second
-one is larger
-than the bound of any slice, which would pass a smaller size on by chance."""
+one is larger than the bound of any slice, which would pass a smaller size on by chance."""
 
 SELECTIONS = frozenset(
     {"STRIDED_SLICE", "SLICE", "GATHER", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "REVERSE_V2"}

@@ -1,8 +1,7 @@
 """Real functions that TensorFlow Lite has no operator for, composed of its operators.
 
 All take and return float32. Error bounds are measured in LiteRT over the whole domain, against
-double
-precision: "relative" is |y - y'| / |y|, "absolute" is |y - y'|.
+double precision: "relative" is |y - y'| / |y|, "absolute" is |y - y'|.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -270,7 +271,7 @@ def _strings(raw: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[An
         raise FormatError(f"string tensor '{name}' is damaged")
     offsets = np.frombuffer(content, "<i4", count + 1, 4)
     values = np.empty(count, object)
-    values[:] = [content[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    values[:] = [content[a:b] for a, b in pairwise(offsets)]
     return values.reshape(shape) if int(np.prod(shape)) == count else values
 
 

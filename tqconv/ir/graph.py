@@ -3,8 +3,7 @@
 Invariants, checked by `Graph.check`:
 
 1. a tensor without `data` is a graph input or has exactly one producer; a constant has none, and
-its
-   `data` agrees with `shape` and `dtype`;
+   its `data` agrees with `shape` and `dtype`;
 2. `uses` is exactly the set of (op, index) that read the tensor;
 3. `ops` is a topological order after `sort`;
 4. names are unique in a graph;

@@ -32,9 +32,8 @@ class Histogram:
     """Counts of the values of a tensor over `samples` samples.
 
     `low`, `high`: extremes of all finite values (inf, -inf while there is none); `counts[i]`:
-    values
-    in [(first + i) * 2**exponent, (first + i + 1) * 2**exponent); `zeros`: how many of them are
-    exactly zero; `lost`: values that were not finite.
+    values in [(first + i) * 2**exponent, (first + i + 1) * 2**exponent); `zeros`: how many of them
+    are exactly zero; `lost`: values that were not finite.
     """
 
     samples: int

@@ -29,13 +29,11 @@ Operand = Tensor | NDArray[Any] | np.generic | None
 def emit(
     graph: Graph, type: str, *operands: Operand, name: str, source: Source = NOWHERE, **options: Any
 ) -> Any:
-    """Add an operator to `graph` and return its output, or the tuple of them where the row has
-    several.
+    """Add an operator and return its output, or the tuple of them where the row has several.
 
     Arrays become constants named `<name>/<operand>`. When every input is a constant and the row
-    can fold, no
-    operator is made and the outputs are constants. Raises UnsupportedError where the operands do
-    not fit.
+    can fold, no operator is made and the outputs are constants. Raises UnsupportedError where the
+    operands do not fit.
     """
     row = spec(type)
     _check_options(type, options)
@@ -145,8 +143,7 @@ def known_elements(
     """Return what is known of small integer outputs although some dimension is not.
 
     The row's fold is evaluated with two different numbers in place of each unknown element;
-    elements that
-    agree do not depend on them. That is sound for rows marked `polynomial`.
+    elements that agree do not depend on them. That is sound for rows marked `polynomial`.
     """
     nothing: list[tuple[int | None, ...] | None] = [None] * len(types)
     if row.name == "SHAPE":

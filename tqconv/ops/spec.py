@@ -1,10 +1,8 @@
 """One row per TensorFlow Lite operator: everything tqconv knows about it.
 
-A row is made by `op(...)` in one of the family modules of this package; `table.spec(type)` reads it. The
-columns
-are read by: `emit` (operands, shape, fold), the passes (layout, fuses_activation), quantization
-(quant),
-the writer (version), `inspect` and `dot` (category, macs).
+A row is made by `op(...)` in one of the family modules of this package; `table.spec` reads it. The
+columns are read by: `emit` (operands, shape, fold), the passes (layout, fuses_activation),
+quantization (quant), the writer (version), `inspect` and `dot` (category, macs).
 """
 
 from __future__ import annotations
@@ -61,10 +59,8 @@ class Layout:
     """How a permutation of the data input may pass the operator.
 
     `kind`: `elementwise` (all inputs share the layout), `moves` (renumber the axis in option
-    `where`),
-    `moves_input` (renumber the axes in constant input `where`), `rows_input` (permute the rows of
-    constant
-    inputs `where`), `opaque` (a permutation may not pass).
+    `where`), `moves_input` (renumber the axes in constant input `where`), `rows_input` (permute the
+    rows of constant inputs `where`), `opaque` (a permutation may not pass).
     """
 
     kind: str
@@ -98,13 +94,12 @@ class QuantRule:
     """What the integer kernels of an operator ask of scales and zero points.
 
     weight: operand -> axis of its per-channel scales, or None for one scale (symmetric int8);
-    bias: operand -> the operands whose scales multiply to the bias scale (int32, or int64 beside
-    int16);
+    bias: operand -> the operands whose scales multiply to its scale (int32; int64 beside int16);
     same: operands in `same_over` (all when empty) and outputs share scale and zero point, but for
-    `same_except`;
+    the types in `same_except`;
     fixed: activation type -> output (scale, zero point) that the kernel builds in;
     types: activation types with a kernel that computes right;
-    hybrid: operand -> per-channel axis (None: per tensor) of int8 weights beside float activations;
+    hybrid: operand -> channel axis (None: per tensor) of int8 weights beside float activations;
     raw: operands that are read as they are (indices, shapes), beyond what their dtype says;
     free_weights: activation types with which weights may be computed at run time; they are then
     quantized like activations;

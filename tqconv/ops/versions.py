@@ -1,8 +1,7 @@
 """Which release of the runtime first ran an operator in a version.
 
 The dates of the runtime's own table (tools/versioning/runtime_version.cc). A release is the one
-that a
-reader of `min_runtime_version` needs at least.
+that a reader of `min_runtime_version` needs at least.
 """
 
 from __future__ import annotations

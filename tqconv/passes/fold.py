@@ -1,8 +1,7 @@
 """Fold scales and shifts by constants into the weights and biases around them.
 
 Arithmetic is done in float32, operand by operand in graph order: so did the converters whose
-quantized
-numbers tqconv reproduces.
+quantized numbers tqconv reproduces.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Sink TRANSPOSEs towards the outputs until they meet their inverses and vanish.
 
 The layout column of the operator table says how a permutation passes. With y = TRANSPOSE(x, perm),
-element
-k of a per-dimension list for y belongs to dimension perm[k] of x.
+element k of a per-dimension list for y belongs to dimension perm[k] of x.
 """
 
 from __future__ import annotations
@@ -226,7 +225,8 @@ def _moves_input(op: Op, layout: Layout, perm: Perm) -> Rewritten | None:
         return None
     axes = [a % len(perm) for a in axes]
     original = op.input(index)
-    moved = np.array([perm[a] for a in axes], original.dtype).reshape([d or 0 for d in original.shape])
+    sizes = [d or 0 for d in original.shape]
+    moved = np.array([perm[a] for a in axes], original.dtype).reshape(sizes)
     if op.output.rank == len(perm):
         return {index: moved}, dict(op.options), perm
     left = [perm[k] for k in range(len(perm)) if k not in axes]

@@ -87,10 +87,8 @@ STAGES: tuple[Stage, ...] = (
     Stage("finish", (cleanup.drop_identities, cleanup.share_equal_ops, cleanup.share_constants)),
 )
 """What may be assumed after each stage: simplify: no TRANSPOSE that cancels, no scale or shift
-behind a
-linear operator; fuse: activations may be fused, nothing later folds weights; lower: every operator
-has a
-kernel for its types and rank."""
+behind a linear operator; fuse: activations may be fused, nothing later folds weights; lower: every
+operator has a kernel for its types and rank."""
 
 
 FLOAT_STAGES: tuple[Stage, ...] = (

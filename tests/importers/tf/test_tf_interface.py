@@ -145,5 +145,6 @@ def test_an_attribute_that_nobody_knows_is_an_error() -> None:
         node("x", "Placeholder", dtype=F32, shape=(1, 3)),
         node("y", "Relu", "x", T=F32, negative_slop=0.1),
     ]
-    with pytest.raises(UnsupportedError, match=r"'y' in net.pb: Relu has an attribute `negative_slop`"):
+    message = r"'y' in net.pb: Relu has an attribute `negative_slop`"
+    with pytest.raises(UnsupportedError, match=message):
         load(messages)

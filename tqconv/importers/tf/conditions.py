@@ -211,7 +211,7 @@ class _Conditions:
                 bodies[i][index.name] = index
                 results.append(Ref(index.name))
             self.functions[label] = Function(
-                label, tuple(captures.values()), bodies[i], tuple(results)
+                label, tuple(captures.values()), bodies[i], tuple(results), scoped=True
             )
         self.nodes[name] = _choice(name, [first.predicate, *captures], labels, self._chooses(first))
         self.search.guards[name] = first.guards

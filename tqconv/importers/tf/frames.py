@@ -213,8 +213,8 @@ class _Frame:
             )
         decision = self._inside(self.nodes[self.condition].inputs[0])
         return {
-            test: Function(test, arguments, cond, (decision,)),
-            step: Function(step, arguments, body, (*results, *kept)),
+            test: Function(test, arguments, cond, (decision,), scoped=True),
+            step: Function(step, arguments, body, (*results, *kept), scoped=True),
         }
 
     def _cut(self, results: Iterable[Ref]) -> dict[str, Node]:

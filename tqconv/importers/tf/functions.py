@@ -24,6 +24,8 @@ class Function:
     arguments: tuple[str, ...]
     nodes: Mapping[str, Node]
     results: tuple[Ref, ...]
+    scoped: bool = False
+    """The nodes come from the graph around, where their names are unique already."""
 
 
 def find(walk: Walk, name: str) -> Function:
@@ -94,7 +96,8 @@ def call(
     feeds = {Ref(n): t for n, t in zip(function.arguments, arguments, strict=True)}
     active.append(target.name)
     try:
-        values = walk.run(function.nodes, feeds, function.results, f"{b.name}/")
+        scope = b.name.removesuffix(b.node.name) if function.scoped else f"{b.name}/"
+        values = walk.run(function.nodes, feeds, function.results, scope)
     finally:
         active.pop()
     results: list[Tensor | Failed] = []

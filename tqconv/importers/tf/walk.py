@@ -1,9 +1,8 @@
 """The walk from the requested outputs to the inputs: one handler call per node, problems collected.
 
 The walk is iterative. A node whose translation fails does not stop it: what depends on the node
-fails
-silently, and only failures that reach a requested output are reported, all at once. A node that a
-constant predicate switches off makes `DEAD` values; a Merge takes the input that is alive.
+fails silently, and only failures that reach a requested output are reported, all at once. A node
+that a constant predicate switches off makes `DEAD` values; a Merge takes the input that is alive.
 """
 
 from __future__ import annotations

@@ -19,9 +19,21 @@ def constant(b: TFBuilder, *, value: Any, dtype: TypeNumber | None = None) -> Te
     return b.const(value if target is None else value.astype(target))
 
 
-@handles("Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics", "PlaceholderWithDefault")
+@handles(
+    "Identity",
+    "StopGradient",
+    "PreventGradient",
+    "Snapshot",
+    "CheckNumerics",
+    "PlaceholderWithDefault",
+)
 def passed_through(
-    b: TFBuilder, x: Tensor, *, message: str = "", shape: Any = None, dtype: TypeNumber | None = None
+    b: TFBuilder,
+    x: Tensor,
+    *,
+    message: str = "",
+    shape: Any = None,
+    dtype: TypeNumber | None = None,
 ) -> Tensor:
     """Return the input as it is."""
     return x

@@ -135,7 +135,7 @@ def while_(
             made = step(graph, inside)
         finally:
             joins[id(graph)] = around
-        if graph is not b.graph:
+        if indices and graph is not b.graph:
             _check_joins(b, indices, operands, inside, made)
         joined.update(i for i, t in enumerate(made) if is_joined(b.walk, t))
         return made
@@ -191,7 +191,7 @@ def _check_joins(
     counters = [
         now
         for before, now, after in zip(initial, inside, results, strict=True)
-        if b.known(before) == (0,) and _is_next(after, now)
+        if before.dtype.kind == "i" and b.known(before) == (0,) and _is_next(after, now)
     ]
     if any(index not in counters for index in indices):
         raise Unsupported(
