@@ -42,10 +42,11 @@ def batch_norm(
     if not is_training:
         y = normalized(b, x, scale, offset, mean, variance, epsilon, data_format)
         return y, mean, variance, mean, variance, b.const(0, np.float32, "reserved")
-    axes, now, spread, centered = batch_statistics(b, x, data_format)
-    factor = b("MUL", b("RSQRT", b("ADD", spread, np.array(epsilon, np.float32))), scale)
-    factor, shift = (per_channel(b, t, x.rank, data_format) for t in (factor, offset))
-    y = b("ADD", b("MUL", centered, factor), shift)
+    axes, mean_kept, spread_kept, centered = batch_statistics(b, x, data_format)
+    factor = b("RSQRT", b("ADD", spread_kept, np.array(epsilon, np.float32)))
+    scale, shift = (per_channel(b, t, x.rank, data_format) for t in (scale, offset))
+    y = b("ADD", b("MUL", centered, b("MUL", factor, scale)), shift)
+    now, spread = (_flat(b, t) for t in (mean_kept, spread_kept))
     unbiased = b("MUL", spread, _bessel(b, x, axes))
     kept = [now, unbiased]
     if exponential_avg_factor != 1.0:
@@ -117,17 +118,21 @@ def normalized(
 def batch_statistics(
     b: TFBuilder, x: Tensor, data_format: str
 ) -> tuple[list[int], Tensor, Tensor, Tensor]:
-    """Return the axes that are not the channels', mean and variance over them ([c]), and x - mean.
+    """Return the axes that are not the channels', mean and variance over them, and x - mean.
 
-    Normalizing x - mean rather than x keeps the digits that x shares with its mean.
+    Mean and variance keep their dimensions. Normalizing x - mean rather than x keeps the digits
+    that x shares with its mean.
     """
     channels = 1 if data_format.startswith("NC") else x.rank - 1
     axes = [axis for axis in range(x.rank) if axis != channels]
     mean = _mean(b, x, axes)
     centered = b("SUB", x, mean)
-    spread = _mean(b, b("SQUARE", centered), axes)
-    flat = np.array([-1 if x.shape[channels] is None else x.shape[channels]], np.int32)
-    return axes, b("RESHAPE", mean, flat), b("RESHAPE", spread, flat), centered
+    return axes, mean, _mean(b, b("SQUARE", centered), axes), centered
+
+
+def _flat(b: TFBuilder, statistics: Tensor) -> Tensor:
+    y: Tensor = b("RESHAPE", statistics, np.array([-1], np.int32))
+    return y
 
 
 def _mean(b: TFBuilder, x: Tensor, axes: list[int]) -> Tensor:
