@@ -299,7 +299,7 @@ _PICTURES = (
         PICTURES, "checks", read=values.counts, metavar="MAPS", many=True,
     ),
     flag(
-        "v verbosity verbose", "1: name the passes that changed something; also -v", PICTURES,
+        "verbosity verbose v", "1: name the passes that changed something; -v does it too", PICTURES,
         "verbosity",
         read=values.integer, metavar="N",
     ),
