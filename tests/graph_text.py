@@ -27,6 +27,7 @@ TYPES = {
     "i64": np.int64,
     "i8": np.int8,
     "u8": np.uint8,
+    "u64": np.uint64,
     "bool": np.bool_,
 }
 

@@ -45,6 +45,13 @@ def test_a_type_that_no_kernel_holds_is_an_error() -> None:
         run_stage(LOWER, graph)
 
 
+def test_uint64_has_no_cast_to_another_type() -> None:
+    graph = parse("""x: u64[3] -> z
+        z = ABS(x)""")
+    with pytest.raises(UnsupportedError, match="ABS has no kernel for uint64"):
+        run_stage(LOWER, graph)
+
+
 @DELEGATES
 def test_more_dimensions_than_a_kernel_takes_are_collapsed(delegate: bool) -> None:
     graph = parse("""x: f32[2,1,3,2,1,2,2,1,2], y: f32[3,2,1,2,2,1,2] -> z

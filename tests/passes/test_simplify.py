@@ -155,6 +155,15 @@ CASES = {
         z = MUL(x, r)""",
         ["L2_NORMALIZATION"],
     ),
+    "l2 normalization with an epsilon that counts stays spelled out": (
+        """x: f32[2,5] -> z
+        q = SQUARE(x)
+        s = SUM(q, [1]) {keep_dims=True}
+        m = ADD(s, 1e-6)
+        r = SQRT(m)
+        z = DIV(x, r)""",
+        ["SQUARE", "SUM", "ADD", "SQRT", "DIV"],
+    ),
     "l2 normalization over another axis stays spelled out": (
         """x: f32[2,5] -> z
         q = SQUARE(x)

@@ -219,6 +219,40 @@ def test_values_that_would_be_lost_keep_their_operators_float() -> None:
     assert "would lose its values" in made.floats[by_name(graph, "y").producer]
 
 
+def test_sums_in_steps_that_exceed_the_output_stay_float() -> None:
+    graph = parse(DENSE)
+    ranges = {"x": (-100, 100), "y": (0, 1e-3), "z": (0, 1)}
+    made = planned(graph, ranges)
+    assert "would lose its values: it sums in steps of" in made.floats[graph.ops[0]]
+    forced = planned(graph, ranges, choice=Choice(integer_only=True))
+    step = stored(graph, forced, "x")[0] * float(forced.edges[Use(graph.ops[0], 1)].scale.max())
+    assert step / stored(graph, forced, "y")[0] < 256
+
+
+def test_an_output_that_is_always_zero_has_nothing_to_lose() -> None:
+    graph = parse(DENSE)
+    made = planned(graph, {"x": (-100, 100), "y": (0, 0), "z": (0, 1)})
+    assert made.floats == {}
+
+
+def test_a_softmax_behind_a_mask_stays_float() -> None:
+    graph = parse("""x: f32[1,4] -> z
+        y = ADD(x, [0,0,-1000000000.0,0])
+        z = SOFTMAX(y) {beta=1.0}""")
+    made = planned(graph, {"x": (-4, 4), "y": (-1e9, 4), "z": (0, 1)})
+    assert set(made.floats) == set(graph.ops)
+
+
+def test_operators_with_constants_that_are_not_finite_stay_float() -> None:
+    graph = parse("x: f32[1,2] -> z\nz = MUL(x, [1.0,2.0])")
+    constant = graph.ops[0].input(1)
+    assert constant.data is not None
+    constant.data = np.array([1.0, np.inf], np.float32)
+    made = planned(graph, {"x": (-1, 1), "z": (-2, 2)})
+    (reason,) = made.floats.values()
+    assert "not finite" in reason
+
+
 def test_a_divisor_that_may_be_stored_as_zero_stays_float() -> None:
     graph = parse("x: f32[1,4], y: f32[1,4] -> z\nz = DIV(x, y)")
     made = planned(graph, {})

@@ -61,9 +61,12 @@ def branch(
     graphs = (Graph(f"{b.name}/then"), Graph(f"{b.name}/else"))
     inside = [[stand_in(g, t, t.shape, baked=t.is_constant) for t in operands] for g in graphs]
     made = [m(g, i) for m, g, i in zip((then, other), graphs, inside, strict=True)]
+    if len(made[0]) != len(made[1]):
+        raise UnsupportedError(f"the branches return {len(made[0])} and {len(made[1])} results")
     pairs = [(x, y) for x, y in zip(*made, strict=True) if x is not None and y is not None]
-    for graph, mine in zip(graphs, zip(*_alike(graphs, pairs, become), strict=True), strict=True):
-        close(graph, mine)
+    alike = _alike(graphs, pairs, become)
+    for position, graph in enumerate(graphs):
+        close(graph, [pair[position] for pair in alike])
     passed = [t for t in operands if not t.is_constant and not is_unborn(t)]
     emitted = iter(_emit(b, "IF", [test, *passed], graphs) if pairs else ())
     return [None if x is None or y is None else next(emitted) for x, y in zip(*made, strict=True)]
@@ -183,7 +186,7 @@ class _Loop:
         before = self.initial[i]
         if i in self.invariant:
             raise UnsupportedError(f"variable '{before.name}' of the loop should not change")
-        if before.dtype != after.dtype or before.rank != after.rank:
+        if is_unborn(after) or before.dtype != after.dtype or before.rank != after.rank:
             raise UnsupportedError(f"a loop turns {before!r} into {after!r}")
         pairs = zip(self.shapes[i], after.shape, strict=True)
         return tuple(a if a == d else None for a, d in pairs)

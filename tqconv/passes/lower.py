@@ -24,12 +24,12 @@ WIDER = {
     "uint16": ("int32", "int64", "float32"),
     "int32": ("int64",),
     "uint32": ("int64",),
-    "uint64": ("int64",),
+    "uint64": (),
     "int64": (),
     "float16": ("float32",),
     "float64": ("float32",),
 }
-"""Element type -> types that hold each of its values, the nearest first."""
+"""Element type -> types that stand in for it, the nearest first; CAST has no kernel for uint64."""
 
 DATA = ("x", "updates", "value", "on")
 """Names of the operand that `types` speaks of, where it is not the first one."""

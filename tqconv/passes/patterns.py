@@ -13,8 +13,11 @@ from tqconv.ir.match import (
 )
 from tqconv.ops.emit import emit
 
-SMALLEST_EPSILON = 1e-3
-"""Largest epsilon under the root that L2_NORMALIZATION may ignore (TOCO's bound)."""
+EXACT_EPSILON = 1e-10
+"""Largest epsilon under the root without which L2_NORMALIZATION is right to 5e-5: it counts only
+for vectors shorter than 1e-3."""
+TOCO_EPSILON = 1e-3
+"""Largest epsilon that TOCO ignores, whose integer kernels have no other form of the pattern."""
 
 
 def recognize_l2_normalization(graph: Graph) -> int:
@@ -22,13 +25,22 @@ def recognize_l2_normalization(graph: Graph) -> int:
 
     y = MUL(x, RSQRT(MAXIMUM(SUM(SQUARE(x), [-1]), e)))   ->   y = L2_NORMALIZATION(x)
     """
+    return _recognize_l2(graph, EXACT_EPSILON)
+
+
+def recognize_loose_l2_normalization(graph: Graph) -> int:
+    """Read the same as `recognize_l2_normalization`, with each epsilon that TOCO lets pass."""
+    return _recognize_l2(graph, TOCO_EPSILON)
+
+
+def _recognize_l2(graph: Graph, most: float) -> int:
     count = 0
     for op in of_type(graph, "MUL", "DIV"):
         root_type = "RSQRT" if op.type == "MUL" else "SQRT"
         pairs = (op.inputs, op.inputs[::-1]) if op.type == "MUL" else (op.inputs,)
         for x, factor in pairs:
             root = made_by(factor, root_type)
-            if x is None or root is None or not _is_square_sum(root.input(0), x):
+            if x is None or root is None or not _is_square_sum(root.input(0), x, most):
                 continue
             y = emit(graph, "L2_NORMALIZATION", x, name=f"{op.output.name}/l2", source=op.source)
             graph.replace(op.output, y)
@@ -37,11 +49,11 @@ def recognize_l2_normalization(graph: Graph) -> int:
     return count
 
 
-def _is_square_sum(total: Tensor, x: Tensor) -> bool:
+def _is_square_sum(total: Tensor, x: Tensor, most: float) -> bool:
     guarded = made_by(total, "MAXIMUM", "ADD")
     if guarded is not None:
         operands = with_constant(guarded)
-        if operands is None or not np.all(np.abs(operands.constant) <= SMALLEST_EPSILON):
+        if operands is None or not np.all(np.abs(operands.constant) <= most):
             return False
         total = operands.x
     reduction = made_by(total, "SUM")

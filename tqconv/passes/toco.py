@@ -240,7 +240,7 @@ RECOGNIZE: tuple[Pass, ...] = (
     dilation.recognize_dilation,
     activations.recognize_prelu,
     functions.recognize_hard_swish,
-    patterns.recognize_l2_normalization,
+    patterns.recognize_loose_l2_normalization,
     recognize_relu1,
 )
 """Patterns of several operators, which no other transformation breaks or makes."""

@@ -16,7 +16,7 @@ from tqconv.errors import QuantizationError
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import Range, type_name
 from tqconv.quant import params as arithmetic
-from tqconv.quant.bounds import raise_scales
+from tqconv.quant.bounds import MOST_RESCALE, raise_scales
 from tqconv.quant.groups import Grouping, group, members
 from tqconv.quant.params import Params
 from tqconv.quant.resolution import lost
@@ -34,8 +34,6 @@ from tqconv.quant.select import (
 
 LEAST_RESCALE = 2.0**-31
 """Least scale(x) * scale(w) / scale(y): kernels shift the product right by at most 31 bits."""
-MOST_RESCALE = 256.0
-"""XNNPACK refuses a whole model with a convolution that rescales by this much or more."""
 
 
 @dataclass

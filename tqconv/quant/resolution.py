@@ -13,6 +13,7 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import Range
+from tqconv.quant.bounds import product_step
 from tqconv.quant.groups import Group, Grouping
 from tqconv.quant.params import with_zero
 from tqconv.quant.select import reals, rule_of
@@ -33,11 +34,20 @@ def _before_inverse_root(made: Range) -> float:
     return 1 / max(made.high, 1e-150) ** 2
 
 
+def _before_softmax(made: Range) -> float:
+    """Steps of 4 make neighbours differ by a factor of 55: only the order would be left."""
+    return 4.0
+
+
 STEEP: dict[str, Callable[[Range], float]] = {
     "LOG": _before_log,
+    "SOFTMAX": _before_softmax,
     "RSQRT": _before_inverse_root,
 }
-"""Operators for which small inputs matter: the step that these need, from the output's range."""
+"""Operators for which small differences matter: the step that these need, from the output's range.
+
+The range of what follows a mask of -1e9 is no range of logits.
+"""
 
 
 def lost(
@@ -55,7 +65,10 @@ def lost(
         ]
         coarse = [t for t, whole in made if _is_coarser(whole, needs.get(t, math.inf))]
         coarse += [t for t, whole in read if _is_coarser(whole, demands[op])]
-        if coarse:
+        unit = product_step(op, groups, dtype)
+        if any(unit > needs.get(t, math.inf) for t, _ in made):
+            reasons[op] = f"would lose its values: it sums in steps of {unit:.3g}"
+        elif coarse:
             steps = {t: float(whole.known().scale[0]) for t, whole in (*made, *read)}
             name, step = coarse[0].name, steps[coarse[0]]
             reasons[op] = f"would lose its values: the steps of '{name}' would be {step:.3g}"
@@ -67,13 +80,13 @@ def _needs(
 ) -> tuple[dict[Tensor, float], dict[Op, float]]:
     """Return the coarsest step that each value may have, and that each operator may read.
 
-    A value needs steps for itself, and for what is made of it.
+    A value needs steps for itself, and for what is made of it; one that is always zero needs none.
     """
     needs: dict[Tensor, float] = {}
     demands: dict[Op, float] = {}
     for op in reversed(graph.ops):
         for tensor in op.outputs:
-            if tensor in found:
+            if tensor in found and (found[tensor].low, found[tensor].high) != (0.0, 0.0):
                 low, high = with_zero(found[tensor].low, found[tensor].high)
                 needs[tensor] = min(needs.get(tensor, math.inf), (high - low) / FEWEST_STEPS)
         demands[op] = _demand(op, needs, found)

@@ -133,6 +133,8 @@ def _refusal(op: Op, scheme: Scheme, choice: Choice) -> str | None:
 def _operand_refusal(op: Op, rule: QuantRule, kind: str) -> str | None:
     for index, tensor in reals(op):
         name = operand_name(op, index)
+        if tensor.data is not None and not np.isfinite(tensor.data).all():
+            return f"reads '{tensor.name}', which holds values that are not finite"
         if name in rule.weight and not tensor.is_constant and kind not in rule.free_weights:
             return f"its weights '{tensor.name}' are computed at run time"
         if name in rule.bias and not tensor.is_constant:

@@ -69,7 +69,11 @@ def cases(*rows: tuple[str, Callable[..., Array], list[Any], float]) -> Any:
     ("SquaredDifference", lambda a, b: (a - b) ** 2, [*FLOAT, *INTEGERS], 1e-6),
     ("SquaredDifference", lambda a, b: np.abs(a - b) ** 2 + 0j, COMPLEX, 1e-6),
     ("Less", np.less, [*FLOAT, *INTEGERS], 0),
+    ("LessEqual", np.less_equal, [*FLOAT, *INTEGERS], 0),
+    ("Greater", np.greater, [*FLOAT, *INTEGERS], 0),
     ("GreaterEqual", np.greater_equal, [*FLOAT, *INTEGERS], 0),
+    ("LogicalAnd", np.logical_and, [bool], 0),
+    ("LogicalOr", np.logical_or, [bool], 0),
     ("Atan2", np.arctan2, FLOAT, 1e-6),
     ("BitwiseAnd", np.bitwise_and, INTEGERS, 0),
     ("BitwiseOr", np.bitwise_or, INTEGERS, 0),
@@ -85,7 +89,11 @@ def test_broadcast_pairs(op: str, function: Any, dtype: Any, error: float) -> No
 
 @cases(
     ("Div", lambda a, b: truncated(a, b)[0], INTEGERS[:-1], 0),
+    ("TruncateDiv", lambda a, b: truncated(a, b)[0], INTEGERS[:-1], 0),
+    ("TruncateDiv", lambda a, b: np.trunc(a / b), FLOAT, 0),
     ("TruncateMod", lambda a, b: truncated(a, b)[1], INTEGERS[:-1], 0),
+    ("Mod", lambda a, b: truncated(a, b)[1], [np.int32, np.int64], 0),
+    ("Mod", np.fmod, FLOAT, 1e-6),
     ("FloorDiv", np.floor_divide, INTEGERS[:-1], 0),
     ("FloorMod", np.mod, INTEGERS[:-1], 0),
     ("FloorDiv", lambda a, b: np.floor(a / b), FLOAT, 0),
@@ -123,6 +131,9 @@ def signs(x: Array) -> Array:
     ("Sign", np.sign, [*FLOAT, *INTEGERS], 0),
     ("Sign", signs, COMPLEX, 1e-6),
     ("Square", np.square, [*FLOAT, *INTEGERS, *COMPLEX], 1e-6),
+    ("Ceil", np.ceil, FLOAT, 0),
+    ("Floor", np.floor, FLOAT, 0),
+    ("Rint", np.rint, FLOAT, 0),
     ("Round", np.rint, FLOAT, 0),
     ("Round", lambda x: x, INTEGERS, 0),
     ("Invert", np.invert, INTEGERS, 0),
@@ -132,6 +143,8 @@ def signs(x: Array) -> Array:
     ("Conj", np.conj, [*FLOAT, *COMPLEX], 0),
     ("Angle", np.angle, COMPLEX, 1e-6),
     ("Reciprocal", np.reciprocal, [*FLOAT, *COMPLEX], 1e-6),
+    ("Inv", np.reciprocal, [*FLOAT, *COMPLEX], 1e-6),
+    ("LogicalNot", np.logical_not, [bool], 0),
 )
 def test_single_operands(op: str, function: Any, dtype: Any, error: float) -> None:
     x = values(dtype, 7)
@@ -204,6 +217,20 @@ def test_sums_of_many(count: int, dtype: Any) -> None:
     with np.errstate(over="ignore"):
         want = np.asarray(sum(xs[1:], xs[0]))
     assert_op("AddN", xs, want, rtol=1e-6, atol=1e-6, N=count)
+    assert_op("AccumulateNV2", xs, want, rtol=1e-6, atol=1e-6, N=count, shape=SHAPE)
+
+
+@pytest.mark.parametrize("dtype", [*FLOAT, *INTEGERS])
+def test_values_are_clipped_and_the_lower_bound_wins(dtype: Any) -> None:
+    x, (low, high) = values(dtype, 20), np.array([3, 99], dtype)
+    assert_op("ClipByValue", [x, low, high], np.clip(x, low, high), constants=[1, 2])
+    assert_op("ClipByValue", [x, high, low], np.full_like(x, high), dynamic=True)
+
+
+def test_approximately_equal_is_nearer_than_the_tolerance() -> None:
+    x, y = np.float32([1, 2, 3, -1, np.nan]), np.float32([1.25, 1.5, 3.5, 1, np.nan])
+    assert_op("ApproximateEqual", [x, y], np.abs(x - y) < 0.5, tolerance=0.5)
+    assert_op("ApproximateEqual", [x, x], x == x)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32, np.bool_, np.complex64, np.uint64])
@@ -249,6 +276,7 @@ def test_bits_are_read_as_another_type(source: Any, target: Any, shape: tuple[in
 def test_sizes_may_be_unknown() -> None:
     x, y = values(np.int32, 14), values(np.int32, 15, (3, 1))
     assert_op("BitwiseAnd", [x, y], x & y, dynamic=True)
+    assert_op("LessEqual", [x, y], x <= y, dynamic=True)
     assert_op("FloorDiv", [values(np.int64, 16), divisors(np.int64, 17)],
               values(np.int64, 16) // divisors(np.int64, 17), dynamic=True)  # fmt: skip
 
@@ -258,6 +286,9 @@ def test_what_has_no_kernel_is_refused() -> None:
     quotient = one_op("FloorDiv", x, x)[0]
     with pytest.raises(UnsupportedError, match="uint64 is not divided"):
         model_of(quotient)
+    near = one_op("ApproximateEqual", x, x)[0]
+    with pytest.raises(UnsupportedError, match="ApproximateEqual of uint64"):
+        model_of(near)
     cut = one_op("Cast", y, DstT=np.int32, Truncate=True)[0]
     with pytest.raises(UnsupportedError, match="Truncate"):
         model_of(cut)

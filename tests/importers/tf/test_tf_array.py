@@ -24,6 +24,7 @@ CASES: list[tuple[str, list[Any], Any, dict[str, Any]]] = [
     ("ConcatV2", [X, X[:, :1], axis(-2)], np.concatenate([X, X[:, :1]], 1), {"constants": [2]}),
     ("ConcatV2", [X[:, :0], X, axis(1)], X, {"constants": [2]}),
     ("Concat", [axis(0), X, X], np.concatenate([X, X]), {"constants": [0], "dynamic": True}),
+    ("ParallelConcat", [X[:1], X[1:]], X, {"N": 2, "shape": (2, 3, 4)}),
     ("Pack", [X, X], np.stack([X, X], 3), {"axis": -1}),
     ("Pack", [X], X[:, None], {"axis": 1, "dynamic": True}),
     ("Unpack", [X], tuple(X.transpose(1, 0, 2)), {"num": 3, "axis": -2}),

@@ -114,6 +114,12 @@ def rounded_to_range(
     return (steps * step).astype(F)
 
 
+def test_the_first_version_has_its_range_as_attributes() -> None:
+    want = rounded_to_range(X, -5.5, 2.0, True, False, 6, "HALF_TO_EVEN", clamp=True)
+    attrs = {"range_given": True, "input_min": -5.5, "input_max": 2.0}
+    assert_op("QuantizeAndDequantize", [X], want, atol=STEP, num_bits=6, **attrs)
+
+
 @pytest.mark.parametrize("mode", ["HALF_TO_EVEN", "HALF_UP"])
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("narrow", [True, False])

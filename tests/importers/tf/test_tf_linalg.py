@@ -29,12 +29,16 @@ def test_systems(shape: tuple[int, ...]) -> None:
     x = matrices(shape)
     y = np.random.default_rng(9).uniform(-1, 1, (*shape[:-1], 2)).astype(F)
     exact = x.astype(np.float64)
-    assert_op("MatrixInverse", [x], np.linalg.inv(exact).astype(F), **ROUNDED)
+    inverse, solution = np.linalg.inv(exact).astype(F), np.linalg.solve(exact, y).astype(F)
+    for op in ("MatrixInverse", "BatchMatrixInverse"):
+        assert_op(op, [x], inverse, **ROUNDED)
     want = np.linalg.inv(np.swapaxes(exact, -1, -2)).astype(F)
     assert_op("MatrixInverse", [x], want, adjoint=True, **ROUNDED)
-    assert_op("MatrixSolve", [x, y], np.linalg.solve(exact, y).astype(F), **ROUNDED)
+    for op in ("MatrixSolve", "BatchMatrixSolve"):
+        assert_op(op, [x, y], solution, **ROUNDED)
     sign, size = np.linalg.slogdet(exact)
-    assert_op("MatrixDeterminant", [x], np.asarray(sign * np.exp(size), F), **ROUNDED)
+    for op in ("MatrixDeterminant", "BatchMatrixDeterminant"):
+        assert_op(op, [x], np.asarray(sign * np.exp(size), F), **ROUNDED)
     assert_op("LogMatrixDeterminant", [x], (np.asarray(sign, F), np.asarray(size, F)), **ROUNDED)
 
 
@@ -46,14 +50,16 @@ def test_only_one_triangle_counts(lower: bool, adjoint: bool) -> None:
     y = np.random.default_rng(9).uniform(-1, 1, (2, 4, 3)).astype(F)
     want = np.linalg.solve(np.swapaxes(triangle, -1, -2) if adjoint else triangle, y).astype(F)
     options = {"lower": lower, "adjoint": adjoint}
-    assert_op("MatrixTriangularSolve", [x, y], want, **options, **ROUNDED)
+    for op in ("MatrixTriangularSolve", "BatchMatrixTriangularSolve"):
+        assert_op(op, [x, y], want, **options, **ROUNDED)
 
 
 def test_factors() -> None:
     half = matrices((2, 5, 5)).astype(np.float64)
     x = half @ np.swapaxes(half, -1, -2)
     want = np.linalg.cholesky(x).astype(F)
-    assert_op("Cholesky", [np.tril(x).astype(F)], want, **ROUNDED)
+    for op in ("Cholesky", "BatchCholesky"):
+        assert_op(op, [np.tril(x).astype(F)], want, **ROUNDED)
 
 
 def test_large_matrices_are_refused() -> None:

@@ -23,32 +23,37 @@ CASES = {
 }
 
 
-def table_graph(keys: Any, values: Any, default: Any, wanted: Any) -> Any:
+def table_graph(keys: Any, values: Any, default: Any, wanted: Any, version: str = "V2") -> Any:
     return graph(
-        node("table", "HashTableV2", key_dtype=keys.dtype, value_dtype=values.dtype),
+        node("table", f"HashTable{version}", key_dtype=keys.dtype, value_dtype=values.dtype),
         const("keys", keys),
         const("values", values),
-        node("fill", "LookupTableImportV2", "table", "keys", "values"),
+        node("fill", f"LookupTableImport{version}", "table", "keys", "values"),
         placeholder("x", keys.dtype, wanted.shape),
         const("default", default),
-        node("y", "LookupTableFindV2", "table", "x", "default"),
-        node("again", "LookupTableFindV2", "table", "x", "default"),
-        node("size", "LookupTableSizeV2", "table"),
+        node("y", f"LookupTableFind{version}", "table", "x", "default"),
+        node("again", f"LookupTableFind{version}", "table", "x", "default"),
+        node("size", f"LookupTableSize{version}", "table"),
+        node("all", f"LookupTableExport{version}", "table"),
     )
 
 
+@pytest.mark.parametrize("version", ["", "V2"])
 @pytest.mark.parametrize("name", CASES)
-def test_a_table_of_constants(name: str) -> None:
+def test_a_table_of_constants(name: str, version: str) -> None:
     keys, values, default, questions = CASES[name]
     wanted = np.array(questions, keys.dtype)
     rows = dict(zip(keys.tolist(), values.tolist(), strict=True))
     flat = [rows.get(key, default.item()) for key in wanted.reshape(-1).tolist()]
     expected = np.array(flat, values.dtype).reshape(wanted.shape)
-    message = table_graph(keys, values, default, wanted)
-    for first, second, size in results(message, {"x": wanted}, ["y", "again", "size"]):
+    message = table_graph(keys, values, default, wanted, version)
+    names = ["y", "again", "size", "all", "all:1"]
+    for first, second, size, *pairs in results(message, {"x": wanted}, names):
         assert_close(first, expected)
         assert_close(second, expected)
         assert_close(size, np.array(3, np.int64))
+        assert_close(pairs[0], keys)
+        assert_close(pairs[1], values)
 
 
 def test_two_tables_are_kept_apart() -> None:

@@ -60,12 +60,24 @@ def test_bands_of_diagonals(shape: tuple[int, ...], low: int, high: int, align: 
     assert_op("MatrixDiagV3", operands, want, constants=[1, 2, 3, 4], align=align)
 
 
+def test_the_second_version_aligns_to_the_left() -> None:
+    x = RNG.uniform(-1, 1, (2, 3, 4)).astype(np.float32)
+    parts = diagonals(x, -1, 2, -7, "LEFT_LEFT")
+    operands = [x, band(-1, 2), np.float32(-7)]
+    assert_op("MatrixDiagPartV2", operands, parts, constants=[1, 2])
+    want = with_diagonals(x, -parts, -1, 2, "LEFT_LEFT")
+    assert_op("MatrixSetDiagV2", [x, -parts, band(-1, 2)], want, constants=[2])
+
+
+@pytest.mark.parametrize("batch", ["", "Batch"])
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, np.uint8, np.bool_])
-def test_main_diagonals(dtype: Any) -> None:
+def test_main_diagonals(dtype: Any, batch: str) -> None:
     x, diagonal = RNG.integers(0, 2, (2, 3, 3)).astype(dtype), np.ones((2, 3), dtype)
-    assert_op("MatrixDiagPart", [x], np.diagonal(x, 0, 1, 2))
-    assert_op("MatrixSetDiag", [x, diagonal], np.where(np.eye(3, dtype=bool), diagonal[0, 0], x))
-    assert_op("MatrixDiag", [diagonal], np.broadcast_to(np.eye(3, dtype=dtype), (2, 3, 3)))
+    assert_op(f"{batch}MatrixDiagPart", [x], np.diagonal(x, 0, 1, 2))
+    want = np.where(np.eye(3, dtype=bool), diagonal[0, 0], x)
+    assert_op(f"{batch}MatrixSetDiag", [x, diagonal], want)
+    want = np.broadcast_to(np.eye(3, dtype=dtype), (2, 3, 3))
+    assert_op(f"{batch}MatrixDiag", [diagonal], want)
 
 
 def test_open_sizes_of_a_matrix_follow_from_its_diagonals() -> None:
@@ -91,7 +103,8 @@ def test_bands(lower: int, upper: int, dynamic: bool) -> None:
     bounds = [np.array(lower, np.int64), np.array(upper, np.int64)]
     constants = [1, 2]
     want = np.where(kept, x, np.float32(0))
-    assert_op("MatrixBandPart", [x, *bounds], want, constants=constants, dynamic=dynamic)
+    for op in ("MatrixBandPart", "BatchMatrixBandPart"):
+        assert_op(op, [x, *bounds], want, constants=constants, dynamic=dynamic)
 
 
 def test_vector_product() -> None:
@@ -140,10 +153,14 @@ def test_transforms_over_several_dimensions(shape: tuple[int, int]) -> None:
     want = np.fft.rfftn(real).astype(np.complex64)
     assert_op("RFFT3D", [real, cube], want, constants=[1], atol=ERROR)
     assert_op("FFT2D", [complex_], np.fft.fft2(complex_).astype(np.complex64), atol=ERROR)
+    assert_op("IFFT2D", [complex_], np.fft.ifft2(complex_).astype(np.complex64), atol=ERROR)
+    assert_op("FFT3D", [complex_], np.fft.fftn(complex_).astype(np.complex64), atol=ERROR)
     assert_op("IFFT3D", [complex_], np.fft.ifftn(complex_).astype(np.complex64), atol=ERROR)
     half = spectrum((2, shape[0], shape[1] // 2 + 1))
     want = np.fft.irfft2(half, shape).astype(np.float32)
     assert_op("IRFFT2D", [half, length], want, constants=[1], atol=ERROR)
+    want = np.fft.irfftn(half, (2, *shape), (0, 1, 2)).astype(np.float32)
+    assert_op("IRFFT3D", [half, cube], want, constants=[1], atol=ERROR)
 
 
 @pytest.mark.parametrize("length", [6, 8, 12])

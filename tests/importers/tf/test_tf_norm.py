@@ -152,6 +152,15 @@ def test_fused_conv2d(name: str | None) -> None:
     )
 
 
+def test_fused_depthwise_conv2d() -> None:
+    w, bias = numbers(3, 3, 4, 2), numbers(8, seed=1)
+    parts = [conv(X[..., i : i + 1], w[:, :, i : i + 1], (1, 1), "SAME") for i in range(4)]
+    expected = np.maximum(np.concatenate(parts, -1) + bias, 0).astype(np.float32)
+    attrs: Any = {"strides": [1, 1, 1, 1], "padding": "SAME", "num_args": 1}
+    op, fused = "_FusedDepthwiseConv2dNative", ["BiasAdd", "Relu"]
+    assert_op(op, (X, w, bias), expected, constants=(1, 2), fused_ops=fused, **attrs, **CLOSE)
+
+
 def test_fused_conv2d_with_batch_norm() -> None:
     w = numbers(3, 3, 4, 4)
     expected = np.maximum(normalized(conv(X, w, (1, 1), "SAME"), *STATISTICS), 0)

@@ -75,6 +75,11 @@ def test_batch_matmul(left: Any, right: Any, adj_x: bool, adj_y: bool, constants
     assert_op("BatchMatMulV2", operands, x @ w, constants=constants, **attrs, **CLOSE)
 
 
+def test_the_first_batch_matmul() -> None:
+    x, w = numbers(2, 3, 4), numbers(2, 5, 4, seed=1)
+    assert_op("BatchMatMul", (x, w), x @ np.swapaxes(w, 1, 2), adj_y=True, **CLOSE)
+
+
 @pytest.mark.parametrize("constants", [(), (1,)])
 def test_batch_matmul_of_unknown_sizes(constants: Any) -> None:
     x, w = numbers(2, 3, 4), numbers(2, 4, 5)

@@ -47,6 +47,9 @@ def test_unique_in_the_order_of_first_occurrence(dtype: Any) -> None:
     assert_op("Unique", [x], (distinct, places.astype(I32)), out_idx=I32)
     assert_op("UniqueV2", [x, np.zeros(0, I64)], (distinct, places), constants=[1], out_idx=I64)
     assert_op("UniqueWithCounts", [x], (distinct, places, counts), out_idx=I64, dynamic=True)
+    operands = [x, np.zeros(1, I64)]
+    want = distinct, places, counts
+    assert_op("UniqueWithCountsV2", operands, want, constants=[1], out_idx=I64)
 
 
 def test_distinct_rows_are_refused() -> None:

@@ -180,7 +180,7 @@ class _Conditions:
     def _chooses(self, join: _Join) -> bool:
         """Whether the predicate is the number of a branch (_SwitchN), not a truth value."""
         return any(
-            node.op == "_SwitchN" and behind(self.nodes, node.inputs[1]) == join.predicate
+            node.op == "_SwitchN" and self.search.switched_by(Ref(node.name)) == join.predicate
             for node in self.nodes.values()
         )
 

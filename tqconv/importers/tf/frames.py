@@ -28,6 +28,10 @@ ENTERS = ("Enter", "RefEnter")
 MERGES = ("Merge", "RefMerge")
 SWITCHES = ("Switch", "RefSwitch")
 NEXTS = ("NextIteration", "RefNextIteration")
+LEAST_INPUTS = {
+    **dict.fromkeys((*EXITS, *ENTERS, *MERGES, *NEXTS, "LoopCond"), 1),
+    **dict.fromkeys((*SWITCHES, "_SwitchN"), 2),
+}
 PIVOTS = (*SWITCHES, "_SwitchN", "Identity", "NoOp")
 """What control inputs are followed to: they say in which branch a constant lies."""
 CONCATENATIONS = (
@@ -51,7 +55,9 @@ def functionalize(
 
     result = dict(nodes)
     functions: dict[str, Function] = {}
-    loops = _loops(result, reached(result, fetches, feeds))
+    needed = reached(result, fetches, feeds)
+    _check_inputs(result[name] for name in needed)
+    loops = _loops(result, needed)
     while loops:
         ready = {}
         for condition, exits in loops.items():
@@ -91,9 +97,12 @@ def mark_joined(nodes: dict[str, Node]) -> None:
 
 
 def behind(nodes: Mapping[str, Node], ref: Ref) -> Ref:
-    """Return the tensor that `ref` passes on through Identity nodes."""
-    node = nodes.get(ref.node)
+    """Return the tensor that `ref` passes on through Identity nodes; FormatError for a ring."""
+    node, seen = nodes.get(ref.node), set[str]()
     while node is not None and node.op in ("Identity", "RefIdentity") and node.inputs:
+        if node.name in seen:
+            raise FormatError(f"Identity '{node.name}' reads itself")
+        seen.add(node.name)
         ref = node.inputs[0]
         node = nodes.get(ref.node)
     return ref
@@ -134,6 +143,14 @@ def reached(nodes: Mapping[str, Node], fetches: Iterable[Ref], feeds: Collection
         stack += [ref.node for ref in node.inputs if ref not in feeds]
         stack += [c for c in node.controls if c in nodes and nodes[c].op in PIVOTS]
     return seen
+
+
+def _check_inputs(nodes: Iterable[Node]) -> None:
+    """Raise FormatError where a node of control flow has too few inputs."""
+    for node in nodes:
+        least = LEAST_INPUTS.get(node.op, 0)
+        if len(node.inputs) < least:
+            raise FormatError(f"{node.op} '{node.name}' has {len(node.inputs)} of {least} inputs")
 
 
 def _loops(nodes: Mapping[str, Node], needed: set[str]) -> dict[str, list[Node]]:

@@ -60,6 +60,8 @@ def known_size(tensor: Tensor) -> Tensor:
 def born(b: TFBuilder, handle: Tensor, element: Shape | None = None) -> Tensor:
     """Return a list as a tensor; one that was never written to is all zeros of a known shape."""
     if not is_unborn(handle):
+        if not handle.rank:
+            raise Unsupported(f"'{handle.name}' is no list")
         return handle
     facts = facts_of(handle)
     declared = facts["element"] if element is None else lists.merged(facts["element"], element)
@@ -76,6 +78,8 @@ def gathered(b: TFBuilder, rows: Tensor, indices: Tensor) -> Tensor:
 
 def scattered(b: TFBuilder, value: Tensor, indices: Tensor, size: Tensor) -> Tensor:
     """Return a list of `size` elements, of which `indices[i]` is row i and the rest is zero."""
+    if not value.rank:
+        raise Unsupported(f"'{value.name}' has no rows")
     known = b.known(size)
     if counts(b, indices, value) and (known is None or known[0] in (None, value.shape[0])):
         return value

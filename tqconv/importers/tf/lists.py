@@ -126,6 +126,8 @@ def merged(declared: Shape | None, found: Shape, *, joined: bool = False) -> Sha
 def born_for(b: Builder, target: Tensor, element: Tensor) -> Tensor:
     """Return the list to write `element` to: itself, or zeros when it has no elements yet."""
     if not is_unborn(target):
+        if not target.rank:
+            raise UnsupportedError(f"'{target.name}' is no list")
         return target
     facts = facts_of(target)
     rows: Rows = facts["rows"]

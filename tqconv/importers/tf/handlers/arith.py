@@ -207,7 +207,7 @@ _SIMPLE_POWERS: dict[Any, Any] = {
 @handles("ClipByValue")
 def clip_by_value(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """`x` within [low, high]."""
-    return b("MAXIMUM", b("MINIMUM", x, high), low)
+    return as_ordered(b, lambda p, q, r: b("MAXIMUM", b("MINIMUM", p, q), r), x, high, low)
 
 
 @handles("NextAfter")

@@ -51,11 +51,6 @@ def switch(b: TFBuilder, data: Tensor, predicate: Tensor) -> tuple[Tensor | Dead
     return (DEAD, data) if bool(b.scalar(predicate, "pred")) else (data, DEAD)
 
 
-@handles("NoOp")
-def nothing(b: TFBuilder) -> None:
-    """Make nothing."""
-
-
 def sizes(values: Any) -> np.ndarray[Any, np.dtype[np.int32]]:
     """Return sizes or axes as the int32 vector that kernels read."""
     return np.array(values, np.int32)

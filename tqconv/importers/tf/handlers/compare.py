@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tqconv.errors import Unsupported
 from tqconv.importers import integers
 from tqconv.importers.builder import Builder
 from tqconv.importers.integers import INT64, UINT64, bitcast
-from tqconv.importers.tf.handlers import pairs
-from tqconv.importers.tf.handlers.arith import absolute, combine
 from tqconv.importers.tf.handlers.pairs import FLOAT32
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
 from tqconv.ir.graph import Tensor
@@ -46,10 +45,10 @@ def order(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
 
 @handles("ApproximateEqual")
 def approximate_equal(b: TFBuilder, x: Tensor, y: Tensor, *, tolerance: float = 1e-5) -> Tensor:
-    """|x - y| < tolerance."""
-    difference = combine(b, "SUB", x, y)
-    distance = pairs.size(b, difference) if x.dtype.kind == "c" else absolute(b, difference)
-    return b("LESS", distance, np.array(tolerance, distance.dtype))
+    """|x - y| < tolerance, of reals: TensorFlow has no kernel for other types."""
+    if x.dtype != FLOAT32:
+        raise Unsupported(f"ApproximateEqual of {x.dtype}")
+    return b("LESS", b("ABS", b("SUB", x, y)), np.float32(tolerance))
 
 
 @handles("IsNan")

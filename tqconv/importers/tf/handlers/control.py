@@ -18,7 +18,7 @@ from tqconv.importers.tf.walk import Failed, ReportedError
 from tqconv.ir.graph import Graph, Tensor
 
 
-@handles("PartitionedCall", "StatefulPartitionedCall", "RemoteCall")
+@handles("PartitionedCall", "StatefulPartitionedCall")
 def partitioned_call(
     b: TFBuilder,
     *operands: Tensor,

@@ -48,8 +48,7 @@ def _composed(function: Callable[[Builder, Tensor], Tensor]) -> Handler:
     """Return a handler that composes a function; it says what the function's own text says."""
 
     def handler(b: TFBuilder, x: Tensor) -> Tensor:
-        if x.dtype != np.float32:
-            raise Unsupported(f"{b.node.op} of {x.dtype}")
+        _check_real(b, x)
         return function(b, x)
 
     handler.__doc__ = getattr(function, "func", function).__doc__
@@ -89,7 +88,13 @@ _GRADIENTS: dict[str, Callable[[Builder, Tensor, Tensor], Tensor]] = {
 @handles(*_GRADIENTS)
 def gradient_from_value(b: TFBuilder, y: Tensor, dy: Tensor) -> Tensor:
     """`dy` times the derivative, which is a function of y."""
+    _check_real(b, dy)
     return _GRADIENTS[b.node.op](b, y, dy)
+
+
+def _check_real(b: TFBuilder, x: Tensor) -> None:
+    if x.dtype != np.float32:
+        raise Unsupported(f"{b.node.op} of {x.dtype}")
 
 
 def _relu6_passes(b: Builder, x: Tensor) -> Tensor:
@@ -125,10 +130,12 @@ _DERIVATIVES: dict[str, Callable[[Builder, Tensor, Tensor], Tensor]] = {
 @handles(*_DERIVATIVES)
 def gradient(b: TFBuilder, dy: Tensor, x: Tensor) -> Tensor:
     """`dy` times the derivative at the features x (at the outputs for Elu and Selu)."""
+    _check_real(b, dy)
     return _DERIVATIVES[b.node.op](b, dy, x)
 
 
 @handles("LeakyReluGrad")
 def leaky_relu_grad(b: TFBuilder, dy: Tensor, x: Tensor, *, alpha: float = 0.2) -> Tensor:
     """`dy` where x is positive, alpha dy elsewhere."""
+    _check_real(b, dy)
     return b("SELECT_V2", b("GREATER", x, F(0)), dy, b("MUL", dy, F(alpha)))

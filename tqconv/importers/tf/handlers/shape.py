@@ -116,8 +116,14 @@ def broadcast_args(b: TFBuilder, s0: Tensor, s1: Tensor) -> Tensor:
 
 @handles("BroadcastGradientArgs")
 def broadcast_gradient_args(b: TFBuilder, s0: Tensor, s1: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the axes along which each of two constant shapes is repeated, or is 1."""
+    """Return the axes along which each of two constant shapes is repeated, or is 1.
+
+    Equal shapes have none, whatever they are.
+    """
     shapes = [b.ints(s0, "s0"), b.ints(s1, "s1")]
+    if shapes[0] == shapes[1]:
+        none = b.const([], s0.dtype, "axes")
+        return none, none
     rank = max(map(len, shapes))
     padded = [[1] * (rank - len(shape)) + shape for shape in shapes]
     axes: list[list[int]] = [[], []]

@@ -122,11 +122,6 @@ def split_array(
     return list_rows.split(b, value, lengths)
 
 
-@handles("TensorArrayCloseV2", "TensorArrayCloseV3")
-def close_array(b: TFBuilder, handle: Tensor) -> None:
-    """Make nothing."""
-
-
 def _facts(handle: Tensor) -> dict[str, Any]:
     facts = facts_of(handle)
     if not facts:

@@ -11,6 +11,7 @@ from tqconv.importers.tf.frames import JOINED
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
+from tqconv.ir.types import Shape
 
 
 @handles("TensorListReserve")
@@ -188,7 +189,19 @@ def gather_list(
     )
 
 
-@handles("TensorListConcat", "TensorListConcatV2")
+@handles("TensorListConcat")
+def concat_list_v1(
+    b: TFBuilder,
+    handle: Tensor,
+    *,
+    element_dtype: TypeNumber,
+    element_shape: Shape | None = None,
+) -> tuple[Tensor, ...]:
+    """Return what TensorListConcatV2 does; an element's shape is an attribute."""
+    return concat_list(b, handle, element_dtype=element_dtype)
+
+
+@handles("TensorListConcatV2")
 def concat_list(
     b: TFBuilder,
     handle: Tensor,

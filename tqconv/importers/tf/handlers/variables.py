@@ -13,7 +13,7 @@ from tqconv.ir.graph import Tensor
 from tqconv.ir.types import RESOURCE
 
 
-@handles("ReadVariableOp", "_ReadVariablesOp", "RefIdentity", "RefEnter", "RefExit")
+@handles("ReadVariableOp", "RefIdentity")
 def read(b: TFBuilder, variable: Tensor, *, dtype: TypeNumber | None = None) -> Tensor:
     """Return the value: a frozen variable is one."""
     return _value(variable)
