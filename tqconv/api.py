@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tqconv.config import CalibrateOptions, ConvertOptions, Count, LoadOptions
 from tqconv.errors import FormatError, UnsupportedError, UsageError, VerificationError
 from tqconv.ir.graph import Graph, Model
-from tqconv.passes import cleanup, fake_quant
+from tqconv.passes import cleanup, fake_quant, patterns
 from tqconv.passes import toco as toco_stages
 from tqconv.passes.pipeline import FLOAT_STAGES, STAGES, Observer, Stage
 from tqconv.passes.pipeline import optimize as run_stages
@@ -165,7 +165,9 @@ def _stages(source: Path, options: ConvertOptions) -> tuple[Stage, ...]:
     if not _load_options(options).quantizing:
         return FLOAT_STAGES
     passes = (fake_quant.read_fake_quant, fake_quant.drop_fake_quant)
-    return (Stage("evidence", passes), *STAGES)
+    # In 8 bits the squares of a spelled-out norm lose far more than its epsilon is worth.
+    norms = Stage("norms", (patterns.recognize_loose_l2_normalization,))
+    return (Stage("evidence", passes), norms, *STAGES)
 
 
 def write_summary(model: Model, folder: Path) -> None:

@@ -299,7 +299,7 @@ _PICTURES = (
         PICTURES, "checks", read=values.counts, metavar="MAPS", many=True,
     ),
     flag(
-        "verbosity verbose v", "1: name the passes that changed something; -v does it too", PICTURES,
+        "verbosity verbose v", "1: name the passes that changed something (or -v)", PICTURES,
         "verbosity",
         read=values.integer, metavar="N",
     ),

@@ -14,7 +14,7 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Source
-from tqconv.ops.emit import emit
+from tqconv.ops.emit import Operand, emit
 from tqconv.passes.cells import Cell, Weights, cell_of
 
 GATES = ("i", "f", "c", "o")
@@ -43,6 +43,7 @@ class Layer:
         """Emit the operator and return the results of all steps."""
         kind, w = self.cell.activation, self.weights
         options = {"fused_activation_function": kind, "time_major": x.time_major}
+        operands: tuple[Operand, ...]
         if self.c0 is None:
             operands = (w.inputs[""], w.states[""], w.bias[""], self.h0)
             type = "UNIDIRECTIONAL_SEQUENCE_RNN"
