@@ -21,7 +21,7 @@ from tqconv.errors import FormatError
 
 BINS = 2048
 """Most bins of a histogram: 8 for each step of an 8-bit range."""
-COUNTED = 1 << 16
+COUNTED = 1 << 15
 """Elements of one sample that are counted; of larger tensors an even selection is."""
 FINEST = -120
 """Smallest exponent: 2**120 is still a float32."""

@@ -60,9 +60,7 @@ def known_size(tensor: Tensor) -> Tensor:
 def born(b: TFBuilder, handle: Tensor, element: Shape | None = None) -> Tensor:
     """Return a list as a tensor; one that was never written to is all zeros of a known shape."""
     if not is_unborn(handle):
-        if not handle.rank:
-            raise Unsupported(f"'{handle.name}' is no list")
-        return handle
+        return lists.checked(handle)
     facts = facts_of(handle)
     declared = facts["element"] if element is None else lists.merged(facts["element"], element)
     if declared is None or None in declared:
@@ -78,8 +76,7 @@ def gathered(b: TFBuilder, rows: Tensor, indices: Tensor) -> Tensor:
 
 def scattered(b: TFBuilder, value: Tensor, indices: Tensor, size: Tensor) -> Tensor:
     """Return a list of `size` elements, of which `indices[i]` is row i and the rest is zero."""
-    if not value.rank:
-        raise Unsupported(f"'{value.name}' has no rows")
+    lists.checked(value)
     known = b.known(size)
     if counts(b, indices, value) and (known is None or known[0] in (None, value.shape[0])):
         return value
@@ -94,7 +91,7 @@ def scattered(b: TFBuilder, value: Tensor, indices: Tensor, size: Tensor) -> Ten
 
 def concatenated(b: TFBuilder, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return [n, k, ...] as [n * k, ...], and n times k."""
-    count, piece = rows.shape[0], rows.shape[1]
+    count, piece = lists.checked(rows, 2).shape[:2]
     total = None if count is None or piece is None else count * piece
     if rows.shape[2:].count(None) + (total is None) > 1:
         raise Unsupported("more than one dimension of the concatenated list is unknown")

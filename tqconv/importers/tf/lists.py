@@ -68,6 +68,8 @@ def zeros(
     shape = b("CONCATENATION", size, sizes, axis=0) if len(element) else size
     value = np.zeros((), dtype)
     known = b.known(shape)
+    if any(d is not None and d < 0 for d in known or ()):
+        raise UnsupportedError(f"a list of size {known}")
     if known is not None and None not in known and math.prod(d or 0 for d in known) <= SMALL:
         made: Tensor = b("FILL", shape, value)
         return made
@@ -126,9 +128,7 @@ def merged(declared: Shape | None, found: Shape, *, joined: bool = False) -> Sha
 def born_for(b: Builder, target: Tensor, element: Tensor) -> Tensor:
     """Return the list to write `element` to: itself, or zeros when it has no elements yet."""
     if not is_unborn(target):
-        if not target.rank:
-            raise UnsupportedError(f"'{target.name}' is no list")
-        return target
+        return checked(target)
     facts = facts_of(target)
     rows: Rows = facts["rows"]
     if rows.may_join and element.rank and element.shape[0] is None:
@@ -137,6 +137,13 @@ def born_for(b: Builder, target: Tensor, element: Tensor) -> Tensor:
         return zeros(b, facts["dtype"], b.const(np.zeros(1, np.int32)), shape, element)
     shape = merged(facts["element"], element.shape)
     return zeros(b, facts["dtype"], _size_of(b, facts), shape, element)
+
+
+def checked(rows: Tensor, rank: int = 1) -> Tensor:
+    """Return a list whose elements have at least rank - 1 dimensions; UnsupportedError if not."""
+    if rows.rank < rank:
+        raise UnsupportedError(f"{rows!r} is no list of elements of rank {rank - 1}")
+    return rows
 
 
 def read(b: Builder, rows: Tensor, index: Tensor) -> Tensor:
@@ -165,6 +172,7 @@ def append(b: Builder, rows: Tensor, element: Tensor) -> Tensor:
 
 def length(b: Builder, rows: Tensor) -> Tensor:
     """Return the number of rows as an int32 scalar."""
+    checked(rows)
     if rows.shape[0] is not None:
         return b.const(np.array(rows.shape[0], np.int32))
     one = np.ones(1, np.int32)
@@ -173,9 +181,9 @@ def length(b: Builder, rows: Tensor) -> Tensor:
 
 def padded_to(b: Builder, rows: Tensor, size: Tensor) -> Tensor:
     """Return a list with zero rows appended up to `size`; unchanged when it is longer."""
-    known = b.known(size)
-    have = rows.shape[0]
-    if known is not None and known[0] is not None and have is not None and known[0] <= have:
+    known = b.known(size) or (None,)
+    have = checked(rows).shape[0]
+    if known[0] is not None and have is not None and known[0] <= have:
         return rows
     missing = b("MAXIMUM", b("SUB", b.cast(size, INT32), length(b, rows)), np.array(0, np.int32))
     after = b.reshape(missing, (1, 1))
