@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tqconv.errors import UnsupportedError, suggestion
+from tqconv.errors import FormatError, UnsupportedError, suggestion
 from tqconv.importers.builder import Builder
 from tqconv.ir.graph import Tensor
+from tqconv.ops.table import spec
 
 Handler = Callable[..., Any]
 
@@ -132,6 +133,10 @@ class Registry:
 
 def _direct_handler(type: str) -> Handler:
     def handler(b: Builder, *operands: Tensor) -> Any:
+        row = spec(type).operands
+        most = len(operands) if row.variadic else len(row.names)
+        if not row.required <= len(operands) <= most:
+            raise FormatError(f"{b.source.op_type} has {len(operands)} inputs")
         return b(type, *operands)
 
     return handler

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from graphs import Message, called, const, graph, node
+from conftest import run_litert
+from graphs import DELEGATES, Array, Message, assert_close, called, const, graph, model_of, node
 
+from tqconv.ir.graph import Model
 from tqconv.schema import proto
 
 
@@ -83,3 +85,18 @@ def function(signature: str, text: str, **arrays: Any) -> Message:
         message.ret[f"result{index}"] = result
     message.node_def.extend(nodes(text, **arrays))
     return message
+
+
+def check(message: Message, feeds: dict[str, Array], **expected: Array) -> Model:
+    """Compare what LiteRT computes, with and without delegate, twice in a row."""
+    model = model_of(message, expected, feeds)
+    for body in model.all_graphs():
+        body.check()
+    for delegate in DELEGATES:
+        for have, want in zip(run_litert(model, feeds, delegate), expected.values(), strict=True):
+            assert_close(have, np.asarray(want), rtol=1e-6)
+    return model
+
+
+def types_of(model: Model) -> list[str]:
+    return [op.type for op in model.main.ops]

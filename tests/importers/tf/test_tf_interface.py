@@ -11,7 +11,7 @@ from graphs import node
 
 from tqconv.api import optimize
 from tqconv.config import LoadOptions
-from tqconv.errors import UnsupportedError, UsageError
+from tqconv.errors import FormatError, UnsupportedError, UsageError
 from tqconv.importers.tf.graphdef import import_graph
 from tqconv.importers.tf.node import graph_ref, nodes_of
 from tqconv.ir.graph import Model
@@ -147,4 +147,22 @@ def test_an_attribute_that_nobody_knows_is_an_error() -> None:
     ]
     message = r"'y' in net.pb: Relu has an attribute `negative_slop`"
     with pytest.raises(UnsupportedError, match=message):
+        load(messages)
+
+
+DAMAGED = [
+    node("y", "Conv2D", "x", "x", T=F32, strides=[1], padding="SAME"),
+    node("y", "ConcatV2", "x", T=F32, N=1),
+    node("y", "Relu", T=F32),
+    node("y", "AddV2", "x", T=F32),
+    node("y", "Softmax", "x", "x", T=F32),
+    node("y", "Reshape", "x", "x", T=F32),
+    node("y", "MaxPool", "x", T=F32, ksize="many", strides=[1, 1, 1, 1], padding="SAME"),
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED, ids=lambda message: message.op)
+def test_a_node_that_does_not_fit_its_operator_is_named(damaged: Any) -> None:
+    messages = [node("x", "Placeholder", dtype=F32, shape=(1, 4, 4, 1)), damaged]
+    with pytest.raises((FormatError, UnsupportedError), match=f"{damaged.op} 'y' in net.pb"):
         load(messages)

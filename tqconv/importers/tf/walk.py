@@ -46,6 +46,9 @@ class ReportedError(TqconvError):
         self.node = node
 
 
+MALFORMED = (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What a handler stumbles over in a node whose inputs or attributes are not its operator's."""
+
 DEAD = Dead()
 Value = Tensor | Dead | Failed
 
@@ -160,6 +163,15 @@ class Walk:
             if error.where is None:
                 error.where = self.source(node)
             self.problems[node.name] = error
+            return Failed(node.name)
+        except MALFORMED as error:
+            problem = FormatError(
+                f"the node does not fit its operator: {error}",
+                where=self.source(node),
+                hint="is the graph damaged? if not, report this with the output of --debug",
+            )
+            problem.__cause__ = error
+            self.problems[node.name] = problem
             return Failed(node.name)
         self._name_outputs(prefix + node.name, made, count)
         return made
