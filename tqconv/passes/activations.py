@@ -18,12 +18,16 @@ from tqconv.ir.match import (
 from tqconv.ir.types import Source
 from tqconv.ops.emit import emit
 
+RAMPS = {"RELU6": 6.0, "RELU_0_TO_1": 1.0}
+"""Activations that clamp between 0 and a bound."""
+
 
 def clamp_to_activation(graph: Graph) -> int:
     """Read clamps by constants as activations.
 
     y = MAXIMUM(x, 0)                       ->   y = RELU(x)
     y = MINIMUM(RELU(x), 6)                 ->   y = RELU6(x)
+    y = MINIMUM(RELU(x), 1)                 ->   y = RELU_0_TO_1(x)
     y = MINIMUM(MAXIMUM(x, -1), 1)          ->   y = RELU_N1_TO_1(x)          (in either order)
     """
     count = 0
@@ -47,14 +51,16 @@ def _activation_of(graph: Graph, op: Op) -> tuple[str, Tensor, list[Source]] | N
     if outer is None:
         return None
     if op.type == "MAXIMUM" and np.all(outer.constant == 0):
-        six = made_by(outer.x, "MINIMUM")
-        inner = with_constant(six) if six is not None else None
-        if six is not None and inner is not None and np.all(inner.constant == 6):
-            return "RELU6", inner.x, [six.source]
+        low = made_by(outer.x, "MINIMUM")
+        inner = with_constant(low) if low is not None else None
+        kind = _ramp(inner.constant) if inner is not None else None
+        if low is not None and inner is not None and kind is not None:
+            return kind, inner.x, [low.source]
         return "RELU", outer.x, []
-    if op.type == "MINIMUM" and np.all(outer.constant == 6):
-        relu = made_by(outer.x, "RELU")
-        return ("RELU6", relu.input(0), [relu.source]) if relu is not None else None
+    kind = _ramp(outer.constant) if op.type == "MINIMUM" else None
+    relu = made_by(outer.x, "RELU")
+    if kind is not None and relu is not None:
+        return kind, relu.input(0), [relu.source]
     bound = {"MINIMUM": 1.0, "MAXIMUM": -1.0}[op.type]
     before = made_by(outer.x, "MAXIMUM" if op.type == "MINIMUM" else "MINIMUM")
     inner = with_constant(before) if before is not None else None
@@ -63,6 +69,11 @@ def _activation_of(graph: Graph, op: Op) -> tuple[str, Tensor, list[Source]] | N
     if np.all(outer.constant == bound) and np.all(inner.constant == -bound):
         return "RELU_N1_TO_1", inner.x, [before.source]
     return None
+
+
+def _ramp(bound: NDArray[Any]) -> str | None:
+    """Return the activation that clamps between 0 and this bound."""
+    return next((kind for kind, top in RAMPS.items() if np.all(bound == top)), None)
 
 
 def recognize_leaky_relu(graph: Graph) -> int:

@@ -19,6 +19,9 @@ from tqconv.ir.match import (
 )
 from tqconv.ops.table import known, spec
 
+SHORT = 1024
+"""Bytes of a constant that is compared by its values: axes, shapes, numbers per channel."""
+
 
 def drop_identities(graph: Graph) -> int:
     """Read the operand instead of an operator that returns it unchanged.
@@ -162,7 +165,8 @@ def share_equal_ops(graph: Graph) -> int:
     for op in list(graph.ops):
         if not known(op.type) or not spec(op.type).pure or op.graphs or not op.outputs:
             continue
-        key = (op.type, tuple(id(t) for t in op.inputs), repr(sorted(op.options.items())))
+        operands = tuple(_identity(t) for t in op.inputs)
+        key = (op.type, operands, repr(sorted(op.options.items())))
         first = seen.setdefault(key, op)
         if first is op or any(t in graph.outputs for t in op.outputs):
             continue
@@ -170,6 +174,15 @@ def share_equal_ops(graph: Graph) -> int:
             graph.replace(old, new, keep_name=False)
         count += 1
     return count
+
+
+def _identity(tensor: Tensor | None) -> object:
+    """Return what tells an operand from others: the values of a short constant, else itself."""
+    if tensor is None or tensor.data is None or tensor.variable or tensor.data.nbytes > SHORT:
+        return id(tensor)
+    if tensor.dtype == object or tensor.quant is not None or tensor.range is not None:
+        return id(tensor)
+    return tensor.shape, tensor.dtype, tensor.data.tobytes()
 
 
 def share_constants(graph: Graph) -> int:

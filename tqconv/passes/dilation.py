@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import (
     has_activation,
@@ -11,6 +13,7 @@ from tqconv.ir.match import (
     values_of,
     with_constant,
 )
+from tqconv.ir.types import Shape
 from tqconv.ops.emit import emit
 from tqconv.passes.fold import LINEAR
 
@@ -48,6 +51,60 @@ def recognize_dilation(graph: Graph) -> int:
         graph.replace(op.output, y)
         count += 1
     return count
+
+
+def lift_unit_axis(graph: Graph) -> int:
+    """Fold space into the batch in two dimensions where a convolution in between has two.
+
+    y = RESHAPE(SPACE_TO_BATCH_ND(x: [n,t,c], [d], p), [m,1,s,c])
+    ->   y = SPACE_TO_BATCH_ND(RESHAPE(x, [n,1,t,c]), [1,d], [[0,0],p])
+    y = BATCH_TO_SPACE_ND(RESHAPE(x: [m,1,s,c], [m,s,c]), [d], q)
+    ->   y = RESHAPE(BATCH_TO_SPACE_ND(x, [1,d], [[0,0],q]), [n,t,c])
+    """
+    count = 0
+    for op in of_type(graph, "RESHAPE"):
+        fold = made_by(op.inputs[0], "SPACE_TO_BATCH_ND")
+        if fold is not None and sole_reader(graph, fold.output) is op:
+            axis = _unit_axis(op.output.shape, fold.output.shape)
+            if axis is not None and fold.input(0).shape.count(None) <= 1:
+                x = fold.input(0)
+                wide = _reshaped(graph, x, (*x.shape[:axis], 1, *x.shape[axis:]), op)
+                graph.replace(op.output, _in_two_dimensions(graph, fold, wide, axis, op))
+                count += 1
+    for op in of_type(graph, "BATCH_TO_SPACE_ND"):
+        flat = made_by(op.inputs[0], "RESHAPE")
+        axis = _unit_axis(flat.input(0).shape, flat.output.shape) if flat is not None else None
+        if flat is None or axis is None or sole_reader(graph, flat.output) is not op:
+            continue
+        if op.output.shape.count(None) <= 1 and values_of(op.inputs[1]) is not None:
+            y = _in_two_dimensions(graph, op, flat.input(0), axis, flat)
+            graph.replace(op.output, _reshaped(graph, y, op.output.shape, op))
+            count += 1
+    return count
+
+
+def _unit_axis(wide: Shape, narrow: Shape) -> int | None:
+    """Return which spatial axis of an image is missing in a sequence [n, t, c], or None."""
+    if len(wide) != 4 or len(narrow) != 3:
+        return None
+    return next((a for a in (1, 2) if wide == (*narrow[:a], 1, *narrow[a:])), None)
+
+
+def _in_two_dimensions(graph: Graph, op: Op, x: Tensor, axis: int, other: Op) -> Tensor:
+    """Emit SPACE_TO_BATCH_ND or its inverse over both axes of an image, one of which is 1."""
+    block = np.insert(np.asarray(op.input(1).data, np.int32), axis - 1, 1)
+    amounts = np.insert(np.asarray(op.input(2).data, np.int32), axis - 1, 0, axis=0)
+    source = op.source.joined(other.source)
+    name = f"{op.output.name}/image"
+    y: Tensor = emit(graph, op.type, x, block, amounts, name=name, source=source)
+    return y
+
+
+def _reshaped(graph: Graph, x: Tensor, shape: Shape, like: Op) -> Tensor:
+    sizes = np.array([-1 if d is None else d for d in shape], np.int32)
+    name = f"{like.output.name}/reshape"
+    y: Tensor = emit(graph, "RESHAPE", x, sizes, name=name, source=like.source)
+    return y
 
 
 def _dilated(

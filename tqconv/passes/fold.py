@@ -120,7 +120,7 @@ def fold_scale_before(graph: Graph) -> int:
         operands = with_constant(op)
         if operands is None or (op.type == "DIV" and not operands.first):
             continue
-        if sole_reader(graph, op.output) is not linear or op.output.shape != operands.x.shape:
+        if not _all_linear(graph, op.output) or op.output.shape != operands.x.shape:
             continue
         factors = _input_factors(linear, w.data, operands.constant)
         if factors is None or not np.all(np.isfinite(factors)):
@@ -129,6 +129,37 @@ def fold_scale_before(graph: Graph) -> int:
         _set_weights(graph, linear, apply(w.data, factors).astype(np.float32))
         graph.set_input(linear, place.x, operands.x)
         linear.source = linear.source.joined(op.source)
+        count += 1
+    return count
+
+
+def scale_behind_padding(graph: Graph) -> int:
+    """Scale after the zeros are added, next to the convolution that can take the scale in.
+
+    y = PAD(MUL(x, c), p); z = CONV_2D(y, w)   ->   y = MUL(PAD(x, p), c); z = CONV_2D(y, w)
+    """
+    count = 0
+    for pad in of_type(graph, "PAD"):
+        op = made_by(pad.inputs[0], "MUL", "DIV")
+        operands = with_constant(op) if op is not None else None
+        if op is None or operands is None or has_activation(op):
+            continue
+        if op.type == "DIV" and not operands.first:
+            continue
+        x, channels = operands.x, operands.constant.size
+        if sole_reader(graph, op.output) is not pad or not _all_linear(graph, pad.output):
+            continue
+        if x.shape != op.output.shape or channels not in (1, pad.output.shape[-1]):
+            continue
+        if channels > 1 and operands.constant.shape[-1] != channels:
+            continue
+        if not np.isfinite(operands.constant).all():
+            continue
+        padded = emit(graph, "PAD", x, pad.input(1), name=f"{x.name}/padded", source=pad.source)
+        name, constant = f"{pad.output.name}/scaled", op.input(1 if operands.first else 0)
+        graph.replace(
+            pad.output, emit(graph, op.type, padded, constant, name=name, source=op.source)
+        )
         count += 1
     return count
 
@@ -148,7 +179,7 @@ def fold_shift_before(graph: Graph) -> int:
         operands, b = with_constant(op), bias_of(linear)
         if operands is None or b is None or (op.type == "SUB" and not operands.first):
             continue
-        if sole_reader(graph, op.output) is not linear or op.output.shape != operands.x.shape:
+        if not _all_linear(graph, op.output) or op.output.shape != operands.x.shape:
             continue
         shifts = _input_factors(linear, w.data, operands.constant)
         if shifts is None or not np.all(np.isfinite(shifts)):
@@ -185,6 +216,18 @@ def merge_constants(graph: Graph) -> int:
         graph.replace(op.output, y)
         count += 1
     return count
+
+
+def _all_linear(graph: Graph, x: Tensor) -> bool:
+    """Whether linear operators only read the tensor, so that it goes when each takes it in."""
+    if x in graph.outputs:
+        return False
+    return all(
+        use.op.type in LINEAR
+        and use.index == LINEAR[use.op.type].x
+        and float_weights(use.op) is not None
+        for use in x.uses
+    )
 
 
 def _unpadded(linear: Op) -> bool:

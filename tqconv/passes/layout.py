@@ -87,6 +87,39 @@ def sink_transposes(graph: Graph) -> int:
     return count
 
 
+def sink_below_units(graph: Graph) -> int:
+    """Move a permutation behind a RESHAPE that only adds or drops dimensions of 1.
+
+    y = RESHAPE(TRANSPOSE(x: [1,24,10], [0,2,1]), [1,10,1,24])
+    ->   y = TRANSPOSE(RESHAPE(x, [1,24,10,1]), [0,2,3,1])
+    """
+    count = 0
+    for op in of_type(graph, "RESHAPE"):
+        before = made_by(op.inputs[0], "TRANSPOSE")
+        perm = permutation(before) if before is not None else None
+        if before is None or perm is None or op.output.shape.count(None) > 1:
+            continue
+        x, y = before.input(0), op.output
+        kept = [k for k in perm if x.shape[k] != 1]
+        if [x.shape[k] for k in kept] != [d for d in y.shape if d != 1]:
+            continue
+        lead = next((i for i, d in enumerate(y.shape) if d != 1), 0)
+        order = [*[-1] * lead, *sorted(kept), *[-1] * (y.rank - lead - len(kept))]
+        sizes = [1 if k < 0 else x.shape[k] for k in order]
+        wide = np.array([-1 if d is None else d for d in sizes], np.int32)
+        name = f"{y.name}/reshape"
+        straight = emit(graph, "RESHAPE", x, wide, name=name, source=op.source)
+        graph.replace(y, _transposed(graph, straight, _with_units(y, kept, order), before))
+        count += 1
+    return count
+
+
+def _with_units(y: Tensor, kept: Sequence[int], order: Sequence[int]) -> Perm:
+    """Return the permutation from the dimensions in `order`, -1 for a unit, to those of `y`."""
+    others, units = iter(kept), (i for i, k in enumerate(order) if k < 0)
+    return tuple(next(units) if d == 1 else order.index(next(others)) for d in y.shape)
+
+
 def permutation(op: Op) -> Perm | None:
     """Return the constant permutation of a TRANSPOSE, or None."""
     values = values_of(op.inputs[1])

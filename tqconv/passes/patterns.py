@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tqconv.ir.graph import Graph, Tensor
+from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import (
+    has_activation,
+    is_scalar,
     made_by,
     of_type,
+    sole_reader,
     values_of,
     with_constant,
 )
@@ -87,3 +90,125 @@ def recognize_log_softmax(graph: Graph) -> int:
         graph.replace(op.output, y)
         count += 1
     return count
+
+
+def recognize_softmax(graph: Graph) -> int:
+    """Read exponentials over their sum along the last axis.
+
+    e = EXP(SUB(x, REDUCE_MAX(x, [-1]))); y = DIV(e, SUM(e, [-1]))   ->   y = SOFTMAX(x)
+    """
+    count = 0
+    for op in of_type(graph, "DIV"):
+        total, exponential = made_by(op.inputs[1], "SUM"), made_by(op.inputs[0], "EXP")
+        if total is None or exponential is None or has_activation(op):
+            continue
+        if total.inputs[0] is not op.inputs[0] or not _keeps_last(total):
+            continue
+        x = _without_peak(exponential.input(0))
+        source = op.source.joined(exponential.source, total.source)
+        name = f"{op.output.name}/softmax"
+        graph.replace(op.output, emit(graph, "SOFTMAX", x, name=name, source=source, beta=1.0))
+        count += 1
+    return count
+
+
+def _keeps_last(reduction: Op) -> bool:
+    """Whether a reduction goes over the last axis only, and keeps it."""
+    axes, rank = values_of(reduction.inputs[1]), reduction.input(0).rank
+    kept = bool(reduction.options.get("keep_dims"))
+    return kept and axes is not None and [a % rank for a in axes] == [rank - 1]
+
+
+def _without_peak(shifted: Tensor) -> Tensor:
+    """Return x where the tensor is x less its largest element, else the tensor."""
+    difference = made_by(shifted, "SUB")
+    peak = made_by(difference.inputs[1], "REDUCE_MAX") if difference is not None else None
+    if difference is None or peak is None or has_activation(difference):
+        return shifted
+    x = difference.input(0)
+    return x if peak.inputs[0] is x and _keeps_last(peak) else shifted
+
+
+def recognize_squared_difference(graph: Graph) -> int:
+    """Square the difference at once, where nothing else reads it.
+
+    d = SUB(x, m); y = SQUARE(d)   ->   y = SQUARED_DIFFERENCE(x, m)          (also MUL(d, d))
+    """
+    count = 0
+    for op in of_type(graph, "SQUARE", "MUL"):
+        d = op.input(0)
+        difference = made_by(d, "SUB")
+        if difference is None or d.dtype.kind != "f" or any(t is not d for t in op.inputs):
+            continue
+        if has_activation(op) or has_activation(difference) or d in graph.outputs:
+            continue
+        if any(use.op is not op for use in d.uses):
+            continue
+        source = op.source.joined(difference.source)
+        name = f"{op.output.name}/squared"
+        operands = (difference.input(0), difference.input(1))
+        y = emit(graph, "SQUARED_DIFFERENCE", *operands, name=name, source=source)
+        graph.replace(op.output, y)
+        count += 1
+    return count
+
+
+def recognize_reciprocal_root(graph: Graph) -> int:
+    """Take the reciprocal of the root at once.
+
+    y = DIV(1, SQRT(x))   ->   y = RSQRT(x)
+    """
+    count = 0
+    for op in of_type(graph, "DIV"):
+        root = made_by(op.inputs[1], "SQRT")
+        if root is None or has_activation(op) or not is_scalar(op.inputs[0], 1.0):
+            continue
+        if op.output.shape != root.output.shape:
+            continue
+        source = op.source.joined(root.source)
+        y = emit(graph, "RSQRT", root.input(0), name=f"{op.output.name}/rsqrt", source=source)
+        graph.replace(op.output, y)
+        count += 1
+    return count
+
+
+def subtract_negatives(graph: Graph) -> int:
+    """Subtract instead of adding what was negated, and the other way round.
+
+    y = ADD(a, NEG(b))           ->   y = SUB(a, b)
+    y = ADD(a, MUL(NEG(b), c))   ->   y = SUB(a, MUL(b, c))
+    """
+    count = 0
+    for op in of_type(graph, "ADD", "SUB"):
+        sides = ((0, 1), (1, 0)) if op.type == "ADD" else ((0, 1),)
+        for first, second in sides:
+            positive = _negated(graph, op, op.input(second))
+            if positive is None:
+                continue
+            kind = "SUB" if op.type == "ADD" else "ADD"
+            operands = (op.input(first), positive)
+            name = f"{op.output.name}/{kind.lower()}"
+            y = emit(graph, kind, *operands, name=name, source=op.source, **op.options)
+            graph.replace(op.output, y)
+            count += 1
+            break
+    return count
+
+
+def _negated(graph: Graph, reader: Op, tensor: Tensor) -> Tensor | None:
+    """Return -tensor where that drops a NEG which nothing else needs."""
+    op = made_by(tensor, "NEG", "MUL")
+    if op is None or sole_reader(graph, tensor) is not reader or has_activation(op):
+        return None
+    if op.type == "NEG":
+        return op.input(0)
+    for place, other in ((0, 1), (1, 0)):
+        factor = op.input(place)
+        negation = made_by(factor, "NEG")
+        if negation is None or sole_reader(graph, factor) is not op:
+            continue
+        operands = (negation.input(0), op.input(other))
+        source = op.source.joined(negation.source)
+        y: Tensor = emit(graph, "MUL", *operands, name=f"{tensor.name}/positive", source=source)
+        return y
+    return None

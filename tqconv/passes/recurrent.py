@@ -117,6 +117,8 @@ def _fuse_one_chain(graph: Graph) -> bool:
         first = next(((s, w) for s, w, k in keys[h].values() if k == key), None)
         if len(chain) > 1 and first is not None and _is_closed(graph, steps):
             inputs = [first[1].x, *(before[step][1].x for step in chain[1:])]
+            if _reads_a_result(inputs, steps):
+                continue
             layer = Layer(steps[0], first[1], first[0], steps[0].c_before)
             _replace_steps(graph, layer, steps, inputs)
             return True
@@ -131,6 +133,24 @@ def _is_closed(graph: Graph, steps: Sequence[Cell]) -> bool:
         any(state is t for t in graph.outputs) or any(id(u.op) not in readers for u in state.uses)
         for state in states
     )
+
+
+def _reads_a_result(inputs: Sequence[Tensor], steps: Sequence[Cell]) -> bool:
+    """Whether an input is made of the result of a step: then the steps cannot run at once.
+
+    So does a decoder that is fed with what it said last, or attends by it.
+    """
+    results = {id(cell.h) for cell in steps}
+    stack, seen = list(inputs), set[int]()
+    while stack:
+        tensor = stack.pop()
+        if id(tensor) in results:
+            return True
+        op = tensor.producer
+        if op is not None and id(op) not in seen:
+            seen.add(id(op))
+            stack += [t for t in op.inputs if t is not None]
+    return False
 
 
 def _replace_steps(

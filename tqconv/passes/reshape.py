@@ -6,7 +6,9 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, values_of, with_constant
+from tqconv.ir.types import Shape
 from tqconv.ops.emit import Operand, emit
+from tqconv.ops.table import known, spec
 from tqconv.passes.fold import LINEAR
 
 RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
@@ -49,6 +51,74 @@ def lift_over_reshape(graph: Graph) -> int:
         lifted = emit(graph, op.type, *inputs, name=name, source=op.source, **op.options)
         graph.replace(op.output, _reshape(graph, lifted, y, reshape))
         count += 1
+    return count
+
+
+def sink_reshapes(graph: Graph) -> int:
+    """Reshape behind what works element by element, so that it meets the next RESHAPE.
+
+    y = MUL(RESHAPE(a: [1,1,8,4], [1,8,4]), RESHAPE(b: [1,1,8,4], [1,8,4]))
+    ->   y = RESHAPE(MUL(a, b), [1,8,4])
+
+    Only behind operators, where nothing is lost: a scale of the model's input is better off next to
+    the first convolution.
+    """
+    count = 0
+    for op in list(graph.ops):
+        if not _is_elementwise(op) or op.output.shape.count(None) > 1:
+            continue
+        places = [i for i, t in enumerate(op.inputs) if t is not None and t.rank > 0]
+        before = [made_by(op.inputs[i], *RESHAPES) for i in places]
+        origin = before[0].input(0) if before and before[0] is not None else None
+        if origin is None or not _is_computed(origin):
+            continue
+        like = [r for r in before if r is not None and _same(r, origin, op.output)]
+        if len(like) < len(before) or any(sole_reader(graph, r.output) is not op for r in like):
+            continue
+        inputs = list(op.inputs)
+        for place, reshape in zip(places, like, strict=True):
+            inputs[place] = reshape.input(0)
+        name = f"{op.output.name}/{op.type.lower()}"
+        sunk = emit(graph, op.type, *inputs, name=name, source=op.source, **op.options)
+        graph.replace(op.output, _reshape(graph, sunk, op.output, like[0]))
+        count += 1
+    return count
+
+
+def _is_elementwise(op: Op) -> bool:
+    if not known(op.type) or len(op.outputs) != 1 or op.output.producer is not op:
+        return False
+    return spec(op.type).layout.kind == "elementwise"
+
+
+def _is_computed(tensor: Tensor) -> bool:
+    made = tensor.producer
+    return made is not None and (made.type in LINEAR or _is_elementwise(made))
+
+
+def _same(reshape: Op, origin: Tensor, y: Tensor) -> bool:
+    """Whether a RESHAPE brings an operand of the origin's shape to the shape of the result."""
+    return reshape.input(0).shape == origin.shape and reshape.output.shape == y.shape
+
+
+def drop_leading_ones(graph: Graph) -> int:
+    """Leave it to the operator to extend an operand by leading dimensions of 1.
+
+    y = MUL(x: [1,6,6,8], RESHAPE(s: [1,8], [1,1,1,8]))   ->   y = MUL(x, s)
+    """
+    count = 0
+    for op in list(graph.ops):
+        if not _is_elementwise(op) or len(op.inputs) != 2:
+            continue
+        for place, other in ((0, op.input(1)), (1, op.input(0))):
+            before = made_by(op.inputs[place], "RESHAPE")
+            if before is None or other.rank < op.output.rank or other is op.inputs[place]:
+                continue
+            x, y = before.input(0), before.output
+            ones = y.rank - x.rank
+            if x.rank > 0 and ones > 0 and y.shape == (*[1] * ones, *x.shape):
+                graph.set_input(op, place, x)
+                count += 1
     return count
 
 
@@ -156,12 +226,85 @@ def drop_reshape_before_dense(graph: Graph) -> int:
         if before is None or op.options.get("keep_num_dims") or y.rank != 2:
             continue
         x = before.input(0)
-        if x.rank > 4 or x.shape[-1:] != y.shape[-1:] or sole_reader(graph, y) is not op:
+        if x.rank > 4 or x.shape[-1:] != y.shape[-1:]:
             continue
         graph.set_input(op, 0, x)
         op.source = op.source.joined(before.source)
         count += 1
     return count
+
+
+def keep_dense_dims(graph: Graph) -> int:
+    """Let FULLY_CONNECTED keep the dimensions that a RESHAPE puts back further on.
+
+    y = FULLY_CONNECTED(x: [2,5,8], w: [3,8]): [10,3]; z = RESHAPE(GELU(y), [2,5,3])
+    ->   z = GELU(FULLY_CONNECTED(x, w) {keep_num_dims=true})
+    """
+    count = 0
+    for op in of_type(graph, *RESHAPES):
+        chain = _flat_chain(graph, op)
+        if not chain:
+            continue
+        y = _widened(graph, chain[0].input(0), op.output.shape[:-1])
+        for step in chain:
+            dense = step.type == "FULLY_CONNECTED"
+            options = {**step.options, "keep_num_dims": True} if dense else step.options
+            inputs = [y, *step.inputs[1:]] if dense else [_or(t, y) for t in step.inputs]
+            name = f"{step.output.name}/kept"
+            y = emit(graph, step.type, *inputs, name=name, source=step.source, **options)
+        graph.replace(op.output, y)
+        count += 1
+    return count
+
+
+def _widened(graph: Graph, rows: Tensor, lead: Shape) -> Tensor:
+    """Return a tensor with these leading dimensions; rows are still to be reshaped."""
+    before = made_by(rows, *RESHAPES)
+    if rows.shape[:-1] == lead or before is None:
+        return rows
+    sizes = np.array([-1 if d is None else d for d in (*lead, rows.shape[-1])], np.int32)
+    name = f"{rows.name}/kept"
+    y: Tensor = emit(graph, "RESHAPE", before.input(0), sizes, name=name, source=before.source)
+    return y
+
+
+def _or(operand: Tensor | None, y: Tensor) -> Tensor | None:
+    return operand if operand is None or operand.is_constant else y
+
+
+def _flat_chain(graph: Graph, reshape: Op) -> list[Op]:
+    """Return the operators on rows, the first of them dense, before a RESHAPE that ends them.
+
+    None where what the first reads has not the RESHAPE's dimensions and is not reshaped itself.
+    """
+    lead = reshape.output.shape[:-1]
+    chain: list[Op] = []
+    y, reader = reshape.input(0), reshape
+    if lead.count(None) > 1 or y.rank != 2 or y.shape[-1:] != reshape.output.shape[-1:]:
+        return []
+    while sole_reader(graph, y) is reader and (op := y.producer) is not None:
+        chain.insert(0, op)
+        if op.type == "FULLY_CONNECTED":
+            y = op.input(0)
+            if y.rank > 2 and y.shape[:-1] == lead:
+                return chain
+            if made_by(y, *RESHAPES) is not None and sole_reader(graph, y) is op:
+                return chain
+        else:
+            y, carried = _row_operand(op)
+            if not carried:
+                return []
+        reader = op
+    return []
+
+
+def _row_operand(op: Op) -> tuple[Tensor, bool]:
+    """Return the one operand of rows of an element by element operator, and whether it has one."""
+    rows = [t for t in op.inputs if t is not None and not t.is_constant]
+    if not _is_elementwise(op) or len(rows) != 1 or rows[0].shape != op.output.shape:
+        return op.output, False
+    others = [t for t in op.inputs if t is not None and t.is_constant]
+    return rows[0], all(t.rank <= 1 for t in others)
 
 
 def reduction_to_reshape(graph: Graph) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -112,24 +113,40 @@ def _some(rows: Floats, most: int) -> Floats:
 
 def _patches(op: Op, x: Floats, kernel: list[int], most: int) -> Floats:
     """Return windows [rows, kh * kw, c] of an image [b, h, w, c], an even selection of them."""
-    option = op.options.get
-    strides = [option("stride_h", 1), option("stride_w", 1)]
-    dilations = [option("dilation_h_factor", 1), option("dilation_w_factor", 1)]
-    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
-    x = _padded(x, reach, strides) if option("padding", "SAME") == "SAME" else x
-    windows = np.lib.stride_tricks.sliding_window_view(x, reach, axis=(1, 2))
-    windows = windows[:, :: strides[0], :: strides[1], :, :: dilations[0], :: dilations[1]]
-    batch, height, wide, channels = windows.shape[:4]
-    places = _some(np.arange(batch * height * wide), most)
-    b, rest = np.divmod(places, height * wide)
-    chosen = windows[b, rest // wide, rest % wide]
-    return chosen.reshape(len(places), channels, -1).transpose(0, 2, 1)
+    down = _line(op, "h", x.shape[1], kernel[0])
+    over = _line(op, "w", x.shape[2], kernel[1])
+    places = _spread(x.shape[0] * len(down) * len(over), len(over), most)
+    rest, column = np.divmod(places, len(over))
+    batch, row = np.divmod(rest, len(down))
+    ys, xs = down[row][:, :, None], over[column][:, None, :]
+    height, across, channels = x.shape[1:]
+    inside = (ys >= 0) & (ys < height) & (xs >= 0) & (xs < across)
+    nearest = (batch[:, None, None] * height + ys.clip(0, height - 1)) * across
+    chosen = x.reshape(-1, channels).take(nearest + xs.clip(0, across - 1), axis=0)
+    if not inside.all():
+        chosen[~inside] = 0
+    return chosen.reshape(len(places), -1, channels)
 
 
-def _padded(x: Floats, reach: list[int], strides: list[int]) -> Floats:
-    """Return the image with the zeros that SAME padding adds, the odd one at the end."""
-    pads = [(0, 0)]
-    for size, window, stride in zip(x.shape[1:3], reach, strides, strict=True):
-        total = max((-(-size // stride) - 1) * stride + window - size, 0)
-        pads.append((total // 2, total - total // 2))
-    return np.pad(x, [*pads, (0, 0)])
+def _line(op: Op, axis: str, size: int, kernel: int) -> NDArray[np.intp]:
+    """Return the positions [windows, kernel] along an axis; padding lies outside of it."""
+    stride = op.options.get(f"stride_{axis}", 1)
+    taps = np.arange(kernel) * op.options.get(f"dilation_{axis}_factor", 1)
+    reach = int(taps[-1]) + 1
+    if op.options.get("padding", "SAME") == "SAME":
+        count = -(-size // stride)
+        before = max((count - 1) * stride + reach - size, 0) // 2
+    else:
+        count, before = max((size - reach) // stride + 1, 0), 0
+    return np.arange(count)[:, None] * stride - before + taps
+
+
+def _spread(places: int, line: int, most: int) -> NDArray[np.intp]:
+    """Return an even selection of the places; the step shares no factor with the line's length.
+
+    A step that is a multiple of it would see one column of the image only, a border even.
+    """
+    step = max(1, -(-places // most))
+    while step > 1 and gcd(step, line) > 1:
+        step += 1
+    return np.arange(0, places, step)

@@ -19,7 +19,7 @@ from tqconv.quant import params as arithmetic
 from tqconv.quant.bounds import MOST_RESCALE, raise_scales
 from tqconv.quant.groups import Grouping, group, members
 from tqconv.quant.params import Params
-from tqconv.quant.resolution import lost
+from tqconv.quant.resolution import lost, stopped
 from tqconv.quant.schemes import BY_ACTIVATION, UINT8, Scheme
 from tqconv.quant.select import (
     DENSE,
@@ -113,9 +113,12 @@ def _grouped(
     while True:
         real_inputs = borders.inputs is None
         groups = group(graph, selection.types, found, real_inputs=real_inputs)
+        reasons = stopped(groups, selection.types)
+        if choice.integer_only and reasons:
+            raise QuantizationError(*float_report(Selection({}, reasons)))
         if choice.integer_only:
             return groups
-        reasons = lost(graph, groups, selection.types, found)
+        reasons = {**lost(graph, groups, selection.types, found), **reasons}
         if not reasons:
             return groups
         selection.keep_float(graph, reasons)

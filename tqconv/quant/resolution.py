@@ -16,7 +16,7 @@ from tqconv.ir.types import Range
 from tqconv.quant.bounds import product_step
 from tqconv.quant.groups import Group, Grouping
 from tqconv.quant.params import with_zero
-from tqconv.quant.select import reals, rule_of
+from tqconv.quant.select import bound_of, operand_name, reals, rule_of
 
 FEWEST_STEPS = 4
 """A value that spans fewer steps is lost; well-behaved models keep all above 30."""
@@ -72,6 +72,21 @@ def lost(
             steps = {t: float(whole.known().scale[0]) for t, whole in (*made, *read)}
             name, step = coarse[0].name, steps[coarse[0]]
             reasons[op] = f"would lose its values: the steps of '{name}' would be {step:.3g}"
+    return reasons
+
+
+def stopped(groups: Grouping, types: Mapping[Op, np.dtype]) -> dict[Op, str]:
+    """Return the operators whose kernel stops because a bounded operand is stored as zero."""
+    reasons: dict[Op, str] = {}
+    for op, dtype in types.items():
+        rule = rule_of(op)
+        for index, tensor in reals(op):
+            if rule is None or operand_name(op, index) not in rule.nonzero:
+                continue
+            bound = bound_of(tensor)
+            params = groups.read(Use(op, index), tensor, dtype).params() if bound else None
+            if bound and params is not None and abs(bound) <= float(params.scale[0]):
+                reasons[op] = f"stops where '{tensor.name}' is stored as zero"
     return reasons
 
 

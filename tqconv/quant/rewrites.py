@@ -6,20 +6,22 @@ add are called `<output>/<what>`; where a ranges file does not know them, interv
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.types import type_name
+from tqconv.ir.types import Range, type_name
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import spec
 from tqconv.quant.schemes import INT16, Scheme
-from tqconv.quant.select import rule_of
+from tqconv.quant.select import bound_of, operand_name, reals, rule_of
 
 Rewrite = Callable[[Graph, Op], "Tensor | None"]
 ACTIVATION = "fused_activation_function"
+LEAST_DIVISOR = 1 / 100
+"""Part of the largest divisor that is two or more steps of 8 bits, so that it is not zero."""
 
 
 def prepare(graph: Graph, scheme: Scheme, *, islands: bool = False) -> int:
@@ -43,6 +45,34 @@ def unpack_halves(graph: Graph) -> None:
     """Turn all float16 constants behind DEQUANTIZE back into float32 ones, in place."""
     if sum([_unpack(graph, op) for op in list(graph.ops)]):
         graph.prune()
+
+
+def guard_divisors(graph: Graph, found: Mapping[Tensor, Range]) -> int:
+    """Keep divisors from being stored as zero, at which the integer kernel stops, in place.
+
+    y = DIV(a, b), b in [0.1, 5]   ->   y = DIV(a, MAXIMUM(b, 0.1))          (negative: MINIMUM)
+
+    Exact over the range that is known. A divisor whose range holds zero stays as it is.
+    """
+    count = 0
+    for op in list(graph.ops):
+        rule = rule_of(op)
+        for index, divisor in reals(op):
+            known = found.get(divisor)
+            if rule is None or operand_name(op, index) not in rule.nonzero or known is None:
+                continue
+            if bound_of(divisor) is not None or known.low <= 0 <= known.high:
+                continue
+            if known.low > 0:
+                kind, bound = "MAXIMUM", max(known.low, known.high * LEAST_DIVISOR)
+            else:
+                kind, bound = "MINIMUM", min(known.high, known.low * LEAST_DIVISOR)
+            guard = _emit(graph, op, kind, divisor, _scalar(bound), name="divisor")
+            graph.set_input(op, index, guard)
+            count += 1
+    if count:
+        graph.sort()
+    return count
 
 
 def _rewrite(graph: Graph, op: Op, scheme: Scheme) -> bool:

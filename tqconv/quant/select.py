@@ -10,6 +10,7 @@ import numpy as np
 
 from tqconv.errors import UsageError
 from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import made_by, with_constant
 from tqconv.ir.types import dtype_of, type_name
 from tqconv.ops.spec import QuantRule
 from tqconv.ops.table import known, spec
@@ -144,8 +145,20 @@ def _operand_refusal(op: Op, rule: QuantRule, kind: str) -> str | None:
     return None
 
 
+def bound_of(tensor: Tensor) -> float | None:
+    """Return the number that keeps a tensor away from zero, by MAXIMUM or MINIMUM, or None."""
+    op = made_by(tensor, "MAXIMUM", "MINIMUM")
+    operands = with_constant(op) if op is not None else None
+    if op is None or operands is None or operands.constant.size == 0:
+        return None
+    nearest = float(operands.constant.min() if op.type == "MAXIMUM" else operands.constant.max())
+    return nearest if nearest * (1 if op.type == "MAXIMUM" else -1) > 0 else None
+
+
 def _may_be_zero(tensor: Tensor) -> bool:
     """Whether some element could be stored as zero in 8 bits (or in 16, which is finer)."""
+    if bound_of(tensor) is not None:
+        return False  # the plan, which knows the scale, has the last word
     if tensor.data is None or not tensor.size:
         return True
     magnitudes = np.abs(tensor.data)

@@ -16,7 +16,7 @@ from tqconv.quant.params import Params, limits
 from tqconv.quant.plan import Borders, Plan, plan
 from tqconv.quant.ranges import Ranges, evidence
 from tqconv.quant.report import float_lines
-from tqconv.quant.rewrites import prepare
+from tqconv.quant.rewrites import guard_divisors, prepare
 from tqconv.quant.schemes import Scheme, scheme
 from tqconv.quant.select import Choice, is_real
 
@@ -40,11 +40,14 @@ def plan_for(
 ) -> Plan:
     """Plan the main graph of a model that `rewrite_for` has seen.
 
+    Where no float may remain, divisors are first guarded in place against being stored as zero.
     `default`, `default_int16`: the range of tensors of which nothing else is known.
     """
     chosen = _scheme(options)
     fallback = default_int16 if chosen.symmetric and default_int16 is not None else default
     found = known_ranges(model.main, options, ranges, fallback)
+    if options.integer_only and guard_divisors(model.main, found):
+        found = known_ranges(model.main, options, ranges, fallback)
     choice = Choice(
         options.keep_float,
         options.int16,

@@ -1,0 +1,381 @@
+"""Claims about the default passes: a graph, and the operators that are left of it."""
+
+from __future__ import annotations
+
+CASES = {
+    "a scale after a convolution goes into its weights": (
+        """x: f32[1,6,6,3] -> z
+        y = CONV_2D(x, f32[4,3,3,3], f32[4]) {padding=VALID, stride_h=1, stride_w=1}
+        z = MUL(y, f32[4])""",
+        ["CONV_2D"],
+    ),
+    "a scale after a depthwise convolution goes into its weights": (
+        """x: f32[1,6,6,4] -> z
+        y = DEPTHWISE_CONV_2D(x, f32[1,3,3,4], f32[4]) {padding=SAME, stride_h=1, stride_w=1}
+        z = MUL(f32[1,1,1,4], y)""",
+        ["DEPTHWISE_CONV_2D"],
+    ),
+    "batch normalization arithmetic vanishes": (
+        """x: f32[1,6,6,3] -> r
+        y = CONV_2D(x, f32[4,1,1,3], zeros[4]) {padding=SAME, stride_h=2, stride_w=2}
+        m = MUL(y, f32[4])
+        s = ADD(m, f32[4])
+        r = RELU6(s)""",
+        ["CONV_2D"],
+    ),
+    "a scale by position stays": (
+        """x: f32[1,6,6,3] -> z
+        y = CONV_2D(x, f32[4,3,3,3], f32[4]) {padding=VALID, stride_h=1, stride_w=1}
+        z = MUL(y, f32[4,4,1])""",
+        ["CONV_2D", "MUL"],
+    ),
+    "a convolution that is read twice keeps its weights": (
+        """x: f32[1,6,6,3] -> z, y
+        y = CONV_2D(x, f32[4,3,3,3], f32[4]) {padding=VALID, stride_h=1, stride_w=1}
+        z = MUL(y, f32[4])""",
+        ["CONV_2D", "MUL"],
+    ),
+    "a scale before a padded convolution goes into its weights": (
+        """x: f32[1,6,6,3] -> z
+        y = MUL(x, f32[3])
+        z = CONV_2D(y, f32[4,3,3,3], f32[4]) {padding=SAME, stride_h=1, stride_w=1}""",
+        ["CONV_2D"],
+    ),
+    "a shift before a padded convolution stays": (
+        """x: f32[1,6,6,3] -> z
+        y = ADD(x, f32[3])
+        z = CONV_2D(y, f32[4,3,3,3], f32[4]) {padding=SAME, stride_h=1, stride_w=1}""",
+        ["ADD", "CONV_2D"],
+    ),
+    "a shift before a dense layer goes into its bias": (
+        """x: f32[2,5] -> z
+        y = SUB(x, f32[5])
+        z = FULLY_CONNECTED(y, f32[3,5], f32[3])""",
+        ["FULLY_CONNECTED"],
+    ),
+    "padding that SAME would add is left to the convolution": (
+        """x: f32[1,6,6,3] -> z
+        y = PAD(x, [[0,0],[1,1],[1,1],[0,0]])
+        z = CONV_2D(y, f32[4,3,3,3], f32[4]) {padding=VALID, stride_h=1, stride_w=1}""",
+        ["CONV_2D"],
+    ),
+    "padding that SAME would place elsewhere stays": (
+        """x: f32[1,6,6,3] -> z
+        y = PAD(x, [[0,0],[1,1],[1,1],[0,0]])
+        z = CONV_2D(y, f32[4,3,3,3], f32[4]) {padding=VALID, stride_h=2, stride_w=2}""",
+        ["PAD", "CONV_2D"],
+    ),
+    "padding of channels is not fused": (
+        """x: f32[1,6,6,2] -> z
+        y = PAD(x, [[0,0],[1,1],[1,1],[0,1]])
+        z = CONV_2D(y, f32[4,3,3,3], f32[4]) {padding=VALID, stride_h=1, stride_w=1}""",
+        ["PAD", "CONV_2D"],
+    ),
+    "a residual block in NCHW loses its transposes": (
+        """x: f32[1,6,6,4] -> z
+        n = TRANSPOSE(x, [0,3,1,2])
+        r = RELU(n)
+        b = TRANSPOSE(r, [0,2,3,1])
+        c = CONV_2D(b, f32[4,3,3,4], f32[4]) {padding=SAME, stride_h=1, stride_w=1}
+        t = TRANSPOSE(c, [0,3,1,2])
+        s = ADD(t, n)
+        z = TRANSPOSE(s, [0,2,3,1])""",
+        ["RELU", "CONV_2D", "ADD"],
+    ),
+    "a mean over the pixels of NCHW renumbers its axes": (
+        """x: f32[1,6,5,4] -> z
+        t = TRANSPOSE(x, [0,3,1,2])
+        z = MEAN(t, [2,3])""",
+        ["MEAN"],
+    ),
+    "clamps are activations": (
+        """x: f32[1,4] -> z, w
+        a = MAXIMUM(x, 0.0)
+        z = MINIMUM(a, 6.0)
+        b = MINIMUM(x, 1.0)
+        w = MAXIMUM(b, -1.0)""",
+        ["RELU6", "RELU_N1_TO_1"],
+    ),
+    "a clamp between 0 and 1 is one activation": (
+        """x: f32[1,4] -> z, w
+        a = RELU(x)
+        z = MINIMUM(a, 1.0)
+        b = MINIMUM(x, 1.0)
+        w = MAXIMUM(b, 0.0)""",
+        ["RELU_0_TO_1", "RELU_0_TO_1"],
+    ),
+    "a PRelu in two halves is one": (
+        """x: f32[1,3,3,4] -> z
+        p = RELU(x)
+        n = NEG(x)
+        q = RELU(n)
+        m = MUL(f32[4], q)
+        z = SUB(p, m)""",
+        ["PRELU"],
+    ),
+    "hard swish is recognized": (
+        """x: f32[1,3,3,4] -> z
+        a = ADD(x, 3.0)
+        r = RELU6(a)
+        m = MUL(x, r)
+        z = MUL(m, 0.16666667)""",
+        ["HARD_SWISH"],
+    ),
+    "a gate that opens elsewhere is no hard swish": (
+        """x: f32[1,3,3,4] -> z
+        a = ADD(x, 2.9)
+        r = RELU6(a)
+        m = MUL(x, r)
+        z = MUL(m, 0.16666667)""",
+        ["ADD", "MUL", "MUL"],
+    ),
+    "gelu by its tanh is recognized": (
+        """x: f32[2,5] -> z
+        q = MUL(x, x)
+        c = MUL(q, x)
+        d = MUL(c, 0.044715)
+        e = ADD(x, d)
+        f = MUL(e, 0.7978846)
+        t = TANH(f)
+        o = ADD(t, 1.0)
+        h = MUL(x, 0.5)
+        z = MUL(h, o)""",
+        ["GELU"],
+    ),
+    "l2 normalization over the last axis is recognized": (
+        """x: f32[2,5] -> z
+        q = SQUARE(x)
+        s = SUM(q, [1]) {keep_dims=True}
+        m = MAXIMUM(s, 1e-12)
+        r = RSQRT(m)
+        z = MUL(x, r)""",
+        ["L2_NORMALIZATION"],
+    ),
+    "l2 normalization with an epsilon that counts stays spelled out": (
+        """x: f32[2,5] -> z
+        q = SQUARE(x)
+        s = SUM(q, [1]) {keep_dims=True}
+        m = ADD(s, 1e-6)
+        r = SQRT(m)
+        z = DIV(x, r)""",
+        ["SQUARE", "SUM", "ADD", "SQRT", "DIV"],
+    ),
+    "l2 normalization over another axis stays spelled out": (
+        """x: f32[2,5] -> z
+        q = SQUARE(x)
+        s = SUM(q, [0]) {keep_dims=True}
+        m = MAXIMUM(s, 1e-12)
+        r = RSQRT(m)
+        z = MUL(x, r)""",
+        ["SQUARE", "SUM", "MAXIMUM", "RSQRT", "MUL"],
+    ),
+    "space folded into the batch is a dilation": (
+        """x: f32[1,8,8,3] -> z
+        b = SPACE_TO_BATCH_ND(x, [2,2], [[2,2],[2,2]])
+        c = CONV_2D(b, f32[4,3,3,3], f32[4]) {padding=VALID, stride_h=1, stride_w=1}
+        z = BATCH_TO_SPACE_ND(c, [2,2], [[0,0],[0,0]])""",
+        ["CONV_2D"],
+    ),
+    "two reshapes are one": (
+        """x: f32[1,2,2,3] -> z
+        a = RESHAPE(x, [4,3])
+        b = RESHAPE(a, [1,12])
+        z = FULLY_CONNECTED(b, f32[5,12], f32[5])""",
+        ["RESHAPE", "FULLY_CONNECTED"],
+    ),
+    "bias and activation behind the squeeze of a 1-D convolution are the convolution's": (
+        """x: f32[1,8,3] -> z
+        e = EXPAND_DIMS(x, 1)
+        c = CONV_2D(e, f32[4,1,3,3], zeros[4]) {padding=SAME, stride_h=1, stride_w=1}
+        s = SQUEEZE(c) {squeeze_dims=[1]}
+        a = ADD(s, f32[4])
+        z = RELU(a)""",
+        ["RESHAPE", "CONV_2D", "RESHAPE"],
+    ),
+    "a shift by position behind a reshape stays": (
+        """x: f32[1,8,3] -> z
+        e = EXPAND_DIMS(x, 1)
+        c = CONV_2D(e, f32[4,1,3,3], zeros[4]) {padding=SAME, stride_h=1, stride_w=1}
+        s = SQUEEZE(c) {squeeze_dims=[1]}
+        z = ADD(s, f32[8,4])""",
+        ["RESHAPE", "CONV_2D", "RESHAPE", "ADD"],
+    ),
+    "a squeeze before a dense layer is not needed": (
+        """x: f32[1,1,1,6] -> z
+        s = RESHAPE(x, [1,6])
+        z = FULLY_CONNECTED(s, f32[5,6], f32[5])""",
+        ["FULLY_CONNECTED"],
+    ),
+    "a mean over one element is a reshape": (
+        """x: f32[1,6] -> z
+        m = MEAN(x, [0])
+        z = EXP(m)""",
+        ["RESHAPE", "EXP"],
+    ),
+    "zero times anything is zero": (
+        """x: f32[2,3], y: f32[2,3] -> z
+        m = MUL(x, zeros[2,3])
+        a = ADD(m, y)
+        z = EXP(a)""",
+        ["EXP"],
+    ),
+    "equal operators run once": (
+        """x: f32[2,3] -> z
+        a = EXP(x)
+        b = EXP(x)
+        z = ADD(a, b)""",
+        ["EXP", "ADD"],
+    ),
+    "an activation goes into the sum before it": (
+        """x: f32[2,3], y: f32[2,3] -> z
+        a = ADD(x, y)
+        z = RELU(a)""",
+        ["ADD"],
+    ),
+    "an activation behind a concatenation stays": (
+        """x: f32[2,3], y: f32[2,3] -> z
+        a = CONCATENATION(x, y) {axis=1}
+        z = RELU(a)""",
+        ["CONCATENATION", "RELU"],
+    ),
+    "a dense layer keeps the dimensions that are put back": (
+        """x: f32[2,5,8] -> z
+        y = RESHAPE(x, [10,8])
+        d = FULLY_CONNECTED(y, f32[3,8], f32[3])
+        z = RESHAPE(d, [2,5,3])""",
+        ["FULLY_CONNECTED"],
+    ),
+    "dense layers with an activation between keep the dimensions": (
+        """x: f32[?,5,8] -> z
+        y = RESHAPE(x, [-1,8])
+        d = FULLY_CONNECTED(y, f32[6,8], f32[6])
+        a = TANH(d)
+        e = FULLY_CONNECTED(a, f32[3,6], f32[3])
+        z = RESHAPE(e, [-1,5,3])""",
+        ["FULLY_CONNECTED", "TANH", "FULLY_CONNECTED"],
+    ),
+    "rows that are reshaped anyway are reshaped once before a dense layer": (
+        """x: f32[2,5,2,4] -> z
+        y = RESHAPE(x, [10,8])
+        d = FULLY_CONNECTED(y, f32[3,8], f32[3])
+        z = RESHAPE(d, [2,5,3])""",
+        ["RESHAPE", "FULLY_CONNECTED"],
+    ),
+    "a reshape that regroups the rows of a dense layer stays": (
+        """x: f32[10,8] -> z
+        d = FULLY_CONNECTED(x, f32[3,8], f32[3])
+        z = RESHAPE(d, [2,5,3])""",
+        ["FULLY_CONNECTED", "RESHAPE"],
+    ),
+    "a gate behind two squeezes is one squeeze": (
+        """x: f32[1,1,8,3] -> z
+        a = CONV_2D(x, f32[4,1,1,3], f32[4]) {padding=SAME, stride_h=1, stride_w=1}
+        b = CONV_2D(x, f32[4,1,1,3], f32[4]) {padding=SAME, stride_h=1, stride_w=1}
+        t = TANH(a)
+        l = RESHAPE(t, [1,8,4])
+        s = RESHAPE(b, [1,8,4])
+        g = LOGISTIC(s)
+        z = MUL(l, g)""",
+        ["CONV_2D", "CONV_2D", "TANH", "LOGISTIC", "MUL", "RESHAPE"],
+    ),
+    "a scale of the reshaped input stays next to the convolution": (
+        """x: f32[1,108] -> z
+        y = RESHAPE(x, [1,6,6,3])
+        s = MUL(y, 0.5)
+        z = CONV_2D(s, f32[4,3,3,3], f32[4]) {padding=SAME, stride_h=1, stride_w=1}""",
+        ["RESHAPE", "CONV_2D"],
+    ),
+    "an operand is extended by the operator itself": (
+        """x: f32[1,6,6,4], s: f32[1,4] -> z
+        r = RESHAPE(s, [1,1,1,4])
+        z = MUL(x, r)""",
+        ["MUL"],
+    ),
+    "an operand that is spread over the batch is still reshaped": (
+        """x: f32[2,6,6,4], s: f32[2,4] -> z
+        r = RESHAPE(s, [2,1,1,4])
+        z = MUL(x, r)""",
+        ["RESHAPE", "MUL"],
+    ),
+    "a permutation and its inverse meet around an added dimension": (
+        """x: f32[1,24,10] -> z
+        t = TRANSPOSE(x, [0,2,1])
+        r = RESHAPE(t, [1,10,1,24])
+        z = TRANSPOSE(r, [0,2,3,1])""",
+        ["RESHAPE"],
+    ),
+    "time folded into the batch is a dilation": (
+        """x: f32[2,12,3] -> z
+        b = SPACE_TO_BATCH_ND(x, [2], [[2,2]])
+        e = RESHAPE(b, [4,1,8,3])
+        c = CONV_2D(e, f32[4,1,3,3], f32[4]) {padding=VALID, stride_h=1, stride_w=1}
+        s = RESHAPE(c, [4,6,4])
+        z = BATCH_TO_SPACE_ND(s, [2], [[0,0]])""",
+        ["RESHAPE", "CONV_2D", "RESHAPE"],
+    ),
+    "exponentials over their sum are a softmax": (
+        """x: f32[3,5] -> z
+        m = REDUCE_MAX(x, [-1]) {keep_dims=True}
+        d = SUB(x, m)
+        e = EXP(d)
+        s = SUM(e, [1]) {keep_dims=True}
+        z = DIV(e, s)""",
+        ["SOFTMAX"],
+    ),
+    "exponentials over their sum along another axis stay": (
+        """x: f32[3,5] -> z
+        e = EXP(x)
+        s = SUM(e, [0]) {keep_dims=True}
+        z = DIV(e, s)""",
+        ["EXP", "SUM", "DIV"],
+    ),
+    "a difference is squared at once": (
+        """x: f32[3,5], y: f32[5] -> z
+        d = SUB(x, y)
+        z = MUL(d, d)""",
+        ["SQUARED_DIFFERENCE"],
+    ),
+    "a difference that is read again is squared by itself": (
+        """x: f32[3,5], y: f32[5] -> z, d
+        d = SUB(x, y)
+        z = SQUARE(d)""",
+        ["SUB", "SQUARE"],
+    ),
+    "one over a root is the reciprocal root": (
+        """x: f32[3,5] -> z
+        s = SQUARE(x)
+        a = ADD(s, 0.1)
+        r = SQRT(a)
+        z = DIV(1.0, r)""",
+        ["SQUARE", "ADD", "RSQRT"],
+    ),
+    "a negated factor of a summand is subtracted": (
+        """x: f32[3,5], y: f32[3,1], w: f32[3,1] -> z
+        n = NEG(y)
+        p = MUL(n, w)
+        z = ADD(x, p)""",
+        ["MUL", "SUB"],
+    ),
+    "a scale before padding goes into the convolution": (
+        """x: f32[1,6,6,3] -> z
+        s = MUL(x, f32[3])
+        p = PAD(s, [[0,0],[2,1],[2,1],[0,0]])
+        z = CONV_2D(p, f32[4,3,3,3], f32[4]) {padding=VALID, stride_h=1, stride_w=1}""",
+        ["PAD", "CONV_2D"],
+    ),
+    "a scale goes into both dense layers that read it": (
+        """x: f32[3,5] -> y, z
+        r = RELU(x)
+        s = MUL(r, f32[5])
+        y = FULLY_CONNECTED(s, f32[4,5], f32[4])
+        z = FULLY_CONNECTED(s, f32[2,5], f32[2])""",
+        ["RELU", "FULLY_CONNECTED", "FULLY_CONNECTED"],
+    ),
+    "operators whose short constants are equal run once": (
+        """x: f32[3,5] -> z
+        a = SUM(x, [1]) {keep_dims=True}
+        b = SUM(x, [1]) {keep_dims=True}
+        z = CONCATENATION(a, b) {axis=1}""",
+        ["SUM", "CONCATENATION"],
+    ),
+}
