@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tqconv.cli.flag import ACCEPTED, FIXED, REFUSED, Flag, spelled
+from tqconv.cli.flag import ACCEPTED, FIXED, REFUSED, TOCO_ONLY, Flag, spelled
 from tqconv.cli.flags import CALIBRATE, CONVERT, DOT, INSPECT
+from tqconv.cli.modes import listed
 
 INTRODUCTION = """# Flags
 
@@ -30,6 +31,9 @@ DIFFERENCES = """
 | Old tool | tqconv |
 |---|---|
 | `tflite_convert` ignored unknown flags | they are errors |
+| flags that the chosen mode does not read were ignored | a note; for flags of tqconv an error |
+| `--inference_type FLOAT` with uint8 inputs took mean 0 and std 1 | they have to be given |
+| `--inference_type FLOAT` made floats of a quantized .tflite | an error |
 | `toco` refused `name:0` | it is the same as `name` |
 | `tflite_convert` parsed `--mean_values` as integers | as real numbers |
 | `tflite_convert --output_format GRAPHVIZ_DOT` wrote a .tflite in version 2 | a picture |
@@ -77,8 +81,8 @@ def meaning(flag: Flag) -> str:
     remarks = [cell(flag.help)]
     if flag.many:
         remarks.append("repeatable")
-    if flag.quantized == "needs":
-        remarks.append("needs a quantization")
+    if flag.modes and flag.modes != TOCO_ONLY:
+        remarks.append(f"for {listed(flag.modes)}")
     if flag.pending:
         remarks.append(f"**not available yet**: {flag.pending}")
     return "; ".join(remarks)

@@ -41,6 +41,14 @@ CASES = {
         z = CONV_2D(y, f32[4,3,3,3], f32[4]) {padding=SAME, stride_h=1, stride_w=1}""",
         ["CONV_2D"],
     ),
+    "one of two operands gives the rank": (
+        """x: f32[1,8], s: f32[1,8] -> z
+        a = RESHAPE(x, [1,1,8])
+        b = RESHAPE(s, [1,1,8])
+        y = SQUARED_DIFFERENCE(a, b)
+        z = SUM(y, [2])""",
+        ["RESHAPE", "SQUARED_DIFFERENCE", "SUM"],
+    ),
     "a shift before a padded convolution stays": (
         """x: f32[1,6,6,3] -> z
         y = ADD(x, f32[3])
@@ -377,5 +385,29 @@ CASES = {
         b = SUM(x, [1]) {keep_dims=True}
         z = CONCATENATION(a, b) {axis=1}""",
         ["SUM", "CONCATENATION"],
+    ),
+    "an operand is repeated by the operator itself": (
+        """x: f32[2,5,4], s: f32[2,1,4] -> z
+        t = TILE(s, [1,5,1])
+        z = SUB(t, x)""",
+        ["SUB"],
+    ),
+    "copies that make the result larger stay": (
+        """x: f32[2,1,4], s: f32[2,1,4] -> z
+        t = TILE(s, [1,5,1])
+        z = ADD(x, t)""",
+        ["TILE", "ADD"],
+    ),
+    "a product reads its second matrices across": (
+        """x: f32[2,3,4], w: f32[2,5,4] -> z
+        t = TRANSPOSE(w, [0,2,1])
+        z = BATCH_MATMUL(x, t)""",
+        ["BATCH_MATMUL"],
+    ),
+    "an operator that does not repeat its operands keeps the copies": (
+        """x: f32[2,5,4], s: f32[2,1,4] -> z
+        t = TILE(s, [1,5,1])
+        z = ATAN2(t, x)""",
+        ["TILE", "ATAN2"],
     ),
 }

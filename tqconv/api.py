@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,15 +11,18 @@ from typing import TYPE_CHECKING
 from tqconv.config import CalibrateOptions, ConvertOptions, Count, LoadOptions
 from tqconv.errors import FormatError, UnsupportedError, UsageError, VerificationError
 from tqconv.ir.graph import Graph, Model
+from tqconv.output import check_folder, check_target, write_atomically
 from tqconv.passes import cleanup, fake_quant, patterns
 from tqconv.passes import toco as toco_stages
-from tqconv.passes.pipeline import FLOAT_STAGES, STAGES, Observer, Stage
+from tqconv.passes.pipeline import FLOAT_STAGES, STAGES, Observer, Pass, Stage
 from tqconv.passes.pipeline import optimize as run_stages
+from tqconv.requests import check_files, check_scaling, check_types
 
 if TYPE_CHECKING:
     from tqconv.exporters.report import ModelFacts
     from tqconv.importers.tf.outline import Outline
     from tqconv.quant.ranges import Ranges
+    from tqconv.runtime.compare import Difference
 
 
 @dataclass
@@ -31,6 +32,8 @@ class Report:
     model: Model
     size: int
     notes: list[str] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    """How far the result is from the float model, where `verify` asked for it."""
 
 
 @dataclass
@@ -83,22 +86,56 @@ def inspect(
     `load` raises, but for GraphDefs only where the file is damaged.
     """
     from tqconv.exporters.report import describe
-    from tqconv.importers.detect import kind_of
 
     options = LoadOptions() if options is None else options
-    source = Path(path)
-    is_graphdef = kind_of(source, options.format) in ("graphdef", "meta_graph")
+    if nodes and _is_graphdef(Path(path), options):
+        return _outline(path, "")
     try:
-        if not (nodes and is_graphdef):
-            return describe(load(source, options))
-        reason = ""
+        return describe(load(path, options))
     except (UnsupportedError, UsageError) as error:
-        if not is_graphdef or options.inputs is not None or options.outputs is not None:
+        if not _shows_nodes(Path(path), options):
             raise
-        reason = str(error)
+        return _outline(path, str(error))
+
+
+def draw(
+    path: str | Path, options: LoadOptions | None = None, *, optimized: bool = False
+) -> tuple[str, list[str]]:
+    """Return a model as Graphviz text, and notes; a GraphDef without translation node by node.
+
+    `optimized`: as `convert` would write it. Raises what `load` raises where nodes do not help.
+    """
+    from tqconv.exporters.dot import dot_text
+
+    options = LoadOptions() if options is None else options
+    try:
+        model = load(path, options)
+    except (UnsupportedError, UsageError) as error:
+        if optimized or not _shows_nodes(Path(path), options):
+            raise
+        from tqconv.exporters.dot_nodes import nodes_text
+
+        found = _outline(path, str(error))
+        return nodes_text(found.origin, found.nodes, found.untranslated), [str(error)]
+    return dot_text(optimize(model) if optimized else model), list(model.notes)
+
+
+def _is_graphdef(path: Path, options: LoadOptions) -> bool:
+    from tqconv.importers.detect import kind_of
+
+    return kind_of(path, options.format) in ("graphdef", "meta_graph")
+
+
+def _shows_nodes(path: Path, options: LoadOptions) -> bool:
+    """Whether the nodes are shown where an import fails; not for what the user named wrongly."""
+    named = options.inputs is not None or options.outputs is not None
+    return not named and _is_graphdef(path, options)
+
+
+def _outline(path: str | Path, reason: str) -> Outline:
     from tqconv.importers.tf.outline import outline
 
-    return outline(source, reason)
+    return outline(Path(path), reason)
 
 
 def convert(
@@ -116,25 +153,42 @@ def convert(
     when an error is raised.
     """
     options = ConvertOptions() if options is None else options
-    check_target(Path(source), Path(target))
-    check_folder(options.summary_dir, "the summary")
+    source, target = Path(source), Path(target)
+    check_files(source, target, options)
+    check_types(options)
     dump = _Dump(options.dump_dir, options.dump_steps, observe)
     model = load(source, _load_options(options))
+    model.notes += _unknown_arrays(source, model, options)
     if not model.main.outputs:
         raise FormatError(f"{source} has no outputs")
+    names = _names(model)
     dump.write(model, "AT_IMPORT")
-    for stage in _stages(Path(source), options):
+    for stage in _stages(source, options):
         dump.run(model, stage)
+    differences = _quantize(model, options, names, progress)
     if options.quantize.mode is not None:
-        _quantize(model, options, progress)
         dump.run(model, Stage("quantization", (cleanup.share_constants,)))
     dump.write(model, "AFTER_TRANSFORMATIONS")
     check_counts(model, options.checks)
     write = picture if options.target_format == "dot" else save
-    report = Report(model, write(model, target), model.notes)
+    report = Report(model, write(model, target), model.notes, differences)
     if options.summary_dir is not None:
         write_summary(model, Path(options.summary_dir))
     return report
+
+
+def _unknown_arrays(source: Path, model: Model, options: ConvertOptions) -> list[str]:
+    """Return a note about the entries of --arrays_extra_info_file that no array matches."""
+    said = _load_options(options).array_ranges
+    if not said:
+        return []
+    from tqconv.quant import extra_info
+
+    if _is_graphdef(source, options.load):
+        names = [node.name for node in _outline(source, "").nodes]
+    else:
+        names = [tensor.name for tensor in model.main.tensors()]
+    return extra_info.unknown_notes(said, names)
 
 
 def _load_options(options: ConvertOptions) -> LoadOptions:
@@ -164,7 +218,10 @@ def _stages(source: Path, options: ConvertOptions) -> tuple[Stage, ...]:
         )
     if not _load_options(options).quantizing:
         return FLOAT_STAGES
-    passes = (fake_quant.read_fake_quant, fake_quant.drop_fake_quant)
+    if toco.drop_fake_quant:
+        passes: tuple[Pass, ...] = (fake_quant.read_fake_quant, fake_quant.drop_fake_quant)
+    else:
+        passes = (fake_quant.clamp_fake_quant,)
     # In 8 bits the squares of a spelled-out norm lose far more than its epsilon is worth.
     norms = Stage("norms", (patterns.recognize_loose_l2_normalization,))
     return (Stage("evidence", passes), norms, *STAGES)
@@ -191,32 +248,86 @@ def calibrate(
     samples.
     """
     from tqconv import quantization
+    from tqconv.quant import integer_inputs
     from tqconv.quant import ranges as evidence
 
-    check_target(Path(source), Path(target))
-    if options.quantize.calibration_data is None and options.quantize.random is None:
+    asked = options.quantize
+    check_target(
+        Path(target), {"the model itself": source, "what --data reads": asked.calibration_data}
+    )
+    if asked.calibration_data is None and asked.random is None:
         raise UsageError("there are no samples", hint="add --data PATH (or --random N for trials)")
+    check_scaling(asked)
+    before = None if options.update is None else evidence.load(Path(options.update))
     model = optimize(load(source, options.load))
-    samples = quantization.samples_of(model, options.quantize)
-    method = options.quantize.method
-    found = quantization.calibrate(model, samples, method=method, progress=progress)
-    if options.update is not None:
-        found = evidence.load(Path(options.update)).merged(found)
+    integer_inputs.tell(model, asked)
+    samples = quantization.samples_of(model, asked)
+    found = quantization.calibrate(model, samples, method=asked.method, progress=progress)
+    if before is not None:
+        found = before.merged(found)
     write_atomically(Path(target), evidence.dump(found).encode())
     return Calibration(found, list(model.notes))
 
 
 def _quantize(
-    model: Model, options: ConvertOptions, progress: Callable[[int], None] | None
+    model: Model,
+    options: ConvertOptions,
+    names: set[str],
+    progress: Callable[[int], None] | None,
+) -> list[Difference]:
+    """Quantize in place; with `verify`, return how far the result is from the float model.
+
+    `names`: those of the tensors before anything was fused.
+    """
+    asked = options.quantize
+    if asked.mode is None and asked.input_type is None and not options.toco.wants_float:
+        return []
+    from tqconv.quant import integer_inputs, unchanged
+
+    unchanged.check_float(model, asked, wants_float=options.toco.wants_float)
+    integer_inputs.tell(model, asked)
+    reference = snapshot(model) if options.verify is not None else None
+    before = unchanged.constants(model)
+    if asked.mode is not None:
+        _carry_out(model, options, names, progress)
+    if asked.mode is not None and integer_inputs.computes_reals(asked):
+        note = unchanged.unchanged_note(before, model, asked)
+        model.notes += [] if note is None else [note]
+    integer_inputs.dequantize_inputs(model, asked)
+    return [] if reference is None else _verify(reference, model, options)
+
+
+def _names(model: Model) -> set[str]:
+    return {tensor.name for tensor in model.main.tensors()}
+
+
+def _carry_out(
+    model: Model,
+    options: ConvertOptions,
+    names: set[str],
+    progress: Callable[[int], None] | None,
 ) -> None:
-    """Quantize in place; with `verify`, note how far the result is from the float model."""
+    """Quantize in place, and note the entries of a ranges file that name no tensor."""
+    from tqconv import quantization
+    from tqconv.quant import ranges as evidence
+
+    asked, known = options.quantize, None
+    fused = _names(model)
+    if asked.ranges is not None:
+        known = evidence.load(Path(asked.ranges))
+        asked = replace(asked, ranges=None)
+    quantization.quantize(model, asked, known, toco=options.toco, progress=progress)
+    if known is not None:
+        fused |= _names(model)
+        model.notes += evidence.unknown_notes(known, fused, names, str(options.quantize.ranges))
+
+
+def _verify(reference: Model, model: Model, options: ConvertOptions) -> list[Difference]:
     from tqconv import quantization
 
-    reference = snapshot(model) if options.verify is not None else None
-    quantization.quantize(model, options.quantize, toco=options.toco, progress=progress)
-    if reference is not None and options.verify is not None:
-        found = quantization.verify(reference, model, options.verify, options.quantize)
-        model.notes += quantization.verify_notes(found)
+    found = quantization.verify(reference, model, str(options.verify), options.quantize)
+    model.notes += quantization.verify_notes(found)
+    return found
 
 
 def snapshot(model: Model) -> Model:
@@ -224,57 +335,10 @@ def snapshot(model: Model) -> Model:
     from tqconv.exporters.tflite import serialize
     from tqconv.importers.tflite import parse
 
-    return parse(bytes(serialize(model)), model.origin)
-
-
-def check_target(source: Path, target: Path) -> None:
-    """Raise UsageError, before any work, where the result could not be written."""
-    folder = target.parent
-    if not folder.is_dir():
-        raise UsageError(f"{target} cannot be written: the folder {folder} does not exist")
-    if target.is_dir():
-        raise UsageError(f"{target} cannot be written: it is a folder")
-    if target.exists() and source.exists() and os.path.samefile(source, target):
-        raise UsageError(
-            f"{target} is the model itself", hint="give the result another name with --output_file"
-        )
-
-
-def check_folder(folder: str | None, use: str) -> None:
-    """Raise UsageError where a folder is named that does not exist."""
-    if folder is not None and not Path(folder).is_dir():
-        raise UsageError(f"the folder {folder} for {use} does not exist")
-
-
-def write_atomically(path: Path, content: bytes | memoryview) -> int:
-    """Replace `path` by `content` in one step: a failure leaves an existing file untouched."""
-    try:
-        path = path.resolve()
-        if path.exists() and not path.is_file() and not path.is_dir():
-            path.write_bytes(content)  # a device or a pipe cannot be replaced
-        else:
-            _replace(path, content)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-    return len(content)
-
-
-def _replace(path: Path, content: bytes | memoryview) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:200]}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        temporary.chmod(path.stat().st_mode if path.exists() else 0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    copy = parse(bytes(serialize(model)), model.origin)
+    for mine, theirs in zip(copy.main.inputs, model.main.inputs, strict=True):
+        mine.range = theirs.range  # a file has no place for it, and images are scaled to it
+    return copy
 
 
 class _Dump:

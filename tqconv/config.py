@@ -50,7 +50,7 @@ class LoadOptions:
     outputs: tuple[str, ...] | None = None
     shapes: tuple[Dims | None, ...] | None = None
     named_shapes: Mapping[str, Dims] = field(default_factory=dict)
-    dtypes: tuple[str, ...] | None = None
+    dtypes: tuple[str | None, ...] | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     allow_custom_ops: bool = False
     allow_nonexistent_arrays: bool = False
@@ -77,7 +77,7 @@ class QuantizeOptions:
     input_stats: (mean, std) of each input in order, real = (stored - mean) / std.
     named_stats, input_ranges: input name -> (mean, std), input name -> (min, max).
     keep_float, int16: regular expressions over source node names.
-    min_weight_elements: smaller constants stay float in mode dynamic and float16.
+    min_weight_elements: smaller weights stay float in mode dynamic.
     ranges_template: where to write the names of the tensors that lack a range.
     improve: fit ranges, rounding and biases to the calibration samples, where some that are held
     back confirm it.
@@ -111,12 +111,14 @@ class TocoOptions:
     """What TOCO could be told about quantization; its numbers follow when `inference_type` is set.
 
     inference_type: "uint8" or "int8": the whole graph in this type with one scale per tensor.
+    wants_float: a float result was asked for by name, which a quantized source is not.
     default_ranges, default_int16_ranges: (min, max) of tensors for which nothing else says a range.
     change_concat_input_ranges: None where no flag was given; TOCO's default was true, that of
     tflite_convert false.
     """
 
     inference_type: str | None = None
+    wants_float: bool = False
     default_ranges: tuple[float, float] | None = None
     default_int16_ranges: tuple[float, float] | None = None
     arrays_extra_info_file: str | None = None
@@ -205,12 +207,14 @@ def _is_int(word: str) -> bool:
 
 
 def _named_shapes(text: str) -> dict[str, Dims]:
-    shapes = {}
+    shapes: dict[str, Dims] = {}
     for part in filter(None, text.split(";")):
         name, separator, dims = part.partition("=") if "=" in part else part.rpartition(":")
         if not separator or not name:
             raise UsageError(f"`{part}` is not a named shape", hint="write name=1,224,224,3")
-        shapes[name.strip()] = parse_dims(dims)
+        size = parse_dims(dims)
+        if shapes.setdefault(name.strip(), size) != size:
+            raise UsageError(f"the shape of `{name.strip()}` is given twice")
     return shapes
 
 

@@ -89,3 +89,9 @@ def render(error: TqconvError) -> str:
     """Return the text for the terminal: one line per fact, then the hint."""
     text = f"error: {error}"
     return f"{text}\nhint: {error.hint}" if error.hint else text
+
+
+def first_line(error: Exception) -> str:
+    """Return the type of an error and the first line of its text."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -27,6 +27,8 @@ MOST = 64
 """Samples that are remembered; more add time and little knowledge."""
 GAIN = 0.05
 """Decibels by which a trial must do better to be taken."""
+LOSS, WATCHED = 3.0, 8
+"""Decibels that the worst of so many other samples may lose for what the mean gains."""
 
 
 def improved(
@@ -48,10 +50,19 @@ def improved(
     taken = _Fit(model, best, lessons)
     for candidate in taken.candidates():
         best, score = judge.better(candidate, best, score)
+    if score > before and _spoils(
+        _Judge(model, lessons[:: -(-len(lessons) // WATCHED)]), plan, best
+    ):
+        return plan
     if score > before:
         note = f"fitted to the samples: {before:.1f} -> {score:.1f} dB on those held back"
         best = replace(best, notes=[*best.notes, note])
     return best
+
+
+def _spoils(judge: _Judge, plan: Plan, best: Plan) -> bool:
+    """Whether a sample that is worst now would become much worse."""
+    return min(judge.ratios(best)) < min(judge.ratios(plan)) - LOSS
 
 
 class Memory:
@@ -87,15 +98,20 @@ class _Judge:
 
     def score(self, plan: Plan) -> float:
         """Return the mean over outputs and samples, in dB."""
+        return float(np.mean(self.ratios(plan)))
+
+    def ratios(self, plan: Plan) -> list[float]:
+        """Return the mean over the outputs for each sample, in dB; 0 where none is real."""
         copy = copy_graph(self.model.main)
         floats: dict[Tensor, Params | None] = {copy.tensors[t]: None for t in plan.borders}
         apply(copy.graph, replace(improve.mapped(plan, copy.tensors, copy.ops), borders=floats))
         session = Session(serialize(Model([copy.graph, *self.model.graphs[1:]])))
-        ratios = []
+        means = []
         for feed, wanted in zip(self.samples, self.wanted, strict=True):
             pairs = zip(wanted, _run(session, feed), strict=True)
-            ratios += [difference(a, b)[0] for a, b in pairs if a.dtype.kind == "f"]
-        return float(np.mean(np.clip(ratios, -EXACT, EXACT))) if ratios else 0.0
+            found = [difference(a, b)[0] for a, b in pairs if a.dtype.kind == "f"]
+            means.append(float(np.mean(np.clip(found, -EXACT, EXACT))) if found else 0.0)
+        return means
 
 
 def _run(session: Session, feed: Feed) -> list[Array]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tqconv.exporters.dot import COLORS, dot_text
+from tqconv.exporters.dot_nodes import UNTRANSLATED
 from tqconv.ir.graph import Graph, Model, Op
 from tqconv.ir.types import Quant, Source
 from tqconv.ops.emit import emit
@@ -135,3 +136,40 @@ def test_optimize_draws_what_convert_writes(tqconv: Tqconv, digits: Path, tflite
 def test_sample_models_give_the_dot_language(tqconv: Tqconv, digits: Path) -> None:
     for path in digits.parents[1].glob("*/graph.pb"):
         tokens(tqconv("dot", path).out)
+
+
+NODES = """
+node { name: "x" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT } }
+  attr { key: "shape" value { shape { dim { size: 2 } dim { size: -1 } } } } }
+node { name: "axis" op: "Const" attr { key: "dtype" value { type: DT_INT32 } }
+  attr { key: "value" value { tensor { dtype: DT_INT32 tensor_shape {} int_val: 0 } } } }
+node { name: "odd" op: "NoSuch<Op" input: "x" input: "axis" input: "^x" }
+node { name: "y" op: "Relu" input: "odd:1" }
+"""
+
+
+def test_a_graph_without_translation_is_drawn_node_by_node(tqconv: Tqconv, tmp_path: Path) -> None:
+    source, target = tmp_path / "odd.pbtxt", tmp_path / "odd.dot"
+    source.write_text(NODES)
+    result = tqconv("dot", source, "-o", target)
+    assert result.code == 0
+    assert "note: 1 operator of odd.pbtxt has no TFLite translation" in result.err
+    text = target.read_text()
+    tokens(text)
+    assert edges(text) == {("n0", "n2"), ("n2", "n3")}
+    assert "NoSuch&lt;Op" in text
+    assert "axis int32[]" in text
+    assert text.count(UNTRANSLATED) == 2
+    assert "float32[2×?]" in text
+    assert tqconv("dot", source).out == text
+
+
+@pytest.mark.parametrize("words", [["--optimize"], ["--output_arrays", "y"]])
+def test_what_was_asked_for_by_name_is_not_replaced_by_nodes(
+    tqconv: Tqconv, tmp_path: Path, words: list[str]
+) -> None:
+    source = tmp_path / "odd.pbtxt"
+    source.write_text(NODES)
+    result = tqconv("dot", source, *words)
+    assert (result.code, result.out) == (4, "")
+    assert "hint: cut them off with `--output_arrays x`" in result.err

@@ -88,6 +88,7 @@ PARSED = {
     "quantize.improve": "no_improve",
     "quantize.per_channel_dense": "no_per_channel_dense",
     "toco.inference_type": "inference_type",
+    "toco.wants_float": "inference_type",
     "toco.default_ranges": "default_min",
     "toco.default_int16_ranges": "int16_min",
 }

@@ -133,6 +133,7 @@ def test_types_of_inputs_and_outputs() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["-v", "3", "a.pb", "b.pb"], "one model at a time: `a.pb`, then `b.pb`"),
         (["a.pb", "b.pb"], "one model at a time: `a.pb`, then `b.pb`"),
         (["a.pb", "--input_file", "b"], "the model is given twice: `a.pb` and --input_file `b`"),
         (["--output_file", "x"], "no model is given"),
@@ -147,3 +148,16 @@ def test_there_is_one_model(words: list[str], message: str) -> None:
 def test_different_model_flags_contradict_each_other() -> None:
     with pytest.raises(UsageError, match="`--graph_def_file` and `--saved_model_dir`"):
         read(["--graph_def_file", "a", "--saved_model_dir", "b"], CONVERT)
+
+
+def test_a_word_that_is_no_file_may_belong_to_a_flag() -> None:
+    with pytest.raises(UsageError) as caught:
+        source_of(read(["none.pb", "--verbosity", "high"], CONVERT))
+    assert caught.value.hint == (
+        "`none.pb` is no file; does it belong to a flag? a value with blanks needs quotes"
+    )
+
+
+def test_a_long_flag_with_one_dash_is_recognized() -> None:
+    with pytest.raises(UsageError, match="did you mean `--output_file`"):
+        read(["-output_file", "x"], CONVERT)

@@ -114,11 +114,19 @@ def test_a_truncated_file_is_told_from_a_foreign_one(tmp_path: Path) -> None:
         format_of(path)
 
 
-def test_the_given_format_wins(tmp_path: Path) -> None:
+def test_the_given_format_counts_where_the_content_does_not_tell(tmp_path: Path) -> None:
     path = tmp_path / "model"
-    path.write_bytes(graph(1).SerializeToString())
+    path.write_bytes(b"\x00\x01\x02\x03")
     importer = importer_of(path, LoadOptions(format="tflite"))
     assert importer.__module__ == "tqconv.importers.tflite"
+
+
+@pytest.mark.parametrize("given", ["tflite", "onnx"])
+def test_a_given_format_that_the_content_contradicts_is_refused(tmp_path: Path, given: str) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(graph(1).SerializeToString())
+    with pytest.raises(FormatError, match="is a GraphDef; --input_format says it is"):
+        importer_of(path, LoadOptions(format=given))
 
 
 def test_tags_and_signatures_belong_to_saved_models(tmp_path: Path) -> None:

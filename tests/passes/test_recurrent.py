@@ -143,6 +143,30 @@ def steps_of(weights: Sequence[np.ndarray]) -> Graph:
     return graph
 
 
+@pytest.mark.parametrize("kind", ["joined", "plain"])
+def test_steps_that_read_the_result_before_are_no_sequence(kind: str) -> None:
+    graph = Graph("main")
+    b = Builder(graph)
+    x = graph.add_input("x", (BATCH, INPUTS), FLOAT)
+    h, c = graph.constant("h", H0), graph.constant("c", C0)
+    back = RNG.standard_normal((INPUTS, CELLS)).astype(np.float32)
+    fed, want, inner = x, H0, C0
+    for step in range(3):
+        read = X[0] if step == 0 else np.sin(want @ back.T)
+        if kind == "plain":
+            h = plain(b, fed, h)
+            want = np.tanh(read @ W[:CELLS].T + want @ R[:CELLS].T + B[:CELLS])
+        else:
+            h, c = lstm(b, fed, h, c, joined=True)
+            i, g, f, o = np.split(read @ W.T + want @ R.T + B, 4, 1)
+            inner = sigmoid(f + 1) * inner + sigmoid(i) * np.tanh(g)
+            want = sigmoid(o) * np.tanh(inner)
+        fed = b("SIN", b("FULLY_CONNECTED", h, back))
+    graph.outputs = [b("NEG", h)]
+    types = check(graph, [X[0]], [-want])
+    assert not [t for t in types if t.startswith("UNIDIRECTIONAL")]
+
+
 def test_steps_with_other_weights_are_no_sequence() -> None:
     same = R[:CELLS]
     assert fuse_steps(steps_of([same, same + 1, same])) == 0

@@ -297,17 +297,44 @@ def rewritten_for_training():
     tf.nn.softmax(tf.reshape(x, [-1, 5]), name="out")
 
 
+P = "TFLite_Detection_PostProcess"
+
+
+@case(f"{P} {P}:1 {P}:2 {P}:3", allow_custom_ops=True)
+def detection():
+    """A detector as its export script writes it; the last node is no operator of TensorFlow."""
+    x = conv(image(), 4, act=relu6, to=(0, 6), stride=4)
+    boxes = tf.reshape(conv(x, 4, 1, to=(-6, 6)), [1, 4, 4], name="boxes")
+    scores = tf.sigmoid(tf.reshape(conv(x, 3, 1, to=(-9, 8)), [1, 4, 3]), name="scores")
+    places = np.abs(RANDOM.uniform(0.1, 1, (4, 4))).astype(np.float32)
+    anchors = tf.constant(places, name="anchors")
+    node = tf.compat.v1.NodeDef(name=P, op=P)
+    node.input.extend(t.op.name for t in (boxes, scores, anchors))
+    for name, value in {"max_detections": 3, "num_classes": 2, "detections_per_class": 3}.items():
+        node.attr[name].i = value
+    node.attr["max_classes_per_detection"].i = 1
+    for side, scale in {"y": 10, "x": 10, "h": 5, "w": 5}.items():
+        node.attr[f"{side}_scale"].f = scale
+    node.attr["nms_score_threshold"].f, node.attr["nms_iou_threshold"].f = 0.1, 0.6
+    node.attr["_output_quantized"].b = True
+    node.attr["_support_output_type_float_in_quantized_op"].b = True
+    node.attr["_output_types"].list.type.extend([1] * 4)
+    return node
+
+
 def frozen(build, outputs, trained):
     graph = tf.Graph()
     with graph.as_default(), tf.compat.v1.Session() as session:
-        build()
+        last = build()
         if trained:
             tf.contrib.quantize.create_eval_graph()
         session.run(tf.compat.v1.global_variables_initializer())
         for variable in tf.compat.v1.global_variables():
             session.run(variable.assign(invented(variable)))
-        nodes = graph.as_graph_def()
-        return tf.compat.v1.graph_util.convert_variables_to_constants(session, nodes, outputs)
+        freeze = tf.compat.v1.graph_util.convert_variables_to_constants
+        nodes = freeze(session, graph.as_graph_def(), outputs if last is None else last.input)
+        nodes.node.extend([last] if last is not None else [])
+        return nodes
 
 
 def invented(variable):

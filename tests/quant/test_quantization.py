@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from graph_text import parse
 from tqconv.config import QuantizeOptions, TocoOptions
 from tqconv.errors import QuantizationError, UsageError
 from tqconv.exporters.tflite import serialize
-from tqconv.improvement import MOST, Memory
+from tqconv.improvement import MOST, Memory, _spoils
 from tqconv.ir.graph import Model
 from tqconv.quant import ranges as files
 from tqconv.quantization import calibrate, quantize, verify, verify_notes
@@ -66,6 +67,15 @@ def test_fitting_does_better_on_data_that_it_has_not_seen(
     quantize(fitted, asked(data, mode))
     assert quality(run, fitted) > quality(run, plain) + gain
     assert [n for n in fitted.notes if n.startswith("fitted to the samples")]
+
+
+@pytest.mark.parametrize(("after", "spoils"), [([31.0, 9.0], False), ([60.0, 6.0], True)])
+def test_a_gain_of_the_mean_must_not_ruin_the_worst_sample(
+    after: list[float], spoils: bool
+) -> None:
+    found = iter([after, [30.0, 10.0]])
+    judge = SimpleNamespace(ratios=lambda plan: next(found))
+    assert _spoils(judge, None, None) is spoils  # type: ignore[arg-type]
 
 
 def test_the_same_samples_give_the_same_file(data: str) -> None:

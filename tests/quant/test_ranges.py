@@ -12,7 +12,15 @@ from tqconv.errors import FormatError, UsageError
 from tqconv.ir.graph import Tensor
 from tqconv.ir.histogram import Histogram
 from tqconv.ir.types import Range
-from tqconv.quant.ranges import Ranges, Record, dump, evidence, load, template
+from tqconv.quant.ranges import (
+    Ranges,
+    Record,
+    dump,
+    evidence,
+    load,
+    template,
+    unknown_notes,
+)
 
 RNG = np.random.default_rng(11)
 SAMPLES = [RNG.normal(size=500).astype(np.float32) * scale for scale in (1, 3, 0.2, 2)]
@@ -49,10 +57,13 @@ def test_the_file_has_one_line_for_each_tensor_with_what_people_need() -> None:
     assert (entry["method"], entry["samples"], entry["clipped"]) == ("minmax", 4, 0.0)
 
 
-def test_numbers_that_a_person_changed_survive_a_merge(tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "without its histogram"])
+def test_numbers_that_a_person_changed_survive_a_merge(tmp_path: Path, whole: bool) -> None:
     path = tmp_path / "ranges.json"
     content = json.loads(dump(measured(SAMPLES)))
     content["tensors"][0]["max"] = 5.5
+    if not whole:
+        del content["tensors"][0]["histogram"]
     path.write_text(json.dumps(content))
     merged = load(path).merged(measured(SAMPLES))
     assert merged.records["conv"].high == 5.5
@@ -104,6 +115,12 @@ def test_a_template_without_numbers_says_nothing(tmp_path: Path) -> None:
         ('{"tensors": [{"name": "a", "min": 2, "max": 1}]}', "are not a range"),
         ('{"tensors": [{"name": "a", "min": "x", "max": 1}]}', "must be numbers"),
         ('{"tensors": [{"pattern": "(", "min": 0, "max": 1}]}', "not a regular expression"),
+        ('{"tensors": [{"name": "a", "min": false, "max": true}]}', "must be numbers"),
+        ('{"tensors": [{"name": "a", "min": 0}]}', r"entry 1 \('a'\): `min` and `max` must be"),
+        (
+            '{"tensors": [{"name": "a", "min": 0, "max": 1}, {"name": "a", "min": 0, "max": 2}]}',
+            "entry 2: `a` has an entry already",
+        ),
         ('{"format": "other", "tensors": []}', "is not a ranges file"),
     ],
 )
@@ -112,6 +129,20 @@ def test_a_wrong_file_is_an_error_that_says_where(tmp_path: Path, text: str, say
     path.write_text(text)
     with pytest.raises(FormatError, match=says):
         load(path)
+
+
+def test_entries_for_no_tensor_are_named() -> None:
+    person, measured_one = Record(0, 1), Record(0, 1, "minmax")
+    ranges = Ranges(
+        {"pol": person, "pool:0": person, "fused": person, "gone": measured_one, "x": measured_one},
+        [("po.*", person), ("z.*", person)],
+    )
+    assert unknown_notes(ranges, ["pool"], ["fused", "gone"], "r.json") == [
+        "r.json: no tensor is named `pol`; did you mean `pool`?; its range has no effect",
+        "r.json: no tensor is named `fused`; its range has no effect",
+        "r.json: no tensor is named `x`; its range has no effect",
+        "r.json: no tensor matches the pattern `z.*`; its range has no effect",
+    ]
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:

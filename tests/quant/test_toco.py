@@ -107,7 +107,7 @@ def test_mean_of_int8_inputs():
     graph = quantized("x: f32[1,4] -> y\ny = RELU(x)", ((-0.5, 127.7),), type="int8")
     assert scale_and_zero(graph, "x") == (0.007830853573977947, -1)
     with pytest.raises(
-        UsageError, match=r"mean 127.5 of input 'x' is not a value of int8"
+        UsageError, match=r"mean 127.5 std 127.5 of input 'x': 0 is not a value of int8"
     ) as caught:
         quantized("x: f32[1,4] -> y\ny = RELU(x)", type="int8")
     assert "128 less" in caught.value.hint

@@ -28,14 +28,16 @@ def converted(request, tmp_path):
     if "default_ranges_min" in flags:
         ends = flags.pop("default_ranges_min"), flags.pop("default_ranges_max")
         flags["default_ranges"] = ends
+    custom = flags.pop("allow_custom_ops", False)
     toco = TocoOptions(
         inference_type="uint8",
         arrays_extra_info_file=str(extra) if case["extra"] else None,
         **{RENAMED.get(key, key): value for key, value in flags.items()},
     )
     pairs = (tuple(map(float, pair.split(","))) for pair in case["stats"].split(";"))
+    load_options = LoadOptions(outputs=tuple(case["outputs"]), allow_custom_ops=custom)
     options = ConvertOptions(
-        load=LoadOptions(outputs=tuple(case["outputs"])),
+        load=load_options,
         quantize=QuantizeOptions(mode="uint8", input_stats=tuple(pairs)),
         toco=toco,
     )

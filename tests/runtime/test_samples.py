@@ -13,7 +13,7 @@ from tqconv.errors import FormatError, TqconvError, UsageError
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Range
 from tqconv.runtime.images import Scaling
-from tqconv.runtime.samples import SampleOptions, random_samples, read_samples
+from tqconv.runtime.samples import SampleOptions, holds_images, random_samples, read_samples
 
 FLOAT = np.dtype(np.float32)
 IMAGE = Tensor("image", (1, 2, 3, 3), FLOAT)
@@ -140,6 +140,70 @@ def test_unreadable_files_are_errors(
     tensor = IMAGE if name == "a.png" else VECTOR
     with pytest.raises(error, match=says):
         feeds(tmp_path / name, [tensor])
+
+
+def damaged(tmp_path: Path, name: str) -> Path:
+    """Return a file with an array `v` that cannot be read."""
+    path = saved(tmp_path, v=np.zeros((2, 4), np.float32))
+    content = bytearray(path.read_bytes())
+    if name == "truncated":
+        path.write_bytes(content[: len(content) // 2])
+    elif name == "crc":
+        content[200] ^= 0xFF
+        path.write_bytes(content)
+    elif name == "header":
+        at = content.index(b"descr")
+        content[at : at + 5] = b"desc("
+        path.write_bytes(content)
+    else:
+        np.savez(path, v=np.array([1, "a", None], dtype=object))
+    return path
+
+
+@pytest.mark.parametrize("name", ["truncated", "crc", "header", "objects"])
+def test_damaged_arrays_are_errors_that_name_the_file(tmp_path: Path, name: str) -> None:
+    path = damaged(tmp_path, name)
+    with pytest.raises(FormatError, match=r"not a numpy file|array 'v' of .* cannot be read"):
+        feeds(path, [VECTOR])
+
+
+def test_a_scalar_is_one_sample(tmp_path: Path) -> None:
+    scalar = Tensor("x", (), FLOAT)
+    assert [f["x"].tolist() for f in feeds(saved(tmp_path, x=np.float32(3)), [scalar])] == [3.0]
+
+
+def test_arrays_of_different_first_sizes_are_one_sample(tmp_path: Path) -> None:
+    other = Tensor("w", (None, 2), FLOAT)
+    path = saved(tmp_path, v=np.zeros((3, 4), np.float32), w=np.ones((2, 2), np.float32))
+    assert [(f["v:0"].shape, f["w"].shape) for f in feeds(path, [VECTOR, other])] == [
+        ((3, 4), (2, 2))
+    ]
+    fixed = Tensor("w", (1, 2), FLOAT)
+    with pytest.raises(UsageError, match="different numbers of samples"):
+        feeds(path, [VECTOR, fixed])
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "says"),
+    [
+        ((0, 0), (1,), "--mean has 2 numbers for images of 3 channels"),
+        ((0,), (1, 1, 1, 1), "--std has 4 numbers for images of 3 channels"),
+    ],
+)
+def test_a_scaling_has_one_number_or_one_for_each_channel(
+    tmp_path: Path, mean: tuple[float, ...], std: tuple[float, ...], says: str
+) -> None:
+    Image.new("RGB", (3, 2)).save(tmp_path / "a.png")
+    with pytest.raises(UsageError, match=says):
+        feeds(tmp_path, [IMAGE], SampleOptions(scaling=Scaling(mean, std)))
+
+
+def test_images_are_found_in_folders(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    assert not holds_images(tmp_path)
+    Image.new("RGB", (3, 2)).save(tmp_path / "a" / "b.PNG")
+    assert holds_images(tmp_path)
+    assert not holds_images(saved(tmp_path, v=np.zeros(1)))
 
 
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:

@@ -55,17 +55,24 @@ def _pairs(
             bare.append(word)
             continue
         if set(word) == {"-", "v"} and word.count("-") == 1:
-            yield word, str(len(word) - 1), spellings["v"]
+            level = len(word) - 1
+            is_level = level == 1 and bool(words) and words[0].isdecimal()
+            yield word, words.pop(0) if is_level else str(level), spellings["v"]
             continue
         typed, separator, value = word.partition("=")
-        if not typed.startswith("--") and typed[1:2] in spellings and len(typed) > 2:
+        is_long = typed.startswith("--") or _plain(typed) in spellings  # with a dash too few
+        if not is_long and typed[1:2] in spellings and len(typed) > 2:
             typed, separator, value = typed[:2], "=", word[2:]
         flag = _row(typed, spellings)
         yield typed, value if separator else _next(typed, flag, words), flag
 
 
+def _plain(typed: str) -> str:
+    return typed.lstrip("-").replace("-", "_")
+
+
 def _row(typed: str, spellings: Mapping[str, Flag]) -> Flag:
-    name = typed.lstrip("-").replace("-", "_")
+    name = _plain(typed)
     flag = spellings.get(name)
     if flag is None or (len(name) > 1 and not typed.startswith("--")):
         near = _nearest(name, spellings)

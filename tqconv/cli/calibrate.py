@@ -9,6 +9,7 @@ from tqconv.cli.command import FlagCommand
 from tqconv.cli.flags import CALIBRATE
 from tqconv.cli.options import calibrate_options, source_of, target_of
 from tqconv.cli.progress import progress_bar
+from tqconv.cli.streams import is_stdout
 
 HELP = """Measure the ranges of a model's activations on samples, for `convert --ranges`.
 
@@ -26,7 +27,7 @@ def run(given: Given) -> None:
         result = api.calibrate(source, target, options, progress=progress)
     for note in result.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"{target}: ranges of {len(result.ranges.records)} tensors")
+    click.echo(f"{target}: ranges of {len(result.ranges.records)} tensors", err=is_stdout(target))
 
 
 command = FlagCommand("calibrate", CALIBRATE, "MODEL", callback=run, help=HELP)

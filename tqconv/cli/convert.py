@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ from tqconv.cli.command import FlagCommand
 from tqconv.cli.flags import CONVERT
 from tqconv.cli.options import convert_options, source_of, target_of
 from tqconv.cli.progress import progress_bar
+from tqconv.cli.streams import is_stdout
 
 if TYPE_CHECKING:
     from tqconv.ir.graph import Graph
@@ -42,10 +44,12 @@ def run(given: Given) -> None:
     print_notes(report.notes)
     facts = describe(report.model)
     if given.get("json"):
+        measured = [asdict(difference) for difference in report.differences]
         document = {"file": target, "source": source, "bytes": report.size, **facts.as_dict()}
-        click.echo(json.dumps(document, indent=1))
+        text = json.dumps({**document, "verify": measured} if measured else document, indent=1)
     else:
-        click.echo(result_text(facts, target, report.size))
+        text = result_text(facts, target, report.size)
+    click.echo(text, err=is_stdout(target))
 
 
 def print_notes(notes: list[str]) -> None:

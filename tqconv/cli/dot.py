@@ -10,32 +10,32 @@ from tqconv.cli.arguments import Given
 from tqconv.cli.command import FlagCommand
 from tqconv.cli.flags import DOT
 from tqconv.cli.options import load_options, source_of
+from tqconv.cli.streams import is_stdout
 
 HELP = """Draw a model in Graphviz's language; render it with `dot -Tsvg`.
 
 Without --output_file the text goes to stdout. Nothing is optimized, unless --optimize asks for
-it."""
+it. A GraphDef that has no translation is drawn node by node."""
 
 
 def run(given: Given) -> None:
     """Write the picture, or print it."""
     source = source_of(given)
     options = load_options(given)
-    target = given.get("target")
+    target = None if given.get("target") == "-" else given.get("target")
     from tqconv import api
-    from tqconv.exporters.dot import dot_text
+    from tqconv.output import check_target, write_atomically
 
     if target is not None:
-        api.check_target(Path(source), Path(target))
-    model = api.load(source, options)
-    if given.get("optimize"):
-        api.optimize(model)
-    for note in model.notes:
+        check_target(Path(target), {"the model itself": source})
+    text, notes = api.draw(source, options, optimized=given.get("optimize", False))
+    for note in notes:
         click.echo(f"note: {note}", err=True)
     if target is None:
-        click.echo(dot_text(model), nl=False)
+        click.echo(text, nl=False)
     else:
-        click.echo(f"{target}: {api.picture(model, target)} bytes")
+        size = write_atomically(Path(target), text.encode())
+        click.echo(f"{target}: {size} bytes", err=is_stdout(target))
 
 
 command = FlagCommand("dot", DOT, "MODEL", callback=run, help=HELP)

@@ -15,6 +15,16 @@ ACCEPTED = "Accepted without effect"
 FIXED = "Accepted with the one value that tqconv does"
 REFUSED = "Refused by name"
 
+INTEGERS = ("int8", "int16x8", "uint8")
+"""Modes whose activations are integers."""
+HYBRID = ("dynamic", *INTEGERS)
+"""Modes whose weights are integers."""
+QUANTIZED = ("float16", *HYBRID)
+TOCO_ONLY = ("toco",)
+"""Conversions with TOCO's own arithmetic: --inference_type QUANTIZED_UINT8, --quantize uint8."""
+FED = ("input_types", "verify")
+"""Keys of flags that make a model of floats take integers or images."""
+
 
 @dataclass(frozen=True)
 class Flag:
@@ -27,8 +37,10 @@ class Flag:
     only: the one value that asks for what tqconv does anyway; every other is refused.
     refuse: why the flag is an error, and what to use instead.
     pending: what to do until the flag's effect is there; using the flag is an error meanwhile.
-    quantized: "needs" where the flag is an error on a float model, "notes" where old command lines
-    give it on float models too and a note is enough.
+    modes: the modes in which the flag has an effect, all of them where it is empty; using it in
+    another mode is an error.
+    noted: old command lines give the flag in other modes too, and a note is enough.
+    also: keys of flags with which it has an effect in every mode.
     """
 
     names: tuple[str, ...]
@@ -41,7 +53,9 @@ class Flag:
     only: object = None
     refuse: str = ""
     pending: str = ""
-    quantized: str = ""
+    modes: tuple[str, ...] = ()
+    noted: bool = False
+    also: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

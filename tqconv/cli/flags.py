@@ -9,10 +9,15 @@ from __future__ import annotations
 from tqconv.cli import values
 from tqconv.cli.flag import (
     ARRAYS,
+    FED,
+    HYBRID,
+    INTEGERS,
     MODEL,
     PICTURES,
     QUANTIZATION,
+    QUANTIZED,
     TOCO,
+    TOCO_ONLY,
     Flag,
     accepted,
     fixed,
@@ -20,7 +25,7 @@ from tqconv.cli.flag import (
     refused,
     switch,
 )
-from tqconv.cli.values import BORDER_TYPES, DATA_TYPES, all_of, choice
+from tqconv.cli.values import BORDER_TYPES, SOURCE_TYPES, all_of, choice
 
 FORMATS = {
     "TENSORFLOW_GRAPHDEF": "graphdef",
@@ -32,8 +37,8 @@ FORMATS = {
 }
 MODES = ("float16", "dynamic", "int8", "int16x8", "uint8")
 INFERENCE_TYPES = {
-    "FLOAT": None,
-    "FLOAT32": None,
+    "FLOAT": "float",
+    "FLOAT32": "float",
     "QUANTIZED_UINT8": "uint8",
     "UINT8": "uint8",
     "INT8": "int8",
@@ -103,7 +108,7 @@ _ARRAYS = (
     ),
     flag(
         "input_data_types input_data_type", "types of the inputs in the source model",
-        ARRAYS, "load.dtypes", read=all_of(choice(DATA_TYPES)), metavar="TYPE,TYPE",
+        ARRAYS, "load.dtypes", read=all_of(choice(SOURCE_TYPES)), metavar="TYPE,TYPE",
     ),
     flag(
         "set_input", "put a constant in the place of an input", ARRAYS, "values",
@@ -137,7 +142,7 @@ _QUANTIZATION = (
     ),
     switch(
         "integer_only", "no float tensor may remain", QUANTIZATION, "quantize.integer_only",
-        quantized="needs",
+        modes=INTEGERS,
     ),
     flag(
         "inference_input_type input_type input_types", "type of the result's inputs",
@@ -149,75 +154,76 @@ _QUANTIZATION = (
     ),
     flag(
         "calibration_data", "samples to measure ranges on: .npz, .npy, a folder of images",
-        QUANTIZATION, "quantize.calibration_data", metavar="PATH", quantized="needs",
+        QUANTIZATION, "quantize.calibration_data", metavar="PATH", modes=INTEGERS,
     ),
     flag(
         "calibration_samples samples", "use at most so many samples",
-        QUANTIZATION, "quantize.samples", read=values.positive, metavar="N", quantized="needs",
+        QUANTIZATION, "quantize.samples", read=values.positive, metavar="N",
+        modes=INTEGERS, also=("verify",),
     ),
     flag(
         "calibration_random random", "calibrate on so many random samples (for trials only)",
-        QUANTIZATION, "quantize.random", read=values.positive, metavar="N", quantized="needs",
+        QUANTIZATION, "quantize.random", read=values.positive, metavar="N", modes=INTEGERS,
     ),
     flag(
         "calibration_method method", "how values become a range", QUANTIZATION, "quantize.method",
-        read=choice(METHODS), metavar="|".join(METHODS), quantized="needs",
+        read=choice(METHODS), metavar="|".join(METHODS), modes=INTEGERS,
     ),
     flag(
         "mean", "mean of the pixels of calibration images", QUANTIZATION, "quantize.mean",
-        read=values.reals, metavar="X[,X,X]", quantized="needs",
+        read=values.reals, metavar="X[,X,X]", modes=INTEGERS, also=("verify",),
     ),
     flag(
         "std", "standard deviation of the pixels of calibration images", QUANTIZATION,
         "quantize.std",
-        read=values.reals, metavar="X[,X,X]", quantized="needs",
+        read=values.deviations, metavar="X[,X,X]", modes=INTEGERS, also=("verify",),
     ),
     flag(
         "ranges", "a file that `tqconv calibrate` wrote", QUANTIZATION, "quantize.ranges",
-        metavar="FILE", quantized="needs",
+        metavar="FILE", modes=INTEGERS,
     ),
     flag(
         "write_ranges_template", "write the tensors that lack a range to this file",
-        QUANTIZATION, "quantize.ranges_template", metavar="FILE", quantized="needs",
+        QUANTIZATION, "quantize.ranges_template", metavar="FILE", modes=INTEGERS,
     ),
     flag(
         "quantized_input_stats", "mean and standard deviation of an input: real = (q - mean) / std",
         QUANTIZATION, "named_stats", read=values.named_stats, metavar="NAME:MEAN,STD", many=True,
-        quantized="notes",
+        modes=INTEGERS, noted=True, also=FED,
     ),
     flag(
         "input_range", "the same fact as the smallest and largest real", QUANTIZATION,
         "input_ranges",
-        read=values.named_range, metavar="NAME:MIN,MAX", many=True, quantized="needs",
+        read=values.named_range, metavar="NAME:MIN,MAX", many=True, modes=INTEGERS, also=FED,
     ),
     flag(
         "keep_float", "source nodes that stay float", QUANTIZATION, "keep_float",
-        read=values.pattern, metavar="REGEX", many=True, quantized="needs",
+        read=values.pattern, metavar="REGEX", many=True, modes=QUANTIZED,
     ),
     flag(
         "int16", "source nodes whose activations become int16", QUANTIZATION, "int16",
-        read=values.pattern, metavar="REGEX", many=True, quantized="needs",
+        read=values.pattern, metavar="REGEX", many=True, modes=("int8",),
     ),
     switch(
         "no_per_channel", "one scale per weight tensor", QUANTIZATION, "no_per_channel",
-        quantized="needs",
+        modes=HYBRID,
     ),
     switch(
         "no_per_channel_dense", "one scale per weight tensor of dense layers",
-        QUANTIZATION, "no_per_channel_dense", quantized="needs",
+        QUANTIZATION, "no_per_channel_dense", modes=HYBRID,
     ),
     switch(
         "no_improve", "take ranges and weights as measured, without fitting them to the samples",
-        QUANTIZATION, "no_improve", quantized="needs",
+        QUANTIZATION, "no_improve", modes=INTEGERS,
     ),
     flag(
-        "min_weight_elements", "smaller constants stay float in modes dynamic and float16",
+        "min_weight_elements", "smaller weights stay float",
         QUANTIZATION, "quantize.min_weight_elements", read=values.integer, metavar="N",
-        quantized="needs",
+        modes=("dynamic",),
     ),
     flag(
         "verify", "compare the float and the quantized model on these samples",
-        QUANTIZATION, "verify", metavar="DATA", quantized="needs",
+        QUANTIZATION, "verify", metavar="DATA", modes=QUANTIZED,
     ),
 )  # fmt: skip
 
@@ -230,31 +236,31 @@ _TOCO = (
     ),
     flag(
         "mean_values mean_value", "zero points of the inputs in order: real = (q - mean) / std",
-        TOCO, "means", read=values.reals, metavar="X,X", quantized="notes",
+        TOCO, "means", read=values.reals, metavar="X,X", modes=INTEGERS, noted=True, also=FED,
     ),
     flag(
         "std_dev_values std_values std_value std_dev_value", "1 / scale of the inputs in order",
-        TOCO, "stds", read=values.reals, metavar="X,X", quantized="notes",
+        TOCO, "stds", read=values.reals, metavar="X,X", modes=INTEGERS, noted=True, also=FED,
     ),
     flag(
         "default_ranges_min", "range of tensors without one", TOCO, "default_min",
-        read=values.real, metavar="X", quantized="notes",
+        read=values.real, metavar="X", modes=INTEGERS, noted=True,
     ),
     flag(
         "default_ranges_max", "range of tensors without one", TOCO, "default_max",
-        read=values.real, metavar="X", quantized="notes",
+        read=values.real, metavar="X", modes=INTEGERS, noted=True,
     ),
     flag(
         "default_int16_ranges_min", "the same for int16 tensors", TOCO, "int16_min",
-        read=values.real, metavar="X", quantized="notes",
+        read=values.real, metavar="X", modes=("int16x8",), noted=True,
     ),
     flag(
         "default_int16_ranges_max", "the same for int16 tensors", TOCO, "int16_max",
-        read=values.real, metavar="X", quantized="notes",
+        read=values.real, metavar="X", modes=("int16x8",), noted=True,
     ),
     flag(
         "arrays_extra_info_file", "ArraysExtraInfo message with ranges and types by name or regexp",
-        TOCO, "toco.arrays_extra_info_file", metavar="FILE", quantized="notes",
+        TOCO, "toco.arrays_extra_info_file", metavar="FILE", modes=INTEGERS, noted=True,
     ),
     switch(
         "drop_fake_quant", "leave FakeQuant nodes out: a float model of a trained-for-uint8 graph",
@@ -262,20 +268,20 @@ _TOCO = (
     ),
     switch(
         "reorder_across_fake_quant", "fuse across FakeQuant nodes",
-        TOCO, "toco.reorder_across_fake_quant", quantized="notes",
+        TOCO, "toco.reorder_across_fake_quant", modes=TOCO_ONLY, noted=True,
     ),
     switch(
         "change_concat_input_ranges", "one range for all inputs of a concatenation",
-        TOCO, "toco.change_concat_input_ranges", quantized="notes",
+        TOCO, "toco.change_concat_input_ranges", modes=TOCO_ONLY, noted=True,
     ),
     switch(
         "propagate_fake_quant_num_bits", "FakeQuant's num_bits choose uint8 or int16",
-        TOCO, "toco.propagate_fake_quant_num_bits", quantized="notes",
+        TOCO, "toco.propagate_fake_quant_num_bits", modes=TOCO_ONLY, noted=True,
     ),
     switch(
         "allow_nudging_weights_to_use_fast_gemm_kernel",
         "change weights that an old ARM kernel cannot take",
-        TOCO, "toco.allow_nudging_weights", quantized="notes",
+        TOCO, "toco.allow_nudging_weights", modes=TOCO_ONLY, noted=True,
     ),
     flag(
         "dedupe_array_min_size_bytes", "has no effect: equal constants are always shared",
@@ -379,6 +385,7 @@ CALIBRATE: tuple[Flag, ...] = (
         QUANTIZATION, "quantize.calibration_data", metavar="PATH",
     ),
     *_of("quantize.samples", "quantize.random", "quantize.method", "quantize.mean", "quantize.std"),
+    *_of("input_ranges"),
     flag("update", "merge with the ranges in this file", QUANTIZATION, "update", metavar="FILE"),
     *_of("debug"),
 )  # fmt: skip

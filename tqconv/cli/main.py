@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TextIO
 
 import click
 
 from tqconv import __version__
-from tqconv.errors import TqconvError, UsageError, render, suggestion
+from tqconv.cli import streams
+from tqconv.errors import TqconvError, UsageError, first_line, render, suggestion
 
 COMMANDS = {
     "convert": "tqconv.cli.convert",
@@ -53,13 +55,16 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; see the README for the codes."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    streams.replace_closed()
+    if "--debug" not in words:
+        warnings.showwarning = _say_warning
     try:
         code = cli.main(words or ["--help"], prog_name="tqconv", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
         # The reader went away (`| head`): nothing more can be said to it, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.silence(sys.stdout)
         return BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
         print("interrupted", file=sys.stderr)
@@ -67,29 +72,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in words:
             raise
+        if isinstance(error, OSError):
+            streams.silence_where_full(sys.stdout)
         return report(error)
+
+
+def _say_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print what a library warns of without the place in its source."""
+    print(f"note: {message}", file=sys.stderr)
 
 
 def report(error: Exception) -> int:
     """Print an error for people and return its exit code."""
+    code, text = described(error)
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:  # a full disk behind stderr: the code alone must do
+        streams.silence(sys.stderr)
+    return code
+
+
+def described(error: Exception) -> tuple[int, str]:
+    """Return the exit code of an error, and its text for people."""
     if isinstance(error, TqconvError):
-        print(render(error), file=sys.stderr)
-        return error.exit_code
+        return error.exit_code, render(error)
     if isinstance(error, click.ClickException):
-        print(f"error: {error.format_message()}", file=sys.stderr)
-        return error.exit_code
-    if isinstance(error, OSError) and error.filename is not None:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-        return UsageError.exit_code
+        return error.exit_code, f"error: {error.format_message()}"
+    if isinstance(error, OSError):
+        where = "the output cannot be written" if error.filename is None else error.filename
+        return UsageError.exit_code, f"error: {where}: {error.strerror or error}"
     if isinstance(error, MemoryError):
-        print("error: not enough memory", file=sys.stderr)
-        return INTERNAL
-    print(f"internal error: {first_line(error)}", file=sys.stderr)
-    print("hint: this is a bug of tqconv; --debug shows where", file=sys.stderr)
-    return INTERNAL
-
-
-def first_line(error: Exception) -> str:
-    """Return the type of an error and the first line of its text."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        return INTERNAL, "error: not enough memory"
+    advice = "hint: this is a bug of tqconv; --debug shows where"
+    return INTERNAL, f"internal error: {first_line(error)}\n{advice}"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tqconv.cli.arguments import Given
+from tqconv.cli.flags import CALIBRATE, CONVERT
+from tqconv.cli.modes import check_company, mode_of
 from tqconv.config import (
     CalibrateOptions,
     ConvertOptions,
@@ -32,9 +35,11 @@ def source_of(given: Given) -> str:
     if not words:
         raise UsageError("no model is given", hint="name its file, or use --input_file")
     if len(words) > 1:
+        absent = [word for word in words if not Path(word).exists()]
+        what = f"`{absent[0]}` is no file; does it belong to a flag? " if absent else ""
         raise UsageError(
             f"one model at a time: `{words[0]}`, then `{words[1]}`",
-            hint="a value with blanks needs quotes",
+            hint=f"{what}a value with blanks needs quotes",
         )
     return str(words[0])
 
@@ -46,26 +51,60 @@ def target_of(given: Given, example: str = "model.tflite") -> str:
     return str(given.get("target"))
 
 
-def load_options(given: Given) -> LoadOptions:
-    """Return what to read from the model file."""
+def load_options(given: Given, toco_type: str | None = None) -> LoadOptions:
+    """Return what to read from the model file; `toco_type`: that of a result with TOCO's numbers.
+
+    An input said to be quantized in that type is one of the result: the source has reals there.
+    """
     fields = _fields(given, "load")
     shapes, named = _shapes(given)
-    values = dict(given.get("values", ()))
+    if "load.dtypes" in given:
+        fields["dtypes"] = tuple(_source_type(t, toco_type) for t in given.get("load.dtypes"))
+    _check_borders(given)
     return LoadOptions(
         **fields,
         shapes=shapes,
         named_shapes=named,
-        values=values,
+        values=_by_name(given, "values"),
         rnn_states=given.get("rnn_states", ()),
     )
+
+
+def _source_type(name: str, toco_type: str | None) -> str | None:
+    stored = name.removeprefix("quantized_")
+    return None if name != stored and stored == toco_type else stored
+
+
+def _check_borders(given: Given) -> None:
+    """Raise UsageError where a name is given twice, or as input and as output."""
+    inputs, outputs = given.get("load.inputs") or (), given.get("load.outputs") or ()
+    for key, names in (("load.inputs", inputs), ("load.outputs", outputs)):
+        twice = [n for i, n in enumerate(names) if n in names[:i]]
+        if twice:
+            raise UsageError(f"{given.typed[key]} names `{twice[0]}` twice")
+    both = [name for name in outputs if name in inputs]
+    if both:
+        raise UsageError(
+            f"`{both[0]}` is an input and an output",
+            hint="there is nothing to compute between them; leave it out of one of the lists",
+        )
+
+
+def _by_name(given: Given, key: str) -> dict[str, Any]:
+    """Return pairs of name and fact as a dict; UsageError where one name has two facts."""
+    facts: dict[str, Any] = {}
+    for name, fact in given.get(key, ()):
+        plain = name.removesuffix(":0")
+        if facts.setdefault(plain, fact) != fact:
+            raise UsageError(f"{given.typed[key]} says two things about `{name}`")
+    return facts
 
 
 def convert_options(given: Given) -> tuple[ConvertOptions, list[str]]:
     """Return the options of `convert`, and sentences about old flags that have no effect here."""
     notes: list[str] = []
-    mode, toco_type = _mode(given, notes)
-    if mode is None:
-        _check_float(given, notes)
+    mode, toco_type = mode_of(given, notes)
+    check_company(given, CONVERT)
     if "dedupe" in given:
         notes.append(f"{given.typed['dedupe']} has no effect: equal constants are always shared")
     quantize = replace(_quantize(given, mode), input_type=_input_type(given, toco_type))
@@ -77,7 +116,7 @@ def convert_options(given: Given) -> tuple[ConvertOptions, list[str]]:
     if given.get("dump_steps") and "dump_dir" not in given:
         raise UsageError("--dump_graphviz_video needs --dump_graphviz_dir")
     options = ConvertOptions(
-        load=load_options(given),
+        load=load_options(given, toco_type),
         quantize=quantize,
         toco=_toco(given, toco_type),
         target_format=given.get("target_format", "tflite"),
@@ -92,7 +131,9 @@ def convert_options(given: Given) -> tuple[ConvertOptions, list[str]]:
 
 def calibrate_options(given: Given) -> CalibrateOptions:
     """Return the options of `calibrate`."""
-    samples = QuantizeOptions(**_fields(given, "quantize"))
+    check_company(given, CALIBRATE)
+    fields = _fields(given, "quantize")
+    samples = QuantizeOptions(**fields, input_ranges=_by_name(given, "input_ranges"))
     return CalibrateOptions(load_options(given), samples, given.get("update"))
 
 
@@ -110,88 +151,23 @@ def _shapes(given: Given) -> tuple[tuple[Dims | None, ...] | None, Mapping[str, 
         raise UsageError(f"{given.typed['shapes']}: {error.message}", hint=error.hint) from error
 
 
-def _mode(given: Given, notes: list[str]) -> tuple[str | None, str | None]:
-    """Return the scheme, and the type of TOCO's own quantization when that is asked for."""
-    toco_type = given.get("inference_type")
-    if toco_type == "int16":
-        raise UsageError(
-            "`--inference_type QUANTIZED_INT16` is not supported by tqconv",
-            hint="use --quantize int16x8",
-        )
-    asked = _asked_modes(given)
-    if len(set(asked.values())) > 1:
-        (first, *_), (second, *_) = _distinct(asked)
-        raise UsageError(f"{first} and {second} ask for different quantizations")
-    mode = next(iter(asked.values()), None)
-    if toco_type is None or mode in (toco_type, "uint8"):
-        return (None if mode == "float" else mode), (toco_type or _uint8(mode))
-    if mode is None:
-        return toco_type, toco_type
-    if "quantize" in given:
-        raise UsageError(f"{given.typed['inference_type']} and --quantize ask for different types")
-    # TOCO's rule (toco_tooling.cc): weight quantization overrides a quantized inference type.
-    notes.append(
-        f"{given.typed['inference_type']} is overridden by weight quantization, as in TOCO: "
-        f"the model becomes {mode}"
-    )
-    return mode, None
-
-
-def _uint8(mode: str | None) -> str | None:
-    return "uint8" if mode == "uint8" else None
-
-
-def _distinct(asked: Mapping[str, str]) -> list[tuple[str, str]]:
-    by_mode = {mode: flag for flag, mode in asked.items()}
-    return [(flag, mode) for mode, flag in by_mode.items()][:2]
-
-
-def _asked_modes(given: Given) -> dict[str, str]:
-    """Return flag as typed -> scheme, for each flag that asks for one."""
-    asked: dict[str, str] = {}
-    if "quantize" in given:
-        asked[given.typed["quantize"]] = given.get("quantize")
-    if given.get("float16"):
-        asked[given.typed["float16"]] = "float16"
-    elif given.get("weights") and _op_set(given) == "float":
-        asked[given.typed["weights"]] = "dynamic"
-    if _op_set(given) != "float":
-        asked[given.typed["op_sets"]] = _op_set(given)
-    return asked
-
-
-def _op_set(given: Given) -> str:
-    sets = set(given.get("op_sets", ()))
-    if "select" in sets:
-        raise UsageError(
-            f"`{given.typed['op_sets']}` with TensorFlow's operators is not supported by tqconv",
-            hint="keep single operators with --allow_custom_ops",
-        )
-    return next((name for name in ("int8", "int16x8") if name in sets), "float")
-
-
-def _check_float(given: Given, notes: list[str]) -> None:
-    """Flags that only quantization reads are an error on a float model, or a note for TOCO's."""
-    for key, flag in given.flags.items():
-        if flag.quantized == "needs" and given.get(key):
-            raise UsageError(
-                f"{given.typed[key]} needs a quantization", hint="add --quantize int8, for instance"
-            )
-        if flag.quantized == "notes":
-            notes.append(f"{given.typed[key]} has no effect on a float model")
-
-
 def _quantize(given: Given, mode: str | None) -> QuantizeOptions:
     fields = _fields(given, "quantize")
     if mode is not None and given.get("op_sets") == ("int8",):
         fields.setdefault("integer_only", True)
-    if fields.get("integer_only") and mode not in ("int8", "int16x8", "uint8"):
-        raise UsageError(f"--integer_only does not go with {mode}", hint="add --quantize int8")
+    named, ranges = _by_name(given, "named_stats"), _by_name(given, "input_ranges")
+    both = sorted(named.keys() & ranges.keys())
+    if both:
+        raise UsageError(
+            f"{given.typed['named_stats']} and {given.typed['input_ranges']} say the same thing "
+            f"about `{both[0]}`",
+            hint="give one of them",
+        )
     return QuantizeOptions(
         mode=mode,
         input_stats=_stats(given),
-        named_stats=dict(given.get("named_stats", ())),
-        input_ranges=dict(given.get("input_ranges", ())),
+        named_stats=named,
+        input_ranges=ranges,
         keep_float=given.get("keep_float", ()),
         int16=given.get("int16", ()),
         per_channel=not given.get("no_per_channel", False),
@@ -240,6 +216,7 @@ def _input_type(given: Given, toco_type: str | None) -> str | None:
 def _toco(given: Given, toco_type: str | None) -> TocoOptions:
     return TocoOptions(
         inference_type=toco_type,
+        wants_float=given.get("inference_type") == "float",
         default_ranges=_ends(given, "default_min", "default_max", "--default_ranges"),
         default_int16_ranges=_ends(given, "int16_min", "int16_max", "--default_int16_ranges"),
         **_fields(given, "toco"),

@@ -27,9 +27,6 @@ DATA_TYPES = {
     "INT64": "int64",
     "UINT8": "uint8",
     "UINT64": "uint64",
-    "QUANTIZED_UINT8": "uint8",
-    "QUANTIZED_INT8": "int8",
-    "QUANTIZED_INT16": "int16",
     "BOOL": "bool",
     "STRING": "object",
     "COMPLEX64": "complex64",
@@ -37,12 +34,13 @@ DATA_TYPES = {
 }
 """TOCO's IODataType (tensorflow/lite/toco/types.proto) and TensorFlow's names -> numpy names."""
 
+QUANTIZED_TYPES = {f"QUANTIZED_{name}": DATA_TYPES[name] for name in ("UINT8", "INT8", "INT16")}
+SOURCE_TYPES = {**DATA_TYPES, **{name: name.lower() for name in QUANTIZED_TYPES}}
+"""Types of inputs in the source; a quantized one may be meant as that of the result's input."""
+
 BORDER_TYPES = {
-    name: DATA_TYPES[name]
-    for name in (
-        *("FLOAT", "FLOAT32", "INT8", "UINT8", "INT16"),
-        *("QUANTIZED_UINT8", "QUANTIZED_INT8", "QUANTIZED_INT16"),
-    )
+    **{name: DATA_TYPES[name] for name in ("FLOAT", "FLOAT32", "INT8", "UINT8", "INT16")},
+    **QUANTIZED_TYPES,
 }
 """Types that an input or output of the result can have where the source has reals."""
 
@@ -91,6 +89,14 @@ def real(value: str) -> float:
 def reals(value: str) -> tuple[float, ...]:
     """Read numbers separated by commas."""
     return tuple(real(word) for word in value.split(","))
+
+
+def deviations(value: str) -> tuple[float, ...]:
+    """Read numbers above zero, separated by commas."""
+    numbers = reals(value)
+    if min(numbers) <= 0:
+        raise UsageError(f"`{value}`: a standard deviation is above zero")
+    return numbers
 
 
 def names(value: str) -> tuple[str, ...]:

@@ -85,13 +85,17 @@ class Builder:
         operands: Sequence[Tensor | None],
         outputs: Sequence[tuple[Shape, np.dtype]],
         payload: bytes = b"",
+        **facts: bool,
     ) -> tuple[Tensor, ...]:
-        """Emit a custom operator with declared outputs; `payload` is its opaque options."""
+        """Emit a custom operator with declared outputs; `payload` is its opaque options.
+
+        `facts` for quantization: `takes_integers`, `makes_reals` even where it takes integers.
+        """
         made = tuple(
             Tensor(self.graph.unique(f"{self.name}/{code}" + (f":{i}" if i else "")), shape, dtype)
             for i, (shape, dtype) in enumerate(outputs)
         )
-        options = {"custom_code": code, "custom_options": payload}
+        options = {"custom_code": code, "custom_options": payload, **facts}
         self.graph.add(Op("CUSTOM", tuple(operands), made, options, self.source))
         return made
 

@@ -140,7 +140,16 @@ def _given(path: Path, kind: str) -> str:
     if path.is_dir() != (kind == "saved_model" and path.name != "saved_model.pb"):
         what = "a folder" if path.is_dir() else "not a folder"
         raise FormatError(f"{path} is {what}; --input_format says it is {NAMES[kind]}")
-    return kind
+    try:
+        found = format_of(path)
+    except FormatError:
+        return kind  # its content does not tell: that is what the flag is for
+    if found != kind and {found, kind} != {"graphdef", "meta_graph"}:
+        raise FormatError(
+            f"{path} is {NAMES[found]}; --input_format says it is {NAMES[kind]}",
+            hint="leave --input_format out",
+        )
+    return found
 
 
 def _check_readable(path: Path) -> None:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, UsageError, suggestion
+from tqconv.importers.tflite_operators import check_operator, check_options
 from tqconv.ir.graph import Graph, Model, Op, Signature, Tensor
-from tqconv.ir.types import STRING, Quant, Shape, Source, dtype_of
+from tqconv.ir.types import STRING, Quant, Shape, Source, dtype_of, type_name
 from tqconv.ops.options import SUBGRAPHS, decode
 from tqconv.schema.flatbuf import enum_name, read, tflite
 
@@ -23,17 +24,45 @@ MIN_RUNTIME = "min_runtime_version"
 
 def load(path: Path, options: LoadOptions) -> Model:
     """Import a file. Raises FormatError when it is damaged, UsageError for unknown names."""
+    for flag, value in (
+        ("--set_input", options.values),
+        ("--rnn_states", options.rnn_states),
+        ("--checkpoint", options.checkpoint),
+    ):
+        if value:
+            raise UsageError(f"{flag} is for graphs of TensorFlow, not for .tflite files")
     model = parse(path.read_bytes(), path.name)
+    for tensor in model.main.tensors():
+        said = [entry.range for entry in options.array_ranges if entry.matches(tensor.name)]
+        tensor.range = said[0] if said else tensor.range
     if options.inputs is not None or options.outputs is not None:
         _cut(model, options)
     if options.shapes is not None or options.named_shapes:
         _reshape_inputs(model, options)
+    if options.dtypes is not None:
+        _check_types(model.main.inputs, options.dtypes)
     return model
 
 
+def _check_types(inputs: Sequence[Tensor], given: Sequence[str | None]) -> None:
+    if len(given) != len(inputs):
+        raise UsageError(f"--input_data_types has {len(given)} entries for {len(inputs)} inputs")
+    for tensor, name in zip(inputs, given, strict=True):
+        if name is not None and np.dtype(name) != tensor.dtype:
+            raise UsageError(
+                f"input `{tensor.name}` has type {type_name(tensor.dtype)} in the file, "
+                f"--input_data_types gives {type_name(np.dtype(name))}",
+                hint="leave --input_data_types out",
+            )
+
+
 def parse(content: bytes, file: str) -> Model:
-    """Return the model that the bytes of a .tflite file hold."""
-    return _Reader(read(content), file).model()
+    """Return the model that the bytes of a .tflite file hold; FormatError where it is damaged."""
+    try:
+        return _Reader(read(content), file).model()
+    except FormatError as error:
+        error.where = file if error.where is None else error.where
+        raise
 
 
 class _Reader:
@@ -47,7 +76,7 @@ class _Reader:
         self.codes = [self._code(c) for c in root.get("operator_codes", [])]
         self.subgraphs = root.get("subgraphs", [])
         if not self.subgraphs:
-            raise FormatError(f"{file} has no graph")
+            raise FormatError("the file has no graph")
 
     def model(self) -> Model:
         graphs = [Graph(s.get("name") or f"graph_{i}") for i, s in enumerate(self.subgraphs)]
@@ -66,9 +95,7 @@ class _Reader:
         try:
             name = enum_name(self.schema, "BuiltinOperator", number)
         except ValueError as error:
-            raise FormatError(
-                f"{self.file} uses operator code {number}, which the schema does not have"
-            ) from error
+            raise FormatError(f"operator code {number} is not in the schema") from error
         return name, code.get("custom_code", ""), code.get("version", 1)
 
     def _tensors(self, graph: Graph, subgraph: Mapping[str, Any]) -> list[Tensor]:
@@ -78,13 +105,16 @@ class _Reader:
 
     def _tensor(self, graph: Graph, entry: Mapping[str, Any], index: int) -> Tensor:
         name = entry.get("name") or f"tensor_{index}"
-        dtype = dtype_of(enum_name(self.schema, "TensorType", entry.get("type", 0)))
+        dtype = self._dtype(entry.get("type", 0), name)
         sizes = entry.get("shape", ())
         signature = entry.get("shape_signature", sizes)
         if len(signature) != len(sizes):
             signature = sizes
         shape: Shape = tuple(None if d < 0 else int(d) for d in signature)
-        data = self._data(entry, dtype, tuple(int(d) for d in sizes), name)
+        try:
+            data = self._data(entry, dtype, tuple(int(d) for d in sizes), name)
+        except ValueError as error:
+            raise FormatError(f"tensor '{name}' cannot be read: {error}") from error
         if data is not None:
             tensor = graph.constant(name, data)
         else:
@@ -93,6 +123,12 @@ class _Reader:
         tensor.variable = entry.get("is_variable", False)
         tensor.sparsity = entry.get("sparsity")
         return tensor
+
+    def _dtype(self, number: int, name: str) -> np.dtype:
+        try:
+            return dtype_of(enum_name(self.schema, "TensorType", number))
+        except (ValueError, KeyError) as error:
+            raise FormatError(f"tensor '{name}' has type {number}, which is unknown") from error
 
     def _data(
         self, entry: Mapping[str, Any], dtype: np.dtype, shape: tuple[int, ...], name: str
@@ -139,7 +175,7 @@ class _Reader:
                 raise FormatError(
                     f"graph '{graph.name}' names operator code {code} of {len(self.codes)}"
                 )
-            graph.add(self._operator(entry, self.codes[code], at, graphs))
+            check_operator(graph.add(self._operator(entry, self.codes[code], at, graphs)))
         graph.outputs[:] = [t for t in at(subgraph.get("outputs", ())) if t is not None]
         self._check_order(graph)
 
@@ -191,10 +227,11 @@ class _Reader:
         stored = entry.get("builtin_options") or entry.get("builtin_options_2")
         if stored is None:
             return {}, ()
+        check_options(type, stored[0])
         options = decode(*stored)
         numbers = [options.pop(name, 0) for name in SUBGRAPHS.get(type, ())]
         if any(not 0 <= n < len(graphs) for n in numbers):
-            raise FormatError(f"{type} names a graph that {self.file} does not have")
+            raise FormatError(f"{type} names a graph that the file does not have")
         return options, tuple(graphs[n] for n in numbers)
 
     def _metadata(self) -> dict[str, bytes]:
@@ -279,10 +316,11 @@ def _cut(model: Model, options: LoadOptions) -> None:
     """Keep the part of the main graph between the named tensors."""
     graph = model.main
     by_name = {t.name: t for t in graph.tensors()}
+    borders = f"its inputs are {_names(graph.inputs)}; its outputs {_names(graph.outputs)}"
     if options.outputs is not None:
-        graph.outputs[:] = [_find(name, by_name) for name in options.outputs]
+        graph.outputs[:] = [_find(name, by_name, borders) for name in options.outputs]
     if options.inputs is not None:
-        inputs = [_find(name, by_name) for name in options.inputs]
+        inputs = [_find(name, by_name, borders) for name in options.inputs]
         for tensor in inputs:
             if tensor.producer is not None:
                 _detach(graph, tensor)
@@ -312,10 +350,15 @@ def _detach(graph: Graph, tensor: Tensor) -> None:
     tensor.producer = None
 
 
-def _find(name: str, by_name: Mapping[str, Tensor]) -> Tensor:
+def _names(tensors: Sequence[Tensor]) -> str:
+    return ", ".join(t.name for t in tensors) or "none"
+
+
+def _find(name: str, by_name: Mapping[str, Tensor], hint: str) -> Tensor:
     tensor = by_name.get(name) or by_name.get(name.removesuffix(":0"))
     if tensor is None:
-        raise UsageError(f"the model has no tensor named `{name}`{suggestion(name, by_name)}")
+        near = suggestion(name, by_name)
+        raise UsageError(f"the model has no tensor named `{name}`{near}", hint=hint)
     return tensor
 
 
@@ -332,6 +375,11 @@ def _reshape_inputs(model: Model, options: LoadOptions) -> None:
                 f"--input_shapes has {len(options.shapes)} entries for {len(graph.inputs)} inputs"
             )
         given |= {t.name: s for t, s in zip(graph.inputs, options.shapes, strict=True)}
+    names = [t.name for t in graph.inputs]
+    for name in given.keys() - set(names):
+        raise UsageError(
+            f"a shape is given for `{name}`, which is no input{suggestion(name, names)}"
+        )
     for tensor in graph.inputs:
         shape = given.get(tensor.name)
         if shape is not None and len(shape) != tensor.rank:

@@ -224,6 +224,7 @@ class Graph:
     def sort(self) -> None:
         """Put `ops` into topological order, otherwise keeping the order they have."""
         placed: set[int] = set()
+        opened: set[int] = set()
         result: list[Op] = []
         for root in self.ops:
             stack = [(root, False)]
@@ -235,6 +236,9 @@ class Graph:
                     placed.add(id(op))
                     result.append(op)
                     continue
+                if id(op) in opened:
+                    raise InternalError(f"{op!r} depends on its own result")
+                opened.add(id(op))
                 stack.append((op, True))
                 before = [t.producer for t in op.inputs if t is not None and t.producer is not None]
                 stack += [(p, False) for p in reversed(before) if id(p) not in placed]

@@ -19,17 +19,20 @@ class WithConstant(NamedTuple):
     first: bool
 
 
-def with_constant(op: Op) -> WithConstant | None:
-    """Split a binary operator into its tensor and its float constant, or return None."""
+def with_constant(op: Op, kinds: str = "f") -> WithConstant | None:
+    """Split a binary operator into its tensor and its constant, or return None.
+
+    `kinds`: numpy's letters of the constant's types that count.
+    """
     if len(op.inputs) != 2:
         return None
     a, b = op.inputs
     if a is None or b is None or a.is_constant == b.is_constant:
         return None
     if b.data is not None:
-        return WithConstant(a, b.data, True) if b.dtype.kind == "f" else None
+        return WithConstant(a, b.data, True) if b.dtype.kind in kinds else None
     assert a.data is not None
-    return WithConstant(b, a.data, False) if a.dtype.kind == "f" else None
+    return WithConstant(b, a.data, False) if a.dtype.kind in kinds else None
 
 
 def sole_reader(graph: Graph, tensor: Tensor) -> Op | None:

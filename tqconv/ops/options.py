@@ -17,7 +17,7 @@ SUBGRAPHS = {
 }
 """Options that name a subgraph; in an `Op` these are its `graphs`, in this order."""
 
-CUSTOM_OPTIONS = frozenset({"custom_code", "custom_options"})
+CUSTOM_OPTIONS = frozenset({"custom_code", "custom_options", "takes_integers", "makes_reals"})
 
 
 @cache

@@ -53,7 +53,7 @@ def _same_shape(op: Op) -> Tensor | None:
 
 def _neutral(value: float, *, any_side: bool) -> Any:
     def same(op: Op) -> Tensor | None:
-        operands = with_constant(op)
+        operands = with_constant(op, "fiu")
         if (
             operands is None
             or not (operands.first or any_side)

@@ -7,13 +7,25 @@ An importer leaves the node in the graph only where a quantizer was asked for
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import of_type
 from tqconv.ir.types import Range
-from tqconv.ops.emit import emit
+from tqconv.ops.emit import Operand, emit
+from tqconv.ops.table import spec
+
+FAR = 3e38
+"""Beyond every range that a FAKE_QUANT can have."""
+LIMITS = {"RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
+LIMITS |= {"LOGISTIC": (0.0, 1.0), "SOFTMAX": (0.0, 1.0), "TANH": (-1.0, 1.0)}
+"""What the results of operators stay within."""
+STAY_WITHIN = frozenset({"AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "RESHAPE", "SQUEEZE"})
+STAY_WITHIN |= {"TRANSPOSE", "EXPAND_DIMS", "SLICE", "STRIDED_SLICE", "RESIZE_BILINEAR"}
+"""Operators whose results stay within the limits of their operand."""
 
 PASSES: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("GATHER", "RESHAPE", "TRANSPOSE", "TILE"), (0,)),
@@ -31,6 +43,79 @@ def read_fake_quant(graph: Graph) -> int:
     y = FAKE_QUANT(x) {min=a, max=b}   ->   the same, with x and y in [a, b]
     """
     return sum(read_range(op) for op in of_type(graph, "FAKE_QUANT"))
+
+
+def clamp_fake_quant(graph: Graph) -> int:
+    """Clamp as a FAKE_QUANT does, and note the range; the rounding is left to the integers.
+
+    y = FAKE_QUANT(x) {min=a, max=b}   ->   y = MINIMUM(MAXIMUM(x, a), b), with y in [a, b]
+
+    Where integers have just this range the clamps say nothing, and the writer leaves them out.
+    Constants are rounded to the grid: trained weights are what the trained network saw.
+    """
+    count = 0
+    for op in of_type(graph, "FAKE_QUANT"):
+        x, low, high = op.input(0), *nudged(op)
+        if not np.isfinite(low) or not np.isfinite(high):
+            continue
+        if x.is_constant:
+            graph.replace(op.output, graph.constant(f"{op.output.name}/grid", _rounded(op)))
+        else:
+            said = replace(said_by(op), low=low, high=high)
+            _clamp(graph, op, said)
+        count += 1
+    return count
+
+
+def nudged(op: Op) -> tuple[float, float]:
+    """Return the ends of the range of a FAKE_QUANT, moved so that 0 is one of its steps."""
+    ends = np.array([-FAR, FAR], np.float32)
+    low, high = _rounded(Op(op.type, (Tensor("ends", (2,), ends.dtype, ends),), (), op.options))
+    return float(low), float(high)
+
+
+def _rounded(op: Op) -> NDArray[Any]:
+    fold = spec(op.type).fold
+    assert fold is not None
+    with np.errstate(all="ignore"):
+        return np.asarray(fold(op))
+
+
+def _clamp(graph: Graph, op: Op, said: Range) -> None:
+    x, stored = op.input(0), _in_eight_bits(said)
+    least, most = _limits(x)
+    steps: list[tuple[str, list[Operand]]] = []
+    if said.low > least:
+        lower: list[Operand] = [np.array(said.low, np.float32)] if said.low else []
+        steps.append(("MAXIMUM" if lower else "RELU", lower))
+    if said.high < most:
+        steps.append(("MINIMUM", [np.array(said.high, np.float32)]))
+    if not steps and x.range in (None, stored):
+        x.range = stored
+        pass_through(graph, op)
+        return
+    y = x
+    for kind, bound in steps or [("MINIMUM", [np.array(said.high, np.float32)])]:
+        name = f"{op.output.name}/{kind.lower()}"
+        y = emit(graph, kind, y, *bound, name=name, source=op.source)
+        y.range = stored
+    graph.replace(op.output, y)
+
+
+def _limits(x: Tensor) -> tuple[float, float]:
+    """Return what a tensor stays within by the way it is made."""
+    while x.producer is not None and x.producer.type in STAY_WITHIN:
+        x = x.producer.input(0)
+    return LIMITS.get(x.producer.type if x.producer else "", (-np.inf, np.inf))
+
+
+def _in_eight_bits(said: Range) -> Range:
+    """Return the range with which 8 bits have the steps that fewer bits have in a narrower one."""
+    steps = 2**said.bits - 1 - int(said.narrow)
+    if said.bits >= 8:
+        return said
+    step = (said.high - said.low) / steps
+    return replace(said, high=said.low + 255 * step, bits=8, narrow=False)
 
 
 def drop_fake_quant(graph: Graph) -> int:

@@ -120,6 +120,28 @@ def _with_units(y: Tensor, kept: Sequence[int], order: Sequence[int]) -> Perm:
     return tuple(next(units) if d == 1 else order.index(next(others)) for d in y.shape)
 
 
+def transpose_in_product(graph: Graph) -> int:
+    """Let the product read its second matrices across.
+
+    t = TRANSPOSE(w: [2,3,4], [0,2,1]); y = BATCH_MATMUL(x, t)
+    ->   y = BATCH_MATMUL(x, w) {adj_y=true}
+    """
+    count = 0
+    for op in of_type(graph, "BATCH_MATMUL"):
+        before = made_by(op.inputs[1], "TRANSPOSE")
+        perm = permutation(before) if before is not None else None
+        if before is None or perm is None or len(perm) < 2:
+            continue
+        last = len(perm) - 1
+        if perm != (*range(last - 1), last, last - 1) or op.input(1).is_constant:
+            continue
+        graph.set_input(op, 1, before.input(0))
+        op.options["adj_y"] = not op.options.get("adj_y", False)
+        op.source = op.source.joined(before.source)
+        count += 1
+    return count
+
+
 def permutation(op: Op) -> Perm | None:
     """Return the constant permutation of a TRANSPOSE, or None."""
     values = values_of(op.inputs[1])

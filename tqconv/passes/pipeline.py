@@ -56,6 +56,7 @@ STAGES: tuple[Stage, ...] = (
             cleanup.share_equal_ops,
             layout.sink_transposes,
             layout.sink_below_units,
+            layout.transpose_in_product,
             layout.compose_transposes,
             layout.transpose_to_reshape,
             dilation.lift_unit_axis,
@@ -78,6 +79,7 @@ STAGES: tuple[Stage, ...] = (
             reshape.lift_over_reshape,
             reshape.sink_reshapes,
             reshape.drop_leading_ones,
+            reshape.drop_copies,
         ),
     ),
     Stage(

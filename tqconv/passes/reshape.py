@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, values_of, with_constant
 from tqconv.ir.types import Shape
@@ -110,13 +111,47 @@ def drop_leading_ones(graph: Graph) -> int:
     for op in list(graph.ops):
         if not _is_elementwise(op) or len(op.inputs) != 2:
             continue
-        for place, other in ((0, op.input(1)), (1, op.input(0))):
-            before = made_by(op.inputs[place], "RESHAPE")
+        for place in (0, 1):
+            # The other operand as it is now: it gives the rank, so only one of two can lose it.
+            other, before = op.input(1 - place), made_by(op.inputs[place], "RESHAPE")
             if before is None or other.rank < op.output.rank or other is op.inputs[place]:
                 continue
             x, y = before.input(0), before.output
             ones = y.rank - x.rank
-            if x.rank > 0 and ones > 0 and y.shape == (*[1] * ones, *x.shape):
+            fits = x.rank > 0 and ones > 0 and y.shape == (*[1] * ones, *x.shape)
+            if fits and _takes(op, place, x):
+                graph.set_input(op, place, x)
+                count += 1
+    return count
+
+
+def _takes(op: Op, place: int, x: Tensor) -> bool:
+    """Whether an operator makes a result of the same shape from another operand."""
+    inputs = [x if i == place else t for i, t in enumerate(op.inputs)]
+    try:
+        made = spec(op.type).shape(Op(op.type, tuple(inputs), (), op.options))
+    except UnsupportedError:
+        return False
+    return made[0][0] == op.output.shape
+
+
+def drop_copies(graph: Graph) -> int:
+    """Leave it to the operator to repeat an operand along dimensions of 1.
+
+    y = ADD(x: [2,5,4], TILE(s: [2,1,4], [1,5,1]))   ->   y = ADD(x, s)      (also BROADCAST_TO)
+    """
+    count = 0
+    for op in list(graph.ops):
+        if not _is_elementwise(op) or len(op.inputs) != 2:
+            continue
+        for place in (0, 1):
+            copies, other = made_by(op.inputs[place], "TILE", "BROADCAST_TO"), op.input(1 - place)
+            if copies is None or not (copies.output.is_static and other.is_static):
+                continue
+            x, y = copies.input(0), copies.output.shape
+            wide = [1] * (len(y) - x.rank) + list(x.shape)
+            repeats = all(d == 1 for d, e in zip(wide, y, strict=True) if d != e)
+            if repeats and other.shape == op.output.shape and _takes(op, place, x):
                 graph.set_input(op, place, x)
                 count += 1
     return count
@@ -315,8 +350,10 @@ def reduction_to_reshape(graph: Graph) -> int:
     count = 0
     for op in of_type(graph, "MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"):
         axes, x = values_of(op.inputs[1]), op.input(0)
-        if axes is None or any(x.shape[a] != 1 for a in axes) or x.shape.count(None) > 1:
+        if axes is None or x.shape.count(None) > 1:
             continue
+        if any(not -x.rank <= a < x.rank or x.shape[a] != 1 for a in axes):
+            continue  # a file may state no shape where it does not know the rank
         graph.replace(op.output, _reshape(graph, x, op.output, op))
         count += 1
     return count

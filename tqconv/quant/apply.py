@@ -12,6 +12,11 @@ from tqconv.quant.schemes import INT8, INT16, UINT8
 
 INT16_OPTIONS = {"ADD": {"pot_scale_int16": False}, "SUB": {"pot_scale_int16": False}}
 """The schema's default asks int16 sums for scales that are powers of two."""
+CLAMPS = {"RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
+CLAMPS |= {"RELU_0_TO_1": (0.0, 1.0), "MAXIMUM": (-np.inf, np.inf), "MINIMUM": (-np.inf, np.inf)}
+"""Operators that clamp, and to what; the two last by their second operand."""
+APART = {INT16, UINT8}
+"""Types between which LiteRT has no QUANTIZE; int8 lies between."""
 
 Key = tuple[Tensor, tuple[object, ...]]
 
@@ -23,6 +28,8 @@ def apply(graph: Graph, plan: Plan) -> None:
     `<name>/quantized` where it is another tensor.
     """
     writer = _Writer(graph, plan)
+    for op in list(graph.ops):
+        writer.drop_clamp(op)
     for tensor in list(graph.inputs):
         writer.border_input(tensor)
     for op in [op for op in graph.ops if op not in writer.made]:
@@ -31,6 +38,7 @@ def apply(graph: Graph, plan: Plan) -> None:
         writer.border_output(tensor)
     for tensor, params in plan.tensors.items():
         tensor.dtype, tensor.quant = params.dtype, params.quant
+    graph.prune()
     graph.sort()
 
 
@@ -42,6 +50,29 @@ class _Writer:
         self.converted: dict[Key, Tensor] = {}
         self.outer: dict[Tensor, Tensor] = {}
         self.stored: set[Tensor] = set()
+
+    def drop_clamp(self, op: Op) -> None:
+        """Leave out a clamp that the integers which it reads stay within anyway.
+
+        Where they are converted for it, the conversion saturates.
+        """
+        if op not in self.plan.types or op.type not in CLAMPS:
+            return
+        x, y, ends = op.input(0), op.output, _clamped_to(op)
+        read, have = self.plan.read_as(Use(op, 0)), self.plan.tensors.get(x)
+        if ends is None or read is None or not read.equals(self.plan.tensors.get(y)):
+            return
+        (low, high), half = read.covers(), float(read.scale[0]) / 2
+        if x.shape != y.shape or low < ends[0] - half or high > ends[1] + half:
+            return
+        if read.equals(have) and (x in self.graph.inputs or x in self.graph.outputs):
+            return
+        new = x if read.equals(have) else self._read(x, have, read)
+        self.plan.tensors[new] = read
+        if y in self.plan.borders:
+            self.plan.borders[new] = self.plan.borders[y]
+        self.graph.replace(y, new)
+        self.graph.remove(op)
 
     def rewrite(self, op: Op) -> None:
         """Give an operator its inputs as the plan wants them read."""
@@ -82,17 +113,19 @@ class _Writer:
         key = (tensor, _key(wanted))
         if key not in self.converted:
             real = self.outer.get(tensor)
+            stored = _stored(tensor) if have is None else None
             if real is not None and real.quant is None:
                 # Fed as reals: rounding them once loses less than requantizing.
                 self.converted[key] = self._convert(real, None, wanted)
+            elif stored is not None and wanted is not None:
+                self.converted[key] = self._convert(*stored, wanted)
             else:
                 self.converted[key] = self._convert(tensor, have, wanted)
         return self.converted[key]
 
     def _convert(self, tensor: Tensor, have: Params | None, wanted: Params | None) -> Tensor:
         """Return a tensor with the same reals, stored as wanted."""
-        if have is not None and wanted is not None and (have.dtype, wanted.dtype) == (INT16, UINT8):
-            # LiteRT has no QUANTIZE from int16 to uint8.
+        if have is not None and wanted is not None and {have.dtype, wanted.dtype} == APART:
             between = activation(*wanted.covers(), INT8, why=wanted.why)
             tensor, have = self._convert(tensor, have, between), between
         what = "dequantized" if wanted is None else "requantized" if have else "quantized"
@@ -124,11 +157,7 @@ class _Writer:
         if wanted is None:
             self.converted[(tensor, _key(None))] = outer
         source = outer
-        if (
-            inner is not None
-            and wanted is not None
-            and (wanted.dtype, inner.dtype) == (UINT8, INT16)
-        ):
+        if inner is not None and wanted is not None and {inner.dtype, wanted.dtype} == APART:
             between = activation(*inner.covers(), INT8)
             source = self._convert(outer, wanted, between)
         self._connect(source, tensor, inner)
@@ -143,7 +172,11 @@ class _Writer:
             return
         if wanted is inner or (wanted is not None and wanted.equals(inner)):
             return
-        made = self._read(tensor, inner, wanted)
+        if tensor.data is not None and wanted is not None:
+            made = self.graph.constant(f"{tensor.name}/stored", encode(tensor.data, wanted))
+            made.quant = wanted.quant
+        else:
+            made = self._read(tensor, inner, wanted)
         name = self._take_name(tensor)
         self.graph.release(name)
         self.graph.rename(made, name)
@@ -158,6 +191,30 @@ class _Writer:
         self.graph.release(name)
         tensor.name = self.graph.unique(f"{name}/quantized")
         return self.graph.unique(name)
+
+
+def _stored(tensor: Tensor) -> tuple[Tensor, Params] | None:
+    """Return the integers that a tensor is made of by DEQUANTIZE, and how they are stored."""
+    op = tensor.producer
+    if op is None or op.type != "DEQUANTIZE" or op.input(0).quant is None:
+        return None
+    x = op.input(0)
+    assert x.quant is not None
+    if not x.quant.is_per_tensor or x.is_constant:
+        return None
+    scale, zero = float(x.quant.scale[0]), int(x.quant.zero_point[0])
+    return x, Params.of(scale, zero, x.dtype, "as it came")
+
+
+def _clamped_to(op: Op) -> tuple[float, float] | None:
+    """Return the bounds of a clamp of its first operand by numbers, or None."""
+    if op.type not in ("MAXIMUM", "MINIMUM"):
+        return CLAMPS[op.type]
+    bound = op.input(1).data
+    if bound is None or bound.size != 1:
+        return None
+    limit = float(bound.reshape(-1)[0])
+    return (limit, np.inf) if op.type == "MAXIMUM" else (-np.inf, limit)
 
 
 def _key(params: Params | None) -> tuple[object, ...]:

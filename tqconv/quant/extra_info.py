@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tqconv.config import ArrayRange
-from tqconv.errors import FormatError, UnsupportedError, UsageError
+from tqconv.errors import FormatError, UnsupportedError, UsageError, suggestion
 from tqconv.ir.types import Range
 from tqconv.schema import proto
 
@@ -32,10 +33,32 @@ def read(path: Path) -> tuple[ArrayRange, ...]:
     else:
         message = proto.parse_binary(kinds.ArraysExtraInfo, content, str(path))
     names = {number: name for name, number in kinds.IODataType.items()}
-    return tuple(
+    found = tuple(
         _entry(entry, names.get(entry.data_type, ""), f"{path}, entry {index + 1}")
         for index, entry in enumerate(message.entries)
     )
+    labels = [(entry.name, entry.pattern) for entry in found]
+    for index, (name, pattern) in enumerate(labels):
+        if (name, pattern) in labels[:index]:
+            where = f"{path}, entry {index + 1}"
+            raise FormatError(f"`{name or pattern}` has an entry already", where=where)
+    return found
+
+
+def unknown_notes(said: Sequence[ArrayRange], names: Sequence[str]) -> list[str]:
+    """Return a note for each entry that matches none of a model's arrays."""
+    known = set(names)
+    notes = []
+    for entry in said:
+        if re.sub(r":\d+$", "", entry.name) in known or entry.name in known:
+            continue
+        if entry.pattern and any(re.fullmatch(entry.pattern, name) for name in names):
+            continue
+        near = suggestion(entry.name, names) if entry.name else ""
+        notes.append(
+            f"--arrays_extra_info_file: no array is named `{entry.name or entry.pattern}`{near}"
+        )
+    return notes
 
 
 def _entry(entry: Any, data_type: str, where: str) -> ArrayRange:

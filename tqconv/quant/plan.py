@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import QuantizationError
 from tqconv.ir.graph import Graph, Op, Tensor, Use
+from tqconv.ir.grid import extremes
 from tqconv.ir.types import Range, type_name
 from tqconv.quant import params as arithmetic
 from tqconv.quant.bounds import MOST_RESCALE, raise_scales
@@ -26,6 +27,7 @@ from tqconv.quant.select import (
     Choice,
     Selection,
     is_real,
+    makes_reals,
     operand_name,
     reals,
     rule_of,
@@ -65,10 +67,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Borders:
-    """Types of graph inputs and outputs: None stands for float."""
+    """Types of graph inputs and outputs: None stands for float.
+
+    `custom`: so are outputs of custom operators, which may be numbers of classes.
+    """
 
     inputs: np.dtype | None = None
     outputs: np.dtype | None = None
+    custom: bool = False
+
+    def of_output(self, tensor: Tensor) -> np.dtype | None:
+        """Return the type of a graph output."""
+        return None if makes_reals(tensor.producer) and not self.custom else self.outputs
 
 
 def plan(
@@ -81,11 +91,13 @@ def plan(
     """Decide how every tensor of the graph is stored.
 
     `found`: evidence about activations. Raises QuantizationError for all tensors without a range,
-    or for all operators that have to stay float although `choice.integer_only`.
+    or for all operators that have to stay float although `choice.integer_only`: builtin ones, for
+    what custom ones read is up to them.
     """
     selection = select(graph, scheme, choice)
-    if choice.integer_only and selection.floats:
-        raise QuantizationError(*float_report(selection))
+    floats = {op: why for op, why in selection.floats.items() if op.type != "CUSTOM"}
+    if choice.integer_only and floats:
+        raise QuantizationError(*float_report(Selection({}, floats)))
     groups = _grouped(graph, selection, found, choice, borders)
     missing = _missing(graph, groups, found, borders, selection)
     if missing:
@@ -156,9 +168,12 @@ def _missing(
     """Return the tensors whose group knows no range, in the order of the graph."""
     unknown = {t for t in members(g for g in groups.groups() if g.params() is None)}
     stored = {t for t, _ in groups.homes}
-    for dtype, ends in ((borders.inputs, graph.inputs), (borders.outputs, graph.outputs)):
-        if dtype is not None:
-            unknown |= {t for t in ends if is_real(t) and t not in found and t not in stored}
+    ends = [(t, borders.inputs) for t in graph.inputs]
+    ends += [(t, borders.of_output(t)) for t in graph.outputs]
+    for tensor, dtype in ends:
+        told = tensor in found or tensor in stored or tensor.is_constant
+        if dtype is not None and is_real(tensor) and not told:
+            unknown.add(tensor)
     return [t for t in graph.tensors() if t in unknown]
 
 
@@ -270,10 +285,11 @@ def _fitting(w: Params, x: Params, y: Params, bias: NDArray[Any] | None) -> Para
 def _plan_borders(
     graph: Graph, found: Mapping[Tensor, Range], borders: Borders, result: Plan
 ) -> None:
-    for dtype, ends in ((borders.inputs, graph.inputs), (borders.outputs, graph.outputs)):
-        for tensor in ends:
-            if is_real(tensor) and not tensor.is_constant:
-                result.borders[tensor] = _border(tensor, dtype, found, result)
+    ends = [(t, borders.inputs) for t in graph.inputs]
+    ends += [(t, borders.of_output(t)) for t in graph.outputs]
+    for tensor, dtype in ends:
+        if is_real(tensor):
+            result.borders[tensor] = _border(tensor, dtype, found, result)
 
 
 def _border(
@@ -287,6 +303,11 @@ def _border(
     if inner is not None and inner.dtype.itemsize == dtype.itemsize == 1:
         shift = arithmetic.limits(dtype)[0] - arithmetic.limits(inner.dtype)[0]
         return Params.of(float(inner.scale[0]), int(inner.zero_point[0]) + shift, dtype, why)
-    low, high = inner.covers() if inner is not None else (found[tensor].low, found[tensor].high)
+    if inner is not None:
+        low, high = inner.covers()
+    elif tensor.data is not None:
+        low, high = extremes(tensor.data)
+    else:
+        low, high = found[tensor].low, found[tensor].high
     symmetric = dtype.itemsize > 1
     return arithmetic.activation(low, high, dtype, symmetric=symmetric, why=why)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tqconv.errors import FormatError, UsageError
+from tqconv.errors import FormatError, UsageError, suggestion
 from tqconv.ir.graph import Tensor
 from tqconv.ir.histogram import Histogram
 from tqconv.ir.types import RANGE_KINDS, Range
@@ -50,6 +50,8 @@ class Record:
     @property
     def is_edited(self) -> bool:
         """Whether the numbers are no longer what the method gives."""
+        if self.histogram is None and self.method == "minmax" and self.observed is not None:
+            return (_short(self.observed[0]), _short(self.observed[1])) != (self.low, self.high)
         if self.histogram is None or self.method not in METHODS:
             return self.method == USER
         low, high = METHODS[self.method](self.histogram)
@@ -194,6 +196,9 @@ def _read_entry(ranges: Ranges, entry: Any, where: str) -> None:
     if not isinstance(entry, dict) or not {"name", "pattern"} & set(entry):
         raise FormatError("an entry has neither `name` nor `pattern`", where=where)
     label = entry.get("name", entry.get("pattern"))
+    known = ranges.records if "name" in entry else [pattern for pattern, _ in ranges.patterns]
+    if str(label) in known:
+        raise FormatError(f"`{label}` has an entry already", where=where)
     if entry.get("min") is None and entry.get("max") is None:
         return  # a line of a template that nobody filled in
     record = _read_record(entry, f"{where} ('{label}')")
@@ -209,7 +214,10 @@ def _read_entry(ranges: Ranges, entry: Any, where: str) -> None:
 
 def _read_record(entry: Mapping[str, Any], where: str) -> Record:
     try:
-        low, high = float(entry["min"]), float(entry["max"])
+        ends = entry["min"], entry["max"]
+        if any(isinstance(end, bool) for end in ends):
+            raise TypeError(ends)
+        low, high = map(float, ends)
         samples = int(entry.get("samples", 0))
         clipped = float(entry.get("clipped", 0.0))
         seen = [float(np.float32(v)) for v in entry.get("observed", ())]
@@ -223,6 +231,32 @@ def _read_record(entry: Mapping[str, Any], where: str) -> Record:
         histogram = Histogram.from_json(entry["histogram"], samples, *observed)
     method = str(entry.get("method", USER))
     return Record(low, high, method, clipped, samples, observed, histogram)
+
+
+def unknown_notes(
+    ranges: Ranges, names: Collection[str], source: Collection[str], file: str
+) -> list[str]:
+    """Return a note about the entries that are for none of the tensors of these names.
+
+    `source`: names before anything was fused; what was measured on those may be gone, what a
+    person wrote is meant for a tensor that is there.
+    """
+    plain, before = ({n.removesuffix(":0") for n in given} for given in (names, source))
+    notes = [
+        f"{file}: no tensor is named `{name}`{suggestion(name, plain)}; its range has no effect"
+        for name, record in ranges.records.items()
+        if name.removesuffix(":0") not in (plain if record.is_edited else plain | before)
+    ]
+    notes += [
+        f"{file}: no tensor matches the pattern `{pattern}`; its range has no effect"
+        for pattern, _ in ranges.patterns
+        if not any(re.fullmatch(pattern, name) for name in (*names, *plain))
+    ]
+    return notes if len(notes) <= SHOWN else [*notes[:SHOWN], f"… {len(notes) - SHOWN} more"]
+
+
+SHOWN = 5
+"""Entries that notes name."""
 
 
 def template(tensors: Iterable[Tensor]) -> str:

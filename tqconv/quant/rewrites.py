@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.types import Range, type_name
+from tqconv.ir.types import Quant, Range, type_name
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import spec
-from tqconv.quant.schemes import INT16, Scheme
+from tqconv.quant.schemes import INT8, INT16, UINT8, Scheme
 from tqconv.quant.select import bound_of, operand_name, reals, rule_of
 
 Rewrite = Callable[[Graph, Op], "Tensor | None"]
@@ -33,7 +33,8 @@ def prepare(graph: Graph, scheme: Scheme, *, islands: bool = False) -> int:
     wide = islands or scheme.activation == INT16
     for op in list(graph.ops):
         if op.outputs and op.outputs[0].dtype == np.float32:
-            count += _unpack(graph, op) or _add_bias(graph, op) or _rewrite(graph, op, scheme)
+            count += _unpack(graph, op) or _read_bytes(graph, op) or _add_bias(graph, op)
+            count += _rewrite(graph, op, scheme)
             count += wide and _guard_root(graph, op)
     if count:
         graph.prune()
@@ -97,6 +98,22 @@ def _unpack(graph: Graph, op: Op) -> bool:
     assert stored is not None
     wide = graph.constant(f"{op.output.name}/wide", stored.astype(np.float32))
     graph.replace(op.output, wide)
+    return True
+
+
+def _read_bytes(graph: Graph, op: Op) -> bool:
+    """Read 8-bit input as reals with scale 1 and zero point 0 instead of casting it; exact."""
+    x = op.input(0) if op.type == "CAST" else op.output
+    if x not in graph.inputs or x.dtype not in (INT8, UINT8) or x.quant is not None:
+        return False
+    if x in graph.outputs or any(use.op.type != "CAST" for use in x.uses):
+        return False
+    x.quant = Quant.per_tensor(1.0, 0)
+    ends = np.iinfo(x.dtype)
+    made = Tensor(graph.unique(f"{op.output.name}/reals"), x.shape, np.dtype(np.float32))
+    made.range = Range(float(ends.min), float(ends.max), "input_stats", "integers as they are")
+    graph.add(Op("DEQUANTIZE", (x,), (made,), source=op.source))
+    graph.replace(op.output, made)
     return True
 
 

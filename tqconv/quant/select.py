@@ -55,6 +55,18 @@ def is_real(tensor: Tensor | None) -> bool:
     return tensor is not None and tensor.dtype == np.float32
 
 
+def takes_integers(op: Op) -> bool:
+    """Whether a custom operator was declared to read quantized operands."""
+    return op.type == "CUSTOM" and bool(op.options.get("takes_integers"))
+
+
+def makes_reals(op: Op | None) -> bool:
+    """Whether a custom operator makes reals, from whatever it reads."""
+    if op is None or op.type != "CUSTOM":
+        return False
+    return bool(op.options.get("makes_reals")) or not takes_integers(op)
+
+
 def rule_of(op: Op) -> QuantRule | None:
     """Return the quantization column of an operator's row, None where it has none."""
     return spec(op.type).quant if known(op.type) else None
@@ -117,6 +129,8 @@ def _refusal(op: Op, scheme: Scheme, choice: Choice) -> str | None:
     wanted = type_name(scheme.activation)
     if is_kept_float(op, choice):
         return "kept float by --keep_float"
+    if op.type == "CUSTOM":
+        return "is a custom operator, which reads and makes reals"
     if op.graphs:
         return "bodies of control flow stay float"
     if any(t is not None and t.variable for t in op.inputs):

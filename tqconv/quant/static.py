@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from tqconv.config import QuantizeOptions
-from tqconv.errors import QuantizationError, UsageError, suggestion
+from tqconv.errors import QuantizationError, UsageError
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.types import Range, type_name
 from tqconv.quant.apply import apply
+from tqconv.quant.integer_inputs import said_of_inputs
 from tqconv.quant.intervals import propagate
-from tqconv.quant.params import Params, limits
+from tqconv.quant.params import Params
 from tqconv.quant.plan import Borders, Plan, plan
 from tqconv.quant.ranges import Ranges, evidence
 from tqconv.quant.report import float_lines
@@ -74,7 +73,8 @@ def _scheme(options: QuantizeOptions) -> Scheme:
 def borders(options: QuantizeOptions) -> Borders:
     """Return the border types: as asked, else integers where no float may remain, else float."""
     own = _scheme(options).activation if options.integer_only else None
-    return Borders(_border(options.input_type, own), _border(options.output_type, own))
+    inputs, outputs = _border(options.input_type, own), _border(options.output_type, own)
+    return Borders(inputs, outputs, custom=options.output_type is not None)
 
 
 def _border(asked: str | None, own: np.dtype | None) -> np.dtype | None:
@@ -93,7 +93,9 @@ def known_ranges(
 ) -> dict[Tensor, Range]:
     """Return the strongest evidence about each activation; tensors without any are left out."""
     chosen = _scheme(options)
-    told = _told(graph, options, chosen)
+    stored = borders(options).inputs or chosen.activation
+    assert stored is not None
+    told = said_of_inputs(graph, options, stored)
     found: dict[Tensor, Range] = {}
     reals = [t for t in graph.tensors() if is_real(t) and not t.is_constant]
     for tensor in reals:
@@ -112,38 +114,6 @@ def _check_finite(tensor: Tensor, known: Range) -> None:
     if not (np.isfinite(known.low) and np.isfinite(known.high)):
         ends = f"[{known.low}, {known.high}]"
         raise QuantizationError(f"the range {ends} of '{tensor.name}' is not finite")
-
-
-def _told(graph: Graph, options: QuantizeOptions, chosen: Scheme) -> dict[Tensor, Range]:
-    """Return what the user said about the inputs, as ranges or as mean and standard deviation."""
-    inputs = {t.name.removesuffix(":0"): t for t in graph.inputs}
-    told: dict[Tensor, Range] = {}
-    stats: Mapping[str, tuple[float, float]] = options.named_stats
-    if options.input_stats is not None:
-        if len(options.input_stats) != len(inputs):
-            raise UsageError(
-                f"{len(options.input_stats)} pairs of mean and std for {len(inputs)} inputs"
-            )
-        stats = {**dict(zip(inputs, options.input_stats, strict=True)), **stats}
-    stored = borders(options).inputs or chosen.activation
-    assert stored is not None
-    for name, (mean, std) in stats.items():
-        tensor = _input(inputs, name)
-        low, high = ((q - mean) / std for q in limits(stored))
-        told[tensor] = Range(low, high, "input_stats", f"mean {mean:g} std {std:g}")
-    for name, (low, high) in options.input_ranges.items():
-        told[_input(inputs, name)] = Range(low, high, "user", "--input_range")
-    return told
-
-
-def _input(inputs: Mapping[str, Tensor], name: str) -> Tensor:
-    tensor = inputs.get(name.removesuffix(":0"))
-    if tensor is None:
-        raise UsageError(
-            f"`{name}` is not an input of the model{suggestion(name, inputs)}",
-            hint=f"the inputs are {', '.join(inputs)}",
-        )
-    return tensor
 
 
 def input_notes(graph: Graph, made: Plan) -> list[str]:

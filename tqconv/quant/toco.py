@@ -19,7 +19,7 @@ from tqconv.ir.grid import Grid, extremes, grid
 from tqconv.ir.types import type_name
 from tqconv.quant.plan import Plan, float_report
 from tqconv.quant.schemes import INT32, Scheme
-from tqconv.quant.select import Selection, is_real, reals, rule_of
+from tqconv.quant.select import Selection, is_real, makes_reals, reals, rule_of, takes_integers
 from tqconv.quant.toco_repair import params_of, repair
 
 LINEAR = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
@@ -70,7 +70,11 @@ def _check_kernels(graph: Graph, rules: Rules) -> None:
     for op in graph.ops:
         touches = any(True for _ in reals(op)) or any(is_real(t) for t in op.outputs)
         rule, name = rule_of(op), type_name(rules.dtype)
-        if touches and (rule is None or name not in rule.types or op.graphs):
+        if takes_integers(op):
+            continue
+        if op.type == "CUSTOM" and touches:
+            floats[op] = "reads reals; a node whose kernel reads integers has `_output_quantized`"
+        elif touches and (rule is None or name not in rule.types or op.graphs):
             floats[op] = f"has no {name.lower()} kernel that computes right"
     if floats:
         raise QuantizationError(*float_report(Selection({}, floats)))
@@ -118,6 +122,9 @@ class _Planner:
             if not (self._is_trivial(op) and self._remove(op)):
                 self._quantize(op)
         repair(self.graph, self.plan, self.grids, self.why)
+        for tensor in self.graph.outputs:
+            if tensor.is_constant and is_real(tensor):
+                self.plan.borders[tensor] = params_of(*self._of_constant(tensor))
         for tensor, chosen in self.grids.items():
             if not tensor.is_constant:
                 self.plan.tensors[tensor] = params_of(chosen, self.why[tensor])
@@ -130,7 +137,7 @@ class _Planner:
             if tensor.is_constant:
                 self._store_constant(op, index, tensor)
         for tensor in op.outputs:
-            if is_real(tensor):
+            if is_real(tensor) and not makes_reals(op):
                 self._store(tensor, self._of_output(op, tensor))
                 self._drop_trivial_activation(op, tensor)
 

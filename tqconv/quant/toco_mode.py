@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from tqconv.config import QuantizeOptions, TocoOptions
-from tqconv.errors import QuantizationError, UsageError, suggestion
+from tqconv.errors import QuantizationError, UsageError
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.types import Range, type_name
 from tqconv.quant import toco_ranges
-from tqconv.quant.params import activation, limits
+from tqconv.quant.integer_inputs import said_of_inputs
+from tqconv.quant.params import activation
 from tqconv.quant.plan import MissingRangesError, Plan, plan
 from tqconv.quant.ranges import Ranges, evidence
 from tqconv.quant.schemes import INT16, SCHEMES
@@ -41,7 +41,8 @@ def plan_for(
         )
     _check_widths(graph, toco)
     change = bool(toco.change_concat_input_ranges)
-    for tensor, known in _said_of_inputs(graph, options, chosen.activation).items():
+    for tensor, known in said_of_inputs(graph, options, chosen.activation).items():
+        _check_holds_zero(tensor, known, chosen.activation)
         tensor.range = known
     _take_evidence(graph, ranges, passed_on=False)
     toco_ranges.propagate(graph, change_concat=change)
@@ -119,43 +120,13 @@ def _take_evidence(graph: Graph, ranges: Ranges | None, *, passed_on: bool) -> N
             tensor.range = known
 
 
-def _said_of_inputs(graph: Graph, options: QuantizeOptions, dtype: np.dtype) -> dict[Tensor, Range]:
-    """Return what mean and standard deviation, or an explicit range, say about graph inputs.
-
-    The division is in float32, as in TOCO's ResolveModelFlags.
-    """
-    inputs = {t.name.removesuffix(":0"): t for t in graph.inputs}
-    stats: Mapping[str, tuple[float, float]] = options.named_stats
-    if options.input_stats is not None:
-        if len(options.input_stats) != len(inputs):
-            raise UsageError(
-                f"{len(options.input_stats)} pairs of mean and std for {len(inputs)} inputs"
-            )
-        stats = {**dict(zip(inputs, options.input_stats, strict=True)), **stats}
-    said: dict[Tensor, Range] = {}
-    for name, (mean, std) in stats.items():
-        low, high = (
-            float((np.float32(end) - np.float32(mean)) / np.float32(std)) for end in limits(dtype)
-        )
-        if not low <= 0 <= high:
-            raise UsageError(
-                f"mean {mean:g} of input '{name}' is not a value of {type_name(dtype).lower()}",
-                hint="real = (stored - mean) / std; for int8 the mean is 128 less than for uint8",
-            )
-        said[_input(inputs, name)] = Range(low, high, "input_stats", f"mean {mean:g} std {std:g}")
-    for name, (low, high) in options.input_ranges.items():
-        said[_input(inputs, name)] = Range(low, high, "user", "--input_range")
-    return said
-
-
-def _input(inputs: Mapping[str, Tensor], name: str) -> Tensor:
-    tensor = inputs.get(name.removesuffix(":0"))
-    if tensor is None:
+def _check_holds_zero(tensor: Tensor, said: Range, dtype: np.dtype) -> None:
+    if not said.low <= 0 <= said.high:
         raise UsageError(
-            f"`{name}` is not an input of the model{suggestion(name, inputs)}",
-            hint=f"the inputs are {', '.join(inputs)}",
+            f"{said.detail} of input '{tensor.name}': 0 is not a value of "
+            f"{type_name(dtype).lower()}",
+            hint="real = (stored - mean) / std; for int8 the mean is 128 less than for uint8",
         )
-    return tensor
 
 
 def _set_borders(graph: Graph, options: QuantizeOptions, made: Plan) -> None:

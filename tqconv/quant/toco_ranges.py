@@ -14,6 +14,7 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Range
+from tqconv.quant.select import makes_reals
 
 Rule = Callable[[Op], bool]
 SWEEPS = 1000
@@ -52,7 +53,8 @@ def complete(graph: Graph, *, change_concat: bool) -> None:
 def lacking(graph: Graph) -> list[Tensor]:
     """Return the real tensors without a range that no other one would give them, in order."""
     reals = (t for t in graph.tensors() if t.dtype == np.float32 and not t.is_constant)
-    return [t for t in reals if t.range is None and not _inherits(t)]
+    unknown = (t for t in reals if t.range is None and not makes_reals(t.producer))
+    return [t for t in unknown if not _inherits(t)]
 
 
 def _inherits(tensor: Tensor) -> bool:

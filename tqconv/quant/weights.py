@@ -45,7 +45,7 @@ def quantize(model: Model, options: QuantizeOptions) -> None:
         if half:
             model.notes += to_float16(graph, choice)
         else:
-            to_int8(graph, options)
+            model.notes += to_int8(graph, options)
         graph.sort()
 
 
@@ -105,18 +105,26 @@ def _dequantized(
     return made
 
 
-def to_int8(graph: Graph, options: QuantizeOptions) -> None:
-    """Store the weights of operators with hybrid kernels as int8, in place."""
+def to_int8(graph: Graph, options: QuantizeOptions) -> list[str]:
+    """Store the weights of operators with hybrid kernels as int8, in place; return notes.
+
+    Weights that hold infinities or not-a-number have no scale and stay float.
+    """
     choice = Choice(
         options.keep_float,
         per_channel=options.per_channel,
         per_channel_dense=options.per_channel_dense,
     )
     stored: dict[tuple[Tensor, int | None], Tensor] = {}
+    broken: dict[Tensor, None] = {}
     for op in list(graph.ops):
         if is_kept_float(op, choice):
             continue
         chosen = _hybrid_weights(op, options.min_weight_elements)
+        infinite = [t for use, _ in chosen if not _is_finite(t := op.input(use.index))]
+        if infinite:
+            broken.update(dict.fromkeys(infinite))
+            continue
         for use, axis in chosen:
             tensor = op.input(use.index)
             key = (tensor, _axis(op, axis, choice))
@@ -125,6 +133,11 @@ def to_int8(graph: Graph, options: QuantizeOptions) -> None:
             graph.set_input(op, use.index, stored[key])
         if chosen and op.type in ASYMMETRIC and _is_per_tensor(op, chosen):
             op.options["asymmetric_quantize_inputs"] = True
+    return [f"float: '{t.name}' holds values that are not finite" for t in broken]
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return tensor.data is not None and bool(np.isfinite(tensor.data).all())
 
 
 def _hybrid_weights(op: Op, least: int) -> list[tuple[Use, int | None]]:

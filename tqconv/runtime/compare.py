@@ -57,8 +57,11 @@ def difference(wanted: Array, got: Array) -> tuple[float, float]:
     a, b = np.asarray(wanted, np.float64), np.asarray(got, np.float64)
     if a.shape != b.shape or not a.size:
         return (EXACT, 0.0) if a.shape == b.shape else (-EXACT, np.inf)
-    error = np.where(np.isfinite(a), b - a, 0.0)
-    noise, signal = float(np.sum(error**2)), float(np.sum(np.where(np.isfinite(a), a, 0.0) ** 2))
+    known = np.isfinite(a)
+    error = np.zeros_like(a)
+    np.subtract(b, a, out=error, where=known & np.isfinite(b))
+    error[known & ~np.isfinite(b)] = np.inf
+    noise, signal = float(np.sum(error**2)), float(np.sum(np.where(known, a, 0.0) ** 2))
     if noise == 0.0:
         return EXACT, 0.0
     ratio = 10 * (np.log10(signal) - np.log10(noise)) if signal > 0 else -EXACT

@@ -37,12 +37,19 @@ def read_image(path: Path, tensor: Tensor, scaling: Scaling | None) -> NDArray[A
     if scaling is None and tensor.range is None:
         raise UsageError(
             f"it is not known which reals the pixels of {path} stand for",
-            hint="give `--mean` and `--std` (or `--input_range`): value = (pixel - mean) / std",
+            hint="give --mean and --std, where real = (pixel - mean) / std, or --input_range "
+            f"{tensor.name}:MIN,MAX",
         )
     if scaling is None:
         assert tensor.range is not None
         low, high = tensor.range.low, tensor.range.high
         return np.asarray(low + image * ((high - low) / 255), np.float32)[None]
+    for flag, numbers in (("--mean", scaling.mean), ("--std", scaling.std)):
+        if len(numbers) not in (1, channels):
+            raise UsageError(
+                f"{flag} has {len(numbers)} numbers for images of {channels} channels",
+                hint="give one number, or one for each channel",
+            )
     mean, std = np.array(scaling.mean, np.float32), np.array(scaling.std, np.float32)
     return np.asarray((image - mean) / std, np.float32)[None]
 

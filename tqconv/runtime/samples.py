@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import FormatError, UsageError, suggestion
+from tqconv.errors import FormatError, UsageError, first_line, suggestion
 from tqconv.ir.graph import Tensor
 from tqconv.runtime.images import SUFFIXES, Scaling, read_image
 
@@ -50,6 +53,12 @@ def read_samples(path: Path, inputs: Sequence[Tensor], options: SampleOptions) -
         yield feed
     if not count:
         raise UsageError(f"{path} holds no samples")
+
+
+def holds_images(path: Path) -> bool:
+    """Whether a file is an image, or a folder has one in it."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return any(file.suffix.lower() in SUFFIXES for file in files)
 
 
 def random_samples(inputs: Sequence[Tensor], count: int) -> Iterator[Feed]:
@@ -130,13 +139,31 @@ def _raw(path: Path, tensor: Tensor) -> Array:
 def _arrays(path: Path, inputs: Sequence[Tensor]) -> dict[str, Array]:
     """Return an array per input: by name, or by order where no name is known."""
     try:
-        content = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise FormatError(f"{path} is not a numpy file: {error}") from error
-    if isinstance(content, np.ndarray):
-        return {_only(inputs, path).name: content}
-    arrays = {name: content[name] for name in content.files}
+        with path.open("rb") as file:
+            content = np.load(file, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return {_only(inputs, path).name: content}
+            arrays = {name: _member(content, name, path) for name in content.files}
+    except DAMAGES as error:
+        raise FormatError(f"{path} is not a numpy file: {first_line(error)}") from error
     return _by_name(path, arrays, inputs)
+
+
+DAMAGES = (
+    *(OSError, ValueError, EOFError, KeyError, NotImplementedError, SyntaxError, TypeError),
+    *(OverflowError, RuntimeError, MemoryError, BadZipFile, zlib.error, struct.error),
+)
+"""What numpy and zipfile raise for files that they cannot read."""
+
+
+def _member(content: Mapping[str, Array], name: str, path: Path) -> Array:
+    try:
+        return content[name]
+    except DAMAGES as error:
+        raise FormatError(
+            f"array '{name}' of {path} cannot be read: {first_line(error)}",
+            hint="save numbers with numpy.savez(path, name=array)",
+        ) from error
 
 
 def _by_name(path: Path, arrays: dict[str, Array], inputs: Sequence[Tensor]) -> dict[str, Array]:
@@ -154,12 +181,17 @@ def _by_name(path: Path, arrays: dict[str, Array], inputs: Sequence[Tensor]) -> 
 
 
 def _split(path: Path, arrays: dict[str, Array], inputs: Sequence[Tensor]) -> Iterator[Feed]:
-    """Yield the samples of arrays that have a leading sample axis."""
+    """Yield the samples of arrays that have a leading sample axis.
+
+    Inputs of unknown first sizes whose arrays differ there get one sample: the arrays as they are.
+    """
     columns = {t.name: _batches(arrays[t.name], t, path) for t in inputs}
     counts = {name: len(column) for name, column in columns.items()}
     if len(set(counts.values())) > 1:
+        columns = {t.name: _whole(arrays[t.name], t) or columns[t.name] for t in inputs}
+    if len({len(column) for column in columns.values()}) > 1:
         raise UsageError(f"{path} holds different numbers of samples: {counts}")
-    for position in range(next(iter(counts.values()))):
+    for position in range(len(next(iter(columns.values())))):
         yield {t.name: _checked(columns[t.name](position), t, path) for t in inputs}
 
 
@@ -177,10 +209,18 @@ class _Column:
         return self.take(position)
 
 
+def _whole(array: Array, tensor: Tensor) -> _Column | None:
+    """Return the whole array as one sample, where it can be that as well as several."""
+    dynamic = tensor.rank > 0 and tensor.shape[0] is None
+    return _Column(1, lambda _: array) if dynamic and array.ndim == tensor.rank else None
+
+
 def _batches(array: Array, tensor: Tensor, path: Path) -> _Column:
     """Cut an array along its first axis into pieces of the input's shape."""
     if array.size == 0:
         raise UsageError(f"{path} holds no values for input '{tensor.name}'")
+    if array.ndim == tensor.rank == 0:
+        return _Column(1, lambda _: array)
     if array.ndim == tensor.rank + 1 and _fits(array.shape[1:], tensor):
         return _Column(array.shape[0], lambda i: array[i])
     batch = (tensor.shape[0] or 1) if tensor.rank else 0

@@ -211,6 +211,24 @@ def test_a_custom_operator_without_plain_attributes_has_no_options() -> None:
     assert (op.options["custom_options"], op.output.dtype) == (b"", np.int32)
 
 
+def test_an_unknown_shape_passes_through_elements_only() -> None:
+    x, c = placeholder("x", np.float32, (2,)), node("c", "Mystery", "x", T=np.float32)
+    y, axis = node("y", "Relu", "c"), node("a", "Const", dtype=np.int32, value=i32(0))
+    model = with_custom(graph(x, c, y), ["y"])
+    assert [op.type for op in model.main.ops] == ["CUSTOM", "RELU"]
+    total = node("z", "Sum", "y", "a")
+    with pytest.raises(UnsupportedError, match="the shape of 'y' is not known"):
+        with_custom(graph(x, c, y, axis, total), ["z"])
+
+
+def test_what_toco_asked_about_integers_is_kept() -> None:
+    x = placeholder("x", np.float32, (2,))
+    y = node("y", "Mystery", "x", T=np.float32, _output_quantized=True)
+    (op,) = with_custom(graph(x, y), ["y"]).main.ops
+    assert op.options["takes_integers"] is True
+    assert "makes_reals" not in op.options
+
+
 def test_detection_postprocess_runs_in_litert() -> None:
     boxes, scores, anchors = np.zeros((1, 4, 4)), np.zeros((1, 4, 3)), np.zeros((4, 4))
     anchors[:] = [

@@ -118,6 +118,39 @@ def test_a_constant_predicate_of_tf1_leaves_no_if() -> None:
     assert types_of(model) == ["NEG"]
 
 
+@pytest.mark.parametrize("p", ["Placeholder dtype=bool shape=()", "Const True", "Const False"])
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_control_edge_from_a_switch_says_nothing_about_the_branch(p: str, chosen: bool) -> None:
+    text = f"""
+        x = Placeholder dtype=f32 shape=(2,3)
+        p = {p}
+        c/Switch = Switch p p T=bool
+        c/x = Switch x p T=f32
+        c/two = Const 2.0 ^c/Switch
+        c/four = Const 4.0 ^c/Switch
+        c/yes = Mul c/x:1 c/two T=f32
+        c/no = Mul c/x c/four T=f32
+        y = Merge c/no c/yes N=2 T=f32
+    """
+    given = p.startswith("Const")
+    feeds = {"x": X} if given else {"x": X, "p": np.array(chosen)}
+    wanted = p.endswith("True") if given else chosen
+    model = check(flow(text), feeds, y=X * (2 if wanted else 4))
+    assert types_of(model) == (["MUL"] if given else ["IF"])
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_node_behind_a_switch_runs_whichever_way_the_data_go(chosen: bool) -> None:
+    text = f"""
+        x = Placeholder dtype=f32 shape=(2,3)
+        p = Const {chosen}
+        s = Switch p p T=bool
+        after = Identity x ^s T=f32
+        y = Neg after T=f32
+    """
+    check(flow(text), {"x": X}, y=-X)
+
+
 @pytest.mark.parametrize("p", [True, False])
 @pytest.mark.parametrize("q", [True, False])
 def test_conditions_within_and_behind_conditions(p: bool, q: bool) -> None:

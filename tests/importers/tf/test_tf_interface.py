@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import run_litert
-from graphs import node
+from graphs import const, node, placeholder
 
 from tqconv.api import optimize
 from tqconv.config import LoadOptions
@@ -43,6 +43,25 @@ def test_without_names_placeholders_and_unread_results_are_taken() -> None:
     model = load(two_branches())
     assert names(model) == (["x"], ["e", "n"])
     assert model.notes == ["output arrays: e, n", "input arrays: x"]
+
+
+def test_a_placeholder_with_a_default_is_an_input_where_there_is_no_other() -> None:
+    default = const("d", np.zeros((2, 3), F32))
+    soft = node("x", "PlaceholderWithDefault", "d", dtype=F32, shape=(None, 3))
+    model = load([default, soft, node("y", "Exp", "x", T=F32)])
+    assert names(model) == (["x"], ["y"])
+    assert model.main.inputs[0].shape == (None, 3)
+
+
+def test_one_side_of_a_switch_is_no_output() -> None:
+    nodes = [
+        *two_branches(),
+        placeholder("p", np.bool_, ()),
+        node("s", "Switch", "p", "p", T=np.bool_),
+        node("switch_t", "Identity", "s:1", T=np.bool_),
+        node("switch_f", "Identity", "s", T=np.bool_),
+    ]
+    assert names(load(nodes))[1] == ["e", "n"]
 
 
 @pytest.mark.parametrize("asked", [("n", "e"), ("n:0", "e:0"), ("^n", "e")])

@@ -72,6 +72,33 @@ def test_two_tables_are_kept_apart() -> None:
         assert_close(other, np.array([10, 0], np.int64))
 
 
+def test_the_rows_of_a_table_may_be_computed_from_constants() -> None:
+    message = graph(
+        node("table", "HashTableV2", key_dtype=WORDS.dtype, value_dtype=NUMBERS.dtype),
+        const("keys", WORDS),
+        const("zero", np.array(0, np.int32)),
+        const("three", np.array(3, np.int32)),
+        const("one", np.array(1, np.int32)),
+        node("range", "Range", "zero", "three", "one"),
+        node("numbers", "Cast", "range", SrcT=np.dtype(np.int32), DstT=np.dtype(np.int64)),
+        node("fill", "LookupTableImportV2", "table", "keys", "numbers"),
+        placeholder("x", WORDS.dtype, (2,)),
+        const("default", np.array(-1, np.int64)),
+        node("y", "LookupTableFindV2", "table", "x", "default"),
+    )
+    x = np.array([b"", b"c"], object)
+    for (have,) in results(message, {"x": x}, ["y"]):
+        assert_close(have, np.array([2, -1], np.int64))
+
+
+def test_a_table_that_is_fed_is_an_error() -> None:
+    message = table_graph(*CASES["words to numbers"][:3], WORDS)
+    fed = placeholder("values", NUMBERS.dtype, NUMBERS.shape)
+    message.node[2].CopyFrom(fed)
+    with pytest.raises(UnsupportedError, match="not filled with constants"):
+        results(message, {"x": WORDS}, ["y"])
+
+
 def test_a_table_that_nothing_fills_is_an_error() -> None:
     message = graph(
         node("table", "HashTableV2", key_dtype=WORDS.dtype, value_dtype=NUMBERS.dtype),

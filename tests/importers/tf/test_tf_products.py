@@ -44,6 +44,16 @@ def test_matmul_of_a_constant_matrix_is_a_dense_layer() -> None:
     assert [op.type for op in model_of(message, ["y"]).main.ops] == ["FULLY_CONNECTED"]
 
 
+def test_matrices_that_do_not_meet_are_refused() -> None:
+    message = graph(
+        placeholder("x", np.float32, (1, 8)),
+        const("w", numbers(4, 8)),
+        node("y", "MatMul", "x", "w", T=np.float32),
+    )
+    with pytest.raises(UnsupportedError, match="8 columns do not meet 4 rows"):
+        model_of(message, ["y"], ["x"])
+
+
 def test_matmul_of_empty_matrices_is_zero() -> None:
     assert_op("MatMul", (numbers(3, 0), numbers(0, 5)), np.zeros((3, 5), np.float32))
 

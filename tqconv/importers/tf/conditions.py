@@ -110,7 +110,8 @@ class _Search:
             self.guards[node.name] = join.guards
             self.levels[node.name] = {**levels, join.guards: join.level}
             return
-        found = [self.of(ref) for ref in node.inputs] + [self.of(Ref(c)) for c in pivots]
+        # A control edge tells that its node ran: a Switch runs whichever way it sends its data.
+        found = [self.of(ref) for ref in node.inputs] + [self.guards[c] for c in pivots]
         self.guards[node.name] = NO_GUARDS.union(*found)
         self.levels[node.name] = levels
 

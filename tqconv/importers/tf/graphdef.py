@@ -8,19 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tqconv.config import Dims, LoadOptions
+import numpy as np
+
+from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, TqconvError, UsageError
 from tqconv.importers.tf.interface import (
     PLACEHOLDERS,
     add_inputs,
     add_output,
+    check_dtype,
     dangling,
     placeholders_before,
     resolve,
 )
 from tqconv.importers.tf.node import Node, Ref, graph_ref, nodes_of
 from tqconv.importers.tf.walk import DEAD, Failed, Walk
-from tqconv.ir.graph import Graph, Model, Signature
+from tqconv.ir.graph import Graph, Model, Signature, Tensor
 from tqconv.schema import proto
 
 OPERATOR = re.compile(r"[A-Z_a-z][\w>./ -]*")
@@ -94,9 +97,9 @@ def import_graph(
     nodes = prepare(nodes, options, model.notes)
     inputs, outputs = _borders(nodes, options, model.notes)
     graph = model.main
-    if options.inputs is not None and options.shapes is None:
-        inner = _inner_shapes(nodes, functions, file, inputs, options, producer)
-        options = replace(options, named_shapes={**inner, **options.named_shapes})
+    if options.inputs is not None and (options.shapes is None or options.dtypes is not None):
+        inner = _inner_tensors(nodes, functions, file, inputs, options, producer)
+        options = _informed(options, inputs, inner)
     feeds = add_inputs(graph, nodes, inputs, options, producer, model.notes)
     edges, states = read_states(graph, nodes, inputs, feeds, options)
     feeds |= states
@@ -119,20 +122,16 @@ def import_graph(
     return model
 
 
-def _inner_shapes(
+def _inner_tensors(
     nodes: dict[str, Node],
     functions: Mapping[str, Any],
     file: str,
     inputs: Sequence[Ref],
     options: LoadOptions,
     producer: int,
-) -> dict[str, Dims]:
-    """Return the shapes that the graph computes for inputs in its midst; none if it cannot tell."""
-    inner = [
-        ref
-        for ref in inputs
-        if str(ref) not in options.named_shapes and nodes[ref.node].op not in PLACEHOLDERS
-    ]
+) -> dict[str, Tensor]:
+    """Return what the graph computes for inputs in its midst; nothing if it cannot tell."""
+    inner = [ref for ref in inputs if nodes[ref.node].op not in PLACEHOLDERS]
     if not inner:
         return {}
     whole = LoadOptions(outputs=tuple(map(str, inner)), values=options.values)
@@ -140,7 +139,20 @@ def _inner_shapes(
         model = import_graph(nodes, functions, file, whole, producer=producer)
     except TqconvError:
         return {}  # the part before the cut need not be translatable; the user gives the shape then
-    return {str(r): t.shape for r, t in zip(inner, model.main.outputs, strict=True)}
+    return {str(r): t for r, t in zip(inner, model.main.outputs, strict=True)}
+
+
+def _informed(
+    options: LoadOptions, inputs: Sequence[Ref], inner: Mapping[str, Tensor]
+) -> LoadOptions:
+    """Return the options with the shapes of inner inputs; UsageError for types they do not have."""
+    for ref, given in zip(inputs, options.dtypes or (), strict=False):
+        if given is not None and str(ref) in inner:
+            check_dtype(ref, inner[str(ref)].dtype, np.dtype(given))
+    if options.shapes is not None:
+        return options
+    shapes = {name: tensor.shape for name, tensor in inner.items()}
+    return replace(options, named_shapes={**shapes, **options.named_shapes})
 
 
 def _borders(
@@ -168,7 +180,7 @@ def _check_placeholders(walk: Walk, inputs: Sequence[Ref]) -> None:
     if extra:
         raise UsageError(
             f"the outputs depend on placeholders that are no inputs: {', '.join(extra)}",
-            hint=f"add them to --input_arrays ({', '.join(map(str, inputs))}), "
+            hint=f"name all of them, --input_arrays {','.join([*map(str, inputs), *extra])}, "
             f"or give one a value with --set_input {extra[0]}=VALUE",
         )
 

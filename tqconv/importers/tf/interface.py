@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tqconv.config import Dims, LoadOptions
 from tqconv.errors import UsageError, suggestion
+from tqconv.importers.tf.frames import SWITCHES
 from tqconv.importers.tf.leftovers import READERS, kind_of
 from tqconv.importers.tf.node import COMPUTED, FLOAT32, Node, Ref, dtype_of, graph_ref
 from tqconv.ir.graph import Graph, Tensor
@@ -28,24 +29,40 @@ def resolve(name: str, nodes: Mapping[str, Node]) -> Ref:
     """
     ref = graph_ref(name.strip().lstrip("^"))
     if ref.node not in nodes:
-        placeholders = [n.name for n in nodes.values() if n.op in PLACEHOLDERS]
+        near = suggestion(ref.node, nodes) or _completion(ref.node, nodes)
+        placeholders = _listed(n.name for n in nodes.values() if n.op in PLACEHOLDERS)
         raise UsageError(
-            f"the graph has no tensor named `{name}`{suggestion(ref.node, nodes)}",
-            hint=f"its placeholders are {', '.join(placeholders) or 'none'}; "
+            f"the graph has no tensor named `{name}`{near}",
+            hint=f"its placeholders are {placeholders}; nobody reads "
+            f"{_listed(r.node for r in _unread(nodes))}; "
             "list all names with `tqconv inspect --verbose`",
         )
+    if ref.index and nodes[ref.node].op in PLACEHOLDERS:
+        raise UsageError(f"`{name}`: a placeholder has one output", hint=f"name it `{ref.node}`")
     return ref
+
+
+LISTED = 8
+"""Names that a hint gives."""
+
+
+def _listed(names: Iterable[str]) -> str:
+    found = list(names)
+    more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+    return (", ".join(found[:LISTED]) or "none") + more
+
+
+def _completion(name: str, nodes: Mapping[str, Node]) -> str:
+    """Suggest names that hold the text; a short one is too far from a long one to be near it."""
+    text = name.lower()
+    found = [n.name for n in nodes.values() if text in n.name.lower() and n.op != "Const"]
+    found.sort(key=len)
+    return f"; did you mean `{found[0]}`?" if found and len(text) >= 3 else ""
 
 
 def dangling(nodes: Mapping[str, Node]) -> list[Ref]:
     """Return the tensors that no node reads and that compute something; UsageError when none."""
-    read = {ref.node for node in nodes.values() for ref in node.inputs}
-    read |= {control for node in nodes.values() for control in node.controls if node.op != "NoOp"}
-    found = [
-        Ref(n.name)
-        for n in nodes.values()
-        if n.name not in read and n.op not in NOT_OUTPUTS and kind_of(n.op) is None
-    ]
+    found = _unread(nodes)
     if not found:
         raise UsageError(
             "the graph has no output that nobody reads", hint="name one with --output_arrays"
@@ -53,10 +70,29 @@ def dangling(nodes: Mapping[str, Node]) -> list[Ref]:
     return found
 
 
+def _unread(nodes: Mapping[str, Node]) -> list[Ref]:
+    read = {ref.node for node in nodes.values() for ref in node.inputs}
+    read |= {control for node in nodes.values() for control in node.controls if node.op != "NoOp"}
+    return [
+        Ref(n.name)
+        for n in nodes.values()
+        if n.name not in read and n.op not in NOT_OUTPUTS and kind_of(n.op) is None
+        if not _is_on_a_branch(n, nodes)
+    ]
+
+
+def _is_on_a_branch(node: Node, nodes: Mapping[str, Node]) -> bool:
+    """Whether a node passes on what a Switch sends one way, which is no value for the other."""
+    while node.op == "Identity" and node.inputs and node.inputs[0].node in nodes:
+        node = nodes[node.inputs[0].node]
+    return node.op in SWITCHES
+
+
 def placeholders_before(nodes: Mapping[str, Node], outputs: Sequence[Ref]) -> list[Ref]:
     """Return the placeholders that the outputs depend on, in the order of the file.
 
-    What a training run reads its batches with stands for a placeholder where it says its shapes.
+    What a training run reads its batches with stands for a placeholder where it says its shapes;
+    so do placeholders with a default where there is nothing else.
     """
     needed: set[str] = set()
     fetched: set[Ref] = set()
@@ -72,9 +108,10 @@ def placeholders_before(nodes: Mapping[str, Node], outputs: Sequence[Ref]) -> li
             stack += node.inputs
     found = [n for n in nodes.values() if n.name in needed]
     heads = {n.name: sorted(r for r in fetched if r.node == n.name) for n in found}
-    return [
+    refs = [
         ref for n in found for ref in ([Ref(n.name)] if n.op in PLACEHOLDERS else heads[n.name])
     ]
+    return refs or [Ref(n.name) for n in found if n.op == "PlaceholderWithDefault"]
 
 
 def add_inputs(
@@ -96,8 +133,7 @@ def add_inputs(
         if given is None and options.shapes is not None:
             given = options.shapes[position]
         shape = _input_shape(ref, node, given, producer)
-        number = options.dtypes[position] if options.dtypes else None
-        dtype = np.dtype(number) if number else _source_dtype(node, ref.index)
+        dtype = _input_dtype(ref, node, options.dtypes[position] if options.dtypes else None)
         feeds[ref] = _input(graph, str(ref), shape, dtype, notes)
     unknown = set(options.named_shapes) - {str(ref) for ref in inputs}
     if unknown:
@@ -109,16 +145,38 @@ def add_inputs(
 
 
 def _check_counts(inputs: Sequence[Ref], options: LoadOptions) -> None:
-    for flag, values in (
-        ("--input_shapes", options.shapes),
-        ("--input_data_types", options.dtypes),
+    for flag, values, separator in (
+        ("--input_shapes", options.shapes, "shapes by `:`"),
+        ("--input_data_types", options.dtypes, "types by `,`"),
     ):
         if values is not None and len(values) != len(inputs):
             raise UsageError(
                 f"{flag} has {len(values)} entries for {len(inputs)} inputs",
-                hint="separate shapes by `:`; the order is that of the inputs: "
+                hint=f"separate {separator}; the order is that of the inputs: "
                 + ", ".join(map(str, inputs)),
             )
+
+
+def _input_dtype(ref: Ref, node: Node, given: str | None) -> np.dtype:
+    """Return the type of an input; a placeholder's own cannot be changed by the user."""
+    own = _source_dtype(node, ref.index)
+    if given is None:
+        return own
+    dtype = np.dtype(given)
+    if node.op in PLACEHOLDERS:
+        check_dtype(ref, own, dtype)
+    return dtype
+
+
+def check_dtype(ref: Ref, own: np.dtype, given: np.dtype) -> None:
+    """Raise UsageError where an input is said to have another type than the graph gives it."""
+    if COMPUTED.get(own, own) != COMPUTED.get(given, given):
+        raise UsageError(
+            f"input `{ref}` has type {type_name(own)} in the graph, "
+            f"--input_data_types gives {type_name(given)}",
+            hint="leave --input_data_types out; the type of the result's inputs is "
+            "--inference_input_type",
+        )
 
 
 def _declared_shape(ref: Ref, node: Node, producer: int) -> Dims | None:

@@ -13,17 +13,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tqconv.config import ArrayRange
-from tqconv.errors import FormatError, TqconvError, UnsupportedError
+from tqconv.errors import FormatError, TqconvError, Unsupported, UnsupportedError
 from tqconv.importers.registry import Handler
 from tqconv.importers.tf.node import Node, Ref
 from tqconv.importers.tf.registry import TF, TFBuilder
-from tqconv.ir.graph import Graph, Tensor
+from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Source
+from tqconv.ops.table import known, spec
 
 SHOWN_NODES = 4
 """Node names listed per missing operator."""
 PIVOTS = ("Switch", "Identity")
 """Operators whose control edges say whether a node is alive."""
+PASS_ON = ("Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot")
+"""Operators that do not look at what they pass on."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Walk:
     problems: dict[str, TqconvError] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
     """What handlers of one model share (resources by name, …)."""
+    unshaped: dict[int, Tensor] = field(default_factory=dict)
+    """What custom operators make, where their nodes do not say its shape."""
     nodes: Mapping[str, Node] = field(default_factory=dict)
     """All nodes of the main graph, needed or not: among them are those that fill tables."""
     quantizing: bool = False
@@ -87,7 +92,7 @@ class Walk:
         needed = execution_order(nodes, feeds, fetches)
         for node in file_order(list(needed), nodes, feeds):
             inputs = [self._value(values, ref, nodes) for ref in node.inputs]
-            controls = [values[Ref(c)] for c in node.controls if Ref(c) in values]
+            controls = [_signal(values, c) for c in node.controls if Ref(c) in values]
             for ref, value in self._outputs(node, inputs, controls, prefix):
                 values.setdefault(ref, value)
         return [self._value(values, ref, nodes) for ref in fetches]
@@ -155,26 +160,43 @@ class Walk:
             return Failed(node.name)
         builder = TFBuilder(self.graph, self.source(node), prefix + node.name, node, self)
         count = len(self.graph.ops)
+        needs_shape = self._shape_error(node, inputs)
         try:
             made = TF.call(handler, builder, inputs, node.attributes())
+            if needs_shape is not None and not all(map(_is_by_element, self.graph.ops[count:])):
+                raise needs_shape
         except ReportedError as error:
             return Failed(error.node)
         except TqconvError as error:
-            if error.where is None:
-                error.where = self.source(node)
-            self.problems[node.name] = error
-            return Failed(node.name)
+            return self._failed(node, needs_shape or error)
         except MALFORMED as error:
             problem = FormatError(
                 f"the node does not fit its operator: {error}",
-                where=self.source(node),
                 hint="is the graph damaged? if not, report this with the output of --debug",
             )
             problem.__cause__ = error
-            self.problems[node.name] = problem
-            return Failed(node.name)
+            return self._failed(node, needs_shape or problem)
         self._name_outputs(prefix + node.name, made, count)
+        if needs_shape is not None:
+            self.unshaped |= {id(t): t for t in made if isinstance(t, Tensor)}
         return made
+
+    def _failed(self, node: Node, problem: TqconvError) -> Failed:
+        """Record why a node cannot be translated."""
+        problem.where = self.source(node) if problem.where is None else problem.where
+        self.problems[node.name] = problem
+        return Failed(node.name)
+
+    def _shape_error(self, node: Node, inputs: Sequence[Tensor]) -> TqconvError | None:
+        """Return the error of a node that reads a tensor whose shape nobody knows, else None."""
+        unknown = next((t for t in inputs if id(t) in self.unshaped), None)
+        if unknown is None or TF.find(node.op) is None or node.op in PASS_ON:
+            return None
+        return Unsupported(
+            f"the shape of '{unknown.name}' is not known: the custom operator that makes it "
+            "does not say it",
+            hint="give its node the attribute `_output_shapes`, or let the model end there",
+        )
 
     def _handler(self, node: Node) -> Handler | None:
         """Return the handler of a node; one that is missing is noted for the report."""
@@ -209,7 +231,7 @@ class Walk:
         if not any(isinstance(v, Failed) for v in values):
             return
         if self.missing:
-            raise missing_error(self.missing, self.file)
+            raise missing_error(self.missing, self.file, self.nodes)
         problems = list(self.problems.values())
         if len(problems) == 1:
             raise problems[0]
@@ -220,8 +242,13 @@ class Walk:
         )
 
 
-def missing_error(missing: Mapping[str, str], file: str) -> UnsupportedError:
-    """Return the report of all operators without a translation: counts and node names."""
+def missing_error(
+    missing: Mapping[str, str], file: str, nodes: Mapping[str, Node]
+) -> UnsupportedError:
+    """Return the report of all operators without a translation: counts and node names.
+
+    The hint names what they read: `nodes` are those of the main graph.
+    """
     by_op: dict[str, list[str]] = {}
     for name, op in missing.items():
         by_op.setdefault(op, []).append(name)
@@ -234,8 +261,20 @@ def missing_error(missing: Mapping[str, str], file: str) -> UnsupportedError:
     verb = "have" if len(by_op) > 1 else "has"
     return UnsupportedError(
         f"{len(by_op)} {plural} of {file} {verb} no TFLite translation\n" + "\n".join(lines),
-        hint="cut them off with `--output_arrays`, or keep them with `--allow_custom_ops`",
+        hint=f"cut them off with `--output_arrays{_before(missing, nodes)}`, "
+        "or keep them with `--allow_custom_ops`",
     )
+
+
+def _before(missing: Mapping[str, str], nodes: Mapping[str, Node]) -> str:
+    """Return " a,b": the computed tensors that the missing nodes read, where they are few."""
+    read = [ref for name in missing if name in nodes for ref in nodes[name].inputs]
+    last = dict.fromkeys(
+        str(ref)
+        for ref in read
+        if ref.node in nodes and ref.node not in missing and nodes[ref.node].op != "Const"
+    )
+    return f" {','.join(last)}" if 0 < len(last) <= SHOWN_NODES else ""
 
 
 def execution_order(
@@ -300,6 +339,20 @@ def file_order(
             missing[reader] -= 1
             if missing[reader] == 0:
                 heapq.heappush(ready, (position[reader], reader))
+
+
+def _is_by_element(op: Op) -> bool:
+    """Whether an operator changes the elements of one tensor, each by itself."""
+    row = spec(op.type) if known(op.type) else None
+    others = [t for t in op.inputs if t is not None and not t.is_constant]
+    numbers = all(t is None or not t.is_constant or t.size == 1 for t in op.inputs)
+    return row is not None and row.layout.kind == "elementwise" and len(others) == 1 and numbers
+
+
+def _signal(values: Mapping[Ref, Value], name: str) -> Value:
+    """Return what a control edge says: a Switch runs, whichever way it sends its data."""
+    first, second = values[Ref(name)], values.get(Ref(name, 1))
+    return second if isinstance(first, Dead) and second is not None else first
 
 
 def _flat_index(node: Node | None, ref: Ref) -> int:

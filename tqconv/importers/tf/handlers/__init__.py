@@ -38,6 +38,7 @@ from tqconv.importers.tf.handlers import segment as segment
 from tqconv.importers.tf.handlers import shape as shape
 from tqconv.importers.tf.handlers import slicing as slicing
 from tqconv.importers.tf.handlers import space as space
+from tqconv.importers.tf.handlers import sparse as sparse
 from tqconv.importers.tf.handlers import spectral as spectral
 from tqconv.importers.tf.handlers import tensorarray as tensorarray
 from tqconv.importers.tf.handlers import tensorlist as tensorlist

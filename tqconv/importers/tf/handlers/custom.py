@@ -18,16 +18,30 @@ TYPE_ATTRIBUTES = ("Tout", "out_type", "output_type", "dtype", "DstT", "T")
 """Where a node may say its output's type, the surest first."""
 DETECTION = "TFLite_Detection_PostProcess"
 
+QUANTIZED = {
+    "_output_quantized": "takes_integers",
+    "_support_output_type_float_in_quantized_op": "makes_reals",
+}
+"""Attributes by which a node says what its kernel does beside integers: TOCO's import."""
+
 
 @handles("*")
 def custom(b: TFBuilder, *inputs: Tensor, **attributes: Any) -> tuple[Tensor, ...]:
     """Emit a custom operator whose options are the attributes, as a flexbuffer map.
 
     The node says its outputs in the attributes `_output_types` and `_output_shapes`; without them
-    it has one, of the type in `Tout`, `dtype` or `T`. The kernel corrects an unknown shape.
+    it has one, of the type in `Tout`, `dtype` or `T`. The kernel corrects an unknown shape, which
+    no builtin operator may then read. What
+    TOCO asked the node about quantization, the attributes in `QUANTIZED`, is asked here too.
     """
     outputs = (_detections if b.node.op == DETECTION else _outputs)(attributes)
-    return b.custom(b.node.op, inputs, outputs, options_of(attributes))
+    facts = {fact: True for name, fact in QUANTIZED.items() if attributes.get(name)}
+    made = b.custom(b.node.op, inputs, outputs, options_of(attributes), **facts)
+    shapes = attributes.get("_output_shapes") or []
+    if b.node.op != DETECTION:
+        unknown = [t for i, t in enumerate(made) if i >= len(shapes) or shapes[i] is None]
+        b.walk.unshaped |= {id(t): t for t in unknown}
+    return made
 
 
 @handles("AudioSpectrogram")

@@ -41,6 +41,15 @@ class Table:
     values: NDArray[Any]
 
 
+@dataclass(frozen=True)
+class Root:
+    """A node, its output that is read, and the graph or function that it is in."""
+
+    node: Node
+    ref: Ref
+    nodes: Mapping[str, Node]
+
+
 @handles(*HASH_TABLES)
 def hash_table(
     b: TFBuilder,
@@ -52,10 +61,14 @@ def hash_table(
     use_node_name_sharing: bool = False,
 ) -> Tensor:
     """Return a handle; the table itself is made where it is read."""
-    filled = next((f for f in _fillings(b.walk, b.walk.nodes, {}) if f[0] is b.node), None)
-    if filled is None or any(node.op != "Const" for node in filled[1:]):
-        raise Unsupported(f"table '{b.node.name}' is not filled with constants")
-    keys, values = (_computed(np.asarray(node.get("value")).reshape(-1)) for node in filled[1:])
+    filled = next((f for f in _fillings(b.walk, b.walk.nodes, {}) if f[0].node is b.node), None)
+    content = [] if filled is None else [_content(b.walk, root) for root in filled[1:]]
+    if not content or any(array is None for array in content):
+        raise Unsupported(
+            f"table '{b.node.name}' is not filled with constants",
+            hint="freezing leaves out what fills a table: convert the SavedModel or the .meta",
+        )
+    keys, values = (_computed(np.asarray(array).reshape(-1)) for array in content)
     tables = b.walk.state.setdefault(TABLES, {})
     handle = Tensor(b.graph.unique(f"{b.name}/handle"), (), RESOURCE)
     tables[id(handle)] = handle, Table(b.name, len(tables), keys, values)
@@ -66,29 +79,45 @@ def _computed(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
+def _content(walk: Walk, root: Root) -> NDArray[Any] | None:
+    """Return the value of a node that is a constant, or computed from constants; else None."""
+    if root.node.op == "Const":
+        value: NDArray[Any] = root.node.get("value")
+        return value
+    if root.nodes is not walk.nodes:
+        return None
+    apart = Walk(Graph("table"), walk.file, walk.functions, nodes=walk.nodes)
+    computed = apart.run(walk.nodes, {}, [root.ref])[0]
+    return computed.data if isinstance(computed, Tensor) else None
+
+
 def _fillings(
-    walk: Walk, nodes: Mapping[str, Node], arguments: Mapping[str, Node]
-) -> Iterator[tuple[Node, Node, Node]]:
-    """Yield the nodes of table, keys and values of each filling, also of those in functions."""
+    walk: Walk, nodes: Mapping[str, Node], arguments: Mapping[str, Root]
+) -> Iterator[tuple[Root, Root, Root]]:
+    """Yield where table, keys and values of each filling come from, also of those in functions."""
     for node in nodes.values():
+        if node.op not in (*FILLS, *CALLS):
+            continue
         roots = [_root(ref, nodes, arguments) for ref in node.inputs]
         if node.op in FILLS and len(roots) == 3:
             table, keys, values = roots
             if table is not None and keys is not None and values is not None:
                 yield table, keys, values
-        elif node.op in CALLS and any(r is not None and r.op in HASH_TABLES for r in roots):
+        elif node.op in CALLS and any(r is not None and r.node.op in HASH_TABLES for r in roots):
             function = find(walk, node.get("f").name)
             named = zip(function.arguments, roots, strict=True)
             given = {name: root for name, root in named if root is not None}
             yield from _fillings(walk, function.nodes, given)
 
 
-def _root(ref: Ref, nodes: Mapping[str, Node], arguments: Mapping[str, Node]) -> Node | None:
+def _root(ref: Ref, nodes: Mapping[str, Node], arguments: Mapping[str, Root]) -> Root | None:
     """Return the node whose value a reference reads, behind Identity nodes and arguments."""
     while ref.node not in arguments:
         node = nodes.get(ref.node)
-        if node is None or node.op != "Identity":
-            return node
+        if node is None:
+            return None
+        if node.op != "Identity":
+            return Root(node, ref, nodes)
         ref = node.inputs[0]
     return arguments[ref.node]
 

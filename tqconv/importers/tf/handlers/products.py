@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tqconv.errors import Unsupported
 from tqconv.importers.tf.handlers import pairs
 from tqconv.importers.tf.handlers.sizes import Size, calculate, reshaped, size_of, sizes_of, vector
 from tqconv.importers.tf.registry import TFBuilder
@@ -21,6 +22,9 @@ def product(
 
     The leading dimensions broadcast. A constant matrix `w` makes a FULLY_CONNECTED.
     """
+    inner, outer = x.shape[-2 if adj_x else -1], w.shape[-1 if adj_w else -2]
+    if None not in (inner, outer) and inner != outer:
+        raise Unsupported(f"{inner} columns do not meet {outer} rows: the graph is invalid")
     if x.dtype.kind == "c":
         return _complex_product(b, _adjoint(b, x, adj_x), _adjoint(b, w, adj_w))
     if x.dtype.kind in "iu" or 0 in (x.shape[-1], x.shape[-2]):

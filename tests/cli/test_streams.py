@@ -1,0 +1,66 @@
+"""Streams that are closed, full or the target itself: an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TQCONV = f"{sys.executable} -m tqconv"
+
+
+def shell(script: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["sh", "-c", script], capture_output=True, check=False)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("command", ["--help", "inspect MODEL", "dot MODEL"])
+def test_a_full_disk_behind_stdout(digits: Path, command: str) -> None:
+    done = shell(f"{TQCONV} {command.replace('MODEL', str(digits))} > /dev/full")
+    assert done.returncode == 2
+    assert done.stderr.endswith(b"error: the output cannot be written: No space left on device\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_full_disk_behind_stderr() -> None:
+    done = shell(f"{TQCONV} inspect none.pb 2> /dev/full")
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams(digits: Path, tmp_path: Path, closed: str) -> None:
+    target = tmp_path / "m.tflite"
+    assert shell(f"{TQCONV} convert {digits} -o {target} {closed}").returncode == 0
+    assert target.read_bytes()[4:8] == b"TFL3"
+    assert shell(f"{TQCONV} inspect none.pb {closed}").returncode == 2
+
+
+def test_a_model_on_stdout_is_not_mixed_with_the_report(digits: Path, tmp_path: Path) -> None:
+    target = tmp_path / "m.tflite"
+    shell(f"{TQCONV} convert {digits} -o {target}")
+    done = shell(f"{TQCONV} convert {digits} -o /dev/stdout | cat")
+    assert done.stdout == target.read_bytes()
+    assert b"6 operators" in done.stderr
+
+
+def test_a_dash_is_stdout_for_pictures_only(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = shell(f"{TQCONV} dot {digits} -o -")
+    assert done.stdout.startswith(b"digraph")
+    done = shell(f"{TQCONV} convert {digits} -o -")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"error: the result is a file, not stdout\n" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_warnings_of_libraries_are_one_line(digits: Path) -> None:
+    code = (
+        "import sys, warnings; from tqconv.cli.main import main\n"
+        f"main(['inspect', {str(digits)!r}]); warnings.warn('overflow in x', RuntimeWarning)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stderr == b"note: overflow in x\n"

@@ -1,0 +1,147 @@
+"""Damaged .tflite files end in FormatError with the file's name; nothing else gets out."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tqconv import api
+from tqconv.config import LoadOptions, parse_shapes
+from tqconv.errors import FormatError, UnsupportedError, UsageError
+from tqconv.exporters.dot import dot_text
+from tqconv.exporters.report import describe
+from tqconv.importers import tflite
+from tqconv.ir.graph import Graph, Model, Op, Tensor
+from tqconv.ops.emit import emit
+from tqconv.schema.flatbuf import write
+
+FLOAT = np.dtype(np.float32)
+SEED = 20
+
+
+def network() -> bytes:
+    """Return a file with convolution, pooling, permutation and a dense layer."""
+    graph = Graph("main")
+    x = graph.add_input("x", (1, 8, 8, 3), FLOAT)
+    y = emit(graph, "CONV_2D", x, np.ones((4, 3, 3, 3), np.float32), np.ones(4, np.float32),
+             name="c", stride_h=1, stride_w=1, padding="SAME")  # fmt: skip
+    y = emit(graph, "MAX_POOL_2D", y, name="p", stride_h=2, stride_w=2, filter_height=2,
+             filter_width=2, padding="VALID")  # fmt: skip
+    y = emit(graph, "TRANSPOSE", y, np.array([0, 3, 1, 2], np.int32), name="t")
+    y = emit(graph, "RESHAPE", y, np.array([1, 64], np.int32), name="r")
+    y = emit(graph, "FULLY_CONNECTED", y, np.ones((5, 64), np.float32), None, name="d")
+    graph.outputs.append(emit(graph, "SOFTMAX", y, name="s", beta=1.0))
+    from tqconv.exporters.tflite import serialize
+
+    return bytes(serialize(Model([graph], "n")))
+
+
+def damaged(content: bytes, generator: np.random.Generator) -> bytes:
+    """Return the file with a few bytes or words changed."""
+    result = bytearray(content)
+    for _ in range(int(generator.choice([1, 1, 2, 5, 20]))):
+        at = int(generator.integers(len(result) - 4))
+        if generator.random() < 0.7:
+            result[at] ^= 1 << int(generator.integers(8))
+        else:
+            word = generator.choice([0, 1, 2, 100, 0x7FFFFFFF, 0xFFFFFFFF, len(result)])
+            struct.pack_into("<I", result, at & ~3, int(word))
+    return bytes(result)
+
+
+def read_all(path: Path) -> FormatError | None:
+    """Read, describe, draw and convert a file; return why it is refused as damaged."""
+    try:
+        model = tflite.load(path, LoadOptions())
+        describe(model)
+        dot_text(model)
+        api.convert(path, path.with_name("out.tflite"))
+    except FormatError as error:
+        return error
+    except (UnsupportedError, UsageError):
+        return None
+    return None
+
+
+def test_damage_is_refused_or_harmless(tmp_path: Path) -> None:
+    generator = np.random.default_rng(SEED)
+    content, path = network(), tmp_path / "n.tflite"
+    refused = []
+    for _ in range(400):
+        path.write_bytes(damaged(content, generator))
+        refused.append(read_all(path))
+    errors = [str(error) for error in refused if error is not None]
+    assert 20 < len(errors) < 400
+    assert [text for text in errors if "n.tflite" not in text] == []
+
+
+def file(
+    operators: Sequence[dict], tensors: Sequence[dict] = (), codes: Sequence[int] = (0,)
+) -> bytes:
+    """Return a file of one graph with these operators and tensors."""
+    shaped = [{"shape": [1, 2], "name": "a"}, {"shape": [1, 2], "name": "b"}]
+    graph = {"tensors": tensors or shaped, "inputs": [0], "outputs": [1], "operators": operators}
+    return bytes(
+        write(
+            {
+                "version": 3,
+                "operator_codes": [{"builtin_code": code} for code in codes],
+                "subgraphs": [graph],
+                "buffers": [{}],
+            }
+        )
+    )
+
+
+ADD, POOL, CONV = 0, 17, 3
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (file([{"inputs": [0], "outputs": [1]}]), "the operand `b` is missing"),
+        (file([{"inputs": [0, 0, 0], "outputs": [1]}]), "there are 3 operands, ADD takes 2"),
+        (file([{"inputs": [0, 0]}]), "it makes no tensor"),
+        (file([{"inputs": [0, 0], "outputs": [1], "builtin_options": ("Pool2DOptions", {})}]),
+         "f.tflite: ADD has the options of another operator, Pool2DOptions"),
+        (file([{"inputs": [0], "outputs": [1]}], codes=[250]),
+         "f.tflite: operator code 250 is not in the schema"),
+        (file([], [{"shape": [1], "name": "a", "type": 50}, {"name": "b"}]),
+         "f.tflite: tensor 'a' has type 50, which is unknown"),
+        (file([], [{"shape": [1], "name": "a", "buffer": 9}, {"name": "b"}]),
+         "f.tflite: tensor 'a' names buffer 9 of 1"),
+        (b"\x08\0\0\0TFL3" + bytes(40), "f.tflite: byte 8 of 48 is not a table"),
+    ],
+)  # fmt: skip
+def test_what_no_converter_writes_is_named(content: bytes, says: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        tflite.parse(content, "f.tflite")
+    assert says in str(caught.value)
+    assert "f.tflite" in str(caught.value)
+
+
+def test_options_of_the_command_line_that_name_no_input(tmp_path: Path) -> None:
+    path = tmp_path / "n.tflite"
+    path.write_bytes(network())
+    _, named = parse_shapes("y=1,8,8,3")
+    with pytest.raises(UsageError, match="a shape is given for `y`, which is no input"):
+        tflite.load(path, LoadOptions(named_shapes=named))
+    assert tflite.load(path, LoadOptions(dtypes=("float32",))).main.inputs[0].dtype == FLOAT
+    with pytest.raises(UsageError, match="--input_data_types gives UINT8"):
+        tflite.load(path, LoadOptions(dtypes=("uint8",)))
+
+
+def test_custom_operators_are_not_held_against_a_row() -> None:
+    graph = Graph("main")
+    x = graph.add_input("x", (2,), FLOAT)
+    y = Tensor("y", (2,), FLOAT)
+    graph.add(Op("CUSTOM", (x, x, None), (y,), {"custom_code": "Mine", "custom_options": b"1"}))
+    graph.outputs.append(y)
+    from tqconv.exporters.tflite import serialize
+
+    model = tflite.parse(bytes(serialize(Model([graph], "n"))), "n")
+    assert [op.type for op in model.main.ops] == ["CUSTOM"]

@@ -1,0 +1,51 @@
+"""Operators as a .tflite file states them, held against their rows: damaged files are refused."""
+
+from __future__ import annotations
+
+from tqconv.errors import FormatError, InternalError, TqconvError
+from tqconv.ir.graph import Op
+from tqconv.ops.emit import infer
+from tqconv.ops.table import known, spec
+from tqconv.schema.flatbuf import options_table
+
+MALFORMED = (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What a shape rule stumbles over in operands or options that are not its operator's."""
+
+EXACT = frozenset({"TRANSPOSE", "BATCH_MATMUL"})
+"""Operators whose rule refuses nothing that LiteRT runs."""
+
+
+def check_options(type: str, table: str) -> None:
+    """Raise FormatError where options are of another operator's table."""
+    if type != "CUSTOM" and options_table(type) != table:
+        raise FormatError(f"{type} has the options of another operator, {table}")
+
+
+def check_operator(op: Op) -> None:
+    """Raise FormatError where operands or options cannot be those of the operator."""
+    if not known(op.type):
+        return
+    operands = spec(op.type).operands
+    lacking = [i for i in range(operands.required) if i >= len(op.inputs) or op.inputs[i] is None]
+    if lacking:
+        raise FormatError(f"the operand `{operands.name(lacking[0])}` is missing", where=op.source)
+    makes_one = bool(operands.outputs) and not operands.outputs[0].startswith("*")
+    if makes_one and not op.outputs:
+        raise FormatError("it makes no tensor", where=op.source)
+    if not operands.variadic and len(op.inputs) > len(operands.names):
+        raise FormatError(
+            f"there are {len(op.inputs)} operands, {op.type} takes {len(operands.names)}",
+            where=op.source,
+        )
+    try:
+        infer(op)
+    except MALFORMED as error:
+        raise _unfit(op, error) from error
+    except TqconvError as error:
+        if isinstance(error, InternalError) or op.type in EXACT:
+            raise _unfit(op, error) from error
+        # Operands that the rule does not know (a newer kernel, quantized types) are kept as read.
+
+
+def _unfit(op: Op, error: Exception) -> FormatError:
+    return FormatError(f"operands or options do not fit {op.type}: {error}", where=op.source)

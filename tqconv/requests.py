@@ -1,0 +1,50 @@
+"""Whether what is asked for can be carried out, as far as that is known before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tqconv.config import ConvertOptions, QuantizeOptions
+from tqconv.errors import UsageError
+from tqconv.output import check_folder, check_target
+
+
+def check_files(source: Path, target: Path, options: ConvertOptions) -> None:
+    """Raise UsageError where a file that is read would be written, or a folder is missing."""
+    asked = options.quantize
+    read = {
+        "the model itself": source,
+        "what --calibration_data reads": asked.calibration_data,
+        "what --ranges reads": asked.ranges,
+        "what --verify reads": options.verify,
+        "what --arrays_extra_info_file reads": options.toco.arrays_extra_info_file,
+    }
+    check_target(target, read)
+    if asked.ranges_template is not None:
+        check_target(Path(asked.ranges_template), {**read, "the result": target})
+    check_folder(options.summary_dir, "the summary")
+
+
+def check_types(options: ConvertOptions) -> None:
+    """Raise UsageError for border types and a scaling of images that the mode does not use."""
+    asked = options.quantize
+    if asked.mode is None and {asked.input_type, asked.output_type} <= {None, "float32"}:
+        return
+    from tqconv.quant import integer_inputs
+
+    integer_inputs.check(asked)
+    check_scaling(asked, options.verify)
+
+
+def check_scaling(options: QuantizeOptions, *others: str | None) -> None:
+    """Raise UsageError where pixels are to be scaled, and no image is read."""
+    paths = [Path(p) for p in (options.calibration_data, *others) if p is not None]
+    if options.mean is None and options.std is None:
+        return
+    from tqconv.runtime.samples import holds_images
+
+    if paths and all(p.exists() for p in paths) and not any(map(holds_images, paths)):
+        raise UsageError(
+            f"--mean and --std scale images, and {paths[0]} holds none",
+            hint="arrays are fed as they are: leave out --mean and --std",
+        )
