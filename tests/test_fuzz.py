@@ -33,7 +33,8 @@ class Generator:
     def grow(self, count: int) -> Graph:
         """Add operators and take the last tensors as outputs."""
         steps = (self.unary, self.binary, self.constant, self.transpose, self.conv, self.window,
-                 self.reduce, self.join, self.pad, self.cut)  # fmt: skip
+                 self.reduce, self.join, self.pad, self.cut, self.dense, self.rows, self.spread,
+                 self.product, self.softmax, self.distance)  # fmt: skip
         for index in range(count):
             step = steps[self.rng.integers(len(steps))]
             made = step(f"t{index}")
@@ -122,6 +123,66 @@ class Generator:
             self.graph, "SLICE", x, np.array(begin, np.int32), np.array(size, np.int32), name=name
         )
 
+    def op(self, type: str, *operands: object, **options: object) -> Tensor:
+        return emit(self.graph, type, *operands, name="part", **options)
+
+    def shaped(self, x: Tensor, *shape: int) -> Tensor:
+        return self.op("RESHAPE", x, np.array(shape, np.int32))
+
+    def dense(self, name: str) -> Tensor:
+        """A dense layer over the last axis, or two, with what people put around them."""
+        x = self.pick()
+        rows = self.shaped(x, x.size // (x.shape[-1] or 1), x.shape[-1])
+        for _ in range(int(self.rng.integers(1, 3))):
+            rows = self.op("FULLY_CONNECTED", rows, self.numbers(3, rows.shape[-1]))
+            if self.rng.integers(2):
+                rows = self.op(UNARY[self.rng.integers(len(UNARY))], rows)
+        return self.op("RELU6", self.shaped(rows, *x.shape[:-1], 3))
+
+    def rows(self, name: str) -> Tensor:
+        """Something element by element between two reshapes."""
+        x = self.pick()
+        flat = self.shaped(x, *((x.shape[1:]) if self.rng.integers(2) else (-1, x.shape[-1])))
+        made = self.op(UNARY[self.rng.integers(len(UNARY))], flat)
+        made = self.op("MUL", made, flat) if self.rng.integers(2) else made
+        return self.shaped(made, *x.shape)
+
+    def spread(self, name: str) -> Tensor:
+        """A reduced tensor that meets the whole one again: as it is, repeated, or without a 1."""
+        x = self.pick()
+        part = self.op("MEAN", x, np.array([1, 2], np.int32), keep_dims=True)
+        way = self.rng.integers(3)
+        if way == 0:
+            part = self.op("TILE", part, np.array([1, *x.shape[1:3], 1], np.int32))
+        elif way == 1:
+            part = self.shaped(self.shaped(part, 1, x.shape[3]), 1, 1, 1, x.shape[3])
+        operands = (x, part) if self.rng.integers(2) else (part, x)
+        return self.op(BINARY[self.rng.integers(len(BINARY))], *operands)
+
+    def product(self, name: str) -> Tensor:
+        """Every row with every row: the second operand is transposed."""
+        x = self.pick()
+        across = self.op("TRANSPOSE", x, np.array([0, 1, 3, 2], np.int32))
+        return self.op("TANH", self.op("BATCH_MATMUL", x, across))
+
+    def softmax(self, name: str) -> Tensor:
+        """Exponentials over their sum, along the last axis or another one."""
+        x, axis = self.op("TANH", self.pick()), np.array([self.rng.integers(1, 4)], np.int32)
+        peak = self.op("REDUCE_MAX", x, axis, keep_dims=True)
+        made = self.op("EXP", self.op("SUB", x, peak) if self.rng.integers(2) else x)
+        return self.op("DIV", made, self.op("SUM", made, axis, keep_dims=True))
+
+    def distance(self, name: str) -> Tensor:
+        """A normalization: differences, squares, a root, a negative."""
+        x = self.pick()
+        mean = self.op("MEAN", x, np.array([3], np.int32), keep_dims=True)
+        apart = self.op("SUB", x, mean)
+        square = self.op("MUL", apart, apart)
+        if self.rng.integers(2):
+            return self.op("ADD", x, self.op("MUL", self.op("NEG", mean), square))
+        root = self.op("SQRT", self.op("ADD", square, np.array(0.5, np.float32)))
+        return self.op("MUL", apart, self.op("DIV", np.array(1, np.float32), root))
+
 
 @seed(20_261_121)
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
@@ -142,7 +203,8 @@ def test_optimization_keeps_what_a_random_graph_computes(number: int, count: int
 @given(number=st.integers(0, 10**6), count=st.integers(2, 14))
 def test_the_folds_compute_what_litert_computes(number: int, count: int) -> None:
     generator = Generator(number)
-    generator.conv = generator.unary  # windows and convolutions have no fold
+    generator.conv = generator.unary  # windows, convolutions and dense layers have no fold
+    generator.dense = generator.rows
     generator.window = generator.binary
     graph = generator.grow(count)
     rng = np.random.default_rng(number)
@@ -177,6 +239,19 @@ def test_the_generator_makes_transposes_that_vanish() -> None:
         counts.append((before, sum(op.type == "TRANSPOSE" for op in graph.ops)))
     before, after = (sum(side) for side in zip(*counts, strict=True))
     assert before - after >= 10
+
+
+def test_the_generator_reaches_the_passes() -> None:
+    fired: set[str] = set()
+    for number in range(80):
+        graph = Generator(number).grow(14)
+        for stage in STAGES:
+            run_stage(stage, graph, observe=lambda name, _: fired.add(name))
+    assert fired >= {
+        *("sink_reshapes", "keep_dense_dims", "drop_copies", "drop_leading_ones"),
+        *("transpose_in_product", "sink_below_units", "recognize_softmax"),
+        *("recognize_reciprocal_root", "recognize_squared_difference", "subtract_negatives"),
+    }
 
 
 if __name__ == "__main__":

@@ -248,7 +248,7 @@ def calibrate(
     samples.
     """
     from tqconv import quantization
-    from tqconv.quant import integer_inputs
+    from tqconv.quant import inputs
     from tqconv.quant import ranges as evidence
 
     asked = options.quantize
@@ -260,7 +260,7 @@ def calibrate(
     check_scaling(asked)
     before = None if options.update is None else evidence.load(Path(options.update))
     model = optimize(load(source, options.load))
-    integer_inputs.tell(model, asked)
+    inputs.tell(model, asked)
     samples = quantization.samples_of(model, asked)
     found = quantization.calibrate(model, samples, method=asked.method, progress=progress)
     if before is not None:
@@ -282,18 +282,18 @@ def _quantize(
     asked = options.quantize
     if asked.mode is None and asked.input_type is None and not options.toco.wants_float:
         return []
-    from tqconv.quant import integer_inputs, unchanged
+    from tqconv.quant import inputs, unchanged
 
     unchanged.check_float(model, asked, wants_float=options.toco.wants_float)
-    integer_inputs.tell(model, asked)
+    inputs.tell(model, asked)
     reference = snapshot(model) if options.verify is not None else None
     before = unchanged.constants(model)
     if asked.mode is not None:
         _carry_out(model, options, names, progress)
-    if asked.mode is not None and integer_inputs.computes_reals(asked):
+    if asked.mode is not None and inputs.computes_reals(asked):
         note = unchanged.unchanged_note(before, model, asked)
         model.notes += [] if note is None else [note]
-    integer_inputs.dequantize_inputs(model, asked)
+    inputs.dequantize_inputs(model, asked)
     return [] if reference is None else _verify(reference, model, options)
 
 

@@ -12,6 +12,7 @@ from tqconv.improvement import Memory, improved
 from tqconv.ir.graph import Model
 from tqconv.quant import ranges as evidence
 from tqconv.quant import static, toco_mode, weights
+from tqconv.quant.inputs import outside_notes
 from tqconv.quant.plan import MissingRangesError, Plan
 from tqconv.quant.ranges import Ranges
 from tqconv.quant.schemes import scheme
@@ -59,6 +60,8 @@ def quantize(
         static.rewrite_for(model, options)
     memory = Memory()
     known = _gather(model, options, ranges, memory, progress)
+    if known is not None:
+        model.notes += outside_notes(model.main, options, known)
     plan = _plan(model, options, toco, known)
     if options.improve and known is not None and not like_toco:
         plan = improved(model, plan, memory.kept, _other_plans(model, options, toco, known))

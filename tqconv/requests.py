@@ -30,9 +30,9 @@ def check_types(options: ConvertOptions) -> None:
     asked = options.quantize
     if asked.mode is None and {asked.input_type, asked.output_type} <= {None, "float32"}:
         return
-    from tqconv.quant import integer_inputs
+    from tqconv.quant import inputs
 
-    integer_inputs.check(asked)
+    inputs.check(asked)
     check_scaling(asked, options.verify)
 
 

@@ -78,6 +78,13 @@ def test_a_gain_of_the_mean_must_not_ruin_the_worst_sample(
     assert _spoils(judge, None, None) is spoils  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("high", "count"), [(1.0, 1), (12.0, 0)])
+def test_samples_outside_the_stated_range_are_noted(data: str, high: float, count: int) -> None:
+    model = network()
+    quantize(model, asked(data, input_ranges={"x": (0.0, high)}))
+    assert sum("the samples reach from" in note for note in model.notes) == count
+
+
 def test_the_same_samples_give_the_same_file(data: str) -> None:
     models = [network(), network()]
     for model in models:

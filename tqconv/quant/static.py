@@ -9,7 +9,7 @@ from tqconv.errors import QuantizationError, UsageError
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.types import Range, type_name
 from tqconv.quant.apply import apply
-from tqconv.quant.integer_inputs import said_of_inputs
+from tqconv.quant.inputs import said_of_inputs
 from tqconv.quant.intervals import propagate
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Borders, Plan, plan

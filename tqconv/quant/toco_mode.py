@@ -11,7 +11,7 @@ from tqconv.errors import QuantizationError, UsageError
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.types import Range, type_name
 from tqconv.quant import toco_ranges
-from tqconv.quant.integer_inputs import said_of_inputs
+from tqconv.quant.inputs import said_of_inputs
 from tqconv.quant.params import activation
 from tqconv.quant.plan import MissingRangesError, Plan, plan
 from tqconv.quant.ranges import Ranges, evidence

@@ -11,9 +11,12 @@ from tqconv.errors import UsageError, suggestion
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.types import Range, Source, type_name
 from tqconv.quant.params import activation, limits
+from tqconv.quant.ranges import Ranges, names_of
 from tqconv.quant.schemes import INT16, UINT8, scheme
 
 REAL = (None, "float32")
+SLACK = 0.02
+"""Part of a range by which samples may leave it: a few steps of 8 bits."""
 
 
 def computes_reals(options: QuantizeOptions) -> bool:
@@ -80,11 +83,33 @@ def _input(inputs: Mapping[str, Tensor], name: str) -> Tensor:
 
 def tell(model: Model, options: QuantizeOptions) -> None:
     """Set what is said about the inputs as their ranges: images are scaled to them."""
-    inner = None if options.mode is None else scheme(options.mode).activation
-    outer = None if options.input_type in REAL else np.dtype(options.input_type)
-    for tensor, known in said_of_inputs(model.main, options, outer or inner or UINT8).items():
+    for tensor, known in said_of_inputs(model.main, options, _stored(options)).items():
         if tensor.dtype == np.float32:
             tensor.range = known
+
+
+def _stored(options: QuantizeOptions) -> np.dtype:
+    """Return the type to which mean and deviation refer: at the border, inside, or TOCO's."""
+    if options.input_type not in REAL:
+        return np.dtype(options.input_type)
+    return (scheme(options.mode).activation if options.mode is not None else None) or UINT8
+
+
+def outside_notes(graph: Graph, options: QuantizeOptions, seen: Ranges) -> list[str]:
+    """Return a note for each input whose samples lie outside the range that is said of it."""
+    notes = []
+    for tensor, said in said_of_inputs(graph, options, _stored(options)).items():
+        found = seen.find(names_of(tensor))
+        if found is None:
+            continue
+        low, high = found[1].observed or (found[1].low, found[1].high)
+        slack = SLACK * (said.high - said.low)
+        if low < said.low - slack or high > said.high + slack:
+            notes.append(
+                f"input '{tensor.name}': the samples reach from {low:g} to {high:g}, the range "
+                f"that is said of it ({said.detail}) from {said.low:g} to {said.high:g}"
+            )
+    return notes
 
 
 def dequantize_inputs(model: Model, options: QuantizeOptions) -> None:
