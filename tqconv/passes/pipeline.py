@@ -12,6 +12,7 @@ from tqconv.passes import (
     bits,
     bodies,
     cleanup,
+    dense,
     dilation,
     dropout,
     fold,
@@ -95,8 +96,8 @@ STAGES: tuple[Stage, ...] = (
         "fuse",
         (
             fuse.fuse_activation,
-            reshape.drop_reshape_before_dense,
-            reshape.keep_dense_dims,
+            dense.drop_reshape_before_dense,
+            dense.keep_dense_dims,
         ),
     ),
     Stage(

@@ -7,7 +7,6 @@ import numpy as np
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, values_of, with_constant
-from tqconv.ir.types import Shape
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import known, spec
 from tqconv.passes.fold import LINEAR
@@ -66,7 +65,7 @@ def sink_reshapes(graph: Graph) -> int:
     """
     count = 0
     for op in list(graph.ops):
-        if not _is_elementwise(op) or op.output.shape.count(None) > 1:
+        if not is_elementwise(op) or op.output.shape.count(None) > 1:
             continue
         places = [i for i, t in enumerate(op.inputs) if t is not None and t.rank > 0]
         before = [made_by(op.inputs[i], *RESHAPES) for i in places]
@@ -86,7 +85,8 @@ def sink_reshapes(graph: Graph) -> int:
     return count
 
 
-def _is_elementwise(op: Op) -> bool:
+def is_elementwise(op: Op) -> bool:
+    """Whether an operator makes one tensor, each element from those in the same place."""
     if not known(op.type) or len(op.outputs) != 1 or op.output.producer is not op:
         return False
     return spec(op.type).layout.kind == "elementwise"
@@ -94,7 +94,7 @@ def _is_elementwise(op: Op) -> bool:
 
 def _is_computed(tensor: Tensor) -> bool:
     made = tensor.producer
-    return made is not None and (made.type in LINEAR or _is_elementwise(made))
+    return made is not None and (made.type in LINEAR or is_elementwise(made))
 
 
 def _same(reshape: Op, origin: Tensor, y: Tensor) -> bool:
@@ -109,7 +109,7 @@ def drop_leading_ones(graph: Graph) -> int:
     """
     count = 0
     for op in list(graph.ops):
-        if not _is_elementwise(op) or len(op.inputs) != 2:
+        if not is_elementwise(op) or len(op.inputs) != 2:
             continue
         for place in (0, 1):
             # The other operand as it is now: it gives the rank, so only one of two can lose it.
@@ -142,7 +142,7 @@ def drop_copies(graph: Graph) -> int:
     """
     count = 0
     for op in list(graph.ops):
-        if not _is_elementwise(op) or len(op.inputs) != 2:
+        if not is_elementwise(op) or len(op.inputs) != 2:
             continue
         for place in (0, 1):
             copies, other = made_by(op.inputs[place], "TILE", "BROADCAST_TO"), op.input(1 - place)
@@ -247,99 +247,6 @@ def keep_reduced_dims(graph: Graph) -> int:
         graph.replace(op.output, y)
         count += 1
     return count
-
-
-def drop_reshape_before_dense(graph: Graph) -> int:
-    """Leave the rows alone: FULLY_CONNECTED reads them from an operand of any rank.
-
-    y = RESHAPE(x: [1,1,1,64], [1,64]); z = FULLY_CONNECTED(y, w)   ->   z = FULLY_CONNECTED(x, w)
-    """
-    count = 0
-    for op in of_type(graph, "FULLY_CONNECTED"):
-        y = op.input(0)
-        before = made_by(y, *RESHAPES)
-        if before is None or op.options.get("keep_num_dims") or y.rank != 2:
-            continue
-        x = before.input(0)
-        if x.rank > 4 or x.shape[-1:] != y.shape[-1:]:
-            continue
-        graph.set_input(op, 0, x)
-        op.source = op.source.joined(before.source)
-        count += 1
-    return count
-
-
-def keep_dense_dims(graph: Graph) -> int:
-    """Let FULLY_CONNECTED keep the dimensions that a RESHAPE puts back further on.
-
-    y = FULLY_CONNECTED(x: [2,5,8], w: [3,8]): [10,3]; z = RESHAPE(GELU(y), [2,5,3])
-    ->   z = GELU(FULLY_CONNECTED(x, w) {keep_num_dims=true})
-    """
-    count = 0
-    for op in of_type(graph, *RESHAPES):
-        chain = _flat_chain(graph, op)
-        if not chain:
-            continue
-        y = _widened(graph, chain[0].input(0), op.output.shape[:-1])
-        for step in chain:
-            dense = step.type == "FULLY_CONNECTED"
-            options = {**step.options, "keep_num_dims": True} if dense else step.options
-            inputs = [y, *step.inputs[1:]] if dense else [_or(t, y) for t in step.inputs]
-            name = f"{step.output.name}/kept"
-            y = emit(graph, step.type, *inputs, name=name, source=step.source, **options)
-        graph.replace(op.output, y)
-        count += 1
-    return count
-
-
-def _widened(graph: Graph, rows: Tensor, lead: Shape) -> Tensor:
-    """Return a tensor with these leading dimensions; rows are still to be reshaped."""
-    before = made_by(rows, *RESHAPES)
-    if rows.shape[:-1] == lead or before is None:
-        return rows
-    sizes = np.array([-1 if d is None else d for d in (*lead, rows.shape[-1])], np.int32)
-    name = f"{rows.name}/kept"
-    y: Tensor = emit(graph, "RESHAPE", before.input(0), sizes, name=name, source=before.source)
-    return y
-
-
-def _or(operand: Tensor | None, y: Tensor) -> Tensor | None:
-    return operand if operand is None or operand.is_constant else y
-
-
-def _flat_chain(graph: Graph, reshape: Op) -> list[Op]:
-    """Return the operators on rows, the first of them dense, before a RESHAPE that ends them.
-
-    None where what the first reads has not the RESHAPE's dimensions and is not reshaped itself.
-    """
-    lead = reshape.output.shape[:-1]
-    chain: list[Op] = []
-    y, reader = reshape.input(0), reshape
-    if lead.count(None) > 1 or y.rank != 2 or y.shape[-1:] != reshape.output.shape[-1:]:
-        return []
-    while sole_reader(graph, y) is reader and (op := y.producer) is not None:
-        chain.insert(0, op)
-        if op.type == "FULLY_CONNECTED":
-            y = op.input(0)
-            if y.rank > 2 and y.shape[:-1] == lead:
-                return chain
-            if made_by(y, *RESHAPES) is not None and sole_reader(graph, y) is op:
-                return chain
-        else:
-            y, carried = _row_operand(op)
-            if not carried:
-                return []
-        reader = op
-    return []
-
-
-def _row_operand(op: Op) -> tuple[Tensor, bool]:
-    """Return the one operand of rows of an element by element operator, and whether it has one."""
-    rows = [t for t in op.inputs if t is not None and not t.is_constant]
-    if not _is_elementwise(op) or len(rows) != 1 or rows[0].shape != op.output.shape:
-        return op.output, False
-    others = [t for t in op.inputs if t is not None and t.is_constant]
-    return rows[0], all(t.rank <= 1 for t in others)
 
 
 def reduction_to_reshape(graph: Graph) -> int:

@@ -1,0 +1,104 @@
+"""Dense layers read rows, and keep the dimensions around them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import made_by, of_type, sole_reader
+from tqconv.ir.types import Shape
+from tqconv.ops.emit import emit
+from tqconv.passes.reshape import RESHAPES, is_elementwise
+
+
+def drop_reshape_before_dense(graph: Graph) -> int:
+    """Leave the rows alone: FULLY_CONNECTED reads them from an operand of any rank.
+
+    y = RESHAPE(x: [1,1,1,64], [1,64]); z = FULLY_CONNECTED(y, w)   ->   z = FULLY_CONNECTED(x, w)
+    """
+    count = 0
+    for op in of_type(graph, "FULLY_CONNECTED"):
+        y = op.input(0)
+        before = made_by(y, *RESHAPES)
+        if before is None or op.options.get("keep_num_dims") or y.rank != 2:
+            continue
+        x = before.input(0)
+        if x.rank > 4 or x.shape[-1:] != y.shape[-1:]:
+            continue
+        graph.set_input(op, 0, x)
+        op.source = op.source.joined(before.source)
+        count += 1
+    return count
+
+
+def keep_dense_dims(graph: Graph) -> int:
+    """Let FULLY_CONNECTED keep the dimensions that a RESHAPE puts back further on.
+
+    y = FULLY_CONNECTED(x: [2,5,8], w: [3,8]): [10,3]; z = RESHAPE(GELU(y), [2,5,3])
+    ->   z = GELU(FULLY_CONNECTED(x, w) {keep_num_dims=true})
+    """
+    count = 0
+    for op in of_type(graph, *RESHAPES):
+        chain = _flat_chain(graph, op)
+        if not chain:
+            continue
+        y = _widened(graph, chain[0].input(0), op.output.shape[:-1])
+        for step in chain:
+            dense = step.type == "FULLY_CONNECTED"
+            options = {**step.options, "keep_num_dims": True} if dense else step.options
+            inputs = [y, *step.inputs[1:]] if dense else [_or(t, y) for t in step.inputs]
+            name = f"{step.output.name}/kept"
+            y = emit(graph, step.type, *inputs, name=name, source=step.source, **options)
+        graph.replace(op.output, y)
+        count += 1
+    return count
+
+
+def _widened(graph: Graph, rows: Tensor, lead: Shape) -> Tensor:
+    """Return a tensor with these leading dimensions; rows are still to be reshaped."""
+    before = made_by(rows, *RESHAPES)
+    if rows.shape[:-1] == lead or before is None:
+        return rows
+    sizes = np.array([-1 if d is None else d for d in (*lead, rows.shape[-1])], np.int32)
+    name = f"{rows.name}/kept"
+    y: Tensor = emit(graph, "RESHAPE", before.input(0), sizes, name=name, source=before.source)
+    return y
+
+
+def _or(operand: Tensor | None, y: Tensor) -> Tensor | None:
+    return operand if operand is None or operand.is_constant else y
+
+
+def _flat_chain(graph: Graph, reshape: Op) -> list[Op]:
+    """Return the operators on rows, the first of them dense, before a RESHAPE that ends them.
+
+    None where what the first reads has not the RESHAPE's dimensions and is not reshaped itself.
+    """
+    lead = reshape.output.shape[:-1]
+    chain: list[Op] = []
+    y, reader = reshape.input(0), reshape
+    if lead.count(None) > 1 or y.rank != 2 or y.shape[-1:] != reshape.output.shape[-1:]:
+        return []
+    while sole_reader(graph, y) is reader and (op := y.producer) is not None:
+        chain.insert(0, op)
+        if op.type == "FULLY_CONNECTED":
+            y = op.input(0)
+            if y.rank > 2 and y.shape[:-1] == lead:
+                return chain
+            if made_by(y, *RESHAPES) is not None and sole_reader(graph, y) is op:
+                return chain
+        else:
+            y, carried = _row_operand(op)
+            if not carried:
+                return []
+        reader = op
+    return []
+
+
+def _row_operand(op: Op) -> tuple[Tensor, bool]:
+    """Return the one operand of rows of an element by element operator, and whether it has one."""
+    rows = [t for t in op.inputs if t is not None and not t.is_constant]
+    if not is_elementwise(op) or len(rows) != 1 or rows[0].shape != op.output.shape:
+        return op.output, False
+    others = [t for t in op.inputs if t is not None and t.is_constant]
+    return rows[0], all(t.rank <= 1 for t in others)
