@@ -297,6 +297,20 @@ def rewritten_for_training():
     tf.nn.softmax(tf.reshape(x, [-1, 5]), name="out")
 
 
+@case(**DEFAULT)
+def dilated_sequence():
+    """Dilation in one dimension, which TensorFlow spells out over the batch.
+
+    Without padding TOCO's file pads all the same, and computes something else.
+    """
+    x = tf.compat.v1.placeholder(tf.float32, (1, 24, 4), name="image")
+    x = tf.nn.convolution(x, weights(3, 4, 4), "SAME", dilation_rate=[2])
+    x = relu(tf.nn.bias_add(x, vector(4)))
+    x = tf.nn.convolution(x, weights(3, 4, 4), "SAME", dilation_rate=[4])
+    x = fq(relu6(tf.nn.bias_add(x, vector(4))), 0, 5.5)
+    end(dense(tf.reduce_mean(x, [1]), 3))
+
+
 P = "TFLite_Detection_PostProcess"
 
 

@@ -62,7 +62,7 @@ def lift_unit_axis(graph: Graph) -> int:
     ->   y = RESHAPE(BATCH_TO_SPACE_ND(x, [1,d], [[0,0],q]), [n,t,c])
     """
     count = 0
-    for op in of_type(graph, "RESHAPE"):
+    for op in of_type(graph, "RESHAPE", "EXPAND_DIMS"):
         fold = made_by(op.inputs[0], "SPACE_TO_BATCH_ND")
         if fold is not None and sole_reader(graph, fold.output) is op:
             axis = _unit_axis(op.output.shape, fold.output.shape)
@@ -72,7 +72,7 @@ def lift_unit_axis(graph: Graph) -> int:
                 graph.replace(op.output, _in_two_dimensions(graph, fold, wide, axis, op))
                 count += 1
     for op in of_type(graph, "BATCH_TO_SPACE_ND"):
-        flat = made_by(op.inputs[0], "RESHAPE")
+        flat = made_by(op.inputs[0], "RESHAPE", "SQUEEZE")
         axis = _unit_axis(flat.input(0).shape, flat.output.shape) if flat is not None else None
         if flat is None or axis is None or sole_reader(graph, flat.output) is not op:
             continue

@@ -237,6 +237,7 @@ MOVES: tuple[Pass, ...] = (
 )
 
 RECOGNIZE: tuple[Pass, ...] = (
+    dilation.lift_unit_axis,
     dilation.recognize_dilation,
     activations.recognize_prelu,
     functions.recognize_hard_swish,
