@@ -83,8 +83,6 @@ def meaning(flag: Flag) -> str:
         remarks.append("repeatable")
     if flag.modes and flag.modes != TOCO_ONLY:
         remarks.append(f"for {listed(flag.modes)}")
-    if flag.pending:
-        remarks.append(f"**not available yet**: {flag.pending}")
     return "; ".join(remarks)
 
 

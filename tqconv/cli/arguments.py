@@ -115,8 +115,6 @@ def _take(given: Given, typed: str, value: str, flag: Flag) -> None:
         return
     if not flag.key:
         return
-    if flag.pending and meaning is not False:
-        raise UsageError(f"`{typed}` is not available yet", hint=flag.pending)
     if flag.many:
         meaning = (*given.get(flag.key, ()), *(meaning if _is_list(meaning) else (meaning,)))
     elif flag.key in given and given.get(flag.key) != meaning:

@@ -36,7 +36,6 @@ class Flag:
     many: may be given more than once; the values are collected in order.
     only: the one value that asks for what tqconv does anyway; every other is refused.
     refuse: why the flag is an error, and what to use instead.
-    pending: what to do until the flag's effect is there; using the flag is an error meanwhile.
     modes: the modes in which the flag has an effect, all of them where it is empty; using it in
     another mode is an error.
     noted: old command lines give the flag in other modes too, and a note is enough.
@@ -52,7 +51,6 @@ class Flag:
     many: bool = False
     only: object = None
     refuse: str = ""
-    pending: str = ""
     modes: tuple[str, ...] = ()
     noted: bool = False
     also: tuple[str, ...] = ()

@@ -115,9 +115,8 @@ _ARRAYS = (
         read=values.assignment, metavar="NAME=VALUE", many=True,
     ),
     switch(
-        "allow_nonexistent_arrays", "drop named inputs that nothing reads",
+        "allow_nonexistent_arrays", "leave out named tensors that the graph lacks",
         ARRAYS, "load.allow_nonexistent_arrays",
-        pending="leave those names out of --input_arrays",
     ),
     flag(
         "rnn_states", "recurrent edges: {state_array:A,back_edge_source_array:B,size:N}",

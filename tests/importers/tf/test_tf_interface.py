@@ -53,6 +53,16 @@ def test_a_placeholder_with_a_default_is_an_input_where_there_is_no_other() -> N
     assert model.main.inputs[0].shape == (None, 3)
 
 
+def test_names_that_the_graph_lacks_may_be_left_out() -> None:
+    asked = {"inputs": ("gone", "x"), "outputs": ("e", "lost"), "shapes": ((7,), (2, 3))}
+    model = load(two_branches(), allow_nonexistent_arrays=True, **asked)
+    assert names(model) == (["x"], ["e"])
+    assert model.main.inputs[0].shape == (2, 3)
+    assert "not in the graph, and left out: gone, lost" in model.notes
+    with pytest.raises(UsageError, match="none of the tensors lost"):
+        load(two_branches(), allow_nonexistent_arrays=True, outputs=("lost",))
+
+
 def test_one_side_of_a_switch_is_no_output() -> None:
     nodes = [
         *two_branches(),

@@ -20,6 +20,7 @@ from tqconv.importers.tf.interface import (
     dangling,
     placeholders_before,
     resolve,
+    without_missing,
 )
 from tqconv.importers.tf.node import Node, Ref, graph_ref, nodes_of
 from tqconv.importers.tf.walk import DEAD, Failed, Walk
@@ -94,6 +95,8 @@ def import_graph(
     from tqconv.importers.tf.training import check_heads, freeze, prepare
 
     model = Model([Graph("main")], origin=file)
+    if options.allow_nonexistent_arrays:
+        options = without_missing(options, nodes, model.notes)
     nodes = prepare(nodes, options, model.notes)
     inputs, outputs = _borders(nodes, options, model.notes)
     graph = model.main

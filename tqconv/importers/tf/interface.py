@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,40 @@ def resolve(name: str, nodes: Mapping[str, Node]) -> Ref:
     if ref.index and nodes[ref.node].op in PLACEHOLDERS:
         raise UsageError(f"`{name}`: a placeholder has one output", hint=f"name it `{ref.node}`")
     return ref
+
+
+def without_missing(
+    options: LoadOptions, nodes: Mapping[str, Node], notes: list[str]
+) -> LoadOptions:
+    """Return the options without the named tensors that the graph lacks, which go into a note.
+
+    With the names of inputs go their shapes and types. UsageError where no output is left.
+    """
+
+    def exists(name: str) -> bool:
+        return graph_ref(name.strip().lstrip("^")).node in nodes
+
+    inputs, outputs = options.inputs or (), options.outputs or ()
+    missing = [name for name in (*inputs, *outputs) if not exists(name)]
+    if not missing:
+        return options
+    if outputs and not any(map(exists, outputs)):
+        raise UsageError(f"the graph has none of the tensors {', '.join(outputs)}")
+    notes.append(f"not in the graph, and left out: {', '.join(missing)}")
+    places = [i for i, name in enumerate(inputs) if exists(name)]
+
+    def kept(values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        whole = values is not None and len(values) == len(inputs)
+        return tuple(values[i] for i in places) if values is not None and whole else values
+
+    return replace(
+        options,
+        inputs=kept(options.inputs),
+        shapes=kept(options.shapes),
+        dtypes=kept(options.dtypes),
+        outputs=tuple(filter(exists, outputs)) or None,
+        named_shapes={n: s for n, s in options.named_shapes.items() if n not in missing},
+    )
 
 
 LISTED = 8
