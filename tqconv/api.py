@@ -12,7 +12,7 @@ from tqconv.config import CalibrateOptions, ConvertOptions, Count, LoadOptions
 from tqconv.errors import FormatError, UnsupportedError, UsageError, VerificationError
 from tqconv.ir.graph import Graph, Model
 from tqconv.output import check_folder, check_target, write_atomically
-from tqconv.passes import cleanup, fake_quant, patterns
+from tqconv.passes import cleanup, fake_quant, order, patterns
 from tqconv.passes import toco as toco_stages
 from tqconv.passes.pipeline import FLOAT_STAGES, STAGES, Observer, Pass, Stage
 from tqconv.passes.pipeline import optimize as run_stages
@@ -168,6 +168,8 @@ def convert(
     differences = _quantize(model, options, names, progress)
     if options.quantize.mode is not None:
         dump.run(model, Stage("quantization", (cleanup.share_constants,)))
+    if options.toco.inference_type is None:
+        run_stages(model, (Stage("order", (order.read_before_reuse,)),))
     dump.write(model, "AFTER_TRANSFORMATIONS")
     check_counts(model, options.checks)
     write = picture if options.target_format == "dot" else save
