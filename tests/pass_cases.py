@@ -410,4 +410,20 @@ CASES = {
         z = ATAN2(t, x)""",
         ["TILE", "ATAN2"],
     ),
+    "a logistic that is spelled out is one operator": (
+        """x: f32[3,5] -> z
+        n = NEG(x)
+        e = EXP(n)
+        a = ADD(e, 1.0)
+        z = DIV(1.0, a)""",
+        ["LOGISTIC"],
+    ),
+    "a reciprocal of another sum stays": (
+        """x: f32[3,5] -> z
+        n = NEG(x)
+        e = EXP(n)
+        a = ADD(e, 2.0)
+        z = DIV(1.0, a)""",
+        ["NEG", "EXP", "ADD", "DIV"],
+    ),
 }

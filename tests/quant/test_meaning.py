@@ -213,3 +213,23 @@ def test_borders_between_types_without_a_conversion(
     wanted = run(parse(text), [SAMPLES[:1]], delegate)[0]
     reals = (got.astype(np.float64) - z.quant.zero_point) * z.quant.scale
     assert difference(wanted, reals.astype(np.float32))[0] > 25
+
+
+SOFTPLUS = """x: f32[1,8] -> z
+    a = FULLY_CONNECTED(x, f32[8,8])
+    w = MUL(a, 6.0)
+    e = EXP(w)
+    s = ADD(1.0, e)
+    l = LOG(s)
+    z = FULLY_CONNECTED(l, f32[4,8])"""
+
+
+@pytest.mark.parametrize(("mode", "strict"), [("int16x8", False), ("int8", True)])
+@pytest.mark.parametrize("delegate", DELEGATES)
+def test_a_spelled_out_softplus_keeps_its_small_values(
+    run: Run, data: str, mode: str, strict: bool, delegate: bool
+) -> None:
+    reals = {"input_type": "float32", "output_type": "float32"}
+    model = converted(SOFTPLUS, data, mode, integer_only=strict, **reals)
+    assert "EXP" not in types(model)
+    assert quality(run, SOFTPLUS, model, delegate) > 28

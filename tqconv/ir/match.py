@@ -73,6 +73,17 @@ def of_type(graph: Graph, *types: str) -> Iterator[Op]:
             yield op
 
 
+def one_and_exponential(total: Op) -> Op | None:
+    """Return the EXP whose result a sum adds 1 to, or None."""
+    if has_activation(total):
+        return None
+    for one, other in (total.inputs, total.inputs[::-1]):
+        exponential = made_by(other, "EXP")
+        if exponential is not None and is_scalar(one, 1.0):
+            return exponential
+    return None
+
+
 def values_of(tensor: Tensor | None) -> list[int] | None:
     """Return a constant integer vector as a list, or None."""
     if tensor is None or tensor.data is None or tensor.dtype.kind not in "iu":

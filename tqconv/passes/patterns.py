@@ -10,6 +10,7 @@ from tqconv.ir.match import (
     is_scalar,
     made_by,
     of_type,
+    one_and_exponential,
     sole_reader,
     values_of,
     with_constant,
@@ -168,6 +169,29 @@ def recognize_reciprocal_root(graph: Graph) -> int:
         source = op.source.joined(root.source)
         y = emit(graph, "RSQRT", root.input(0), name=f"{op.output.name}/rsqrt", source=source)
         graph.replace(op.output, y)
+        count += 1
+    return count
+
+
+def recognize_logistic(graph: Graph) -> int:
+    """Read the reciprocal of one and an exponential.
+
+    y = DIV(1, ADD(1, EXP(NEG(x))))   ->   y = LOGISTIC(x)
+    """
+    count = 0
+    for op in of_type(graph, "DIV"):
+        total = made_by(op.inputs[1], "ADD")
+        if total is None or has_activation(op) or not is_scalar(op.inputs[0], 1.0):
+            continue
+        exponential = one_and_exponential(total)
+        negative = made_by(exponential.input(0), "NEG") if exponential is not None else None
+        if negative is None or negative.output.shape != op.output.shape:
+            continue
+        source = op.source.joined(total.source)
+        name = f"{op.output.name}/logistic"
+        graph.replace(
+            op.output, emit(graph, "LOGISTIC", negative.input(0), name=name, source=source)
+        )
         count += 1
     return count
 

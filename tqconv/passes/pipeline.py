@@ -75,6 +75,7 @@ STAGES: tuple[Stage, ...] = (
             patterns.recognize_log_softmax,
             patterns.recognize_squared_difference,
             patterns.recognize_reciprocal_root,
+            patterns.recognize_logistic,
             patterns.subtract_negatives,
             reshape.keep_reduced_dims,
             reshape.lift_over_reshape,

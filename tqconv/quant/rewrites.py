@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import made_by, one_and_exponential
 from tqconv.ir.types import Quant, Range, type_name
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import spec
@@ -24,10 +25,11 @@ LEAST_DIVISOR = 1 / 100
 """Part of the largest divisor that is two or more steps of 8 bits, so that it is not zero."""
 
 
-def prepare(graph: Graph, scheme: Scheme, *, islands: bool = False) -> int:
+def prepare(graph: Graph, scheme: Scheme, *, islands: bool = False, strict: bool = False) -> int:
     """Rewrite what the scheme's kernels lack, in place; return how many operators changed.
 
-    `islands`: some operators will have int16 activations although the scheme has not.
+    `islands`: some operators will have int16 activations although the scheme has not; `strict`:
+    none may stay float where integers lose its values.
     """
     count = 0
     wide = islands or scheme.activation == INT16
@@ -36,6 +38,7 @@ def prepare(graph: Graph, scheme: Scheme, *, islands: bool = False) -> int:
             count += _unpack(graph, op) or _read_bytes(graph, op) or _add_bias(graph, op)
             count += _rewrite(graph, op, scheme)
             count += wide and _guard_root(graph, op)
+            count += (wide or strict) and _soften(graph, op)
     if count:
         graph.prune()
         graph.sort()
@@ -130,6 +133,20 @@ def _add_bias(graph: Graph, op: Op) -> bool:
         return False
     zeros = graph.constant(f"{op.output.name}/bias", np.zeros(channels, np.float32))
     graph.set_input(op, index, zeros)
+    return True
+
+
+def _soften(graph: Graph, op: Op) -> bool:
+    """LOG(1 + EXP(x)) = RELU(x) - LOG(LOGISTIC(|x|)): no step is wide beside another's."""
+    total = made_by(op.inputs[0], "ADD") if op.type == "LOG" and op in graph.ops else None
+    exponential = one_and_exponential(total) if total is not None else None
+    if exponential is None:
+        return False
+    x = exponential.input(0)
+    size = _emit(graph, op, "ABS", x, name="size")
+    rest = _emit(graph, op, "LOG", _emit(graph, op, "LOGISTIC", size, name="near"), name="rest")
+    ramp = _emit(graph, op, "RELU", x, name="ramp")
+    graph.replace(op.output, _emit(graph, op, "SUB", ramp, rest, name="sum"))
     return True
 
 

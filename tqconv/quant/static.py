@@ -26,7 +26,12 @@ Defaults = tuple[float, float] | None
 
 def rewrite_for(model: Model, options: QuantizeOptions) -> int:
     """Rewrite what the mode's kernels lack, in place; calibrate after it, then all is measured."""
-    return prepare(model.main, _scheme(options), islands=bool(options.int16))
+    return prepare(
+        model.main,
+        _scheme(options),
+        islands=bool(options.int16),
+        strict=options.integer_only,
+    )
 
 
 def plan_for(
