@@ -12,7 +12,7 @@ Invariants, checked by `Graph.check`:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -98,6 +98,11 @@ class Op:
         if tensor is None:
             raise InternalError(f"{self.type} has no input {index}", where=self.source)
         return tensor
+
+    @property
+    def sources(self) -> list[Op]:
+        """The operators that make what this one reads."""
+        return [t.producer for t in self.inputs if t is not None and t.producer is not None]
 
     def __repr__(self) -> str:
         return f"{self.type} '{self.outputs[0].name if self.outputs else self.source.node}'"
@@ -210,7 +215,7 @@ class Graph:
             if id(op) in needed:
                 continue
             needed.add(id(op))
-            stack += [t.producer for t in op.inputs if t is not None and t.producer is not None]
+            stack += op.sources
         dead = [op for op in self.ops if id(op) not in needed]
         for op in dead:
             for index in range(len(op.inputs)):
@@ -221,8 +226,12 @@ class Graph:
             self.ops[:] = [op for op in self.ops if id(op) in needed]
         return len(dead)
 
-    def sort(self) -> None:
-        """Put `ops` into topological order, otherwise keeping the order they have."""
+    def sort(self, before: Mapping[Op, Sequence[Op]] | None = None) -> None:
+        """Put `ops` into topological order, otherwise keeping the order they have.
+
+        `before`: operators that have to come before another one although it does not read them.
+        """
+        more = {} if before is None else before
         placed: set[int] = set()
         opened: set[int] = set()
         result: list[Op] = []
@@ -240,8 +249,8 @@ class Graph:
                     raise InternalError(f"{op!r} depends on its own result")
                 opened.add(id(op))
                 stack.append((op, True))
-                before = [t.producer for t in op.inputs if t is not None and t.producer is not None]
-                stack += [(p, False) for p in reversed(before) if id(p) not in placed]
+                needs = [*op.sources, *more.get(op, ())]
+                stack += [(p, False) for p in reversed(needs) if id(p) not in placed]
         self.ops[:] = result
 
     def tensors(self) -> Iterator[Tensor]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import made_by, of_type, sole_reader
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import emit
-from tqconv.passes.reshape import RESHAPES, is_elementwise
+from tqconv.passes.reshape import RESHAPES, is_elementwise, reshaped
 
 
 def drop_reshape_before_dense(graph: Graph) -> int:
@@ -59,10 +57,8 @@ def _widened(graph: Graph, rows: Tensor, lead: Shape) -> Tensor:
     before = made_by(rows, *RESHAPES)
     if rows.shape[:-1] == lead or before is None:
         return rows
-    sizes = np.array([-1 if d is None else d for d in (*lead, rows.shape[-1])], np.int32)
-    name = f"{rows.name}/kept"
-    y: Tensor = emit(graph, "RESHAPE", before.input(0), sizes, name=name, source=before.source)
-    return y
+    shape, name = (*lead, rows.shape[-1]), f"{rows.name}/kept"
+    return reshaped(graph, before.input(0), shape, name, before.source)
 
 
 def _or(operand: Tensor | None, y: Tensor) -> Tensor | None:

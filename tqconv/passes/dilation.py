@@ -16,6 +16,7 @@ from tqconv.ir.match import (
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import emit
 from tqconv.passes.fold import LINEAR
+from tqconv.passes.reshape import reshaped
 
 
 def recognize_dilation(graph: Graph) -> int:
@@ -68,7 +69,8 @@ def lift_unit_axis(graph: Graph) -> int:
             axis = _unit_axis(op.output.shape, fold.output.shape)
             if axis is not None and fold.input(0).shape.count(None) <= 1:
                 x = fold.input(0)
-                wide = _reshaped(graph, x, (*x.shape[:axis], 1, *x.shape[axis:]), op)
+                shape, name = (*x.shape[:axis], 1, *x.shape[axis:]), f"{op.output.name}/reshape"
+                wide = reshaped(graph, x, shape, name, op.source)
                 graph.replace(op.output, _in_two_dimensions(graph, fold, wide, axis, op))
                 count += 1
     for op in of_type(graph, "BATCH_TO_SPACE_ND"):
@@ -78,7 +80,8 @@ def lift_unit_axis(graph: Graph) -> int:
             continue
         if op.output.shape.count(None) <= 1 and values_of(op.inputs[1]) is not None:
             y = _in_two_dimensions(graph, op, flat.input(0), axis, flat)
-            graph.replace(op.output, _reshaped(graph, y, op.output.shape, op))
+            name = f"{op.output.name}/reshape"
+            graph.replace(op.output, reshaped(graph, y, op.output.shape, name, op.source))
             count += 1
     return count
 
@@ -97,13 +100,6 @@ def _in_two_dimensions(graph: Graph, op: Op, x: Tensor, axis: int, other: Op) ->
     source = op.source.joined(other.source)
     name = f"{op.output.name}/image"
     y: Tensor = emit(graph, op.type, x, block, amounts, name=name, source=source)
-    return y
-
-
-def _reshaped(graph: Graph, x: Tensor, shape: Shape, like: Op) -> Tensor:
-    sizes = np.array([-1 if d is None else d for d in shape], np.int32)
-    name = f"{like.output.name}/reshape"
-    y: Tensor = emit(graph, "RESHAPE", x, sizes, name=name, source=like.source)
     return y
 
 

@@ -17,6 +17,7 @@ from tqconv.ir.match import made_by, of_type, sole_reader, values_of
 from tqconv.ops.emit import emit, finish
 from tqconv.ops.spec import Layout
 from tqconv.ops.table import known, spec
+from tqconv.passes.reshape import reshaped
 
 Perm = tuple[int, ...]
 
@@ -57,9 +58,8 @@ def transpose_to_reshape(graph: Graph) -> int:
         kept = [k for k in perm if x.shape[k] != 1]
         if kept != sorted(kept):
             continue
-        sizes = np.array([-1 if x.shape[k] is None else x.shape[k] for k in perm], np.int32)
-        y = emit(graph, "RESHAPE", x, sizes, name=f"{op.output.name}/reshape", source=op.source)
-        graph.replace(op.output, y)
+        sizes, name = [x.shape[k] for k in perm], f"{op.output.name}/reshape"
+        graph.replace(op.output, reshaped(graph, x, sizes, name, op.source))
         count += 1
     return count
 
@@ -106,9 +106,7 @@ def sink_below_units(graph: Graph) -> int:
         lead = next((i for i, d in enumerate(y.shape) if d != 1), 0)
         order = [*[-1] * lead, *sorted(kept), *[-1] * (y.rank - lead - len(kept))]
         sizes = [1 if k < 0 else x.shape[k] for k in order]
-        wide = np.array([-1 if d is None else d for d in sizes], np.int32)
-        name = f"{y.name}/reshape"
-        straight = emit(graph, "RESHAPE", x, wide, name=name, source=op.source)
+        straight = reshaped(graph, x, sizes, f"{y.name}/reshape", op.source)
         graph.replace(y, _transposed(graph, straight, _with_units(y, kept, order), before))
         count += 1
     return count

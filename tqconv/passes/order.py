@@ -25,11 +25,9 @@ def read_before_reuse(graph: Graph) -> int:
         for other in readers:
             if other.type not in RESHAPES and not _leads_to(op, other, before):
                 before.setdefault(op, []).append(other)
-    order = _sorted(graph, before)
-    if order == graph.ops:
-        return 0
-    graph.ops[:] = order
-    return 1
+    old = list(graph.ops)
+    graph.sort(before)
+    return int(graph.ops != old)
 
 
 def _is_overwritten(tensor: Tensor) -> bool:
@@ -48,32 +46,8 @@ def _leads_to(first: Op, last: Op, before: dict[Op, list[Op]]) -> bool:
         op = stack.pop()
         if op is first:
             return True
-        for other in _needs(op, before):
+        for other in (*op.sources, *before.get(op, ())):
             if id(other) not in seen:
                 seen.add(id(other))
                 stack.append(other)
     return False
-
-
-def _needs(op: Op, before: dict[Op, list[Op]]) -> list[Op]:
-    made = [t.producer for t in op.inputs if t is not None and t.producer is not None]
-    return [*made, *before.get(op, [])]
-
-
-def _sorted(graph: Graph, before: dict[Op, list[Op]]) -> list[Op]:
-    """Return the operators in their order, each behind what it needs."""
-    placed: set[int] = set()
-    result: list[Op] = []
-    for root in graph.ops:
-        stack = [(root, False)]
-        while stack:
-            op, ready = stack.pop()
-            if id(op) in placed:
-                continue
-            if ready:
-                placed.add(id(op))
-                result.append(op)
-            else:
-                stack.append((op, True))
-                stack += [(p, False) for p in reversed(_needs(op, before)) if id(p) not in placed]
-    return result

@@ -14,6 +14,7 @@ from tqconv.ir.match import of_type
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import emit
 from tqconv.ops.table import spec
+from tqconv.passes.reshape import reshaped
 
 JOINED_MAX_RANK = 6
 """Dimensions of CONCATENATION and SPLIT that XNNPACK takes; it fails to prepare more (measured)."""
@@ -124,6 +125,4 @@ def _reshaped(graph: Graph, op: Op, x: Tensor, shape: Sequence[int | None], name
             where=op.source,
             hint="give the inputs a shape with --input_shapes",
         )
-    sizes = np.array([-1 if d is None else d for d in shape], np.int32)
-    y: Tensor = emit(graph, "RESHAPE", x, sizes, name=name, source=op.source)
-    return y
+    return reshaped(graph, x, shape, name, op.source)

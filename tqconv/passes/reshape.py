@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, values_of, with_constant
+from tqconv.ir.types import Source
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import known, spec
 from tqconv.passes.fold import LINEAR
@@ -208,10 +211,17 @@ def _minus_one_is_safe(op: Op) -> bool:
     return op.output.shape.count(None) == 1 and 0 not in op.output.shape
 
 
-def _reshape(graph: Graph, x: Tensor, like: Tensor, op: Op) -> Tensor:
-    sizes = np.array([-1 if d is None else d for d in like.shape], np.int32)
-    y: Tensor = emit(graph, "RESHAPE", x, sizes, name=f"{like.name}/reshape", source=op.source)
+def reshaped(
+    graph: Graph, x: Tensor, shape: Sequence[int | None], name: str, source: Source
+) -> Tensor:
+    """Emit a RESHAPE to sizes of which at most one is unknown."""
+    sizes = np.array([-1 if d is None else d for d in shape], np.int32)
+    y: Tensor = emit(graph, "RESHAPE", x, sizes, name=name, source=source)
     return y
+
+
+def _reshape(graph: Graph, x: Tensor, like: Tensor, op: Op) -> Tensor:
+    return reshaped(graph, x, like.shape, f"{like.name}/reshape", op.source)
 
 
 def keep_reduced_dims(graph: Graph) -> int:

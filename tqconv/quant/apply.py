@@ -6,15 +6,13 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import NOWHERE
+from tqconv.quant.intervals import clamp_of
 from tqconv.quant.params import Params, activation, encode
 from tqconv.quant.plan import Plan
 from tqconv.quant.schemes import INT8, INT16, UINT8
 
 INT16_OPTIONS = {"ADD": {"pot_scale_int16": False}, "SUB": {"pot_scale_int16": False}}
 """The schema's default asks int16 sums for scales that are powers of two."""
-CLAMPS = {"RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
-CLAMPS |= {"RELU_0_TO_1": (0.0, 1.0), "MAXIMUM": (-np.inf, np.inf), "MINIMUM": (-np.inf, np.inf)}
-"""Operators that clamp, and to what; the two last by their second operand."""
 APART = {INT16, UINT8}
 """Types between which LiteRT has no QUANTIZE; int8 lies between."""
 
@@ -56,11 +54,12 @@ class _Writer:
 
         Where they are converted for it, the conversion saturates.
         """
-        if op not in self.plan.types or op.type not in CLAMPS:
+        ends = clamp_of(op) if op in self.plan.types else None
+        if ends is None:
             return
-        x, y, ends = op.input(0), op.output, _clamped_to(op)
+        x, y = op.input(0), op.output
         read, have = self.plan.read_as(Use(op, 0)), self.plan.tensors.get(x)
-        if ends is None or read is None or not read.equals(self.plan.tensors.get(y)):
+        if read is None or not read.equals(self.plan.tensors.get(y)):
             return
         (low, high), half = read.covers(), float(read.scale[0]) / 2
         if x.shape != y.shape or low < ends[0] - half or high > ends[1] + half:
@@ -204,17 +203,6 @@ def _stored(tensor: Tensor) -> tuple[Tensor, Params] | None:
         return None
     scale, zero = float(x.quant.scale[0]), int(x.quant.zero_point[0])
     return x, Params.of(scale, zero, x.dtype, "as it came")
-
-
-def _clamped_to(op: Op) -> tuple[float, float] | None:
-    """Return the bounds of a clamp of its first operand by numbers, or None."""
-    if op.type not in ("MAXIMUM", "MINIMUM"):
-        return CLAMPS[op.type]
-    bound = op.input(1).data
-    if bound is None or bound.size != 1:
-        return None
-    limit = float(bound.reshape(-1)[0])
-    return (limit, np.inf) if op.type == "MAXIMUM" else (-np.inf, limit)
 
 
 def _key(params: Params | None) -> tuple[object, ...]:

@@ -39,11 +39,24 @@ RULES: dict[str, Rule] = {
 }
 """Bounds of an operator's output from the bounds of its inputs."""
 CLAMPS: dict[str, Ends] = {
-    "NONE": (-math.inf, math.inf),
     "RELU": (0.0, math.inf),
     "RELU6": (0.0, 6.0),
     "RELU_N1_TO_1": (-1.0, 1.0),
+    "RELU_0_TO_1": (0.0, 1.0),
 }
+"""What operators, and the activations of that name inside others, clamp to."""
+FREE: Ends = (-math.inf, math.inf)
+
+
+def clamp_of(op: Op) -> Ends | None:
+    """Return what an operator clamps its first operand to, by numbers; None if it does not."""
+    if op.type not in ("MAXIMUM", "MINIMUM"):
+        return CLAMPS.get(op.type)
+    bound = op.input(1).data
+    if bound is None or bound.size != 1:
+        return None
+    limit = float(bound.reshape(-1)[0])
+    return (limit, math.inf) if op.type == "MAXIMUM" else (-math.inf, limit)
 
 
 def propagate(graph: Graph, found: Mapping[Tensor, Range]) -> dict[Tensor, Range]:
@@ -76,7 +89,7 @@ def _ends(op: Op, ranges: Mapping[Tensor, Range]) -> Ends | None:
         low, high = min(e[0] for e in known_ends), max(e[1] for e in known_ends)
     else:
         return None
-    least, most = CLAMPS[op.options.get("fused_activation_function", "NONE")]
+    least, most = CLAMPS.get(op.options.get("fused_activation_function", "NONE"), FREE)
     return min(max(low, least), most), min(max(high, least), most)
 
 

@@ -17,6 +17,7 @@ from tqconv.errors import QuantizationError
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import Grid, extremes, grid
 from tqconv.ir.types import type_name
+from tqconv.quant.intervals import CLAMPS, clamp_of
 from tqconv.quant.plan import Plan, float_report
 from tqconv.quant.schemes import INT32, Scheme
 from tqconv.quant.select import Selection, is_real, makes_reals, reals, rule_of, takes_integers
@@ -28,7 +29,6 @@ COPIES = {"SPLIT": 1} | dict.fromkeys(
     ("RESHAPE", "RELU", "RELU6", "RELU_N1_TO_1", "PRELU", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), 0
 )
 """Operator -> the operand whose parameters its results have, whatever their range: quantize.cc."""
-CLAMPS = {"RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
 ACTIVATION = "fused_activation_function"
 NEARBY = 16
 """Weights of 0 closer than this stop TOCO: ensure_uint8_weights_safe_for_fast_int8_kernels.cc."""
@@ -223,18 +223,11 @@ class _Planner:
 
     def _is_trivial(self, op: Op) -> bool:
         """Whether a clamp changes nothing that the integers of its operand can say."""
-        if op.type in CLAMPS:
-            low, high = CLAMPS[op.type]
-        elif op.type in ("MINIMUM", "MAXIMUM") and _is_number(op.inputs[1]):
-            bound = op.input(1).data
-            assert bound is not None
-            limit = float(bound.reshape(-1)[0])
-            low, high = (-np.inf, limit) if op.type == "MINIMUM" else (limit, np.inf)
-        else:
+        ends = clamp_of(op)
+        if ends is None or op.input(0).shape != op.output.shape:
             return False
         x = self.grids.get(op.input(0))
-        same = op.input(0).shape == op.output.shape
-        return same and x is not None and low <= x.low and x.high <= high
+        return x is not None and ends[0] <= x.low and x.high <= ends[1]
 
     def _remove(self, op: Op) -> bool:
         x, y = op.input(0), op.output
@@ -252,7 +245,3 @@ class _Planner:
         chosen = self.grids[tensor]
         if clamp[0] <= chosen.low and chosen.high <= clamp[1]:
             del op.options[ACTIVATION]
-
-
-def _is_number(tensor: Tensor | None) -> bool:
-    return tensor is not None and tensor.data is not None and tensor.size == 1
