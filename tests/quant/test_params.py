@@ -101,9 +101,9 @@ def test_the_bias_scale_is_the_product() -> None:
 
 def test_a_bias_that_would_overflow_enlarges_the_weight_scale_of_its_channel() -> None:
     x, w = Params.of(1e-6, 0, INT8), weights(np.full((2, 1), 1e-3), 0, INT8)
-    roomy = room_for_bias(w, x, np.array([1.0, 1e-9]))
+    roomy = room_for_bias(w, x, np.array([1.0, 1e-9]), np.dtype(np.int32))
     assert roomy.scale[1] == w.scale[1]
-    assert 1.0 / (roomy.scale[0] * x.scale[0]) <= LARGEST_BIAS
+    assert 1.0 / (roomy.scale[0] * x.scale[0]) <= LARGEST_BIAS["int32"]
     assert encode(np.array([1.0, 1e-9]), bias(x, roomy, INT32))[0] == pytest.approx(
-        LARGEST_BIAS, rel=1e-6
+        LARGEST_BIAS["int32"], rel=1e-6
     )

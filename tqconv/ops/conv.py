@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import broadcast_shapes, elements, same_size, values, window_size
-from tqconv.ops.spec import QuantRule, ShapeRule, Typed, VersionRule, by_type, op
+from tqconv.ops.spec import ALL_TYPES, QuantRule, ShapeRule, Typed, VersionRule, by_type, op
 
 FLOAT = frozenset({"float32"})
 
@@ -260,10 +261,12 @@ _MATRIX = QuantRule(
     hybrid={"w": 0},
     free_weights=frozenset({"INT8", "UINT8"}),
 )
-_FILTER = QuantRule(weight={"w": 0}, bias=_BIAS, hybrid={"w": 0}, needs_bias=True)
+# Without a bias its int16 kernel adds up in 32 bits; one of int64 says that 64 are wanted.
+_DENSE = replace(_MATRIX, needs_bias=frozenset({"INT16"}))
+_FILTER = QuantRule(weight={"w": 0}, bias=_BIAS, hybrid={"w": 0}, needs_bias=ALL_TYPES)
 # DEPTHWISE_CONV_2D beside float activations reads one scale for each channel, also where there is
 # only one; a grouped CONV_2D refuses a single one.
-_DEPTH_FILTER = QuantRule(weight={"w": 3}, bias=_BIAS, hybrid={"w": 3}, needs_bias=True)
+_DEPTH_FILTER = QuantRule(weight={"w": 3}, bias=_BIAS, hybrid={"w": 3}, needs_bias=ALL_TYPES)
 
 _ROWS: dict[str, tuple[str, ShapeRule, QuantRule | None, VersionRule, Callable[[Op], int]]] = {
     "CONV_2D": ("x w b? -> y", _conv_2d, _FILTER, _conv_2d_version, _filter_macs),
@@ -277,7 +280,7 @@ _ROWS: dict[str, tuple[str, ShapeRule, QuantRule | None, VersionRule, Callable[[
     "FULLY_CONNECTED": (
         "x w b? -> y",
         _fully_connected,
-        _MATRIX,
+        _DENSE,
         _fully_connected_version,
         _filter_macs,
     ),

@@ -103,7 +103,7 @@ class QuantRule:
     raw: operands that are read as they are (indices, shapes), beyond what their dtype says;
     free_weights: activation types with which weights may be computed at run time; they are then
     quantized like activations;
-    needs_bias: the integer kernel refuses to run without a bias;
+    needs_bias: activation types whose kernel without a bias refuses to run, or sums in 32 bits;
     centered: constants at these operands have zero point 0; with `same` the whole group has;
     nonzero: operands in which a stored zero stops the kernel;
     averages: outputs mix elements, so inputs may not saturate at the range of the output.
@@ -119,7 +119,7 @@ class QuantRule:
     hybrid: Mapping[str, int | None] = field(default_factory=dict)
     raw: tuple[str, ...] = ()
     free_weights: frozenset[str] = frozenset()
-    needs_bias: bool = False
+    needs_bias: frozenset[str] = frozenset()
     centered: tuple[str, ...] = ()
     averages: bool = False
     nonzero: tuple[str, ...] = ()

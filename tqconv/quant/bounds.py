@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.quant.groups import Grouping
+from tqconv.quant.intervals import CLAMPS
 from tqconv.quant.params import weights
 from tqconv.quant.schemes import INT8
 from tqconv.quant.select import operand_name, reals, rule_of
@@ -34,6 +36,13 @@ def _hard_swish(scales: Sequence[float], width: int) -> float:
     return scales[0] / 128
 
 
+def _clamped(op: Op) -> float:
+    """The ends of a clamp are written in steps of the output: kernels/kernel_util.cc, int32."""
+    clamps = (op.type, op.options.get("fused_activation_function", "NONE"))
+    ends = [abs(end) for name in clamps for end in CLAMPS.get(name, ()) if math.isfinite(end)]
+    return max(ends, default=0.0) / 2**31
+
+
 FLOORS: dict[str, Floor] = {
     "ADD": _sum,
     "SUB": _sum,
@@ -48,7 +57,9 @@ def raise_scales(graph: Graph, groups: Grouping, types: Mapping[Op, np.dtype]) -
 
     A raised scale may be the input of another such operator, so this repeats until none is left.
     """
-    bounded = [op for op in graph.ops if op in types and (op.type in FLOORS or _sums(op))]
+    bounded = [
+        op for op in graph.ops if op in types and (op.type in FLOORS or _sums(op) or _clamped(op))
+    ]
     for _ in bounded:
         if not any([_raise(op, groups, types[op]) for op in bounded]):
             return
@@ -64,12 +75,13 @@ def _raise(op: Op, groups: Grouping, dtype: np.dtype) -> bool:
 
 
 def _floor(op: Op, groups: Grouping, dtype: np.dtype) -> float:
+    least = max(_clamped(op), product_step(op, groups, dtype) / MOST_RESCALE)
     if op.type not in FLOORS:
-        return product_step(op, groups, dtype) / MOST_RESCALE
+        return least
     scales = [
         groups.read(Use(op, index), tensor, dtype).known().scale[0] for index, tensor in reals(op)
     ]
-    return FLOORS[op.type]([float(s) for s in scales], dtype.itemsize)
+    return max(least, FLOORS[op.type]([float(s) for s in scales], dtype.itemsize))
 
 
 def _sums(op: Op) -> bool:

@@ -18,8 +18,9 @@ TINY_RANGE = 1e-6
 """A range below this is widened by as much on each side: TensorFlow's quantization utilities."""
 TINY_WEIGHTS = 5e-7
 """Magnitude that all-zero weights are given, half of `TINY_RANGE`."""
-LARGEST_BIAS = (2**31 - 1) // 2
-"""TensorFlow enlarges the weight scale until the bias stays below half of int32."""
+LARGEST_BIAS = {"int32": (2**31 - 1) // 2, "int64": 2**46}
+"""TensorFlow enlarges the weight scale until the bias stays below half of int32; what 64 bits sum
+up is multiplied as a number of 48 bits: kernels/internal/common.cc."""
 
 Reals = NDArray[np.floating[Any]]
 
@@ -149,12 +150,12 @@ def bias(x: Params, w: Params, dtype: np.dtype, why: str = "") -> Params:
     return Params(scale, np.zeros(scale.size, np.int64), dtype, 0, why)
 
 
-def room_for_bias(w: Params, x: Params, data: Reals) -> Params:
-    """Return `w` with scales enlarged where the bias would overflow int32: TensorFlow's rule."""
+def room_for_bias(w: Params, x: Params, data: Reals, dtype: np.dtype) -> Params:
+    """Return `w` with scales enlarged where the bias would overflow its type: TensorFlow's rule."""
     largest = np.abs(np.asarray(data, np.float64)).reshape(-1)
     if w.is_per_tensor:
         largest = np.array([largest.max(initial=0.0)])
-    return at_least(w, largest / LARGEST_BIAS / x.scale)
+    return at_least(w, largest / LARGEST_BIAS[dtype.name] / x.scale)
 
 
 def at_least(w: Params, floor: NDArray[np.float64]) -> Params:

@@ -277,9 +277,7 @@ def _plan_bias(op: Op, name: str, x: str, w: str, result: Plan) -> None:
 def _fitting(w: Params, x: Params, y: Params, bias: NDArray[Any] | None) -> Params:
     floor = np.full(w.scale.size, LEAST_RESCALE * y.scale[0] / x.scale[0])
     w = arithmetic.at_least(w, floor)
-    if bias is None or x.dtype.itemsize > 1:
-        return w
-    return arithmetic.room_for_bias(w, x, bias)
+    return w if bias is None else arithmetic.room_for_bias(w, x, bias, BY_ACTIVATION[x.dtype].bias)
 
 
 def _plan_borders(

@@ -6,7 +6,7 @@ add are called `<output>/<what>`; where a ranges file does not know them, interv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,10 @@ def prepare(graph: Graph, scheme: Scheme, *, islands: bool = False, strict: bool
     """
     count = 0
     wide = islands or scheme.activation == INT16
+    kinds = {type_name(t) for t in (scheme.activation, INT16 if wide else None) if t is not None}
     for op in list(graph.ops):
         if op.outputs and op.outputs[0].dtype == np.float32:
-            count += _unpack(graph, op) or _read_bytes(graph, op) or _add_bias(graph, op)
+            count += _unpack(graph, op) or _read_bytes(graph, op) or _add_bias(graph, op, kinds)
             count += _rewrite(graph, op, scheme)
             count += wide and _guard_root(graph, op)
             count += (wide or strict) and _soften(graph, op)
@@ -120,15 +121,17 @@ def _read_bytes(graph: Graph, op: Op) -> bool:
     return True
 
 
-def _add_bias(graph: Graph, op: Op) -> bool:
-    """Give an operator whose integer kernel needs a bias one of zeros."""
+def _add_bias(graph: Graph, op: Op, kinds: Collection[str]) -> bool:
+    """Give an operator whose integer kernel needs a bias, in one of these types, one of zeros."""
     rule = rule_of(op)
-    if rule is None or not rule.needs_bias:
+    if rule is None or rule.needs_bias.isdisjoint(kinds):
         return False
-    index = spec(op.type).operands.index("b")
+    operands = spec(op.type).operands
+    index, weights = operands.index("b"), op.input(operands.index("w"))
     if index < len(op.inputs) and op.inputs[index] is not None:
         return False
-    channels = op.output.shape[-1]
+    axis = rule.weight["w"]
+    channels = None if axis is None else weights.shape[axis]
     if channels is None:
         return False
     zeros = graph.constant(f"{op.output.name}/bias", np.zeros(channels, np.float32))
