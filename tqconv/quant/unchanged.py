@@ -10,6 +10,7 @@ from tqconv.config import QuantizeOptions
 from tqconv.errors import UsageError
 from tqconv.ir.graph import Model, Tensor
 from tqconv.ir.types import type_name
+from tqconv.quant.hybrid import TAKES_FROM
 from tqconv.quant.schemes import scheme
 from tqconv.quant.select import CONVERSIONS, operand_name, rule_of
 
@@ -75,6 +76,7 @@ def _largest_weights(model: Model) -> Tensor | None:
         for op in graph.ops
         for index, tensor in enumerate(op.inputs)
         if tensor is not None and tensor.is_constant and tensor.dtype == np.float32
-        if (rule := rule_of(op)) is not None and operand_name(op, index) in rule.hybrid
+        if (rule := rule_of(op)) is not None
+        if operand_name(op, index) in rule.hybrid or (op.type in TAKES_FROM and index == 0)
     ]
     return max(found, key=lambda tensor: tensor.size, default=None)

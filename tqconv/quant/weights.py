@@ -9,10 +9,18 @@ from numpy.typing import NDArray
 
 from tqconv.config import QuantizeOptions
 from tqconv.ir.graph import Graph, Model, Op, Tensor, Use
-from tqconv.quant import params as arithmetic
+from tqconv.ops.emit import emit
+from tqconv.quant.hybrid import (
+    TAKES_FROM,
+    Stored,
+    flatten_product,
+    small,
+    sums_wrong,
+    take_from_small_table,
+)
 from tqconv.quant.params import Params
 from tqconv.quant.rewrites import unpack_halves
-from tqconv.quant.schemes import INT8, scheme
+from tqconv.quant.schemes import scheme
 from tqconv.quant.select import DENSE, Choice, check_patterns, is_kept_float, operand_name, rule_of
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
@@ -115,25 +123,46 @@ def to_int8(graph: Graph, options: QuantizeOptions) -> list[str]:
         per_channel=options.per_channel,
         per_channel_dense=options.per_channel_dense,
     )
-    stored: dict[tuple[Tensor, int | None], Tensor] = {}
+    stored: Stored = {}
     broken: dict[Tensor, None] = {}
     for op in list(graph.ops):
         if is_kept_float(op, choice):
+            continue
+        if op.type in TAKES_FROM and _is_large(op.input(0), options.min_weight_elements):
+            if _is_finite(op.input(0)):
+                take_from_small_table(graph, op, stored)
+            else:
+                broken[op.input(0)] = None
             continue
         chosen = _hybrid_weights(op, options.min_weight_elements)
         infinite = [t for use, _ in chosen if not _is_finite(t := op.input(use.index))]
         if infinite:
             broken.update(dict.fromkeys(infinite))
-            continue
-        for use, axis in chosen:
-            tensor = op.input(use.index)
-            key = (tensor, _axis(op, axis, choice))
-            if key not in stored:
-                stored[key] = _stored(graph, tensor, key[1])
-            graph.set_input(op, use.index, stored[key])
-        if chosen and op.type in ASYMMETRIC and _is_per_tensor(op, chosen):
-            op.options["asymmetric_quantize_inputs"] = True
+        elif chosen:
+            _store_weights(graph, op, chosen, choice, stored)
+    graph.prune()
     return [f"float: '{t.name}' holds values that are not finite" for t in broken]
+
+
+def _store_weights(
+    graph: Graph, op: Op, chosen: list[tuple[Use, int | None]], choice: Choice, stored: Stored
+) -> None:
+    """Let an operator read int8 weights, in the form that its kernel reads right."""
+    if sums_wrong(op):
+        flat = flatten_product(graph, op)
+        if flat is None:
+            weights = small(graph, op.input(1), None, stored)
+            reals = emit(
+                graph, "DEQUANTIZE", weights, name=f"{weights.name}/reals", source=op.source
+            )
+            graph.set_input(op, 1, reals)
+            return
+        op, chosen = flat, [(Use(flat, use.index), axis) for use, axis in chosen]
+    for use, axis in chosen:
+        tensor = op.input(use.index)
+        graph.set_input(op, use.index, small(graph, tensor, _axis(op, axis, choice), stored))
+    if op.type in ASYMMETRIC and _is_per_tensor(op, chosen):
+        op.options["asymmetric_quantize_inputs"] = True
 
 
 def _is_finite(tensor: Tensor) -> bool:
@@ -149,12 +178,15 @@ def _hybrid_weights(op: Op, least: int) -> list[tuple[Use, int | None]]:
     for index, tensor in enumerate(op.inputs):
         if tensor is None or operand_name(op, index) not in rule.hybrid:
             continue
-        large = tensor.is_constant and tensor.dtype == np.float32 and tensor.size >= least
-        if large:
+        if _is_large(tensor, least):
             found.append((Use(op, index), rule.hybrid[operand_name(op, index)]))
         elif op.type in ALL_OR_NOTHING:
             return []
     return found
+
+
+def _is_large(tensor: Tensor, least: int) -> bool:
+    return tensor.is_constant and tensor.dtype == np.float32 and tensor.size >= least
 
 
 def _axis(op: Op, axis: int | None, choice: Choice) -> int | None:
@@ -164,17 +196,6 @@ def _axis(op: Op, axis: int | None, choice: Choice) -> int | None:
     if not choice.per_channel or (op.type in DENSE and not choice.per_channel_dense):
         return None
     return axis
-
-
-def _stored(graph: Graph, tensor: Tensor, axis: int | None) -> Tensor:
-    assert tensor.data is not None
-    params = arithmetic.weights(tensor.data, axis, INT8)
-    name = tensor.name
-    graph.release(name)
-    tensor.name = graph.unique(f"{name}/float")
-    constant = graph.constant(name, arithmetic.encode(tensor.data, params))
-    constant.quant = params.quant
-    return constant
 
 
 def _is_per_tensor(op: Op, chosen: list[tuple[Use, int | None]]) -> bool:
