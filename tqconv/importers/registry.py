@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tqconv.compose.builder import Builder
 from tqconv.errors import FormatError, UnsupportedError, suggestion
-from tqconv.importers.builder import Builder
 from tqconv.ir.graph import Tensor
 from tqconv.ops.table import spec
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tqconv.compose import lists
+from tqconv.compose.control import facts_of, is_unborn
 from tqconv.errors import Unsupported
-from tqconv.importers.bodies import facts_of, is_unborn
-from tqconv.importers.tf import lists
 from tqconv.importers.tf.frames import JOINED
 from tqconv.importers.tf.registry import TFBuilder
 from tqconv.importers.tf.walk import Walk

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tqconv.compose.builder import Builder
 from tqconv.errors import UnsupportedError
-from tqconv.importers.builder import Builder
 from tqconv.importers.registry import Registry
 from tqconv.importers.tf.node import Node, TypeNumber
 from tqconv.ir.graph import Graph, Tensor

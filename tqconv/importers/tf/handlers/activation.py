@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.importers.integers import as_ordered
-from tqconv.importers.tf.handlers.sizes import calculate, operand, reshaped, size_of, sizes_of
+from tqconv.compose.integers import as_ordered
+from tqconv.compose.sizes import calculate, operand, reshaped, size_of, sizes_of
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ops.table import spec

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tqconv.compose import complex, integers
+from tqconv.compose.functions import of_one_shape
+from tqconv.compose.integers import INT64, UINT32, UINT64, as_ordered, as_signed
 from tqconv.errors import Unsupported
-from tqconv.importers import integers
-from tqconv.importers.integers import INT64, UINT32, UINT64, as_ordered, as_signed
-from tqconv.importers.special import of_one_shape
-from tqconv.importers.tf.handlers import pairs
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
 from tqconv.ir.graph import Tensor
 
@@ -43,7 +42,7 @@ def binary(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
 def combine(b: TFBuilder, type: str, x: Tensor, y: Tensor) -> Tensor:
     """Emit ADD, SUB or MUL for any element type; of complex numbers only MUL has a kernel."""
     if x.dtype.kind == "c" and type != "MUL":
-        return pairs.on_pairs(b, lambda p, q: b(type, p, q), x, y)
+        return complex.on_pairs(b, lambda p, q: b(type, p, q), x, y)
     return as_signed(b, lambda p, q: b(type, p, q), x, y)
 
 
@@ -66,7 +65,7 @@ def add_n(b: TFBuilder, *xs: Tensor, shape: Any = None) -> Tensor:
 def negative(b: TFBuilder, x: Tensor) -> Tensor:
     """-x; unsigned integers wrap around."""
     if x.dtype.kind == "c":
-        return pairs.on_pairs(b, lambda p: b("NEG", p), x)
+        return complex.on_pairs(b, lambda p: b("NEG", p), x)
     if x.dtype.kind == "u":
         return combine(b, "SUB", b.const(0, x.dtype, "zero"), x)
     return b("NEG", x)
@@ -82,7 +81,7 @@ def absolute(b: TFBuilder, x: Tensor) -> Tensor:
 def sign(b: TFBuilder, x: Tensor) -> Tensor:
     """-1, 0 or 1; of a complex number x / |x|."""
     if x.dtype.kind == "c":
-        return pairs.sign(b, x)
+        return complex.sign(b, x)
     return b("SIGN", x) if x.dtype.kind == "f" else integers.sign(b, x)
 
 
@@ -103,7 +102,7 @@ def squared_difference(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
     """(x - y)², of complex numbers |x - y|² as a complex number."""
     if x.dtype.kind == "c":
         difference = combine(b, "SUB", x, y)
-        return combine(b, "MUL", difference, pairs.conjugate(b, difference))
+        return combine(b, "MUL", difference, complex.conjugate(b, difference))
     if x.dtype == np.float32 or x.dtype == np.int32:
         return b("SQUARED_DIFFERENCE", x, y)
     difference = combine(b, "SUB", x, y)
@@ -120,7 +119,7 @@ def reciprocal(b: TFBuilder, x: Tensor) -> Tensor:
 def divide(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
     """`x` / y; integers are rounded toward zero."""
     if x.dtype.kind == "c":
-        return pairs.divide(b, x, y)
+        return complex.divide(b, x, y)
     if x.dtype.kind == "f":
         quotient = b("DIV", x, y)
         return _truncated(b, quotient) if b.node.op == "TruncateDiv" else quotient
@@ -173,7 +172,7 @@ def zero_where(b: TFBuilder, y: Tensor, result: Tensor) -> Tensor:
     """`result`, and 0 where `y` is 0."""
     if y.data is not None and bool(np.all(y.data != 0)):
         return result
-    parts = pairs.size(b, y) if y.dtype.kind == "c" else y
+    parts = complex.size(b, y) if y.dtype.kind == "c" else y
     is_zero = b("EQUAL", parts, np.array(0, parts.dtype))
     return b("SELECT_V2", is_zero, np.array(0, result.dtype), result)
 

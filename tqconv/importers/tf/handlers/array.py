@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.importers.tf.handlers import pairs
-from tqconv.importers.tf.handlers.operands import axes_operand, axis_operand, int32_of
+from tqconv.compose import complex
+from tqconv.compose.operands import axes_operand, axis_operand, int32_of
 from tqconv.importers.tf.handlers.shape import inserted
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -30,7 +30,7 @@ def transpose(b: TFBuilder, x: Tensor, perm: Tensor) -> Tensor:
 @handles("ConjugateTranspose")
 def conjugate_transpose(b: TFBuilder, x: Tensor, perm: Tensor) -> Tensor:
     """Permute the dimensions; complex numbers are conjugated too."""
-    return transpose(b, pairs.conjugate(b, x) if x.dtype.kind == "c" else x, perm)
+    return transpose(b, complex.conjugate(b, x) if x.dtype.kind == "c" else x, perm)
 
 
 @handles("ConcatV2")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tqconv.compose import complex
+from tqconv.compose.integers import INT64, UINT64, bitcast
 from tqconv.errors import Unsupported
-from tqconv.importers.integers import INT64, UINT64, bitcast
-from tqconv.importers.tf.handlers import pairs
 from tqconv.importers.tf.node import TypeNumber, dtype_of
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -39,7 +39,7 @@ def converted(b: TFBuilder, x: Tensor, dtype: np.dtype) -> Tensor:
     if dtype.kind == "c":
         return b.cast(converted(b, x, FLOAT32), dtype)
     if x.dtype.kind == "c":
-        return converted(b, pairs.real(b, x), dtype)
+        return converted(b, complex.real(b, x), dtype)
     if x.dtype == UINT64:
         return _from_uint64(b, x, dtype)
     if dtype == UINT64:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tqconv.importers.tf.handlers.sampling import FLOAT32, real
+from tqconv.compose.sampling import FLOAT32, real
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

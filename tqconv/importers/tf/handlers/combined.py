@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tqconv.compose.operands import static_size
 from tqconv.importers.tf.handlers.detection import suppressed
-from tqconv.importers.tf.handlers.operands import static_size
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tqconv.compose import integers
+from tqconv.compose.builder import Builder
+from tqconv.compose.complex import FLOAT32
+from tqconv.compose.integers import INT64, UINT64, bitcast
 from tqconv.errors import Unsupported
-from tqconv.importers import integers
-from tqconv.importers.builder import Builder
-from tqconv.importers.integers import INT64, UINT64, bitcast
-from tqconv.importers.tf.handlers.pairs import FLOAT32
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
 from tqconv.ir.graph import Tensor
 

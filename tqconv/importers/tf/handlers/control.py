@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tqconv.compose import lists
+from tqconv.compose.control import Make, MakeSome, branch, loop, within
 from tqconv.errors import Unsupported
-from tqconv.importers.bodies import Make, MakeSome, branch, loop, within
-from tqconv.importers.tf import lists
 from tqconv.importers.tf.functions import Function, call, find
 from tqconv.importers.tf.list_rows import JOINS, is_joined, set_joined
 from tqconv.importers.tf.node import FunctionName, Ref

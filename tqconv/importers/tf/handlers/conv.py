@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.products import integer_product
+from tqconv.compose.sizes import Size, size_of, vector
+from tqconv.compose.windows import Window, pad_explicitly, pad_for
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.handlers.patches import joined_taps
-from tqconv.importers.tf.handlers.products import integer_product
-from tqconv.importers.tf.handlers.sizes import Size, size_of, vector
-from tqconv.importers.tf.handlers.windows import Window, pad_explicitly, pad_for
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.sampling import (
+from tqconv.compose.sampling import (
     FLOAT32,
     INT32,
     Pixels,
@@ -16,7 +15,8 @@ from tqconv.importers.tf.handlers.sampling import (
     real_size,
     rounded,
 )
-from tqconv.importers.tf.handlers.sizes import Size, calculate, reshaped, size_of, sizes_of
+from tqconv.compose.sizes import Size, calculate, reshaped, size_of, sizes_of
+from tqconv.errors import Unsupported
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

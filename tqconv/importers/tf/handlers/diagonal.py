@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.operands import static_size
+from tqconv.compose.sizes import operand, reshaped, size_of, sizes_of
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.operands import static_size
 from tqconv.importers.tf.handlers.shape import inserted
-from tqconv.importers.tf.handlers.sizes import operand, reshaped, size_of, sizes_of
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

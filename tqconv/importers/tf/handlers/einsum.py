@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tqconv.compose.operands import static_size
+from tqconv.compose.products import affine, product
+from tqconv.compose.sizes import Size, calculate, reshaped, size_of, sizes_of
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.operands import static_size
-from tqconv.importers.tf.handlers.products import affine, product
-from tqconv.importers.tf.handlers.sizes import Size, calculate, reshaped, size_of, sizes_of
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

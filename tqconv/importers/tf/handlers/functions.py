@@ -7,9 +7,9 @@ from functools import partial
 
 import numpy as np
 
+from tqconv.compose import functions, gamma
+from tqconv.compose.builder import Builder
 from tqconv.errors import Unsupported
-from tqconv.importers import gamma, special
-from tqconv.importers.builder import Builder
 from tqconv.importers.registry import Handler
 from tqconv.importers.tf.handlers.arith import divide, zero_where
 from tqconv.importers.tf.registry import TFBuilder, handles
@@ -18,29 +18,29 @@ from tqconv.ir.graph import Tensor
 F = np.float32
 
 _FUNCTIONS: dict[str, Callable[[Builder, Tensor], Tensor]] = {
-    "Acos": special.acos,
-    "Acosh": special.acosh,
-    "Asin": special.asin,
-    "Asinh": special.asinh,
-    "Atan": special.atan,
-    "Atanh": special.atanh,
+    "Acos": functions.acos,
+    "Acosh": functions.acosh,
+    "Asin": functions.asin,
+    "Asinh": functions.asinh,
+    "Atan": functions.atan,
+    "Atanh": functions.atanh,
     "BesselI0": partial(gamma.bessel, order=0),
     "BesselI0e": partial(gamma.scaled_bessel, order=0),
     "BesselI1": partial(gamma.bessel, order=1),
     "BesselI1e": partial(gamma.scaled_bessel, order=1),
-    "Cosh": special.cosh,
+    "Cosh": functions.cosh,
     "Digamma": gamma.digamma,
-    "Erf": special.erf,
-    "Erfc": special.erfc,
-    "Erfinv": special.erfinv,
-    "Expm1": special.expm1,
+    "Erf": functions.erf,
+    "Erfc": functions.erfc,
+    "Erfinv": functions.erfinv,
+    "Expm1": functions.expm1,
     "Lgamma": gamma.lgamma,
-    "Log1p": special.log1p,
-    "Ndtri": special.ndtri,
-    "Sinh": special.sinh,
-    "Softplus": special.softplus,
-    "Softsign": special.softsign,
-    "Tan": special.tan,
+    "Log1p": functions.log1p,
+    "Ndtri": functions.ndtri,
+    "Sinh": functions.sinh,
+    "Softplus": functions.softplus,
+    "Softsign": functions.softsign,
+    "Tan": functions.tan,
 }
 
 
@@ -62,7 +62,7 @@ for _name, _function in _FUNCTIONS.items():
 @handles("Atan2")
 def atan2(b: TFBuilder, y: Tensor, x: Tensor) -> Tensor:
     """The angle of the point (x, y)."""
-    return special.atan2(b, y, x)
+    return functions.atan2(b, y, x)
 
 
 @handles("Xdivy", "Xlogy", "Xlog1py")
@@ -70,7 +70,7 @@ def zero_times(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
     """`x` / y, x log(y) or x log(1 + y), and 0 where x is 0 whatever y is."""
     if b.node.op == "Xdivy":
         return zero_where(b, x, divide(b, x, y))
-    logarithm = b("LOG", y) if b.node.op == "Xlogy" else special.log1p(b, y)
+    logarithm = b("LOG", y) if b.node.op == "Xlogy" else functions.log1p(b, y)
     return zero_where(b, x, b("MUL", x, logarithm))
 
 

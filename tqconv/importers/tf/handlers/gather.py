@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tqconv.compose.operands import axis_operand, int32_of, with_kernel
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.operands import axis_operand, int32_of, with_kernel
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import RESOURCE

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tqconv.compose.operands import static_size
+from tqconv.compose.sizes import reshaped, sizes_of, vector
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.operands import static_size
-from tqconv.importers.tf.handlers.sizes import reshaped, sizes_of, vector
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.operands import with_kernel
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.functions import find
-from tqconv.importers.tf.handlers.operands import with_kernel
 from tqconv.importers.tf.node import Node, Ref, TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.importers.tf.walk import Walk

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tqconv.importers.tf.handlers import pairs
-from tqconv.importers.tf.handlers.products import product
+from tqconv.compose import complex
+from tqconv.compose.products import product
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -60,4 +60,4 @@ def batch_matmul_v3(
 
 
 def _conjugate(b: TFBuilder, x: Tensor, adjoint: bool) -> Tensor:
-    return pairs.conjugate(b, x) if adjoint and x.dtype.kind == "c" else x
+    return complex.conjugate(b, x) if adjoint and x.dtype.kind == "c" else x

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tqconv.importers.integers import as_signed
-from tqconv.importers.tf.handlers.sizes import Size, calculate, size_of
+from tqconv.compose.integers import as_signed
+from tqconv.compose.sizes import Size, calculate, size_of
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
 from tqconv.ir.graph import Tensor

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tqconv.compose.windows import Window, lowest, pad_for, taps
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.windows import Window, lowest, pad_for, taps
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

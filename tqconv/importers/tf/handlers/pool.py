@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.operands import static_size
-from tqconv.importers.tf.handlers.sizes import calculate, reshaped, size_of, sizes_of
-from tqconv.importers.tf.handlers.windows import (
+from tqconv.compose.operands import static_size
+from tqconv.compose.sizes import calculate, reshaped, size_of, sizes_of
+from tqconv.compose.windows import (
     Window,
     lowest,
     pad_explicitly,
@@ -17,6 +16,7 @@ from tqconv.importers.tf.handlers.windows import (
     same_amounts,
     taps,
 )
+from tqconv.errors import Unsupported
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor

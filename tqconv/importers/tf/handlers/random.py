@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from tqconv.compose import functions
+from tqconv.compose.operands import int32_of
 from tqconv.errors import Unsupported
-from tqconv.importers import special
-from tqconv.importers.tf.handlers.operands import int32_of
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -40,7 +40,7 @@ def truncated_normal(
     reach = math.erf(math.sqrt(2))
     uniform = random_uniform(b, shape, dtype=dtype, seed=seed, seed2=seed2)
     chances = b("SUB", b("MUL", uniform, F(2 * reach)), F(reach))
-    return b("MUL", special.erfinv(b, chances), F(math.sqrt(2)))
+    return b("MUL", functions.erfinv(b, chances), F(math.sqrt(2)))
 
 
 @handles("RandomUniformInt")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tqconv.compose import lists
+from tqconv.compose.control import loop, within
 from tqconv.errors import Unsupported
-from tqconv.importers.bodies import loop, within
-from tqconv.importers.tf import lists
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Graph, Tensor
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tqconv.compose import complex
+from tqconv.compose.integers import INT64, UINT32, UINT64, as_ordered, as_signed, ordered
+from tqconv.compose.operands import axes_operand, axis_operand, int32_of, static_size
 from tqconv.errors import Unsupported
-from tqconv.importers.integers import INT64, UINT32, UINT64, as_ordered, as_signed, ordered
-from tqconv.importers.tf.handlers import pairs
-from tqconv.importers.tf.handlers.operands import axes_operand, axis_operand, int32_of, static_size
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -53,7 +53,7 @@ def reduced(b: TFBuilder, type: str, x: Tensor, axes: Tensor, keep_dims: bool) -
     if x.dtype.kind == "c":
         if type not in ("SUM", "MEAN"):
             raise Unsupported(f"{b.node.op} of {x.dtype}")
-        return pairs.on_pairs(b, compute, x)
+        return complex.on_pairs(b, compute, x)
     if x.dtype == UINT64 and type == "MEAN":
         raise Unsupported("the mean of uint64")
     return (as_signed if type in ("SUM", "REDUCE_PROD") else as_ordered)(b, compute, x)
@@ -125,7 +125,7 @@ def running_sum(
         return b("CUMSUM", t, along, exclusive=exclusive, reverse=reverse)
 
     if x.dtype.kind == "c":
-        return pairs.on_pairs(b, summed, x)
+        return complex.on_pairs(b, summed, x)
     return as_signed(b, summed, x)
 
 

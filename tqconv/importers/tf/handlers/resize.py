@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.importers.tf.handlers.operands import int32_of, static_size
-from tqconv.importers.tf.handlers.resample import (
+from tqconv.compose.operands import int32_of, static_size
+from tqconv.compose.resample import (
     area_matrix,
     cubic_matrix,
     kernel_matrix,
 )
-from tqconv.importers.tf.handlers.sizes import (
+from tqconv.compose.sizes import (
     calculate,
     element,
     operand,

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose import complex
+from tqconv.compose.integers import UINT64, as_signed
+from tqconv.compose.operands import in_order, int32_of, out_of_order
 from tqconv.errors import Unsupported
-from tqconv.importers.integers import UINT64, as_signed
-from tqconv.importers.tf.handlers import pairs
 from tqconv.importers.tf.handlers.arith import combine
-from tqconv.importers.tf.handlers.operands import in_order, int32_of, out_of_order
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
@@ -43,7 +43,7 @@ def _added_up(b: TFBuilder, indices: Tensor, updates: Tensor, shape: Any) -> Ten
 
     if updates.dtype.kind == "c":
         shape = b("CONCATENATION", shape, np.array([2], INT32), axis=0)
-        return pairs.on_pairs(b, scatter, updates)
+        return complex.on_pairs(b, scatter, updates)
     return as_signed(b, scatter, updates)
 
 

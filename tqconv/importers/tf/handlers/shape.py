@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.dims import reshape_target
+from tqconv.compose.operands import axis_operand, int32_of
 from tqconv.errors import Unsupported
-from tqconv.importers.shapes import reshape_target
-from tqconv.importers.tf.handlers.operands import axis_operand, int32_of
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.operands import int32_of
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.operands import int32_of
 from tqconv.importers.tf.handlers.shape import inserted
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor

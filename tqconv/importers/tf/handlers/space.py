@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tqconv.compose.operands import int32_of
+from tqconv.compose.sizes import Size, calculate, reshaped, sizes_of, vector
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.operands import int32_of
-from tqconv.importers.tf.handlers.sizes import Size, calculate, reshaped, sizes_of, vector
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.integers import INT64
+from tqconv.compose.operands import static_size
+from tqconv.compose.sizes import Size, calculate, element, operand, size_of, vector
 from tqconv.errors import Unsupported
-from tqconv.importers.integers import INT64
-from tqconv.importers.tf.handlers.operands import static_size
 from tqconv.importers.tf.handlers.shape import inserted
-from tqconv.importers.tf.handlers.sizes import Size, calculate, element, operand, size_of, vector
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import STRING

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.complex import COMPLEX64, FLOAT32
+from tqconv.compose.integers import bitcast
+from tqconv.compose.operands import static_size
+from tqconv.compose.sizes import Size, reshaped, sizes_of
 from tqconv.errors import Unsupported
-from tqconv.importers.integers import bitcast
-from tqconv.importers.tf.handlers.operands import static_size
-from tqconv.importers.tf.handlers.pairs import COMPLEX64, FLOAT32
-from tqconv.importers.tf.handlers.sizes import Size, reshaped, sizes_of
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from tqconv.compose import lists
+from tqconv.compose.control import facts_of, is_unborn
 from tqconv.errors import Unsupported
-from tqconv.importers.bodies import facts_of, is_unborn
-from tqconv.importers.tf import list_rows, lists
+from tqconv.importers.tf import list_rows
 from tqconv.importers.tf.frames import JOINED
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles

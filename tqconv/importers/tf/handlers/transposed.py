@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from tqconv.compose.operands import static_size
+from tqconv.compose.sizes import Size, calculate, element, reshaped, size_of, vector
+from tqconv.compose.windows import explicit_pairs
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.handlers.conv import window_options
-from tqconv.importers.tf.handlers.operands import static_size
-from tqconv.importers.tf.handlers.sizes import Size, calculate, element, reshaped, size_of, vector
-from tqconv.importers.tf.handlers.windows import explicit_pairs
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.sampling import (
+from tqconv.compose.sampling import (
     FLOAT32,
     INT32,
     Pixels,
@@ -17,7 +16,8 @@ from tqconv.importers.tf.handlers.sampling import (
     real_size,
     rounded,
 )
-from tqconv.importers.tf.handlers.sizes import calculate, operand, reshaped, size_of, sizes_of
+from tqconv.compose.sizes import calculate, operand, reshaped, size_of, sizes_of
+from tqconv.errors import Unsupported
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from tqconv.compose.builder import Builder
 from tqconv.errors import UnsupportedError
-from tqconv.importers.builder import Builder
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import VARIANT, Shape
 from tqconv.ops.emit import emit, finish, infer

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tqconv.compose import complex
+from tqconv.compose.builder import Builder
+from tqconv.compose.sizes import Size, calculate, reshaped, size_of, sizes_of, vector
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers import pairs
-from tqconv.importers.tf.handlers.sizes import Size, calculate, reshaped, size_of, sizes_of, vector
-from tqconv.importers.tf.registry import TFBuilder
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.table import spec
 
 
 def product(
-    b: TFBuilder, x: Tensor, w: Tensor, *, adj_x: bool = False, adj_w: bool = False
+    b: Builder, x: Tensor, w: Tensor, *, adj_x: bool = False, adj_w: bool = False
 ) -> Tensor:
     """Return x: [..., m, k] times w: [..., k, n], each transposed before if asked for.
 
@@ -40,13 +40,13 @@ def product(
     return b("BATCH_MATMUL", x, w, adj_x=adj_x, adj_y=adj_w)
 
 
-def affine(b: TFBuilder, x: Tensor, w: Tensor, *, transposed: bool = False) -> Tensor:
+def affine(b: Builder, x: Tensor, w: Tensor, *, transposed: bool = False) -> Tensor:
     """Return x: [..., k] times the matrix w: [k, n], or [n, k] if it is `transposed`."""
     weights = w if transposed else b.transpose(w, (1, 0))
     return b("FULLY_CONNECTED", x, weights, keep_num_dims=x.rank > 2)
 
 
-def integer_product(b: TFBuilder, x: Tensor, w: Tensor) -> Tensor:
+def integer_product(b: Builder, x: Tensor, w: Tensor) -> Tensor:
     """Return x: [..., m, k] times w: [..., k, n], for integers exact modulo their width.
 
     The sum of all products of two elements: BATCH_MATMUL has no kernel for raw integers, and the
@@ -58,15 +58,15 @@ def integer_product(b: TFBuilder, x: Tensor, w: Tensor) -> Tensor:
     return b("SUM", terms, np.array([terms.rank - 2], np.int32))
 
 
-def _complex_product(b: TFBuilder, x: Tensor, w: Tensor) -> Tensor:
+def _complex_product(b: Builder, x: Tensor, w: Tensor) -> Tensor:
     """Return (a + bi)(c + di) = (ac - bd) + (ad + bc)i by four products of reals."""
-    (own, own_i), (other, other_i) = ((pairs.real(b, t), pairs.imaginary(b, t)) for t in (x, w))
+    (own, own_i), (other, other_i) = ((complex.real(b, t), complex.imaginary(b, t)) for t in (x, w))
     real = b("SUB", product(b, own, other), product(b, own_i, other_i))
     imaginary = b("ADD", product(b, own, other_i), product(b, own_i, other))
-    return pairs.join(b, real, imaginary)
+    return complex.join(b, real, imaginary)
 
 
-def _adjoint(b: TFBuilder, x: Tensor, wanted: bool) -> Tensor:
+def _adjoint(b: Builder, x: Tensor, wanted: bool) -> Tensor:
     return b.transpose(x, (*range(x.rank - 2), x.rank - 1, x.rank - 2)) if wanted else x
 
 
@@ -74,7 +74,7 @@ def _is_matrix(w: Tensor) -> bool:
     return all(size == 1 for size in w.shape[:-2])
 
 
-def broadcast_size(b: TFBuilder, x: Tensor, w: Tensor, axis: int) -> Size:
+def broadcast_size(b: Builder, x: Tensor, w: Tensor, axis: int) -> Size:
     """Return the size to which a dimension (counted from the end) of two operands broadcasts."""
     own, other = (t.shape[axis] if -axis <= t.rank else 1 for t in (x, w))
     if own is None and other not in (None, 1):
@@ -82,12 +82,12 @@ def broadcast_size(b: TFBuilder, x: Tensor, w: Tensor, axis: int) -> Size:
     return size_of(b, w, axis) if own == 1 and -axis <= w.rank else size_of(b, x, axis)
 
 
-def _batch_sizes(b: TFBuilder, x: Tensor, w: Tensor) -> list[Size]:
+def _batch_sizes(b: Builder, x: Tensor, w: Tensor) -> list[Size]:
     rank = max(x.rank, w.rank)
     return [broadcast_size(b, x, w, axis - rank) for axis in range(rank - 2)]
 
 
-def _one_batch_axis(b: TFBuilder, x: Tensor, batch: Sequence[Size]) -> Tensor:
+def _one_batch_axis(b: Builder, x: Tensor, batch: Sequence[Size]) -> Tensor:
     """Return `x` repeated over the batch, whose dimensions become one."""
     matrix = [size_of(b, x, -2), size_of(b, x, -1)]
     whole: Shape = tuple(size if isinstance(size, int) else None for size in batch)

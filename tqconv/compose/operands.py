@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.builder import Builder
+from tqconv.compose.integers import INT64, UINT64, bitcast
 from tqconv.errors import Unsupported
-from tqconv.importers.integers import INT64, UINT64, bitcast
-from tqconv.importers.tf.registry import TFBuilder
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
 
@@ -17,7 +17,7 @@ _INT32 = np.iinfo(np.int32)
 _TURNED = np.array(np.iinfo(np.int64).min, INT64)
 
 
-def int32_of(b: TFBuilder, tensor: Tensor) -> Tensor | NDArray[Any]:
+def int32_of(b: Builder, tensor: Tensor) -> Tensor | NDArray[Any]:
     """Return an integer operand as int32, the type that kernels read.
 
     Constants beyond int32 are clipped: as bounds of a slice they mean "to the end".
@@ -29,12 +29,12 @@ def int32_of(b: TFBuilder, tensor: Tensor) -> Tensor | NDArray[Any]:
     return np.asarray(np.clip(tensor.data, _INT32.min, _INT32.max), np.int32)
 
 
-def axis_operand(b: TFBuilder, tensor: Tensor, rank: int, operand: str = "axis") -> int:
+def axis_operand(b: Builder, tensor: Tensor, rank: int, operand: str = "axis") -> int:
     """Return a constant axis in [0, rank); it may be negative in the graph."""
     return axis_of(int(b.scalar(tensor, operand)), rank)
 
 
-def axes_operand(b: TFBuilder, tensor: Tensor, rank: int, operand: str = "axis") -> list[int]:
+def axes_operand(b: Builder, tensor: Tensor, rank: int, operand: str = "axis") -> list[int]:
     """Return constant axes in [0, rank), in their order, each once."""
     return list(dict.fromkeys(axis_of(axis, rank) for axis in b.ints(tensor, operand)))
 
@@ -50,16 +50,16 @@ def static_size(tensor: Tensor, axis: int) -> int:
     return size
 
 
-def with_kernel(b: TFBuilder, x: Tensor) -> Tensor:
+def with_kernel(b: Builder, x: Tensor) -> Tensor:
     """Return uint64 as the int64 of the same bits: enough to tell whether elements are equal."""
     return bitcast(b, x, INT64) if x.dtype == UINT64 else x
 
 
-def in_order(b: TFBuilder, x: Tensor) -> Tensor:
+def in_order(b: Builder, x: Tensor) -> Tensor:
     """Return uint64 as int64 in the same order: the highest bit is turned."""
     return b("ADD", bitcast(b, x, INT64), _TURNED) if x.dtype == UINT64 else x
 
 
-def out_of_order(b: TFBuilder, y: Tensor, dtype: np.dtype) -> Tensor:
+def out_of_order(b: Builder, y: Tensor, dtype: np.dtype) -> Tensor:
     """Undo `in_order`."""
     return bitcast(b, b("ADD", y, _TURNED), UINT64) if dtype == UINT64 else y

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tqconv.importers.builder import Builder
+from tqconv.compose.builder import Builder
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.emit import finish
 from tqconv.ops.table import spec

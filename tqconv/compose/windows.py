@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.builder import Builder
+from tqconv.compose.sizes import Size, calculate, size_of, vector
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.sizes import Size, calculate, size_of, vector
-from tqconv.importers.tf.registry import TFBuilder
 from tqconv.ir.graph import Tensor
 
 
@@ -48,7 +48,7 @@ def explicit_pairs(amounts: Sequence[int], data_format: str) -> NDArray[np.int32
 
 
 def pad_explicitly(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     padding: str,
     amounts: Sequence[int],
@@ -62,7 +62,7 @@ def pad_explicitly(
 
 
 def padded(
-    b: TFBuilder, x: Tensor, pairs: NDArray[np.int32] | Tensor, value: NDArray[Any] | None = None
+    b: Builder, x: Tensor, pairs: NDArray[np.int32] | Tensor, value: NDArray[Any] | None = None
 ) -> Tensor:
     """Return `x` with [rank, 2] elements added before and after: zeros, or `value`."""
     if isinstance(pairs, np.ndarray) and not pairs.any():
@@ -71,7 +71,7 @@ def padded(
 
 
 def pad_for(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     padding: str,
     windows: Sequence[Window],
@@ -91,7 +91,7 @@ def pad_for(
     return padded(b, x, b("RESHAPE", flat, np.array([x.rank, 2], np.int32)), value)
 
 
-def same_amounts(b: TFBuilder, size: Size, window: Window) -> tuple[Size, Size]:
+def same_amounts(b: Builder, size: Size, window: Window) -> tuple[Size, Size]:
     """Return the padding before and after: what the last window lacks, the larger half behind."""
     if window.stride == 1:
         return (window.reach - 1) // 2, window.reach // 2
@@ -103,7 +103,7 @@ def same_amounts(b: TFBuilder, size: Size, window: Window) -> tuple[Size, Size]:
 
 
 def taps(
-    b: TFBuilder, x: Tensor, windows: Sequence[Window]
+    b: Builder, x: Tensor, windows: Sequence[Window]
 ) -> Iterator[tuple[tuple[int, ...], Tensor]]:
     """Yield each place in the window and what VALID windows over `x: [n, …, c]` see there."""
     inner = range(1, 1 + len(windows))

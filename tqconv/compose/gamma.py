@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from tqconv.importers.builder import Builder
-from tqconv.importers.special import polynomial
+from tqconv.compose.builder import Builder
+from tqconv.compose.functions import polynomial
 from tqconv.ir.graph import Tensor
 
 F = np.float32

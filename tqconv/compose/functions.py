@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tqconv.importers.builder import Builder
+from tqconv.compose.builder import Builder
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import broadcast_shapes
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from tqconv.compose.builder import Builder
+from tqconv.compose.control import facts_of, is_unborn, unborn, within
 from tqconv.errors import UnsupportedError
-from tqconv.importers.bodies import facts_of, is_unborn, unborn, within
-from tqconv.importers.builder import Builder
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import finish, infer

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tqconv.importers.tf.handlers.sizes import Size, calculate, operand, reshaped, sizes_of
-from tqconv.importers.tf.registry import TFBuilder
+from tqconv.compose.builder import Builder
+from tqconv.compose.sizes import Size, calculate, operand, reshaped, sizes_of
 from tqconv.ir.graph import Tensor
 
 FLOAT32 = np.dtype(np.float32)
@@ -19,7 +19,7 @@ def real(value: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return np.array(value, FLOAT32)
 
 
-def real_size(b: TFBuilder, size: Size) -> Tensor:
+def real_size(b: Builder, size: Size) -> Tensor:
     """Return a size as a real scalar."""
     return b.const(size, FLOAT32, "size") if isinstance(size, int) else b.cast(size, FLOAT32)
 
@@ -33,12 +33,12 @@ class Pixels:
     width: Size
 
     @staticmethod
-    def of(b: TFBuilder, x: Tensor) -> Pixels:
+    def of(b: Builder, x: Tensor) -> Pixels:
         """List the pixels of an image."""
         n, h, w, c = sizes_of(b, x)
         return Pixels(reshaped(b, x, [calculate(b, "MUL", n, h, w), c]), h, w)
 
-    def at(self, b: TFBuilder, image: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    def at(self, b: Builder, image: Tensor, row: Tensor, column: Tensor) -> Tensor:
         """Return the pixels at int32 places that broadcast: [..., c]."""
         line = b("ADD", b("MUL", image, operand(self.height)), row)
         place = b("ADD", b("MUL", line, operand(self.width)), column)
@@ -46,17 +46,17 @@ class Pixels:
         return pixels
 
 
-def clamped(b: TFBuilder, x: Tensor, high: Tensor) -> Tensor:
+def clamped(b: Builder, x: Tensor, high: Tensor) -> Tensor:
     """Return real `x` between 0 and `high`."""
     return b("MINIMUM", b("MAXIMUM", x, real(0)), high)
 
 
-def inside(b: TFBuilder, x: Tensor, high: Tensor) -> Tensor:
+def inside(b: Builder, x: Tensor, high: Tensor) -> Tensor:
     """Return where 0 <= x <= high."""
     return b("LOGICAL_AND", b("GREATER_EQUAL", x, real(0)), b("LESS_EQUAL", x, high))
 
 
-def rounded(b: TFBuilder, x: Tensor) -> Tensor:
+def rounded(b: Builder, x: Tensor) -> Tensor:
     """Return the nearest whole number; halves go away from zero, as C's `round` does.
 
     ROUND takes halves to even, and floor(x + 0.5) errs just below a half.
@@ -67,6 +67,6 @@ def rounded(b: TFBuilder, x: Tensor) -> Tensor:
     return b("MUL", b("SIGN", x), b("ADD", whole, up))
 
 
-def between(b: TFBuilder, first: Tensor, second: Tensor, part: Tensor) -> Tensor:
+def between(b: Builder, first: Tensor, second: Tensor, part: Tensor) -> Tensor:
     """Return first + (second - first) * part."""
     return b("ADD", first, b("MUL", b("SUB", second, first), part))

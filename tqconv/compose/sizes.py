@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.importers.tf.registry import TFBuilder
+from tqconv.compose.builder import Builder
 from tqconv.ir.graph import Tensor
 
 Size = int | Tensor
@@ -27,18 +27,18 @@ NEUTRAL = {"ADD": 0, "SUB": 0, "MUL": 1, "FLOOR_DIV": 1}
 """Second operands that change nothing."""
 
 
-def size_of(b: TFBuilder, x: Tensor, axis: int) -> Size:
+def size_of(b: Builder, x: Tensor, axis: int) -> Size:
     """Return one size of `x`."""
     size = x.shape[axis]
     return element(b, b.shape_of(x), axis % x.rank) if size is None else size
 
 
-def sizes_of(b: TFBuilder, x: Tensor) -> list[Size]:
+def sizes_of(b: Builder, x: Tensor) -> list[Size]:
     """Return all sizes of `x`."""
     return [size_of(b, x, axis) for axis in range(x.rank)]
 
 
-def element(b: TFBuilder, vector: Tensor, index: int) -> Size:
+def element(b: Builder, vector: Tensor, index: int) -> Size:
     """Return element `index` of an integer vector."""
     known = b.known(vector)
     number = None if known is None else known[index]
@@ -50,7 +50,7 @@ def element(b: TFBuilder, vector: Tensor, index: int) -> Size:
     return b.cast(taken, np.int32)
 
 
-def calculate(b: TFBuilder, type: str, first: Size, *others: Size) -> Size:
+def calculate(b: Builder, type: str, first: Size, *others: Size) -> Size:
     """Return `first` combined with `others` by a binary operator: now where they are numbers."""
     result = first
     for other in others:
@@ -66,14 +66,14 @@ def operand(size: Size) -> Tensor | NDArray[Any]:
     return np.array(size, np.int32) if isinstance(size, int) else size
 
 
-def vector(b: TFBuilder, sizes: Sequence[Size]) -> Tensor | NDArray[Any]:
+def vector(b: Builder, sizes: Sequence[Size]) -> Tensor | NDArray[Any]:
     """Return sizes as an int32 vector: a constant when all are numbers."""
     if all(isinstance(size, int) for size in sizes):
         return np.array(sizes, np.int32)
     return b("PACK", *map(operand, sizes), values_count=len(sizes))
 
 
-def reshaped(b: TFBuilder, x: Tensor, sizes: Sequence[Size]) -> Tensor:
+def reshaped(b: Builder, x: Tensor, sizes: Sequence[Size]) -> Tensor:
     """Reshape `x`; one size that is not a number is left to the kernel."""
     numbers = [size if isinstance(size, int) else -1 for size in sizes]
     if numbers.count(-1) <= 1 and 0 not in numbers:

@@ -1,0 +1,1 @@
+"""What sources ask for and TensorFlow Lite lacks, composed of its operators, channels last."""
