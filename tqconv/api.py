@@ -12,10 +12,11 @@ from tqconv.config import CalibrateOptions, ConvertOptions, Count, LoadOptions
 from tqconv.errors import FormatError, UnsupportedError, UsageError, VerificationError
 from tqconv.ir.graph import Graph, Model
 from tqconv.output import check_folder, check_target, write_atomically
-from tqconv.passes import cleanup, fake_quant, order, patterns
-from tqconv.passes import toco as toco_stages
+from tqconv.passes import cleanup, fake_quant, order
 from tqconv.passes.pipeline import FLOAT_STAGES, STAGES, Observer, Pass, Stage
 from tqconv.passes.pipeline import optimize as run_stages
+from tqconv.passes.recognize import patterns
+from tqconv.passes.toco import stages as toco_stages
 from tqconv.requests import check_files, check_scaling, check_types
 
 if TYPE_CHECKING:

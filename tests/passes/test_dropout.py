@@ -7,7 +7,7 @@ import pytest
 
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ops.emit import emit
-from tqconv.passes.dropout import drop_dropout
+from tqconv.passes.recognize.dropout import drop_dropout
 
 FLOAT = np.dtype(np.float32)
 

@@ -14,8 +14,8 @@ from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ops.emit import emit, finish, infer
 from tqconv.ops.table import spec
 from tqconv.passes.pipeline import FLOAT_STAGES, optimize
-from tqconv.passes.recurrent import fuse_steps
-from tqconv.passes.recurrent_loops import fuse_loops
+from tqconv.passes.recurrent.loops import fuse_loops
+from tqconv.passes.recurrent.steps import fuse_steps
 
 RNG = np.random.default_rng(7)
 TIME, BATCH, INPUTS, CELLS = 4, 2, 3, 5

@@ -10,7 +10,7 @@ from graph_text import parse
 from tqconv.ir.graph import Graph
 from tqconv.ir.types import Range
 from tqconv.passes.pipeline import run_stage
-from tqconv.passes.toco import restore_order, stages
+from tqconv.passes.toco.stages import restore_order, stages
 
 ROUNDING = 2e-6
 """Relative to the largest output: a dozen float32 roundings, as folding reorders sums."""

@@ -13,8 +13,8 @@ from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model
 from tqconv.ir.grid import grid, on_stored_grid
 from tqconv.ir.types import Range
-from tqconv.passes import toco as stages
 from tqconv.passes.pipeline import run_stage
+from tqconv.passes.toco import stages
 from tqconv.quant.ranges import Ranges, Record
 from tqconv.quantization import quantize
 

@@ -7,25 +7,10 @@ from dataclasses import dataclass
 
 from tqconv.errors import InternalError
 from tqconv.ir.graph import Graph, Model
-from tqconv.passes import (
-    activations,
-    bits,
-    bodies,
-    cleanup,
-    dense,
-    dilation,
-    dropout,
-    fold,
-    functions,
-    fuse,
-    layout,
-    lower,
-    patterns,
-    ranks,
-    recurrent,
-    recurrent_loops,
-    reshape,
-)
+from tqconv.passes import bodies, cleanup, dense, fold, fuse, layout, reshape
+from tqconv.passes.legal import bits, ranks, types
+from tqconv.passes.recognize import activations, dilation, dropout, functions, patterns
+from tqconv.passes.recurrent import loops, steps
 
 Pass = Callable[[Graph], int]
 Observer = Callable[[str, Graph], None]
@@ -105,8 +90,8 @@ STAGES: tuple[Stage, ...] = (
         "lower",
         (
             bits.move_as_bits,
-            lower.lower_types,
-            lower.lower_ranks,
+            types.lower_types,
+            types.lower_ranks,
             ranks.collapse_padded,
             ranks.collapse_joined,
         ),
@@ -119,9 +104,9 @@ operator has a kernel for its types and rank."""
 
 
 FLOAT_STAGES: tuple[Stage, ...] = (
-    Stage("recurrent", (recurrent.fuse_steps, recurrent_loops.fuse_loops)),
+    Stage("recurrent", (steps.fuse_steps, loops.fuse_loops)),
     *STAGES,
-    Stage("states", (recurrent.own_states,)),
+    Stage("states", (steps.own_states,)),
 )
 """The same for a result that computes with reals: the recurrent operators have no integer plan."""
 

@@ -10,8 +10,8 @@ import numpy as np
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import made_by
 from tqconv.ops.emit import emit
-from tqconv.passes.cells import Cell, Weights, cell_of
-from tqconv.passes.recurrent import Layer, Sequence3
+from tqconv.passes.recurrent.cells import Cell, Weights, cell_of
+from tqconv.passes.recurrent.steps import Layer, Sequence3
 
 MATERIALIZE = Callable[[], Tensor]
 

@@ -14,20 +14,13 @@ import numpy as np
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, with_constant
 from tqconv.ops.emit import emit
-from tqconv.passes import (
-    activations,
-    dilation,
-    fake_quant,
-    functions,
-    layout,
-    lower,
-    patterns,
-    toco_fold,
-    toco_moves,
-)
+from tqconv.passes import fake_quant, layout
 from tqconv.passes.fuse import CLAMPS
+from tqconv.passes.legal import types
 from tqconv.passes.pipeline import Pass, Stage
-from tqconv.passes.toco_sweep import Sweep, Transformation
+from tqconv.passes.recognize import activations, dilation, functions, patterns
+from tqconv.passes.toco import fold, moves
+from tqconv.passes.toco.sweep import Sweep, Transformation
 
 TAKES_ACTIVATION = frozenset(
     {"ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV", "FULLY_CONNECTED"}
@@ -46,15 +39,15 @@ def stages(
     them, too (`--propagate_fake_quant_num_bits`). channels_first: the source has other layouts than
     TensorFlow Lite, which TOCO could not read; transpositions move together before all else.
     """
-    moves: tuple[Pass, ...] = MOVES if channels_first else ()
+    sunk: tuple[Pass, ...] = MOVES if channels_first else ()
     spread: tuple[Pass, ...] = (fake_quant.spread_fake_quant,) if spread_fake_quant else ()
     general = cross_general if cross_fake_quant else keep_general
     return (
-        Stage("recognize", (fake_quant.read_fake_quant, share_weights, *RECOGNIZE, *moves)),
+        Stage("recognize", (fake_quant.read_fake_quant, share_weights, *RECOGNIZE, *sunk)),
         Stage("general", (general,)),
         Stage("spread", spread),
         Stage("evidence", (fake_quant.read_fake_quant, fake_quant.drop_fake_quant)),
-        Stage("lower", (lower.lower_types, lower.lower_ranks)),
+        Stage("lower", (types.lower_types, types.lower_ranks)),
     )
 
 
@@ -113,7 +106,7 @@ def share_weights(graph: Graph) -> int:
     """
     count = 0
     seen: dict[tuple[object, ...], Tensor] = {}
-    for op in of_type(graph, *toco_fold.AFFINE):
+    for op in of_type(graph, *fold.AFFINE):
         w = op.input(1)
         if w.data is None:
             continue
@@ -247,18 +240,18 @@ RECOGNIZE: tuple[Pass, ...] = (
 """Patterns of several operators, which no other transformation breaks or makes."""
 
 GENERAL: tuple[Transformation, ...] = (
-    toco_moves.as_reshape,
+    moves.as_reshape,
     add_of_two,
-    toco_moves.join_transposes,
-    toco_moves.flatten_in_product,
-    toco_fold.ensure_bias,
-    toco_fold.fuse_into_preceding,
-    toco_fold.fuse_into_following,
-    toco_moves.move_binary_first,
-    toco_moves.move_unary_first,
-    toco_moves.drop_neutral,
+    moves.join_transposes,
+    moves.flatten_in_product,
+    fold.ensure_bias,
+    fold.fuse_into_preceding,
+    fold.fuse_into_following,
+    moves.move_binary_first,
+    moves.move_unary_first,
+    moves.drop_neutral,
     read_at,
-    toco_moves.merge_reshapes,
+    moves.merge_reshapes,
     fuse_activation,
     one_channel_to_depthwise,
 )

@@ -7,7 +7,7 @@ import numpy as np
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.match import has_activation, made_by, sole_reader, values_of, with_constant
 from tqconv.passes.fake_quant import pass_through
-from tqconv.passes.toco_sweep import Sweep
+from tqconv.passes.toco.sweep import Sweep
 
 ELEMENTWISE = frozenset(
     {"CAST", "CEIL", "EXP", "FLOOR", "NEG", "RELU", "RELU_N1_TO_1", "RELU6", "ROUND", "TANH"}

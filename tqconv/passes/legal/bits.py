@@ -9,7 +9,7 @@ import numpy as np
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ops.emit import finish
 from tqconv.ops.table import known, spec
-from tqconv.passes.lower import INDICES, data_operand
+from tqconv.passes.legal.types import INDICES, data_operand
 
 SAME_WIDTH: Mapping[str, np.dtype] = {
     "uint16": np.dtype(np.int16),

@@ -17,7 +17,7 @@ from tqconv.ir.grid import extremes
 from tqconv.ir.match import WithConstant, has_activation, made_by, sole_reader, with_constant
 from tqconv.ir.types import Range
 from tqconv.passes.fold import LINEAR, Linear
-from tqconv.passes.toco_sweep import Sweep
+from tqconv.passes.toco.sweep import Sweep
 
 AFFINE = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 APPLY = {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply, "DIV": np.divide}

@@ -1,0 +1,1 @@
+"""Passes that turn what a kernel does not take into operators that it takes."""

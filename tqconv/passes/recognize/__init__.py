@@ -1,0 +1,1 @@
+"""Passes that see what several operators spell out, and put the operator that computes it."""

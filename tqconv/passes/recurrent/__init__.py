@@ -1,0 +1,1 @@
+"""Passes that turn recurrent layers, written as loops or steps, into operators for sequences."""
