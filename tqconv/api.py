@@ -22,7 +22,7 @@ from tqconv.requests import check_files, check_scaling, check_types
 if TYPE_CHECKING:
     from tqconv.exporters.report import ModelFacts
     from tqconv.importers.tf.outline import Outline
-    from tqconv.quant.ranges import Ranges
+    from tqconv.quant.evidence.ranges import Ranges
     from tqconv.runtime.compare import Difference
 
 
@@ -185,7 +185,7 @@ def _unknown_arrays(source: Path, model: Model, options: ConvertOptions) -> list
     said = _load_options(options).array_ranges
     if not said:
         return []
-    from tqconv.quant import extra_info
+    from tqconv.quant.evidence import extra_info
 
     if _is_graphdef(source, options.load):
         names = [node.name for node in _outline(source, "").nodes]
@@ -200,7 +200,7 @@ def _load_options(options: ConvertOptions) -> LoadOptions:
     integers = options.quantize.mode not in (None, "float16", "dynamic")
     said = options.load.array_ranges
     if integers and toco.arrays_extra_info_file is not None:
-        from tqconv.quant import extra_info
+        from tqconv.quant.evidence import extra_info
 
         said = (*said, *extra_info.read(Path(toco.arrays_extra_info_file)))
     quantizing = integers or toco.drop_fake_quant
@@ -251,8 +251,8 @@ def calibrate(
     samples.
     """
     from tqconv import quantization
-    from tqconv.quant import inputs
-    from tqconv.quant import ranges as evidence
+    from tqconv.quant.evidence import inputs
+    from tqconv.quant.evidence import ranges as evidence
 
     asked = options.quantize
     check_target(
@@ -285,16 +285,17 @@ def _quantize(
     asked = options.quantize
     if asked.mode is None and asked.input_type is None and not options.toco.wants_float:
         return []
-    from tqconv.quant import inputs, unchanged
+    from tqconv.quant import no_effect
+    from tqconv.quant.evidence import inputs
 
-    unchanged.check_float(model, asked, wants_float=options.toco.wants_float)
+    no_effect.check_float(model, asked, wants_float=options.toco.wants_float)
     inputs.tell(model, asked)
     reference = snapshot(model) if options.verify is not None else None
-    before = unchanged.constants(model)
+    before = no_effect.constants(model)
     if asked.mode is not None:
         _carry_out(model, options, names, progress)
     if asked.mode is not None and inputs.computes_reals(asked):
-        note = unchanged.unchanged_note(before, model, asked)
+        note = no_effect.unchanged_note(before, model, asked)
         model.notes += [] if note is None else [note]
     inputs.dequantize_inputs(model, asked)
     return [] if reference is None else _verify(reference, model, options)
@@ -312,7 +313,7 @@ def _carry_out(
 ) -> None:
     """Quantize in place, and note the entries of a ranges file that name no tensor."""
     from tqconv import quantization
-    from tqconv.quant import ranges as evidence
+    from tqconv.quant.evidence import ranges as evidence
 
     asked, known = options.quantize, None
     fused = _names(model)

@@ -10,9 +10,9 @@ import numpy as np
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.copy import copy_graph
 from tqconv.ir.graph import Model, Op, Tensor
-from tqconv.quant import improve
 from tqconv.quant.apply import apply
-from tqconv.quant.moments import Moments, columns, empty, rows_each
+from tqconv.quant.fit import codes as fitting
+from tqconv.quant.fit.moments import Moments, columns, empty, rows_each
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Plan
 from tqconv.runtime.calibrate import exposed
@@ -104,7 +104,7 @@ class _Judge:
         """Return the mean over the outputs for each sample, in dB; 0 where none is real."""
         copy = copy_graph(self.model.main)
         floats: dict[Tensor, Params | None] = {copy.tensors[t]: None for t in plan.borders}
-        apply(copy.graph, replace(improve.mapped(plan, copy.tensors, copy.ops), borders=floats))
+        apply(copy.graph, replace(fitting.mapped(plan, copy.tensors, copy.ops), borders=floats))
         session = Session(serialize(Model([copy.graph, *self.model.graphs[1:]])))
         means = []
         for feed, wanted in zip(self.samples, self.wanted, strict=True):
@@ -124,20 +124,20 @@ class _Fit:
 
     def __init__(self, model: Model, plan: Plan, samples: Sequence[Feed]) -> None:
         self.plan = plan
-        self.seen = _moments(model, improve.fittable(plan), samples)
+        self.seen = _moments(model, fitting.fittable(plan), samples)
 
     def candidates(self) -> Iterator[Plan]:
         """Yield plans: corrected biases, fitted rounding, both."""
         if not self.seen:
             return
         yield self._with({}, biases=True)
-        codes = improve.fitted_weights(self.plan, self.seen)
+        codes = fitting.fitted_weights(self.plan, self.seen)
         yield self._with(codes, biases=False)
         yield self._with(codes, biases=True)
 
-    def _with(self, codes: improve.Codes, *, biases: bool) -> Plan:
-        more = improve.corrected_biases(self.plan, codes, self.seen) if biases else {}
-        return improve.with_codes(self.plan, {**codes, **more})
+    def _with(self, codes: fitting.Codes, *, biases: bool) -> Plan:
+        more = fitting.corrected_biases(self.plan, codes, self.seen) if biases else {}
+        return fitting.with_codes(self.plan, {**codes, **more})
 
 
 def _moments(model: Model, ops: Sequence[Op], samples: Sequence[Feed]) -> Mapping[Op, Moments]:

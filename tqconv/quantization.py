@@ -10,12 +10,13 @@ from tqconv.errors import UsageError
 from tqconv.exporters.tflite import serialize
 from tqconv.improvement import Memory, improved
 from tqconv.ir.graph import Model
-from tqconv.quant import ranges as evidence
-from tqconv.quant import static, toco_mode, weights
-from tqconv.quant.inputs import outside_notes
+from tqconv.quant import integer_mode, weights
+from tqconv.quant.evidence import ranges as evidence
+from tqconv.quant.evidence.inputs import outside_notes
+from tqconv.quant.evidence.ranges import Ranges
 from tqconv.quant.plan import MissingRangesError, Plan
-from tqconv.quant.ranges import Ranges
 from tqconv.quant.schemes import scheme
+from tqconv.quant.toco import mode as toco_mode
 from tqconv.runtime import calibrate as measure
 from tqconv.runtime import samples as data
 from tqconv.runtime.compare import Difference, compare
@@ -57,7 +58,7 @@ def quantize(
     toco = TocoOptions() if toco is None else toco
     like_toco = toco.inference_type is not None
     if not like_toco:
-        static.rewrite_for(model, options)
+        integer_mode.rewrite_for(model, options)
     memory = Memory()
     known = _gather(model, options, ranges, memory, progress)
     if known is not None:
@@ -65,7 +66,7 @@ def quantize(
     plan = _plan(model, options, toco, known)
     if options.improve and known is not None and not like_toco:
         plan = improved(model, plan, memory.kept, _other_plans(model, options, toco, known))
-    static.carry_out(model, plan)
+    integer_mode.carry_out(model, plan)
     return plan
 
 
@@ -74,7 +75,7 @@ def _plan(model: Model, options: QuantizeOptions, toco: TocoOptions, known: Rang
     try:
         if toco.inference_type is not None:
             return toco_mode.plan_for(model, options, toco, known)
-        return static.plan_for(
+        return integer_mode.plan_for(
             model,
             options,
             known,

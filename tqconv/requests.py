@@ -30,7 +30,7 @@ def check_types(options: ConvertOptions) -> None:
     asked = options.quantize
     if asked.mode is None and {asked.input_type, asked.output_type} <= {None, "float32"}:
         return
-    from tqconv.quant import inputs
+    from tqconv.quant.evidence import inputs
 
     inputs.check(asked)
     check_scaling(asked, options.verify)

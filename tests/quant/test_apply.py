@@ -11,8 +11,8 @@ from graph_text import parse
 from tqconv.config import QuantizeOptions
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model, Signature
-from tqconv.quant import static
-from tqconv.quant.ranges import Ranges, Record
+from tqconv.quant import integer_mode
+from tqconv.quant.evidence.ranges import Ranges, Record
 from tqconv.runtime.calibrate import calibrate
 
 NETWORK = """
@@ -37,9 +37,9 @@ def quantized(mode: str, **asked: object) -> tuple[Model, Model]:
     """Return the float and the quantized network."""
     reference, model = Model([parse(NETWORK)]), Model([parse(NETWORK)])
     options = QuantizeOptions(mode=mode, **asked)  # type: ignore[arg-type]
-    static.rewrite_for(model, options)
+    integer_mode.rewrite_for(model, options)
     ranges = Ranges.of(calibrate(model, feeds(model.main, 4), serialize))
-    static.carry_out(model, static.plan_for(model, options, ranges))
+    integer_mode.carry_out(model, integer_mode.plan_for(model, options, ranges))
     model.main.check()
     return reference, model
 
@@ -99,7 +99,7 @@ def test_a_signature_follows_the_new_borders() -> None:
     model.signatures = [Signature("serve", [("in", 0)], [("out", 0)])]
     options = QuantizeOptions(mode="int8")
     ranges = Ranges.of(calibrate(model, feeds(main, 2), serialize))
-    static.carry_out(model, static.plan_for(model, options, ranges))
+    integer_mode.carry_out(model, integer_mode.plan_for(model, options, ranges))
     interpreter = Interpreter(model_content=bytes(serialize(model)))
     interpreter.allocate_tensors()
     assert interpreter.get_signature_list() == {"serve": {"inputs": ["in"], "outputs": ["out"]}}
@@ -113,7 +113,7 @@ def test_integer_inputs_are_left_alone(run: Run) -> None:
     feed = {"x": np.array([[1, 2, 3], [4, 5, 6]], np.float32), "i": np.array([1], np.int32)}
     options = QuantizeOptions(mode="int8", integer_only=True)
     ranges = Ranges.of(calibrate(model, [feed], serialize))
-    static.carry_out(model, static.plan_for(model, options, ranges))
+    integer_mode.carry_out(model, integer_mode.plan_for(model, options, ranges))
     assert [t.dtype for t in model.main.inputs] == [np.int8, np.int32]
     x, z = model.main.inputs[0].quant, model.main.outputs[0].quant
     stored = (np.round(feed["x"] / x.scale[0]) + x.zero_point[0]).astype(np.int8)
@@ -135,7 +135,7 @@ def test_a_constant_that_float_and_integer_operators_share_exists_twice(run: Run
     options = QuantizeOptions(mode="int8", keep_float=("^z$",))
     feed = {"x": np.array([[0.1, -1, 2, 0.5]], np.float32)}
     ranges = Ranges.of(calibrate(model, [feed], serialize))
-    static.carry_out(model, static.plan_for(model, options, ranges))
+    integer_mode.carry_out(model, integer_mode.plan_for(model, options, ranges))
     model.main.check()
     y, z = run(model, feed)
     # One step of y is 9 / 255, and x is rounded by half a step of 3 / 255, times 3.
@@ -148,7 +148,7 @@ def test_input_stats_and_input_range_say_the_same_and_are_echoed() -> None:
         model = Model([parse(NETWORK)])
         ranges = Ranges.of(calibrate(model, feeds(model.main, 2), serialize))
         options = QuantizeOptions(mode="int8", input_type="uint8", **said)  # type: ignore[arg-type]
-        static.carry_out(model, static.plan_for(model, options, ranges))
+        integer_mode.carry_out(model, integer_mode.plan_for(model, options, ranges))
         return next(n for n in model.notes if n.startswith("input 'x'"))
 
     assert note(named_stats={"x": (128, 64)}) == note(input_ranges={"x": (-2, 127 / 64)})
@@ -161,9 +161,9 @@ def test_input_stats_and_input_range_say_the_same_and_are_echoed() -> None:
 def test_a_root_in_int16_does_not_stop_at_a_negative_rounding_error(run: Run, root: str) -> None:
     model = Model([parse(f"x: f32[4] -> y\ny = {root}(x)")])
     options = QuantizeOptions(mode="int16x8")
-    static.rewrite_for(model, options)
+    integer_mode.rewrite_for(model, options)
     seen = calibrate(model, [{"x": np.array([4, 1, 2, 3], np.float32)}], serialize)
-    static.carry_out(model, static.plan_for(model, options, Ranges.of(seen)))
+    integer_mode.carry_out(model, integer_mode.plan_for(model, options, Ranges.of(seen)))
     got = run(model, {"x": np.array([-0.5, 1, 2, 4], np.float32)})[0]
     wanted = [1.0, 1.414, 2.0] if root == "SQRT" else [1.0, 0.707, 0.5]
     assert got[1:] == pytest.approx(wanted, abs=0.01)
@@ -183,9 +183,9 @@ e = CONV_2D(x, f32[2,1,1,2], zeros[2]) {padding=SAME, stride_h=1, stride_w=1}
 def test_outputs_far_finer_than_inputs_do_not_stop_litert(run: Run, mode: str) -> None:
     model = Model([parse(EXTREMES)])
     options = QuantizeOptions(mode=mode, integer_only=True, output_type="float32")
-    static.rewrite_for(model, options)
+    integer_mode.rewrite_for(model, options)
     fine = {n: Record(-1e-9, 1e-9) for n in "abcd"}
     ranges = Ranges({"x": Record(-1e3, 1e3), "y": Record(-1e3, 1e3), "e": Record(-9, 9), **fine})
-    static.carry_out(model, static.plan_for(model, options, ranges))
+    integer_mode.carry_out(model, integer_mode.plan_for(model, options, ranges))
     zeros = [np.zeros((1, 4, 4, 2), t.dtype) for t in model.main.inputs]
     assert len(run(model, zeros)) == 5

@@ -15,7 +15,7 @@ from tqconv.errors import QuantizationError, UsageError
 from tqconv.exporters.tflite import serialize
 from tqconv.improvement import MOST, Memory, _spoils
 from tqconv.ir.graph import Model
-from tqconv.quant import ranges as files
+from tqconv.quant.evidence import ranges as files
 from tqconv.quantization import calibrate, quantize, verify, verify_notes
 from tqconv.runtime.compare import difference
 

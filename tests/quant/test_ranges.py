@@ -12,7 +12,7 @@ from tqconv.errors import FormatError, UsageError
 from tqconv.ir.graph import Tensor
 from tqconv.ir.histogram import Histogram
 from tqconv.ir.types import Range
-from tqconv.quant.ranges import (
+from tqconv.quant.evidence.ranges import (
     Ranges,
     Record,
     dump,

@@ -7,8 +7,8 @@ import pytest
 from conftest import Run
 from graph_text import parse
 
-from tqconv.quant.moments import columns, empty
-from tqconv.quant.rounding import fitted_codes
+from tqconv.quant.fit.moments import columns, empty
+from tqconv.quant.fit.rounding import fitted_codes
 
 RNG = np.random.default_rng(8)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tqconv.ir.histogram import Histogram
+from tqconv.quant.evidence.thresholds import METHODS
 from tqconv.quant.params import activation, decode, encode
 from tqconv.quant.schemes import INT8
-from tqconv.quant.thresholds import METHODS
 
 NORMAL = np.random.default_rng(3).normal(size=50_000).astype(np.float32)
 

@@ -15,7 +15,7 @@ from tqconv.ir.grid import grid, on_stored_grid
 from tqconv.ir.types import Range
 from tqconv.passes.pipeline import run_stage
 from tqconv.passes.toco import stages
-from tqconv.quant.ranges import Ranges, Record
+from tqconv.quant.evidence.ranges import Ranges, Record
 from tqconv.quantization import quantize
 
 UNIT = ((127.5, 127.5),)

@@ -10,9 +10,9 @@ from tqconv.errors import FormatError, QuantizationError, UnsupportedError, Usag
 from tqconv.ir.graph import Graph, Model
 from tqconv.ir.types import Range
 from tqconv.passes.fake_quant import drop_fake_quant, read_fake_quant, spread_fake_quant
-from tqconv.quant import extra_info
-from tqconv.quant.toco_mode import plan_for
-from tqconv.quant.toco_ranges import complete, lacking, propagate
+from tqconv.quant.evidence import extra_info
+from tqconv.quant.toco.mode import plan_for
+from tqconv.quant.toco.ranges import complete, lacking, propagate
 from tqconv.schema import proto
 
 POOL = "{padding=VALID, stride_h=2, stride_w=2, filter_height=2, filter_width=2}"

@@ -6,7 +6,7 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import NOWHERE
-from tqconv.quant.intervals import clamp_of
+from tqconv.quant.evidence.intervals import clamp_of
 from tqconv.quant.params import Params, activation, encode
 from tqconv.quant.plan import Plan
 from tqconv.quant.schemes import INT8, INT16, UINT8

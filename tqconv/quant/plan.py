@@ -17,10 +17,10 @@ from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import extremes
 from tqconv.ir.types import Range, type_name
 from tqconv.quant import params as arithmetic
-from tqconv.quant.bounds import MOST_RESCALE, raise_scales
 from tqconv.quant.groups import Grouping, group, members
+from tqconv.quant.losses import lost, stopped
 from tqconv.quant.params import Params
-from tqconv.quant.resolution import lost, stopped
+from tqconv.quant.scale_limits import MOST_RESCALE, raise_scales
 from tqconv.quant.schemes import BY_ACTIVATION, UINT8, Scheme
 from tqconv.quant.select import (
     DENSE,

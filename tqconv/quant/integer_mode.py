@@ -9,11 +9,11 @@ from tqconv.errors import QuantizationError, UsageError
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.types import Range, type_name
 from tqconv.quant.apply import apply
-from tqconv.quant.inputs import said_of_inputs
-from tqconv.quant.intervals import propagate
+from tqconv.quant.evidence.inputs import said_of_inputs
+from tqconv.quant.evidence.intervals import propagate
+from tqconv.quant.evidence.ranges import Ranges, evidence
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Borders, Plan, plan
-from tqconv.quant.ranges import Ranges, evidence
 from tqconv.quant.report import float_lines
 from tqconv.quant.rewrites import guard_divisors, prepare
 from tqconv.quant.schemes import Scheme, scheme

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Op, Tensor, Use
-from tqconv.quant.moments import Moments, can_fit, joined
+from tqconv.quant.fit.moments import Moments, can_fit, joined
+from tqconv.quant.fit.rounding import fitted_codes
 from tqconv.quant.params import Params, decode, encode, limits
 from tqconv.quant.plan import Plan
-from tqconv.quant.rounding import fitted_codes
 
 ENOUGH = 2
 """Columns seen per weight of an output, below which rounding would fit the samples alone."""

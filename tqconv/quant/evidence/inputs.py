@@ -10,8 +10,8 @@ from tqconv.config import QuantizeOptions
 from tqconv.errors import UsageError, suggestion
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.types import Range, Source, type_name
+from tqconv.quant.evidence.ranges import Ranges, names_of
 from tqconv.quant.params import activation, limits
-from tqconv.quant.ranges import Ranges, names_of
 from tqconv.quant.schemes import INT16, UINT8, scheme
 
 REAL = (None, "float32")

@@ -17,11 +17,11 @@ from tqconv.errors import QuantizationError
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import Grid, extremes, grid
 from tqconv.ir.types import type_name
-from tqconv.quant.intervals import CLAMPS, clamp_of
+from tqconv.quant.evidence.intervals import CLAMPS, clamp_of
 from tqconv.quant.plan import Plan, float_report
 from tqconv.quant.schemes import INT32, Scheme
 from tqconv.quant.select import Selection, is_real, makes_reals, reals, rule_of, takes_integers
-from tqconv.quant.toco_repair import params_of, repair
+from tqconv.quant.toco.repair import params_of, repair
 
 LINEAR = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
 """Operator -> place of its bias."""

@@ -10,15 +10,15 @@ from tqconv.config import QuantizeOptions, TocoOptions
 from tqconv.errors import QuantizationError, UsageError
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.types import Range, type_name
-from tqconv.quant import toco_ranges
-from tqconv.quant.inputs import said_of_inputs
+from tqconv.quant.evidence.inputs import said_of_inputs
+from tqconv.quant.evidence.ranges import Ranges, evidence
+from tqconv.quant.integer_mode import borders
 from tqconv.quant.params import activation
 from tqconv.quant.plan import MissingRangesError, Plan, plan
-from tqconv.quant.ranges import Ranges, evidence
 from tqconv.quant.schemes import INT16, SCHEMES
 from tqconv.quant.select import Choice, is_real, rule_of
-from tqconv.quant.static import borders
-from tqconv.quant.toco import Rules, plan_like_toco
+from tqconv.quant.toco import ranges as toco_ranges
+from tqconv.quant.toco.rules import Rules, plan_like_toco
 
 SHOWN = 4
 """Tensors that an error names."""

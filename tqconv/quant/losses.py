@@ -13,9 +13,9 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import Range
-from tqconv.quant.bounds import product_step
 from tqconv.quant.groups import Group, Grouping
 from tqconv.quant.params import with_zero
+from tqconv.quant.scale_limits import product_step
 from tqconv.quant.select import bound_of, operand_name, reals, rule_of
 
 FEWEST_STEPS = 4

@@ -15,7 +15,7 @@ from tqconv.errors import FormatError, UsageError, suggestion
 from tqconv.ir.graph import Tensor
 from tqconv.ir.histogram import Histogram
 from tqconv.ir.types import RANGE_KINDS, Range
-from tqconv.quant.thresholds import METHODS, extremes
+from tqconv.quant.evidence.thresholds import METHODS, extremes
 
 FORMAT = "tqconv ranges 1"
 USER = "user"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor, Use
+from tqconv.quant.evidence.intervals import CLAMPS
 from tqconv.quant.groups import Grouping
-from tqconv.quant.intervals import CLAMPS
 from tqconv.quant.params import weights
 from tqconv.quant.schemes import INT8
 from tqconv.quant.select import operand_name, reals, rule_of

@@ -1,0 +1,1 @@
+"""What is known about the reals of each tensor: ranges, their files, thresholds, inputs."""

@@ -1,0 +1,1 @@
+"""Integers of weights and biases that are fitted to samples."""

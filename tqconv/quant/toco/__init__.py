@@ -1,0 +1,1 @@
+"""The quantization of TOCO: its ranges, its rules, its order."""
