@@ -4,6 +4,9 @@ A handler is a function `handler(b, x, w, *, strides, padding="VALID")`. `b` is 
 to the node; positional parameters are the node's inputs (a default of None: may be absent; `*xs`:
 any number); keyword-only parameters are its attributes, with the source framework's defaults. An
 attribute that the signature does not name is an error, so nothing is ever ignored by oversight.
+
+`@handles(Add="ADD", Sub="SUB")` tells the handler which of its operators the node is: the value
+comes behind the builder, `handler(b, type, x, y)`.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import update_wrapper
 from typing import Any
 
 from tqconv.compose.builder import Builder
@@ -19,6 +23,19 @@ from tqconv.ir.graph import Tensor
 from tqconv.ops.table import spec
 
 Handler = Callable[..., Any]
+
+
+class Bound:
+    """A handler of several operators with what it is told about one of them."""
+
+    def __init__(self, handler: Handler, argument: Any) -> None:
+        self.handler = handler
+        self.argument = argument
+        update_wrapper(self, handler)
+
+    def __call__(self, b: Builder, *operands: Any, **attributes: Any) -> Any:
+        """Call the handler."""
+        return self.handler(b, self.argument, *operands, **attributes)
 
 
 @dataclass(frozen=True)
@@ -34,7 +51,8 @@ class Signature:
     @staticmethod
     def of(handler: Handler) -> Signature:
         """Read the signature of a handler; its first parameter is the builder."""
-        parameters = list(inspect.signature(handler).parameters.values())[1:]
+        told = 1 if isinstance(handler, Bound) else 0
+        parameters = list(inspect.signature(handler).parameters.values())[1 + told :]
         positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         named = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
         variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
@@ -56,19 +74,27 @@ class Registry:
     handlers: dict[str, list[tuple[int, Handler]]] = field(default_factory=dict)
     _signatures: dict[Handler, Signature] = field(default_factory=dict)
 
-    def handles(self, *names: str, since: int = 0) -> Callable[[Handler], Handler]:
-        """Register a function for these operators, from opset `since` on."""
+    def handles(self, *names: str, since: int = 0, **told: Any) -> Callable[[Handler], Handler]:
+        """Register a function for these operators, from opset `since` on.
+
+        An operator with a value (`Add="ADD"`) hands it to the function behind the builder.
+        """
 
         def register(handler: Handler) -> Handler:
             for name in names:
-                versions = self.handlers.setdefault(name, [])
-                if any(first == since for first, _ in versions):
-                    raise ValueError(f"{name} has two handlers since {since}")
-                versions.append((since, handler))
-                versions.sort(key=lambda version: version[0])
+                self._add(name, since, handler)
+            for name, argument in told.items():
+                self._add(name, since, Bound(handler, argument))
             return handler
 
         return register
+
+    def _add(self, name: str, since: int, handler: Handler) -> None:
+        versions = self.handlers.setdefault(name, [])
+        if any(first == since for first, _ in versions):
+            raise ValueError(f"{name} has two handlers since {since}")
+        versions.append((since, handler))
+        versions.sort(key=lambda version: version[0])
 
     def direct(self, **rows: str) -> None:
         """Register operators that become one operator with the same operands and no attributes."""
