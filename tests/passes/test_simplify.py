@@ -10,10 +10,10 @@ from conftest import run_litert
 from graph_text import parse
 from pass_cases import CASES
 
-from tqconv.api import _stages
 from tqconv.config import ConvertOptions, QuantizeOptions
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model
+from tqconv.jobs.convert import _stages
 from tqconv.passes.pipeline import STAGES, Stage, run_stage
 
 INT8 = ConvertOptions(quantize=QuantizeOptions(mode="int8"))

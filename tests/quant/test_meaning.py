@@ -12,8 +12,8 @@ from graph_text import parse
 from tqconv.config import QuantizeOptions, TocoOptions
 from tqconv.errors import QuantizationError
 from tqconv.ir.graph import Graph, Model, Op, Tensor
+from tqconv.jobs.quantize import quantize
 from tqconv.passes.fake_quant import clamp_fake_quant
-from tqconv.quantization import quantize
 from tqconv.runtime.compare import difference
 
 SAMPLES = np.random.default_rng(3).normal(0, 1.5, (48, 8)).astype(np.float32)

@@ -13,10 +13,11 @@ from graph_text import parse
 from tqconv.config import QuantizeOptions, TocoOptions
 from tqconv.errors import QuantizationError, UsageError
 from tqconv.exporters.tflite import serialize
-from tqconv.improvement import MOST, Memory, _spoils
 from tqconv.ir.graph import Model
+from tqconv.jobs.improve import MOST, Memory, _spoils
+from tqconv.jobs.quantize import calibrate, quantize
+from tqconv.jobs.verify import verify, verify_notes
 from tqconv.quant.evidence import ranges as files
-from tqconv.quantization import calibrate, quantize, verify, verify_notes
 from tqconv.runtime.compare import difference
 
 

@@ -13,10 +13,10 @@ from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model
 from tqconv.ir.grid import grid, on_stored_grid
 from tqconv.ir.types import Range
+from tqconv.jobs.quantize import quantize
 from tqconv.passes.pipeline import run_stage
 from tqconv.passes.toco import stages
 from tqconv.quant.evidence.ranges import Ranges, Record
-from tqconv.quantization import quantize
 
 UNIT = ((127.5, 127.5),)
 UINT8, INT8 = np.dtype(np.uint8), np.dtype(np.int8)

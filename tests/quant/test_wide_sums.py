@@ -11,7 +11,7 @@ from graph_text import parse
 
 from tqconv.config import QuantizeOptions
 from tqconv.ir.graph import Graph, Model
-from tqconv.quantization import quantize
+from tqconv.jobs.quantize import quantize
 from tqconv.runtime.compare import difference
 
 RNG = np.random.default_rng(5)

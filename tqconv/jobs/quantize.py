@@ -8,8 +8,8 @@ from pathlib import Path
 from tqconv.config import QuantizeOptions, TocoOptions
 from tqconv.errors import UsageError
 from tqconv.exporters.tflite import serialize
-from tqconv.improvement import Memory, improved
 from tqconv.ir.graph import Model
+from tqconv.jobs.improve import Memory, improved
 from tqconv.quant import integer_mode, weights
 from tqconv.quant.evidence import ranges as evidence
 from tqconv.quant.evidence.inputs import outside_notes
@@ -19,7 +19,6 @@ from tqconv.quant.schemes import scheme
 from tqconv.quant.toco import mode as toco_mode
 from tqconv.runtime import calibrate as measure
 from tqconv.runtime import samples as data
-from tqconv.runtime.compare import Difference, compare
 from tqconv.runtime.images import Scaling
 from tqconv.runtime.litert import Feed
 
@@ -135,26 +134,3 @@ def sample_options(options: QuantizeOptions) -> data.SampleOptions:
     if options.mean is not None and options.std is not None:
         scaling = Scaling(options.mean, options.std)
     return data.SampleOptions(options.samples, scaling)
-
-
-def verify(
-    reference: Model, quantized: Model, path: str, options: QuantizeOptions
-) -> list[Difference]:
-    """Return how far a quantized model is from the float one on the samples of a file or folder."""
-    samples = list(data.read_samples(Path(path), reference.main.inputs, sample_options(options)))
-    return compare(reference, quantized, samples, serialize)
-
-
-VERIFY_SHOWN = 5
-"""Inner tensors that the report of `--verify` names."""
-
-
-def verify_notes(found: list[Difference]) -> list[str]:
-    """Return the lines of the report: every output, then the worst inner tensors."""
-    inner = [d for d in found if not d.is_output][:VERIFY_SHOWN]
-    lines = [
-        f"output '{d.name}': {d.sqnr:.1f} dB, largest difference {d.largest:.6g}"
-        for d in found
-        if d.is_output
-    ]
-    return lines + [f"worst inside: '{d.name}': {d.sqnr:.1f} dB" for d in inner]

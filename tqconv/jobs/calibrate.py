@@ -1,0 +1,62 @@
+"""Ranges of activations measured on samples, as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqconv.config import CalibrateOptions
+from tqconv.errors import UsageError
+from tqconv.jobs.files import load
+from tqconv.jobs.requests import check_scaling
+from tqconv.output import check_target, write_atomically
+from tqconv.passes.pipeline import STAGES
+from tqconv.passes.pipeline import optimize as run_stages
+
+if TYPE_CHECKING:
+    from tqconv.quant.evidence.ranges import Ranges
+
+
+@dataclass
+class Calibration:
+    """What `calibrate` measured."""
+
+    ranges: Ranges
+    notes: list[str] = field(default_factory=list)
+
+
+def calibrate(
+    source: str | Path,
+    target: str | Path,
+    options: CalibrateOptions,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Calibration:
+    """Measure the ranges of a model's activations on samples and write them as JSON.
+
+    `progress` is called with the number of samples done. Raises UsageError where there are no
+    samples.
+    """
+    from tqconv.jobs import quantize
+    from tqconv.quant.evidence import inputs
+    from tqconv.quant.evidence import ranges as evidence
+
+    asked = options.quantize
+    check_target(
+        Path(target), {"the model itself": source, "what --data reads": asked.calibration_data}
+    )
+    if asked.calibration_data is None and asked.random is None:
+        raise UsageError("there are no samples", hint="add --data PATH (or --random N for trials)")
+    check_scaling(asked)
+    before = None if options.update is None else evidence.load(Path(options.update))
+    model = load(source, options.load)
+    run_stages(model, STAGES)
+    inputs.tell(model, asked)
+    samples = quantize.samples_of(model, asked)
+    found = quantize.calibrate(model, samples, method=asked.method, progress=progress)
+    if before is not None:
+        found = before.merged(found)
+    write_atomically(Path(target), evidence.dump(found).encode())
+    return Calibration(found, list(model.notes))

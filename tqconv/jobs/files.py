@@ -1,0 +1,56 @@
+"""Models read from files of any format and written to them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tqconv.config import LoadOptions
+from tqconv.ir.graph import Model
+from tqconv.output import write_atomically
+
+
+def load(path: str | Path, options: LoadOptions | None = None) -> Model:
+    """Read a model of any supported format, which is found by content.
+
+    Raises UsageError where the file or a name is missing, FormatError where the file is damaged
+    or of no known format, UnsupportedError where it holds something without a translation.
+    """
+    from tqconv.importers.detect import importer_of
+
+    options = LoadOptions() if options is None else options
+    source = Path(path)
+    return importer_of(source, options)(source, options)
+
+
+def save(model: Model, path: str | Path) -> int:
+    """Write a model as .tflite, through a temporary file beside it; return its size in bytes."""
+    from tqconv.exporters.tflite import serialize
+
+    return write_atomically(Path(path), serialize(model))
+
+
+def picture(model: Model, path: str | Path) -> int:
+    """Write a model as Graphviz text, through a temporary file, and return its size in bytes."""
+    from tqconv.exporters.dot import dot_text
+
+    return write_atomically(Path(path), dot_text(model).encode())
+
+
+def write_summary(model: Model, folder: Path) -> None:
+    """Write `conversion_summary.json`, the facts that `inspect --json` prints, into a folder."""
+    from tqconv.exporters.report import describe
+
+    content = json.dumps(describe(model).as_dict(), indent=1)
+    write_atomically(folder / "conversion_summary.json", content.encode())
+
+
+def snapshot(model: Model) -> Model:
+    """Return a copy that later edits of the model do not reach."""
+    from tqconv.exporters.tflite import serialize
+    from tqconv.importers.tflite import parse
+
+    copy = parse(bytes(serialize(model)), model.origin)
+    for mine, theirs in zip(copy.main.inputs, model.main.inputs, strict=True):
+        mine.range = theirs.range  # a file has no place for it, and images are scaled to it
+    return copy

@@ -1,0 +1,40 @@
+"""Pictures of a conversion, one after each stage or pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tqconv.ir.graph import Graph, Model
+from tqconv.jobs.files import picture
+from tqconv.output import check_folder
+from tqconv.passes.pipeline import Observer, Stage
+from tqconv.passes.pipeline import optimize as run_stages
+
+
+class Pictures:
+    """Pictures of a conversion: after each stage, and after each pass when `steps` is set."""
+
+    def __init__(self, folder: str | None, steps: bool, observe: Observer | None) -> None:
+        self.folder = None if folder is None else Path(folder)
+        self.steps = steps
+        self.observe = observe
+        self.count = 0
+        check_folder(folder, "the pictures")
+
+    def run(self, model: Model, stage: Stage) -> None:
+        """Run one stage, with a picture of the result."""
+
+        def seen(name: str, graph: Graph) -> None:
+            if self.observe is not None:
+                self.observe(name, graph)
+            if self.steps:
+                self.count += 1
+                self.write(model, f"AT_STEP_{self.count:04d}_{name}")
+
+        run_stages(model, (stage,), observe=seen)
+        self.write(model, f"AFTER_{stage.name.upper()}")
+
+    def write(self, model: Model, moment: str) -> None:
+        """Write `toco_<moment>.dot`, the names that TOCO gave such files."""
+        if self.folder is not None:
+            picture(model, self.folder / f"toco_{moment}.dot")
