@@ -40,6 +40,8 @@ class LoadOptions:
     shapes: one per input in order, None where the model's own shape holds; `None` in a shape is
     unknown.
     quantizing: FakeQuant nodes are evidence for a quantizer, which drops them.
+    stored_grid: constants behind them are rounded to the grid of the type that will store them, as
+    TOCO did, where `num_bits` says less, too.
     array_ranges: ranges by the names of the source model, constants' too; the last one counts.
     dtypes: numpy names, one per input or None. values: name -> text of a constant to put in its
     place.
@@ -59,6 +61,7 @@ class LoadOptions:
     tags: tuple[str, ...] = ("serve",)
     signature: str | None = None
     quantizing: bool = False
+    stored_grid: bool = False
     array_ranges: tuple[ArrayRange, ...] = ()
 
 

@@ -94,7 +94,7 @@ PARSED = {
 """Fields that are made from the value of a flag with another key."""
 
 
-DERIVED = {"load.quantizing", "load.array_ranges"}
+DERIVED = {"load.quantizing", "load.stored_grid", "load.array_ranges"}
 """Fields that `convert` sets itself."""
 
 

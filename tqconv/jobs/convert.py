@@ -100,7 +100,8 @@ def _load_options(options: ConvertOptions) -> LoadOptions:
 
         said = (*said, *extra_info.read(Path(toco.arrays_extra_info_file)))
     quantizing = integers or toco.drop_fake_quant
-    return replace(options.load, quantizing=quantizing, array_ranges=said)
+    stored_grid = toco.inference_type is not None
+    return replace(options.load, quantizing=quantizing, stored_grid=stored_grid, array_ranges=said)
 
 
 def _stages(source: Path, options: ConvertOptions) -> tuple[Stage, ...]:

@@ -116,7 +116,8 @@ def import_graph(
     nodes, bodies = functionalize(nodes, fetches, feeds)
     walk = Walk(graph, file, {**functions, **bodies}, options.allow_custom_ops, model.notes)
     walk.nodes = nodes
-    walk.quantizing, walk.array_ranges = options.quantizing, options.array_ranges
+    walk.quantizing, walk.stored_grid = options.quantizing, options.stored_grid
+    walk.array_ranges = options.array_ranges
     values = walk.run(nodes, feeds, fetches)
     _check_placeholders(walk, inputs)
     walk.raise_failures(values)

@@ -75,6 +75,10 @@ class Walk:
     """All nodes of the main graph, needed or not: among them are those that fill tables."""
     quantizing: bool = False
     """FakeQuant nodes will be dropped by a quantizer that knows the ranges they say."""
+    stored_grid: bool = False
+    """Constants behind them are rounded to the grid of the type that stores them."""
+    reals: dict[Tensor, Tensor] = field(default_factory=dict)
+    """What integers of TensorFlow 1's quantized types stand for, where it is computed."""
     array_ranges: Sequence[ArrayRange] = ()
 
     def run(

@@ -16,6 +16,7 @@ from tqconv.importers.tf.handlers import custom as custom
 from tqconv.importers.tf.handlers import detection as detection
 from tqconv.importers.tf.handlers import diagonal as diagonal
 from tqconv.importers.tf.handlers import dropped as dropped
+from tqconv.importers.tf.handlers import eightbit as eightbit
 from tqconv.importers.tf.handlers import einsum as einsum
 from tqconv.importers.tf.handlers import fakequant as fakequant
 from tqconv.importers.tf.handlers import functions as functions

@@ -28,7 +28,7 @@ def fake_quant_with_args(
     narrow_range: bool = False,
 ) -> Tensor:
     """Round to a grid over [min, max], moved so that 0 lies on it."""
-    return _fake_quant(b, x, float(min), float(max), num_bits, narrow_range)
+    return fake_quant(b, x, float(min), float(max), num_bits, narrow_range)
 
 
 @handles("FakeQuantWithMinMaxVars")
@@ -44,7 +44,7 @@ def fake_quant_with_vars(
     """Round to a grid over a range that operands give."""
     if low.is_constant and high.is_constant:
         bounds = b.scalar(low, "min"), b.scalar(high, "max")
-        return _fake_quant(b, x, *bounds, num_bits, narrow_range)
+        return fake_quant(b, x, *bounds, num_bits, narrow_range)
     return on_grid(b, x, low, high, num_bits, narrow_range)
 
 
@@ -59,19 +59,31 @@ def fake_quant_per_channel(
     narrow_range: bool = False,
 ) -> Tensor:
     """Round each channel (the last dimension) to a grid of its own."""
+    if b.walk.quantizing and not x.is_constant:
+        return _clamped(b, x, low, high)
     return on_grid(b, x, low, high, num_bits, narrow_range)
 
 
-def _fake_quant(
-    b: TFBuilder, x: Tensor, low: float, high: float, bits: int, narrow: bool
-) -> Tensor:
-    """Emit FAKE_QUANT where its kernel computes what TensorFlow does.
+def _clamped(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Clamp without rounding, which is left to the integers: activations have one scale."""
+    return b("MINIMUM", b("MAXIMUM", x, low), high)
+
+
+def fake_quant(b: TFBuilder, x: Tensor, low: float, high: float, bits: int, narrow: bool) -> Tensor:
+    """Return `x` rounded to a grid over [low, high], moved so that 0 lies on it.
+
+    It is FAKE_QUANT where that kernel computes what TensorFlow does.
 
     It refuses a narrow range of anything but constants, and wants 0 inside the range.
     """
+    _check_bits(bits)
     if b.walk.quantizing:
         return _evidence(b, x, Range(low, high, "fake_quant", str(b.source), bits, narrow))
     if low == high == 0:
+        b.walk.notes.append(
+            f"'{b.name}': the FakeQuant has the empty range [0, 0], it was never trained; all that "
+            "passes it becomes 0"
+        )
         return b("ZEROS_LIKE", x)
     if low <= 0 <= high and (x.is_constant or not narrow):
         y = b("FAKE_QUANT", x, min=low, max=high, num_bits=bits, narrow_range=narrow)
@@ -82,9 +94,17 @@ def _fake_quant(
     return y
 
 
+def _check_bits(bits: int) -> None:
+    if not 2 <= bits <= 16:
+        raise Unsupported(f"num_bits is {bits}, TensorFlow takes 2 to 16")
+
+
 def _evidence(b: TFBuilder, x: Tensor, range: Range) -> Tensor:
-    """Keep the node for the quantizer; a constant is rounded to the grid it will be stored on."""
-    if x.data is not None:
+    """Keep the node for the quantizer; a constant is rounded to its grid.
+
+    The sums of a trained network saw that grid; an empty one is for the quantizer to report.
+    """
+    if x.data is not None and (b.walk.stored_grid or range.low == range.high):
         y = b.const(on_stored_grid(x.data, range), F, "grid")
     else:
         options = {"num_bits": range.bits, "narrow_range": range.narrow}
@@ -95,6 +115,7 @@ def _evidence(b: TFBuilder, x: Tensor, range: Range) -> Tensor:
 
 def on_grid(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, bits: int, narrow: bool) -> Tensor:
     """Clamp to the nudged range and round to its steps, as TensorFlow's kernel; 0 if empty."""
+    _check_bits(bits)
     first, last = F(narrow), F(2**bits - 1)
     scale = b("DIV", b("SUB", high, low), last - first)
     divisor = b("SELECT_V2", b("EQUAL", scale, F(0)), F(1), scale)
@@ -124,6 +145,9 @@ def quantize_and_dequantize(
     """Round to a grid with 0 on it, over a given range or that of the elements."""
     if round_mode not in ("HALF_TO_EVEN", "HALF_UP"):
         raise Unsupported(f"round_mode `{round_mode}`")
+    least = 1 + signed_input
+    if not least <= num_bits <= 24:
+        raise Unsupported(f"num_bits is {num_bits}, it is {least} to 24 here")
     first = -(2 ** (num_bits - 1)) if signed_input else 0
     last = 2 ** (num_bits - signed_input) - 1
     first += int(narrow_range and signed_input)
@@ -131,7 +155,15 @@ def quantize_and_dequantize(
         low, high = (_along(b, bound, x.rank, axis) for bound in (low, high))
     else:
         low, high = (_extreme(b, type, x, axis) for type in ("REDUCE_MIN", "REDUCE_MAX"))
+    if b.walk.quantizing and not x.is_constant and not range_given:
+        return x  # the range of whatever passes: what calibration measures
     scale, inverse, low, high = _symmetric(b, low, high, F(first), F(last))
+    if b.walk.quantizing and not x.is_constant and low.is_constant and high.is_constant:
+        if low.size > 1 or high.size > 1:
+            return _clamped(b, x, low, high)
+        ends = b.scalar(low, "input_min"), b.scalar(high, "input_max")
+        narrow = narrow_range and signed_input
+        return _evidence(b, x, Range(*ends, "fake_quant", str(b.source), num_bits, narrow))
     kept = b("MAXIMUM", b("MINIMUM", x, high), low) if range_given else x
     steps = b("MUL", kept, scale)
     rounded = (

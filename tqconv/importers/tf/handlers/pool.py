@@ -45,7 +45,7 @@ def pool(
         return b.from_nhwc(_max_over_channels(b, x, ksize, strides, channels), data_format)
     x, padding = pad_explicitly(b, x, padding, explicit_paddings, data_format, lowest(x.dtype))
     kernel, steps = b.spatial(ksize, data_format), b.spatial(strides, data_format)
-    kind = KINDS[b.node.op[0]]
+    kind = KINDS[b.node.op.removeprefix("Quantized")[0]]
     by_taps = x.dtype.name in WIDE
     y = (_max_by_taps if by_taps else _pool)(b, kind, x, kernel, steps, padding)
     return b.from_nhwc(y, data_format)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.fakequant import LARGEST
+from tqconv.importers.tf.handlers.fakequant import LARGEST, fake_quant
 from tqconv.importers.tf.node import TypeNumber, dtype_of
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -52,6 +52,8 @@ def dequantize(
     dtype: TypeNumber | None = None,
 ) -> Tensor:
     """Return the reals that integers stand for; `low` and `high` are those of the type's limits."""
+    if x in b.walk.reals and (b.walk.quantizing or not _is_rounded_here(x)):
+        return b.walk.reals[x]
     low, high = (_along(b, bound, x.rank, axis) for bound in (low, high))
     values, steps = b.cast(x, F), Steps.of(x.dtype)
     if mode == "SCALED":
@@ -70,11 +72,21 @@ def dequantize(
     return b("ADD", b("MUL", b("SUB", values, steps.lowest), scale), start)
 
 
+def _is_rounded_here(x: Tensor) -> bool:
+    """Whether integers are those of a QuantizeV2, which are computed as TensorFlow does."""
+    return x.producer is not None and x.producer.source.op_type == "QuantizeV2"
+
+
 def _along(b: TFBuilder, bound: Tensor, rank: int, axis: int) -> Tensor:
     """A bound for each slice along `axis`, or one for all when it is -1."""
     if axis < 0:
         return b.reshape(bound, ()) if bound.rank else bound
     return b.reshape(bound, [-1 if i == axis else 1 for i in range(rank)])
+
+
+def stored(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, dtype: np.dtype) -> Tensor:
+    """Return the integers that stand for `x` where [low, high] are the ends of their type."""
+    return b.cast(b.cast(_min_first(b, x, low, high, Steps.of(dtype)), np.int32), dtype)
 
 
 @handles("QuantizeV2")
@@ -106,7 +118,24 @@ def quantize(
         raise Unsupported(f"mode `{mode}`")
     shape = () if axis < 0 else (x.shape[axis],)
     integers = b.cast(b.cast(y, np.int32), dtype)
+    if not x.is_constant and axis < 0:
+        b.walk.reals[integers] = _evidence(b, x, low, high, mode, dtype)
     return integers, b.reshape(low, shape), b.reshape(high, shape)
+
+
+def _evidence(
+    b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, mode: str, dtype: np.dtype
+) -> Tensor:
+    """Return the reals that will be read as integers: those in a range that is known, or all."""
+    if low.data is None or high.data is None or dtype.itemsize > 2:
+        return x
+    first, last = float(low.data), float(high.data)
+    if mode == "MIN_FIRST" and last > first:
+        scale = (last - first) / float(Steps.of(dtype).count)
+        start = round(first / scale) * scale
+        first, last = start, last - first + start
+    narrow = mode == "SCALED" and first == -last
+    return fake_quant(b, x, first, last, 8 * dtype.itemsize, narrow)
 
 
 def _wide_enough(
