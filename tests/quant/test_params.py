@@ -76,11 +76,22 @@ def test_halves_round_away_from_zero() -> None:
 
 
 def test_weights_have_a_scale_per_slice_and_never_use_the_lowest_integer() -> None:
-    data = np.array([[1.0, -2.0], [0.0, 0.5]])
+    data = np.array([[1.2345, -2.0], [0.0, 0.5]])
     made = weights(data, 0, INT8)
     assert made.scale.tolist() == [float(np.float32(2 / 127)), float(np.float32(0.5 / 127))]
-    assert encode(data, made).tolist() == [[64, -127], [0, 127]]
+    assert encode(data, made).tolist() == [[78, -127], [0, 127]]
     assert weights(data, None, INT8).scale.tolist() == [float(np.float32(2 / 127))]
+
+
+@given(st.integers(1, 127), st.integers(0, 2**32 - 1), st.booleans())
+def test_weights_on_a_grid_keep_it(most: int, seed: int, by_row: bool) -> None:
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(-most, most, (4, 30), endpoint=True)
+    codes[rng.random((4, 30)) < rng.random()] = 0
+    steps = rng.uniform(1e-4, 3, (4, 1)) if by_row else rng.uniform(1e-4, 3)
+    data = (codes * steps).astype(np.float32)
+    made = weights(data, 0 if by_row else None, INT8)
+    np.testing.assert_allclose(decode(encode(data, made), made), data, rtol=1e-6, atol=1e-9)
 
 
 def test_weights_of_zero_get_the_scale_that_tensorflow_gives_them() -> None:

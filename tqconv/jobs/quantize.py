@@ -56,7 +56,9 @@ def quantize(
         return None
     toco = TocoOptions() if toco is None else toco
     like_toco = toco.inference_type is not None
-    if not like_toco:
+    if like_toco:
+        toco_mode.read_bytes(model)
+    else:
         integer_mode.rewrite_for(model, options)
     memory = Memory()
     known = _gather(model, options, ranges, memory, progress)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import of_type
+from tqconv.ir.match import of_type, sole_reader
 from tqconv.ir.types import Range
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import spec
@@ -51,12 +51,15 @@ def clamp_fake_quant(graph: Graph) -> int:
     y = FAKE_QUANT(x) {min=a, max=b}   ->   y = MINIMUM(MAXIMUM(x, a), b), with y in [a, b]
 
     Where integers have just this range the clamps say nothing, and the writer leaves them out.
-    Constants are rounded to the grid: trained weights are what the trained network saw.
+    Constants are rounded to the grid: trained weights are what the trained network saw. An input
+    that nothing else reads has the range, too. A range that no integers have stays for the
+    quantizer to report.
     """
     count = 0
     for op in of_type(graph, "FAKE_QUANT"):
-        x, low, high = op.input(0), *nudged(op)
+        x, (low, high) = op.input(0), nudged(op)
         if not np.isfinite(low) or not np.isfinite(high):
+            op.output.range = said_by(op)
             continue
         if x.is_constant:
             graph.replace(op.output, graph.constant(f"{op.output.name}/grid", _rounded(op)))
@@ -83,6 +86,8 @@ def _rounded(op: Op) -> NDArray[Any]:
 
 def _clamp(graph: Graph, op: Op, said: Range) -> None:
     x, stored = op.input(0), _in_eight_bits(said)
+    if x in graph.inputs and sole_reader(graph, x) is op:
+        x.range = x.range or stored
     least, most = _limits(x)
     steps: list[tuple[str, list[Operand]]] = []
     if said.low > least:

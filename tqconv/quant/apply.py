@@ -13,8 +13,11 @@ from tqconv.quant.schemes import INT8, INT16, UINT8
 
 INT16_OPTIONS = {"ADD": {"pot_scale_int16": False}, "SUB": {"pot_scale_int16": False}}
 """The schema's default asks int16 sums for scales that are powers of two."""
-APART = {INT16, UINT8}
-"""Types between which LiteRT has no QUANTIZE; int8 lies between."""
+APART = (INT16, UINT8)
+"""From the first to the second LiteRT has no QUANTIZE (back it has); int8 lies between."""
+
+SLACK = 1.5
+"""Steps beyond a clamp that integers may reach without it: one, and the rounding of its ends."""
 
 Key = tuple[Tensor, tuple[object, ...]]
 
@@ -52,7 +55,8 @@ class _Writer:
     def drop_clamp(self, op: Op) -> None:
         """Leave out a clamp that the integers which it reads stay within anyway.
 
-        Where they are converted for it, the conversion saturates.
+        Where they are converted for it, the conversion saturates. One integer more than a narrow
+        range has does no harm.
         """
         ends = clamp_of(op) if op in self.plan.types else None
         if ends is None:
@@ -61,10 +65,11 @@ class _Writer:
         read, have = self.plan.read_as(Use(op, 0)), self.plan.tensors.get(x)
         if read is None or not read.equals(self.plan.tensors.get(y)):
             return
-        (low, high), half = read.covers(), float(read.scale[0]) / 2
-        if x.shape != y.shape or low < ends[0] - half or high > ends[1] + half:
+        (low, high), slack = read.covers(), float(read.scale[0]) * SLACK
+        if x.shape != y.shape or low < ends[0] - slack or high > ends[1] + slack:
             return
-        if read.equals(have) and (x in self.graph.inputs or x in self.graph.outputs):
+        bordered = x in self.graph.inputs or x in self.graph.outputs
+        if read.equals(have) and bordered and y in self.graph.outputs:
             return
         new = x if read.equals(have) else self._read(x, have, read)
         self.plan.tensors[new] = read
@@ -124,7 +129,7 @@ class _Writer:
 
     def _convert(self, tensor: Tensor, have: Params | None, wanted: Params | None) -> Tensor:
         """Return a tensor with the same reals, stored as wanted."""
-        if have is not None and wanted is not None and {have.dtype, wanted.dtype} == APART:
+        if have is not None and wanted is not None and (have.dtype, wanted.dtype) == APART:
             between = activation(*wanted.covers(), INT8, why=wanted.why)
             tensor, have = self._convert(tensor, have, between), between
         what = "dequantized" if wanted is None else "requantized" if have else "quantized"
@@ -156,7 +161,7 @@ class _Writer:
         if wanted is None:
             self.converted[(tensor, _key(None))] = outer
         source = outer
-        if inner is not None and wanted is not None and {inner.dtype, wanted.dtype} == APART:
+        if inner is not None and wanted is not None and (wanted.dtype, inner.dtype) == APART:
             between = activation(*inner.covers(), INT8)
             source = self._convert(outer, wanted, between)
         self._connect(source, tensor, inner)

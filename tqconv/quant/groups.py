@@ -76,7 +76,8 @@ class Group:
         if self.ends is None:
             return None
         symmetric = self.centered or self.dtype == INT16
-        narrow = all(r.narrow for r in self.ranges)
+        narrow = all(r.narrow for r in self.ranges if r.kind != "fixed")
+        narrow &= any(r.narrow for r in self.ranges)
         low, high = self.ends
         why = self._why()
         made = activation(low, high, self.dtype, symmetric=symmetric, narrow=narrow, why=why)

@@ -11,7 +11,7 @@ from tqconv.ir.types import Range, type_name
 from tqconv.quant.apply import apply
 from tqconv.quant.evidence.inputs import said_of_inputs
 from tqconv.quant.evidence.intervals import propagate
-from tqconv.quant.evidence.ranges import Ranges, evidence
+from tqconv.quant.evidence.ranges import Ranges, check_trained, evidence
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Borders, Plan, plan
 from tqconv.quant.report import float_lines
@@ -25,7 +25,11 @@ Defaults = tuple[float, float] | None
 
 
 def rewrite_for(model: Model, options: QuantizeOptions) -> int:
-    """Rewrite what the mode's kernels lack, in place; calibrate after it, then all is measured."""
+    """Rewrite what the mode's kernels lack, in place; calibrate after it, then all is measured.
+
+    Raises QuantizationError for all FakeQuant ranges that were never trained.
+    """
+    check_trained(model.main)
     return prepare(
         model.main,
         _scheme(options),

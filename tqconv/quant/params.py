@@ -115,8 +115,58 @@ def _zero_point(low: float, high: float, scale: float, first: int, last: int) ->
 
 
 def weights(data: Reals, axis: int | None, dtype: np.dtype, why: str = "") -> Params:
-    """Return symmetric narrow parameters of constant weights, per slice of `axis` or for all."""
-    return from_peaks(peaks(data, axis), axis, dtype, why)
+    """Return symmetric narrow parameters of constant weights, per slice of `axis` or for all.
+
+    Weights that lie on a grid already (trained for integers, or of 2 and 4 bits) keep its steps,
+    so that nothing is lost; the largest magnitude of others is the last integer.
+    """
+    peak = peaks(data, axis)
+    return from_peaks(
+        peak * (limits(dtype)[1] / last_codes(data, axis, peak, dtype)), axis, dtype, why
+    )
+
+
+ON_GRID = 1e-3
+"""Part of a step within which weights lie on a grid: float32 loses a tenth of it."""
+GLANCE = 8
+"""Weights of a slice, of the largest and of all, that rule out nearly all grids."""
+
+
+def last_codes(
+    data: Reals, axis: int | None, peak: NDArray[np.float64], dtype: np.dtype
+) -> NDArray[np.float64]:
+    """Return the integer [n] that stands for the largest magnitude of each slice.
+
+    It is the largest with which all weights of the slice are whole steps, else that of the type.
+    """
+    last = limits(dtype)[1]
+    found = np.full(peak.size, float(last))
+    if data.size == 0:
+        return found
+    rows = (
+        data.reshape(1, -1) if axis is None else np.moveaxis(data, axis, 0).reshape(peak.size, -1)
+    )
+    some = _glance(rows) / np.maximum(peak, TINY_WEIGHTS)[:, None]
+    left = np.flatnonzero(peak > TINY_WEIGHTS)
+    for code in range(last, 0, -1):
+        near = left[_is_whole(some[left] * code)]
+        whole = near[_is_whole(rows[near] / peak[near, None] * code)]
+        found[whole] = code
+        left = np.setdiff1d(left, whole, assume_unique=True)
+    return found
+
+
+def _glance(rows: Reals) -> NDArray[np.float64]:
+    """Return a few weights of each row: the largest, which sparse ones have, and an even choice."""
+    size = rows.shape[1]
+    if size <= 2 * GLANCE:
+        return rows.astype(np.float64)
+    largest = np.partition(np.abs(rows), size - GLANCE, axis=1)[:, -GLANCE:]
+    return np.concatenate([largest, rows[:, :: size // GLANCE]], axis=1, dtype=np.float64)
+
+
+def _is_whole(steps: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray(np.all(np.abs(steps - np.rint(steps)) <= ON_GRID, axis=1))
 
 
 def peaks(data: Reals, axis: int | None) -> NDArray[np.float64]:

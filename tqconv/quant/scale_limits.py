@@ -10,7 +10,7 @@ import numpy as np
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.quant.evidence.intervals import CLAMPS
 from tqconv.quant.groups import Grouping
-from tqconv.quant.params import weights
+from tqconv.quant.params import from_peaks, peaks
 from tqconv.quant.schemes import INT8
 from tqconv.quant.select import operand_name, reals, rule_of
 
@@ -109,6 +109,6 @@ def product_step(op: Op, groups: Grouping, dtype: np.dtype) -> float:
 
 def _step(use: Use, tensor: Tensor, is_weight: bool, groups: Grouping, dtype: np.dtype) -> float:
     if is_weight and tensor.data is not None:
-        return float(weights(tensor.data, None, INT8).scale[0])
+        return float(from_peaks(peaks(tensor.data, None), None, INT8).scale[0])
     params = groups.read(use, tensor, dtype).params()
     return 0.0 if params is None else float(params.scale[0])

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.errors import FormatError, UsageError, suggestion
-from tqconv.ir.graph import Tensor
+from tqconv.errors import FormatError, QuantizationError, UsageError, suggestion
+from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.histogram import Histogram
 from tqconv.ir.types import RANGE_KINDS, Range
 from tqconv.quant.evidence.thresholds import METHODS, extremes
@@ -151,6 +151,34 @@ def evidence(tensor: Tensor, ranges: Ranges | None, *, wide: bool) -> Range | No
 
 def _strength(range: Range) -> int:
     return RANGE_KINDS.index(range.kind)
+
+
+def hollow(known: Range) -> str:
+    """Return why no integers stand for the reals of a range, or nothing."""
+    if known.low == known.high or not np.isfinite(known.high - known.low):
+        return f"the range [{known.low:g}, {known.high:g}] is empty or not finite"
+    return ""
+
+
+def unfit(reasons: Mapping[Tensor, str]) -> QuantizationError:
+    """Return the error that lists tensors for which no integers stand."""
+    lines = [f"  '{tensor.name}': {reason}" for tensor, reason in reasons.items()]
+    return QuantizationError(
+        "\n".join(["no integers stand for these tensors", *lines]),
+        hint="0 must be one of the integers; a FakeQuant node that was never trained is empty",
+    )
+
+
+def check_trained(graph: Graph) -> None:
+    """Raise QuantizationError for every FakeQuant, also of constants, whose range is empty."""
+    said = {t: t.range for t in graph.tensors() if t.range is not None}
+    reasons = {
+        tensor: reason
+        for tensor, known in said.items()
+        if known.kind == "fake_quant" and (reason := hollow(known))
+    }
+    if reasons:
+        raise unfit(reasons)
 
 
 def dump(ranges: Ranges) -> str:

@@ -15,7 +15,7 @@ from tqconv.quant.evidence.ranges import Ranges, evidence
 from tqconv.quant.integer_mode import borders
 from tqconv.quant.params import activation
 from tqconv.quant.plan import MissingRangesError, Plan, plan
-from tqconv.quant.schemes import INT16, SCHEMES
+from tqconv.quant.schemes import INT16, SCHEMES, UINT8
 from tqconv.quant.select import Choice, is_real, rule_of
 from tqconv.quant.toco import ranges as toco_ranges
 from tqconv.quant.toco.rules import Rules, plan_like_toco
@@ -61,6 +61,24 @@ def plan_for(
     made = plan_like_toco(graph, Rules(chosen, change, nudge))
     _set_borders(graph, options, made)
     return made
+
+
+def read_bytes(model: Model) -> None:
+    """Let 8-bit inputs that are only cast to reals be reals of scale 1 and zero point 0, in place.
+
+    The border type is then the one that they had. TOCO had no kernel for the cast.
+    """
+    graph = model.main
+    for x in list(graph.inputs):
+        casts = [use.op for use in x.uses]
+        reals = all(op.type == "CAST" and is_real(op.output) for op in casts)
+        if x.dtype != UINT8 or x.quant is not None or not casts or not reals or x in graph.outputs:
+            continue
+        x.dtype = np.dtype(np.float32)
+        x.range = Range(0.0, 255.0, "input_stats", "integers as they are")
+        for op in casts:
+            graph.replace(op.output, x, keep_name=False)
+        graph.prune()
 
 
 def _missing(tensors: list[Tensor]) -> MissingRangesError:

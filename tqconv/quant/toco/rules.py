@@ -18,6 +18,7 @@ from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import Grid, extremes, grid
 from tqconv.ir.types import type_name
 from tqconv.quant.evidence.intervals import CLAMPS, clamp_of
+from tqconv.quant.evidence.ranges import hollow, unfit
 from tqconv.quant.plan import Plan, float_report
 from tqconv.quant.schemes import INT32, Scheme
 from tqconv.quant.select import Selection, is_real, makes_reals, reals, rule_of, takes_integers
@@ -83,11 +84,7 @@ def _check_kernels(graph: Graph, rules: Rules) -> None:
 def _check_ranges(graph: Graph) -> None:
     reasons = {t: reason for t in graph.tensors() if is_real(t) and (reason := _unfit(t))}
     if reasons:
-        lines = [f"  '{tensor.name}': {reason}" for tensor, reason in reasons.items()]
-        raise QuantizationError(
-            "\n".join(["no integers stand for these tensors", *lines]),
-            hint="0 must be one of the integers; a FakeQuant node that was never trained is empty",
-        )
+        raise unfit(reasons)
 
 
 def _unfit(tensor: Tensor) -> str:
@@ -97,8 +94,8 @@ def _unfit(tensor: Tensor) -> str:
         return "a constant that is not finite"
     if found is None:
         return ""
-    if found.low == found.high or not np.isfinite(found.high - found.low):
-        return f"the range [{found.low:g}, {found.high:g}] is empty or not finite"
+    if reason := hollow(found):
+        return reason
     if not found.low <= 0 <= found.high:
         return f"the range [{found.low:g}, {found.high:g}] does not hold 0"
     return ""
