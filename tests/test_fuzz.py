@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ops.emit import emit
-from tqconv.passes.pipeline import STAGES, run_stage
+from tqconv.passes.driver import run_stage
+from tqconv.passes.pipeline import STAGES
 
 UNARY = ("RELU", "RELU6", "TANH", "LOGISTIC", "NEG", "ABS", "SQUARE", "HARD_SWISH", "ELU")
 BINARY = ("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE")

@@ -7,8 +7,8 @@ from tqconv.jobs.calibrate import Calibration, calibrate
 from tqconv.jobs.convert import Report, convert
 from tqconv.jobs.files import load, picture, save
 from tqconv.jobs.look import draw, inspect
+from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import STAGES
-from tqconv.passes.pipeline import optimize as run_stages
 
 __all__ = [
     "Calibration",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tqconv.importers.tflite import parse
+from tqconv.importers.tflite.reader import parse
 
 if TYPE_CHECKING:
     from .conftest import Tqconv

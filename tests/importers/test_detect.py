@@ -11,7 +11,9 @@ import pytest
 
 from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, UnsupportedError, UsageError
-from tqconv.importers.detect import format_of, importer_of
+from tqconv.importers.detect import format_of
+from tqconv.importers.source import source_of
+from tqconv.importers.tflite import reader
 from tqconv.schema import proto
 
 
@@ -117,8 +119,7 @@ def test_a_truncated_file_is_told_from_a_foreign_one(tmp_path: Path) -> None:
 def test_the_given_format_counts_where_the_content_does_not_tell(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_bytes(b"\x00\x01\x02\x03")
-    importer = importer_of(path, LoadOptions(format="tflite"))
-    assert importer.__module__ == "tqconv.importers.tflite"
+    assert source_of(path, LoadOptions(format="tflite")).format is reader.FORMAT
 
 
 @pytest.mark.parametrize("given", ["tflite", "onnx"])
@@ -126,7 +127,7 @@ def test_a_given_format_that_the_content_contradicts_is_refused(tmp_path: Path, 
     path = tmp_path / "model"
     path.write_bytes(graph(1).SerializeToString())
     with pytest.raises(FormatError, match="is a GraphDef; --input_format says it is"):
-        importer_of(path, LoadOptions(format=given))
+        source_of(path, LoadOptions(format=given))
 
 
 def test_tags_and_signatures_belong_to_saved_models(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_tags_and_signatures_belong_to_saved_models(tmp_path: Path) -> None:
     path.write_bytes(graph(1).SerializeToString())
     for options in (LoadOptions(signature="s"), LoadOptions(tags=("train",))):
         with pytest.raises(UsageError, match="is no SavedModel"):
-            importer_of(path, options)
+            source_of(path, options)
 
 
 @pytest.mark.parametrize("what", ["an onnx model", "an hdf5 file"])
@@ -142,5 +143,5 @@ def test_formats_without_importer_are_named(tmp_path: Path, what: str) -> None:
     path = tmp_path / "model"
     path.write_bytes(BINARY[what][0])
     with pytest.raises(UnsupportedError, match="which is not supported yet") as caught:
-        importer_of(path, LoadOptions())
+        source_of(path, LoadOptions())
     assert caught.value.hint == "tqconv reads frozen GraphDefs (binary or text) and .tflite files"

@@ -14,7 +14,7 @@ from tqconv.config import LoadOptions, parse_shapes
 from tqconv.errors import FormatError, UnsupportedError, UsageError
 from tqconv.exporters.dot import dot_text
 from tqconv.exporters.report import describe
-from tqconv.importers import tflite
+from tqconv.importers.tflite import reader
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ops.emit import emit
 from tqconv.schema.flatbuf import write
@@ -56,7 +56,7 @@ def damaged(content: bytes, generator: np.random.Generator) -> bytes:
 def read_all(path: Path) -> FormatError | None:
     """Read, describe, draw and convert a file; return why it is refused as damaged."""
     try:
-        model = tflite.load(path, LoadOptions())
+        model = reader.load(path, LoadOptions())
         describe(model)
         dot_text(model)
         api.convert(path, path.with_name("out.tflite"))
@@ -119,7 +119,7 @@ ADD, POOL, CONV = 0, 17, 3
 )  # fmt: skip
 def test_what_no_converter_writes_is_named(content: bytes, says: str) -> None:
     with pytest.raises(FormatError) as caught:
-        tflite.parse(content, "f.tflite")
+        reader.parse(content, "f.tflite")
     assert says in str(caught.value)
     assert "f.tflite" in str(caught.value)
 
@@ -129,10 +129,10 @@ def test_options_of_the_command_line_that_name_no_input(tmp_path: Path) -> None:
     path.write_bytes(network())
     _, named = parse_shapes("y=1,8,8,3")
     with pytest.raises(UsageError, match="a shape is given for `y`, which is no input"):
-        tflite.load(path, LoadOptions(named_shapes=named))
-    assert tflite.load(path, LoadOptions(dtypes=("float32",))).main.inputs[0].dtype == FLOAT
+        reader.load(path, LoadOptions(named_shapes=named))
+    assert reader.load(path, LoadOptions(dtypes=("float32",))).main.inputs[0].dtype == FLOAT
     with pytest.raises(UsageError, match="--input_data_types gives UINT8"):
-        tflite.load(path, LoadOptions(dtypes=("uint8",)))
+        reader.load(path, LoadOptions(dtypes=("uint8",)))
 
 
 def test_custom_operators_are_not_held_against_a_row() -> None:
@@ -143,5 +143,5 @@ def test_custom_operators_are_not_held_against_a_row() -> None:
     graph.outputs.append(y)
     from tqconv.exporters.tflite import serialize
 
-    model = tflite.parse(bytes(serialize(Model([graph], "n"))), "n")
+    model = reader.parse(bytes(serialize(Model([graph], "n"))), "n")
     assert [op.type for op in model.main.ops] == ["CUSTOM"]

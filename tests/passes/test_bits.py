@@ -9,8 +9,8 @@ from graph_text import parse
 
 from tqconv.ir.graph import Graph
 from tqconv.ops.emit import emit
+from tqconv.passes.driver import Stage, run_stage
 from tqconv.passes.legal.bits import move_as_bits
-from tqconv.passes.pipeline import Stage, run_stage
 
 STAGE = Stage("bits", (move_as_bits,))
 EXTREMES = {

@@ -10,8 +10,8 @@ from graph_text import parse
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph
 from tqconv.ops.emit import emit
+from tqconv.passes.driver import Stage, run_stage
 from tqconv.passes.legal.ranks import collapse_joined, collapse_padded
-from tqconv.passes.pipeline import Stage, run_stage
 
 STAGE = Stage("ranks", (collapse_padded, collapse_joined))
 DELEGATES = pytest.mark.parametrize("delegate", [True, False], ids=["xnnpack", "builtin"])

@@ -13,7 +13,8 @@ from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ops.emit import emit, finish, infer
 from tqconv.ops.table import spec
-from tqconv.passes.pipeline import FLOAT_STAGES, optimize
+from tqconv.passes.driver import run_stages
+from tqconv.passes.pipeline import FLOAT_STAGES
 from tqconv.passes.recurrent.loops import fuse_loops
 from tqconv.passes.recurrent.steps import fuse_steps
 
@@ -78,7 +79,7 @@ def expected(kind: str, h: np.ndarray, c: np.ndarray) -> np.ndarray:
 def check(graph: Graph, feeds: Sequence[np.ndarray], want: Sequence[np.ndarray]) -> list[str]:
     """Optimize and run three times with and without delegate; return the operators."""
     model = Model([graph])
-    optimize(model, FLOAT_STAGES, check=True)
+    run_stages(model, FLOAT_STAGES, check=True)
     for kind in (OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES):
         interpreter = Interpreter(
             model_content=bytes(serialize(model)), experimental_op_resolver_type=kind

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from conftest import run_litert
 from graph_text import parse
 from pass_cases import CASES
 
-from tqconv.config import ConvertOptions, QuantizeOptions
+from tqconv.config import TocoOptions
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model
-from tqconv.jobs.convert import _stages
-from tqconv.passes.pipeline import STAGES, Stage, run_stage
+from tqconv.passes.driver import Stage, run_stage
+from tqconv.passes.pipeline import STAGES, stages_before
 
-INT8 = ConvertOptions(quantize=QuantizeOptions(mode="int8"))
 ROUNDING = 2e-6
 """Relative to the largest output: a dozen float32 roundings, as folding reorders sums."""
 
@@ -65,7 +62,7 @@ def test_the_same_graph_gives_the_same_bytes() -> None:
 
 
 def test_integer_conversions_ignore_an_epsilon_that_counts_for_reals() -> None:
-    norms = next(s for s in _stages(Path("m.pb"), INT8) if s.name == "norms")
+    norms = next(s for s in stages_before(TocoOptions(), quantizing=True) if s.name == "norms")
     graph = parse("""x: f32[2,5] -> z
         q = SQUARE(x)
         s = SUM(q, [1]) {keep_dims=True}
@@ -74,4 +71,4 @@ def test_integer_conversions_ignore_an_epsilon_that_counts_for_reals() -> None:
         z = DIV(x, r)""")
     run_stage(norms, graph, check=True)
     assert [op.type for op in graph.ops] == ["L2_NORMALIZATION"]
-    assert all(s.name != "norms" for s in _stages(Path("m.pb"), ConvertOptions()))
+    assert all(s.name != "norms" for s in stages_before(TocoOptions(), quantizing=False))

@@ -9,7 +9,7 @@ from graph_text import parse
 
 from tqconv.ir.graph import Graph
 from tqconv.ir.types import Range
-from tqconv.passes.pipeline import run_stage
+from tqconv.passes.driver import run_stage
 from tqconv.passes.toco.stages import restore_order, stages
 
 ROUNDING = 2e-6

@@ -8,8 +8,8 @@ from conftest import run_litert
 from graph_text import parse
 
 from tqconv.errors import UnsupportedError
+from tqconv.passes.driver import Stage, run_stage
 from tqconv.passes.legal.types import lower_ranks, lower_types
-from tqconv.passes.pipeline import Stage, run_stage
 
 LOWER = Stage("lower", (lower_types, lower_ranks))
 DELEGATES = pytest.mark.parametrize("delegate", [True, False], ids=["xnnpack", "builtin"])

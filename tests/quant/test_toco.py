@@ -14,7 +14,7 @@ from tqconv.ir.graph import Graph, Model
 from tqconv.ir.grid import grid, on_stored_grid
 from tqconv.ir.types import Range
 from tqconv.jobs.quantize import quantize
-from tqconv.passes.pipeline import run_stage
+from tqconv.passes.driver import run_stage
 from tqconv.passes.toco import stages
 from tqconv.quant.evidence.ranges import Ranges, Record
 

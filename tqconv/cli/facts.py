@@ -9,7 +9,7 @@ from tqconv.cli.layout import cut, quantity, shape, size, table
 
 if TYPE_CHECKING:
     from tqconv.exporters.report import GraphFacts, ModelFacts, OpFacts, Support, TensorFacts
-    from tqconv.importers.tf.outline import NodeFacts, Outline
+    from tqconv.importers.outline import NodeFacts, Outline
 
 NAME_WIDTH = 56
 VALUES = 4

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from tqconv.config import LoadOptions
-from tqconv.errors import FormatError, UnsupportedError, UsageError
-from tqconv.ir.graph import Model
-
-Importer = Callable[[Path, LoadOptions], Model]
+from tqconv.errors import FormatError, UsageError
 
 KNOWN = "tqconv reads frozen GraphDefs (binary or text) and .tflite files"
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -64,22 +60,6 @@ class Field(NamedTuple):
     wire_type: int
     start: int
     size: int
-
-
-def importer_of(path: Path, options: LoadOptions) -> Importer:
-    """Return the importer for a file; `options.format` overrides what its content says."""
-    kind = kind_of(path, options.format)
-    if kind != "saved_model" and (options.signature or options.tags != LoadOptions().tags):
-        raise UsageError(f"{path} is no SavedModel: it has neither tags nor signatures to choose")
-    if kind in ("graphdef", "meta_graph"):
-        from tqconv.importers.tf import graphdef
-
-        return graphdef.load
-    if kind == "tflite":
-        from tqconv.importers import tflite
-
-        return tflite.load
-    raise UnsupportedError(f"{path} is {NAMES[kind]}, which is not supported yet", hint=KNOWN)
 
 
 def kind_of(path: Path, given: str | None = None) -> str:

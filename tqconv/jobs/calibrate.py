@@ -12,8 +12,8 @@ from tqconv.errors import UsageError
 from tqconv.jobs.files import load
 from tqconv.jobs.requests import check_scaling
 from tqconv.output import check_target, write_atomically
+from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import STAGES
-from tqconv.passes.pipeline import optimize as run_stages
 
 if TYPE_CHECKING:
     from tqconv.quant.evidence.ranges import Ranges

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 
 from tqconv.config import ConvertOptions, Count, LoadOptions
 from tqconv.errors import FormatError, VerificationError
+from tqconv.importers.source import SourceFile, source_of
 from tqconv.ir.graph import Model
-from tqconv.jobs.files import load, picture, save, snapshot, write_summary
-from tqconv.jobs.look import is_graphdef, outline_of
+from tqconv.jobs.files import picture, save, snapshot, write_summary
 from tqconv.jobs.pictures import Pictures
 from tqconv.jobs.requests import check_files, check_types
-from tqconv.passes import cleanup, fake_quant, order
-from tqconv.passes.pipeline import FLOAT_STAGES, STAGES, Observer, Pass, Stage
-from tqconv.passes.pipeline import optimize as run_stages
-from tqconv.passes.recognize import patterns
-from tqconv.passes.toco import stages as toco_stages
+from tqconv.passes.driver import Observer, run_stages
+from tqconv.passes.pipeline import LAST, QUANTIZED, stages_before
 
 if TYPE_CHECKING:
     from tqconv.runtime.compare import Difference
@@ -50,23 +47,30 @@ def convert(
     when an error is raised.
     """
     options = ConvertOptions() if options is None else options
-    source, target = Path(source), Path(target)
-    check_files(source, target, options)
+    target = Path(target)
+    check_files(Path(source), target, options)
     check_types(options)
     dump = Pictures(options.dump_dir, options.dump_steps, observe)
-    model = load(source, _load_options(options))
-    model.notes += _unknown_arrays(source, model, options)
+    file = source_of(Path(source), options.load)
+    reading = _load_options(options)
+    model = file.load(reading)
+    model.notes += _unknown_arrays(file, model, reading)
     if not model.main.outputs:
         raise FormatError(f"{source} has no outputs")
     names = _names(model)
     dump.write(model, "AT_IMPORT")
-    for stage in _stages(source, options):
+    before = stages_before(
+        options.toco,
+        quantizing=reading.quantizing,
+        channels_first=file.format.channels_first,
+    )
+    for stage in before:
         dump.run(model, stage)
     differences = _quantize(model, options, names, progress)
     if options.quantize.mode is not None:
-        dump.run(model, Stage("quantization", (cleanup.share_constants,)))
+        dump.run(model, QUANTIZED)
     if options.toco.inference_type is None:
-        run_stages(model, (Stage("order", (order.read_before_reuse,)),))
+        run_stages(model, (LAST,))
     dump.write(model, "AFTER_TRANSFORMATIONS")
     check_counts(model, options.checks)
     write = picture if options.target_format == "dot" else save
@@ -76,18 +80,15 @@ def convert(
     return report
 
 
-def _unknown_arrays(source: Path, model: Model, options: ConvertOptions) -> list[str]:
+def _unknown_arrays(file: SourceFile, model: Model, reading: LoadOptions) -> list[str]:
     """Return a note about the entries of --arrays_extra_info_file that no array matches."""
-    said = _load_options(options).array_ranges
-    if not said:
+    if not reading.array_ranges:
         return []
     from tqconv.quant.evidence import extra_info
 
-    if is_graphdef(source, options.load):
-        names = [node.name for node in outline_of(source, "").nodes]
-    else:
-        names = [tensor.name for tensor in model.main.tensors()]
-    return extra_info.unknown_notes(said, names)
+    outline = file.outline()
+    arrays = model.main.tensors() if outline is None else outline.nodes
+    return extra_info.unknown_notes(reading.array_ranges, [array.name for array in arrays])
 
 
 def _load_options(options: ConvertOptions) -> LoadOptions:
@@ -102,29 +103,6 @@ def _load_options(options: ConvertOptions) -> LoadOptions:
     quantizing = integers or toco.drop_fake_quant
     stored_grid = toco.inference_type is not None
     return replace(options.load, quantizing=quantizing, stored_grid=stored_grid, array_ranges=said)
-
-
-def _stages(source: Path, options: ConvertOptions) -> tuple[Stage, ...]:
-    """Return the stages before quantization; FakeQuant nodes leave their ranges and go."""
-    toco = options.toco
-    if toco.inference_type is not None:
-        from tqconv.importers.detect import kind_of
-
-        crosses = toco.drop_fake_quant or toco.reorder_across_fake_quant
-        return toco_stages.stages(
-            cross_fake_quant=crosses,
-            spread_fake_quant=toco.propagate_fake_quant_num_bits,
-            channels_first=kind_of(source, options.load.format) == "onnx",
-        )
-    if not _load_options(options).quantizing:
-        return FLOAT_STAGES
-    if toco.drop_fake_quant:
-        passes: tuple[Pass, ...] = (fake_quant.read_fake_quant, fake_quant.drop_fake_quant)
-    else:
-        passes = (fake_quant.clamp_fake_quant,)
-    # In 8 bits the squares of a spelled-out norm lose far more than its epsilon is worth.
-    norms = Stage("norms", (patterns.recognize_loose_l2_normalization,))
-    return (Stage("evidence", passes), norms, *STAGES)
 
 
 def _quantize(

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from tqconv.config import LoadOptions
+from tqconv.importers.source import source_of
 from tqconv.ir.graph import Model
 from tqconv.output import write_atomically
 
@@ -16,11 +17,8 @@ def load(path: str | Path, options: LoadOptions | None = None) -> Model:
     Raises UsageError where the file or a name is missing, FormatError where the file is damaged
     or of no known format, UnsupportedError where it holds something without a translation.
     """
-    from tqconv.importers.detect import importer_of
-
     options = LoadOptions() if options is None else options
-    source = Path(path)
-    return importer_of(source, options)(source, options)
+    return source_of(Path(path), options).load(options)
 
 
 def save(model: Model, path: str | Path) -> int:
@@ -48,7 +46,7 @@ def write_summary(model: Model, folder: Path) -> None:
 def snapshot(model: Model) -> Model:
     """Return a copy that later edits of the model do not reach."""
     from tqconv.exporters.tflite import serialize
-    from tqconv.importers.tflite import parse
+    from tqconv.importers.tflite.reader import parse
 
     copy = parse(bytes(serialize(model)), model.origin)
     for mine, theirs in zip(copy.main.inputs, model.main.inputs, strict=True):

@@ -7,8 +7,7 @@ from pathlib import Path
 from tqconv.ir.graph import Graph, Model
 from tqconv.jobs.files import picture
 from tqconv.output import check_folder
-from tqconv.passes.pipeline import Observer, Stage
-from tqconv.passes.pipeline import optimize as run_stages
+from tqconv.passes.driver import Observer, Stage, run_stages
 
 
 class Pictures:

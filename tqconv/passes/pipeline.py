@@ -1,31 +1,14 @@
-"""The stages of optimization, and the driver that runs them."""
+"""The stages of a conversion, from the imported graph to what is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-from tqconv.errors import InternalError
-from tqconv.ir.graph import Graph, Model
-from tqconv.passes import bodies, cleanup, dense, fold, fuse, layout, reshape
+from tqconv.config import TocoOptions
+from tqconv.passes import bodies, cleanup, dense, fake_quant, fold, fuse, layout, order, reshape
+from tqconv.passes.driver import Pass, Stage
 from tqconv.passes.legal import bits, ranks, types
 from tqconv.passes.recognize import activations, dilation, dropout, functions, patterns
 from tqconv.passes.recurrent import loops, steps
-
-Pass = Callable[[Graph], int]
-Observer = Callable[[str, Graph], None]
-
-ROUNDS = 50
-"""A stage that has not settled after so many rounds never will."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Passes that run together until none of them changes the graph."""
-
-    name: str
-    passes: tuple[Pass, ...]
-
+from tqconv.passes.toco import stages as toco
 
 STAGES: tuple[Stage, ...] = (
     Stage(
@@ -111,44 +94,33 @@ FLOAT_STAGES: tuple[Stage, ...] = (
 """The same for a result that computes with reals: the recurrent operators have no integer plan."""
 
 
-def optimize(
-    model: Model,
-    stages: Sequence[Stage] = STAGES,
-    *,
-    observe: Observer | None = None,
-    check: bool = False,
-) -> None:
-    """Run the stages on every graph of the model, in place.
+def stages_before(
+    options: TocoOptions, *, quantizing: bool, channels_first: bool = False
+) -> tuple[Stage, ...]:
+    """Return the stages between import and quantization, or writing.
 
-    `observe(pass name, graph)` is called after each pass that changed something; `check` verifies
-    the graph's invariants there.
+    quantizing: a quantizer follows that knows ranges, so FAKE_QUANT operators leave theirs and go.
+    channels_first: the source has other layouts than TensorFlow Lite, which TOCO could not read.
     """
-    for stage in stages:
-        for graph in model.all_graphs():
-            run_stage(stage, graph, observe, check)
+    if options.inference_type is not None:
+        return toco.stages(
+            cross_fake_quant=options.drop_fake_quant or options.reorder_across_fake_quant,
+            spread_fake_quant=options.propagate_fake_quant_num_bits,
+            channels_first=channels_first,
+        )
+    if not quantizing:
+        return FLOAT_STAGES
+    if options.drop_fake_quant:
+        passes: tuple[Pass, ...] = (fake_quant.read_fake_quant, fake_quant.drop_fake_quant)
+    else:
+        passes = (fake_quant.clamp_fake_quant,)
+    # In 8 bits the squares of a spelled-out norm lose far more than its epsilon is worth.
+    norms = Stage("norms", (patterns.recognize_loose_l2_normalization,))
+    return (Stage("evidence", passes), norms, *STAGES)
 
 
-def run_stage(
-    stage: Stage, graph: Graph, observe: Observer | None = None, check: bool = False
-) -> int:
-    """Run one stage to its fixed point and return the number of rewrites."""
-    total = 0
-    for _ in range(ROUNDS):
-        changed = {p.__name__: _run(p, graph, observe, check) for p in stage.passes}
-        if not any(changed.values()):
-            return total
-        total += sum(changed.values())
-    firing = ", ".join(name for name, count in changed.items() if count)
-    raise InternalError(f"stage '{stage.name}' does not settle: {firing} still fire")
+QUANTIZED = Stage("quantization", (cleanup.share_constants,))
+"""What follows a quantizer."""
 
-
-def _run(function: Pass, graph: Graph, observe: Observer | None, check: bool) -> int:
-    count = function(graph)
-    if count:
-        graph.prune()
-        graph.sort()
-        if check:
-            graph.check()
-        if observe is not None:
-            observe(function.__name__, graph)
-    return count
+LAST = Stage("order", (order.read_before_reuse,))
+"""What follows everything but TOCO's stages, whose order is TOCO's."""

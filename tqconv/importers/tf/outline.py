@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from tqconv.errors import TqconvError, UnsupportedError
+from tqconv.importers.outline import NodeFacts, Outline, by_frequency
 from tqconv.importers.tf import graphdef
 from tqconv.importers.tf.interface import PLACEHOLDERS, dangling
 from tqconv.importers.tf.node import Node, TypeNumber, decode, dtype_of, graph_ref, nodes_of
@@ -16,37 +15,6 @@ from tqconv.importers.tf.registry import TF
 from tqconv.ir.types import STRING
 
 VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "AutoReloadVariable"})
-
-
-@dataclass(frozen=True)
-class NodeFacts:
-    """One node as the file states it; `shape` and `type` are None where it does not say."""
-
-    name: str
-    op: str
-    inputs: tuple[str, ...]
-    type: str | None
-    shape: tuple[int | None, ...] | None
-
-
-@dataclass(frozen=True)
-class Outline:
-    """The nodes of a graph. `untranslated`: operator -> nodes, for those without a handler."""
-
-    origin: str
-    nodes: tuple[NodeFacts, ...]
-    op_counts: Mapping[str, int]
-    inputs: tuple[NodeFacts, ...]
-    outputs: tuple[NodeFacts, ...]
-    variables: tuple[str, ...]
-    untranslated: Mapping[str, int]
-    functions: tuple[str, ...]
-    producer: int
-    reason: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything as values that JSON has."""
-        return asdict(self)
 
 
 def outline(path: Path, reason: str = "") -> Outline:
@@ -58,11 +26,11 @@ def outline(path: Path, reason: str = "") -> Outline:
     return Outline(
         origin=path.name,
         nodes=tuple(facts.values()),
-        op_counts=_by_frequency(counts),
+        op_counts=by_frequency(counts),
         inputs=tuple(facts[n.name] for n in nodes.values() if n.op in PLACEHOLDERS),
         outputs=tuple(facts[name] for name in _outputs(nodes)),
         variables=tuple(n.name for n in nodes.values() if n.op in VARIABLES),
-        untranslated=_by_frequency({op: n for op, n in counts.items() if not _is_known(op)}),
+        untranslated=by_frequency({op: n for op, n in counts.items() if not _is_known(op)}),
         functions=tuple(f.signature.name for f in message.library.function),
         producer=message.versions.producer,
         reason=reason,
@@ -86,10 +54,6 @@ def _outputs(nodes: Mapping[str, Node]) -> Sequence[str]:
         return [ref.node for ref in dangling(nodes)]
     except TqconvError:
         return []
-
-
-def _by_frequency(counts: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 TYPE_ATTRIBUTES = ("dtype", "DstT", "output_type", "out_type", "T")

@@ -15,9 +15,9 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, with_constant
 from tqconv.ops.emit import emit
 from tqconv.passes import fake_quant, layout
+from tqconv.passes.driver import Pass, Stage
 from tqconv.passes.fuse import CLAMPS
 from tqconv.passes.legal import types
-from tqconv.passes.pipeline import Pass, Stage
 from tqconv.passes.recognize import activations, dilation, functions, patterns
 from tqconv.passes.toco import fold, moves
 from tqconv.passes.toco.sweep import Sweep, Transformation

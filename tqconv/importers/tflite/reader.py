@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, UsageError, suggestion
-from tqconv.importers.tflite_operators import check_operator, check_options
+from tqconv.importers.source import Format
+from tqconv.importers.tflite.operators import check_operator, check_options
 from tqconv.ir.graph import Graph, Model, Op, Signature, Tensor
 from tqconv.ir.types import STRING, Quant, Shape, Source, dtype_of, type_name
 from tqconv.ops.options import SUBGRAPHS, decode
@@ -391,3 +392,6 @@ def _reshape_inputs(model: Model, options: LoadOptions) -> None:
         if known(op.type):
             for tensor, (shape, _) in zip(op.outputs, infer(op), strict=True):
                 tensor.shape = shape
+
+
+FORMAT = Format(load)

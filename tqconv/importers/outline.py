@@ -1,0 +1,46 @@
+"""What a file states node by node, without translation: for people to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """One node as the file states it; `shape` and `type` are None where it does not say."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    type: str | None
+    shape: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The nodes of a model. `untranslated`: operator -> nodes, for those without a handler.
+
+    `producer`: the version of what wrote it; `reason`: why there is no more than this.
+    """
+
+    origin: str
+    nodes: tuple[NodeFacts, ...]
+    op_counts: Mapping[str, int]
+    inputs: tuple[NodeFacts, ...]
+    outputs: tuple[NodeFacts, ...]
+    variables: tuple[str, ...]
+    untranslated: Mapping[str, int]
+    functions: tuple[str, ...]
+    producer: int
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as values that JSON has."""
+        return asdict(self)
+
+
+def by_frequency(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return counts with the most frequent first, equal ones by name."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

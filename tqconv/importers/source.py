@@ -1,0 +1,76 @@
+"""A file to read: which format it has, and what can be asked of that format.
+
+Each format is one `Format` record, in the module that `HOMES` names; jobs ask the record and never
+which format it is. To add one: give its module a `FORMAT`, list the module in `HOMES`, and teach
+`detect` to recognize its files. A module is imported when a file of its format is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from tqconv.config import LoadOptions
+from tqconv.errors import UnsupportedError, UsageError
+from tqconv.importers.detect import KNOWN, NAMES, kind_of
+from tqconv.importers.outline import Outline
+from tqconv.ir.graph import Model
+
+HOMES: Mapping[str, str] = {
+    "graphdef": "tqconv.importers.tf.source",
+    "meta_graph": "tqconv.importers.tf.source",
+    "tflite": "tqconv.importers.tflite.reader",
+}
+"""Kind of file (a key of `detect.NAMES`) -> the module that holds its `FORMAT`."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a format offers.
+
+    load: returns the model in a file; raises FormatError (damaged), UsageError (names that are not
+    there), UnsupportedError (what has no translation, all of it). outline: returns the nodes of a
+    file as it states them, and the reason that is given for showing no more; None where a model can
+    always be loaded. channels_first: images are [n, c, h, w]. has_signatures: tags and signatures
+    choose among the models in it.
+    """
+
+    load: Callable[[Path, LoadOptions], Model]
+    outline: Callable[[Path, str], Outline] | None = None
+    channels_first: bool = False
+    has_signatures: bool = False
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file whose format is known; `kind` is a key of `detect.NAMES`."""
+
+    path: Path
+    kind: str
+    format: Format
+
+    def load(self, options: LoadOptions) -> Model:
+        """Return the model; see `Format.load`."""
+        return self.format.load(self.path, options)
+
+    def outline(self, reason: str = "") -> Outline | None:
+        """Return the nodes as the file states them; None where the format shows none."""
+        return None if self.format.outline is None else self.format.outline(self.path, reason)
+
+
+def source_of(path: Path, options: LoadOptions) -> SourceFile:
+    """Look at a file once; `options.format` overrides what its content says.
+
+    Raises UsageError where there is nothing to read or the options do not fit the format,
+    FormatError where the format is unknown, UnsupportedError where tqconv does not read it.
+    """
+    kind = kind_of(path, options.format)
+    if kind not in HOMES:
+        raise UnsupportedError(f"{path} is {NAMES[kind]}, which is not supported yet", hint=KNOWN)
+    format: Format = import_module(HOMES[kind]).FORMAT
+    chooses = options.signature is not None or options.tags != LoadOptions().tags
+    if chooses and not format.has_signatures:
+        raise UsageError(f"{path} is no SavedModel: it has neither tags nor signatures to choose")
+    return SourceFile(path, kind, format)
