@@ -136,6 +136,10 @@ class Builder:
         """N…C -> NC…."""
         return self.transpose(x, (0, x.rank - 1, *range(1, x.rank - 1)))
 
+    def channels_last(self, x: Tensor, first: bool, make: Callable[[Tensor], Tensor]) -> Tensor:
+        """Apply `make` to `x` with channels last; `first`: they come first, also in the result."""
+        return self.to_channels_first(make(self.to_channels_last(x))) if first else make(x)
+
     def on_last_axis(self, x: Tensor, axis: int, make: Callable[[Tensor], Tensor]) -> Tensor:
         """Apply `make` to `x` with `axis` moved to the end, and move it back."""
         axis = axis_of(axis, x.rank)

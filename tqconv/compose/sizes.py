@@ -81,3 +81,23 @@ def reshaped(b: Builder, x: Tensor, sizes: Sequence[Size]) -> Tensor:
             return x
         return b("RESHAPE", x, np.array(numbers, np.int32))
     return b("RESHAPE", x, vector(b, sizes))
+
+
+def inserted(b: Builder, x: Tensor, *places: int) -> Tensor:
+    """Return `x` with dimensions of size 1 at `places` (ascending, counted in the result)."""
+    shape = list(x.shape)
+    for place in places:
+        shape.insert(place, 1)
+    if shape.count(None) <= 1:
+        return b.reshape(x, shape)
+    for place in places:
+        x = b("EXPAND_DIMS", x, np.array(place, np.int32))
+    return x
+
+
+def removed(b: Builder, x: Tensor, place: int) -> Tensor:
+    """Return `x` without a dimension of size 1."""
+    shape = [*x.shape[:place], *x.shape[place + 1 :]]
+    if shape.count(None) <= 1:
+        return b.reshape(x, shape)
+    return b("SQUEEZE", x, squeeze_dims=[place])

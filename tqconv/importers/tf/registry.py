@@ -6,10 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tqconv.compose.builder import Builder
-from tqconv.errors import UnsupportedError
 from tqconv.importers.registry import Registry
 from tqconv.importers.tf.node import Node, TypeNumber
-from tqconv.ir.graph import Graph, Tensor
+from tqconv.ir.graph import Graph
 from tqconv.ir.types import Source
 
 if TYPE_CHECKING:
@@ -42,26 +41,3 @@ class TFBuilder(Builder):
         super().__init__(graph, source, name)
         self.node = node
         self.walk = walk
-
-    def to_nhwc(self, x: Tensor, data_format: str) -> Tensor:
-        """Return `x` with channels last, whatever `data_format` says it has."""
-        if data_format in ("NHWC", "NDHWC", "NWC"):
-            return x
-        if data_format in ("NCHW", "NCDHW", "NCW"):
-            return self.to_channels_last(x)
-        raise UnsupportedError(f"data_format `{data_format}` is not supported")
-
-    def from_nhwc(self, y: Tensor, data_format: str) -> Tensor:
-        """Return `y`, which has channels last, in `data_format`."""
-        return y if data_format in ("NHWC", "NDHWC", "NWC") else self.to_channels_first(y)
-
-    def spatial(self, values: list[int], data_format: str) -> list[int]:
-        """Return the spatial entries of a per-dimension list such as `strides` or `ksize`.
-
-        Raises UnsupportedError when the batch or channel entry is not 1.
-        """
-        first = data_format in ("NCHW", "NCDHW", "NCW")
-        inner = list(values[2:]) if first else list(values[1:-1])
-        if values[0] != 1 or (values[1] if first else values[-1]) != 1:
-            raise UnsupportedError(f"a window over the batch or the channels: {list(values)}")
-        return inner

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tqconv.compose import complex
 from tqconv.compose.operands import axes_operand, axis_operand, int32_of
-from tqconv.importers.tf.handlers.shape import inserted
+from tqconv.compose.sizes import inserted
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape

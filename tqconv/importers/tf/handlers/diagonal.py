@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.compose.operands import static_size
-from tqconv.compose.sizes import operand, reshaped, size_of, sizes_of
+from tqconv.compose.sizes import inserted, operand, reshaped, size_of, sizes_of
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.shape import inserted
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tqconv.compose.pool import Pool, average_pool, max_pool
 from tqconv.importers.tf.handlers import matmul, pool, shape
 from tqconv.importers.tf.handlers.array import concat
 from tqconv.importers.tf.handlers.conv import conv2d
@@ -177,9 +178,10 @@ def quantized_relu_x(
     return ranged(b, y, low, high, x.dtype)
 
 
-@handles("QuantizedMaxPool", "QuantizedAvgPool")
+@handles(QuantizedMaxPool=max_pool, QuantizedAvgPool=average_pool)
 def quantized_pool(
     b: TFBuilder,
+    kind: Pool,
     x: Tensor,
     low: Tensor,
     high: Tensor,
@@ -189,7 +191,7 @@ def quantized_pool(
     padding: str,
 ) -> Ranged:
     """Pool over windows."""
-    y = pool.pool(b, reals(b, x, low, high), ksize=ksize, strides=strides, padding=padding)
+    y = pool.pool(b, kind, reals(b, x, low, high), ksize=ksize, strides=strides, padding=padding)
     return ranged(b, y, low, high, x.dtype)
 
 

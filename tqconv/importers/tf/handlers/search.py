@@ -6,8 +6,8 @@ import numpy as np
 
 from tqconv.compose.integers import UINT64, bitcast
 from tqconv.compose.operands import in_order, int32_of, out_of_order, with_kernel
+from tqconv.compose.sizes import inserted
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.shape import inserted
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor

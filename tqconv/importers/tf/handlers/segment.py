@@ -6,10 +6,9 @@ import numpy as np
 
 from tqconv.compose.integers import INT64, UINT32
 from tqconv.compose.operands import int32_of
-from tqconv.compose.sizes import Size, calculate, operand, reshaped, size_of, sizes_of
+from tqconv.compose.sizes import Size, calculate, inserted, operand, reshaped, size_of, sizes_of
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.handlers.arith import divide
-from tqconv.importers.tf.handlers.shape import inserted
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tqconv.compose.dims import reshape_target
 from tqconv.compose.operands import axis_operand, int32_of
+from tqconv.compose.sizes import inserted
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
@@ -51,18 +52,6 @@ def expand_dims(b: TFBuilder, x: Tensor, axis: Tensor) -> Tensor:
     """Insert a dimension of size 1."""
     place = axis_operand(b, axis, x.rank + 1)
     return inserted(b, x, place)
-
-
-def inserted(b: TFBuilder, x: Tensor, *places: int) -> Tensor:
-    """Return `x` with dimensions of size 1 at `places` (ascending, counted in the result)."""
-    shape = list(x.shape)
-    for place in places:
-        shape.insert(place, 1)
-    if shape.count(None) <= 1:
-        return b.reshape(x, shape)
-    for place in places:
-        x = b("EXPAND_DIMS", x, np.array(place, INT32))
-    return x
 
 
 @handles("Shape")

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.compose.operands import int32_of
+from tqconv.compose.sizes import inserted
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.shape import inserted
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from tqconv.compose.integers import INT64
 from tqconv.compose.operands import static_size
-from tqconv.compose.sizes import Size, calculate, element, operand, size_of, vector
+from tqconv.compose.sizes import Size, calculate, element, inserted, operand, size_of, vector
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.shape import inserted
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import STRING
