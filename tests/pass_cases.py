@@ -312,6 +312,32 @@ CASES = {
         z = TRANSPOSE(r, [0,2,3,1])""",
         ["RESHAPE"],
     ),
+    "clamps inside a dilation do not hide it": (
+        """x: f32[1,8,8,3] -> z
+        b = SPACE_TO_BATCH_ND(x, [2,2], [[2,2],[2,2]])
+        l = MAXIMUM(b, -0.5)
+        h = MINIMUM(l, 0.25)
+        c = CONV_2D(h, f32[4,3,3,3], zeros[4]) {padding=VALID, stride_h=1, stride_w=1}
+        r = RELU6(c)
+        z = BATCH_TO_SPACE_ND(r, [2,2], [[0,0],[0,0]])""",
+        ["MAXIMUM", "MINIMUM", "CONV_2D"],
+    ),
+    "a FAKE_QUANT inside a dilation does not hide it": (
+        """x: f32[1,8,8,3] -> z
+        b = SPACE_TO_BATCH_ND(x, [2,2], [[2,2],[2,2]])
+        q = FAKE_QUANT(b) {min=-0.5, max=0.75, num_bits=8}
+        c = CONV_2D(q, f32[4,3,3,3], zeros[4]) {padding=VALID, stride_h=1, stride_w=1}
+        z = BATCH_TO_SPACE_ND(c, [2,2], [[0,0],[0,0]])""",
+        ["FAKE_QUANT", "CONV_2D"],
+    ),
+    "a clamp that changes the padding stays inside": (
+        """x: f32[1,8,8,3] -> z
+        b = SPACE_TO_BATCH_ND(x, [2,2], [[2,2],[2,2]])
+        l = MAXIMUM(b, 0.25)
+        c = CONV_2D(l, f32[4,3,3,3], zeros[4]) {padding=VALID, stride_h=1, stride_w=1}
+        z = BATCH_TO_SPACE_ND(c, [2,2], [[0,0],[0,0]])""",
+        ["SPACE_TO_BATCH_ND", "MAXIMUM", "CONV_2D", "BATCH_TO_SPACE_ND"],
+    ),
     "time folded into the batch is a dilation": (
         """x: f32[2,12,3] -> z
         b = SPACE_TO_BATCH_ND(x, [2], [[2,2]])

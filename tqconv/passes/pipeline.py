@@ -28,6 +28,7 @@ STAGES: tuple[Stage, ...] = (
             layout.transpose_in_product,
             layout.compose_transposes,
             layout.transpose_to_reshape,
+            dilation.take_out_clamps,
             dilation.lift_unit_axis,
             dilation.recognize_dilation,
             fold.merge_constants,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
@@ -52,6 +54,61 @@ def recognize_dilation(graph: Graph) -> int:
         graph.replace(op.output, y)
         count += 1
     return count
+
+
+CLAMPS = frozenset({"RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "FAKE_QUANT"})
+"""Operators on single elements that leave 0 as it is (a FAKE_QUANT has it on its grid)."""
+BOUNDS: dict[str, Callable[[float], bool]] = {
+    "MAXIMUM": lambda bound: bound <= 0,
+    "MINIMUM": lambda bound: bound >= 0,
+}
+"""The same by a constant, where that leaves 0 as it is."""
+
+
+def take_out_clamps(graph: Graph) -> int:
+    """Clamp before space is folded into the batch, and after it is unfolded.
+
+    y = RELU6(SPACE_TO_BATCH_ND(x, d, p))   ->   y = SPACE_TO_BATCH_ND(RELU6(x), d, p)
+    y = BATCH_TO_SPACE_ND(RELU6(x), d, q)   ->   y = RELU6(BATCH_TO_SPACE_ND(x, d, q))
+
+    So what a training tool puts between them does not hide a dilated convolution.
+    """
+    count = 0
+    for op in of_type(graph, *CLAMPS, *BOUNDS):
+        fold = made_by(op.inputs[0], "SPACE_TO_BATCH_ND")
+        unfold = sole_reader(graph, op.output)
+        if not _keeps_zero(op):
+            continue
+        if fold is not None and sole_reader(graph, fold.output) is op:
+            clamped = _again(graph, op, fold.input(0), op)
+            clamped.range = op.output.range
+            graph.replace(op.output, _again(graph, fold, clamped, op))
+            count += 1
+        elif unfold is not None and unfold.type == "BATCH_TO_SPACE_ND":
+            if sole_reader(graph, op.input(0)) is not op:
+                continue
+            wide = _again(graph, unfold, op.input(0), unfold)
+            clamped = _again(graph, op, wide, unfold)
+            clamped.range = op.output.range
+            graph.replace(unfold.output, clamped)
+            count += 1
+    return count
+
+
+def _keeps_zero(op: Op) -> bool:
+    if op.type in CLAMPS:
+        return True
+    bound = with_constant(op)
+    if bound is None or not bound.first or bound.constant.size != 1:
+        return False
+    return BOUNDS[op.type](float(bound.constant.reshape(-1)[0]))
+
+
+def _again(graph: Graph, op: Op, x: Tensor, named: Op) -> Tensor:
+    """Emit an operator once more, on `x` in place of its first operand."""
+    name = f"{named.output.name}/{op.type.lower()}"
+    y: Tensor = emit(graph, op.type, x, *op.inputs[1:], name=name, source=op.source, **op.options)
+    return y
 
 
 def lift_unit_axis(graph: Graph) -> int:
