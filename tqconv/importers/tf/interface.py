@@ -13,13 +13,14 @@ from tqconv.errors import UsageError, suggestion
 from tqconv.importers.tf.frames import SWITCHES
 from tqconv.importers.tf.leftovers import READERS, kind_of
 from tqconv.importers.tf.node import COMPUTED, FLOAT32, Node, Ref, dtype_of, graph_ref
+from tqconv.importers.tf.regions import counters_of, regions_of
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.match import may_lack_memory
 from tqconv.ir.types import Source, type_name
 from tqconv.ops.emit import emit
 
 PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "LegacyFedInput")
-NOT_OUTPUTS = ("Const", *PLACEHOLDERS, "PlaceholderWithDefault")
+NOT_OUTPUTS = ("Const", *PLACEHOLDERS, *SWITCHES, "PlaceholderWithDefault")
 """Nodes that nobody reads and that are no result either, beside what training leaves behind."""
 
 
@@ -106,21 +107,18 @@ def dangling(nodes: Mapping[str, Node]) -> list[Ref]:
 
 
 def _unread(nodes: Mapping[str, Node]) -> list[Ref]:
+    """Return what nobody reads; what lies in a loop or a branch is no value for the outside."""
     read = {ref.node for node in nodes.values() for ref in node.inputs}
-    read |= {control for node in nodes.values() for control in node.controls if node.op != "NoOp"}
+    controls = {
+        control for node in nodes.values() for control in node.controls if node.op != "NoOp"
+    }
+    inner = {name for name, regions in regions_of(nodes).items() if regions}
+    skipped = read | controls | inner | counters_of(nodes, read)
     return [
         Ref(n.name)
         for n in nodes.values()
-        if n.name not in read and n.op not in NOT_OUTPUTS and kind_of(n.op) is None
-        if not _is_on_a_branch(n, nodes)
+        if n.name not in skipped and n.op not in NOT_OUTPUTS and kind_of(n.op) is None
     ]
-
-
-def _is_on_a_branch(node: Node, nodes: Mapping[str, Node]) -> bool:
-    """Whether a node passes on what a Switch sends one way, which is no value for the other."""
-    while node.op == "Identity" and node.inputs and node.inputs[0].node in nodes:
-        node = nodes[node.inputs[0].node]
-    return node.op in SWITCHES
 
 
 def placeholders_before(nodes: Mapping[str, Node], outputs: Sequence[Ref]) -> list[Ref]:

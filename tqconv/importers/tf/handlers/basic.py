@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.node import COMPUTED, TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.importers.tf.walk import DEAD, Dead
@@ -48,6 +49,13 @@ def passed_through_all(b: TFBuilder, *xs: Tensor) -> tuple[Tensor, ...]:
 @handles("Switch", "RefSwitch")
 def switch(b: TFBuilder, data: Tensor, predicate: Tensor) -> tuple[Tensor | Dead, Tensor | Dead]:
     """Send data to output 1 where the constant predicate is true, else to output 0."""
+    if predicate.data is None:
+        raise UnsupportedError(
+            f"it sends data into a branch of `{predicate.name}`, and no Merge that the outputs "
+            "need ends the branch",
+            hint="name an output behind the Merge, or give the predicate a value with "
+            f"--set_input {predicate.name}=true",
+        )
     return (DEAD, data) if bool(b.scalar(predicate, "pred")) else (data, DEAD)
 
 
