@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tqconv.errors import Unsupported
+from tqconv.compose import norm
+from tqconv.compose.builder import Builder
+from tqconv.errors import UnsupportedError
+from tqconv.importers.tf.formats import channels_first
 from tqconv.importers.tf.handlers.conv import conv2d, depthwise_conv2d
 from tqconv.importers.tf.handlers.matmul import matmul
-from tqconv.importers.tf.handlers.norm import batch_norm, bias_add, normalized
+from tqconv.importers.tf.handlers.norm import batch_norm, bias_add
 from tqconv.importers.tf.node import TypeNumber
-from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.importers.tf.registry import handles
 from tqconv.ir.graph import Tensor
 
 ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -37,21 +40,24 @@ class Following:
     alpha: float
     data_format: str = "NHWC"
 
-    def apply(self, b: TFBuilder, y: Tensor) -> Tensor:
+    def apply(self, b: Builder, y: Tensor) -> Tensor:
         """Return what they make of the result of the main operator."""
         for name in self.names:
             y = self._apply_one(b, name, y)
         if self.operands:
-            raise Unsupported(f"{len(self.operands)} inputs belong to none of {list(self.names)}")
+            raise UnsupportedError(
+                f"{len(self.operands)} inputs belong to none of {list(self.names)}"
+            )
         return y
 
-    def _apply_one(self, b: TFBuilder, name: str, y: Tensor) -> Tensor:
+    def _apply_one(self, b: Builder, name: str, y: Tensor) -> Tensor:
         if name == "BiasAdd":
             return bias_add(b, y, self.operands.pop(0), data_format=self.data_format)
         if name == "FusedBatchNorm":
             scale, offset, mean, variance = (self.operands.pop(0) for _ in range(4))
             statistics = (scale, offset, mean, variance)
-            return normalized(b, y, *statistics, self.epsilon, self.data_format)
+            axis = 1 if channels_first(self.data_format) else -1
+            return norm.normalized(b, y, *statistics, self.epsilon, axis)
         made: Tensor
         if name in ("Add", "AddV2"):
             made = b("ADD", y, self.operands.pop(0))
@@ -61,13 +67,14 @@ class Following:
             type, options = ACTIVATIONS[name]
             made = b(type, y, **options)
         else:
-            raise Unsupported(f"`{name}` in fused_ops is not supported")
+            raise UnsupportedError(f"`{name}` in fused_ops is not supported")
         return made
 
 
-@handles("_FusedConv2D", "_FusedDepthwiseConv2dNative")
+@handles(_FusedConv2D=conv2d, _FusedDepthwiseConv2dNative=depthwise_conv2d)
 def fused_conv(
-    b: TFBuilder,
+    b: Builder,
+    main: Callable[..., Tensor],
     x: Tensor,
     w: Tensor,
     *operands: Tensor,
@@ -85,8 +92,7 @@ def fused_conv(
 ) -> Tensor:
     """Convolve, then apply what follows."""
     if num_host_args or filter_format != "HWIO":
-        raise Unsupported(f"host arguments, or a filter in {filter_format}")
-    main = conv2d if b.node.op == "_FusedConv2D" else depthwise_conv2d
+        raise UnsupportedError(f"host arguments, or a filter in {filter_format}")
     y = main(
         b,
         x,
@@ -103,7 +109,7 @@ def fused_conv(
 
 @handles("_FusedMatMul")
 def fused_matmul(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     w: Tensor,
     *operands: Tensor,
@@ -121,7 +127,7 @@ def fused_matmul(
 
 @handles("_FusedBatchNormEx")
 def fused_batch_norm(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     scale: Tensor,
     offset: Tensor,

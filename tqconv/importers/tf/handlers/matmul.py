@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from tqconv.compose import complex
+from tqconv.compose.builder import Builder
 from tqconv.compose.products import product
 from tqconv.importers.tf.node import TypeNumber
-from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.importers.tf.registry import handles
 from tqconv.ir.graph import Tensor
 
 
 @handles("MatMul")
 def matmul(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     w: Tensor,
     *,
@@ -26,7 +27,7 @@ def matmul(
 
 @handles("BatchMatMul", "BatchMatMulV2")
 def batch_matmul(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     w: Tensor,
     *,
@@ -42,7 +43,7 @@ def batch_matmul(
 
 @handles("BatchMatMulV3")
 def batch_matmul_v3(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     w: Tensor,
     *,
@@ -59,5 +60,5 @@ def batch_matmul_v3(
     return product(b, x, w, adj_x=adj_x, adj_w=adj_y)
 
 
-def _conjugate(b: TFBuilder, x: Tensor, adjoint: bool) -> Tensor:
+def _conjugate(b: Builder, x: Tensor, adjoint: bool) -> Tensor:
     return complex.conjugate(b, x) if adjoint and x.dtype.kind == "c" else x
