@@ -208,7 +208,7 @@ def close(graph: Graph, results: Sequence[Tensor], *, loops: bool = False) -> No
 
     Raises UnsupportedError when a list has not got its element shape.
     """
-    graph.outputs = []
+    graph.outputs.clear()
     for i, tensor in enumerate(results):
         moved = tensor in graph.inputs and not (loops and graph.inputs[i] is tensor)
         graph.outputs.append(_copy(graph, tensor) if moved or tensor in graph.outputs else tensor)

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv import __version__
-from tqconv.errors import InternalError
+from tqconv.errors import InternalError, UnsupportedError
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.types import STRING, Quant, type_name
 from tqconv.ops.options import SUBGRAPHS, encode
+from tqconv.ops.parameters import lacking
 from tqconv.ops.table import known, spec
 from tqconv.ops.versions import runtime_version
 from tqconv.schema.flatbuf import enum_number, tflite, write
@@ -47,6 +48,7 @@ class _File:
         self.codes: dict[tuple[str, str, int], int] = {}
         self._shared: dict[tuple[int, int], list[tuple[memoryview, int]]] = {}
         self._by_identity: dict[int, int] = {}
+        self._quants: dict[int, dict[str, Any]] = {}
         self._kept: list[Any] = []
 
     def finish(self) -> memoryview:
@@ -71,6 +73,7 @@ class _File:
 
         operators = []
         for op in graph.ops:
+            _check_parameters(op)
             entry: dict[str, Any] = {
                 "opcode_index": self._code_index(op),
                 "inputs": indices(op.inputs),
@@ -133,12 +136,19 @@ class _File:
                 [-1 if d is None else d for d in tensor.shape], np.int32
             )
         if tensor.quant is not None:
-            entry["quantization"] = _quantization(tensor.quant)
+            entry["quantization"] = self._quantization(tensor.quant)
         if tensor.variable:
             entry["is_variable"] = True
         if tensor.sparsity is not None:
             entry["sparsity"] = tensor.sparsity
         return entry
+
+    def _quantization(self, quant: Quant) -> dict[str, Any]:
+        """Return the entry of parameters; what tensors share is written once."""
+        found = self._quants.get(id(quant))
+        if found is None:
+            found = self._quants[id(quant)] = _quantization(quant)
+        return found
 
     def _buffer(self, tensor: Tensor) -> int:
         if tensor.data is None:
@@ -193,6 +203,18 @@ class _File:
                 }
             )
         return result
+
+
+def _check_parameters(op: Op) -> None:
+    """Raise UnsupportedError rather than write integers of which nobody knows what they mean."""
+    tensor = lacking(op)
+    if tensor is not None:
+        raise UnsupportedError(
+            f"{op.type} computes with integers, and '{tensor.name}' has no scale and zero point",
+            where=op.source,
+            hint="please report this with the command line; --output_arrays before this operator "
+            "leaves it out",
+        )
 
 
 def operator_version(op: Op) -> int:

@@ -22,8 +22,8 @@ def copy_graph(graph: Graph) -> Copy:
     result = Graph(graph.name)
     for tensor in tensors.values():
         result.unique(tensor.name)
-    result.inputs = [tensors[t] for t in graph.inputs]
-    result.outputs = [tensors[t] for t in graph.outputs]
+    result.inputs[:] = [tensors[t] for t in graph.inputs]
+    result.outputs[:] = [tensors[t] for t in graph.outputs]
     ops = {}
     for op in graph.ops:
         inputs = tuple(None if t is None else tensors[t] for t in op.inputs)

@@ -12,100 +12,19 @@ Invariants, checked by `Graph.check`:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import InternalError
-from tqconv.ir.types import NOWHERE, Quant, Range, Shape, Source
-
-
-class Use(NamedTuple):
-    """One place that reads a tensor: input `index` of `op`."""
-
-    op: Op
-    index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody calls
-
-
-@dataclass(eq=False, slots=True)
-class Tensor:
-    """A value: a graph input, a constant, or what one operator makes."""
-
-    name: str
-    shape: Shape
-    dtype: np.dtype
-    data: NDArray[Any] | None = None
-    quant: Quant | None = None
-    range: Range | None = None
-    producer: Op | None = None
-    uses: list[Use] = field(default_factory=list)
-    elements: tuple[int | None, ...] | None = None
-    """For small integer tensors that describe shapes: the elements that are known already."""
-    variable: bool = False
-    """State that survives a run (the schema's `is_variable`)."""
-    sparsity: dict[str, Any] | None = None
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether the values are known at conversion time."""
-        return self.data is not None
-
-    @property
-    def is_static(self) -> bool:
-        """Whether every dimension is known."""
-        return None not in self.shape
-
-    @property
-    def rank(self) -> int:
-        """The number of dimensions."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """The number of elements; unknown dimensions count as 1."""
-        return int(np.prod([1 if d is None else d for d in self.shape], dtype=np.int64))
-
-    def __repr__(self) -> str:
-        dims = ",".join("?" if d is None else str(d) for d in self.shape)
-        return f"{self.name}: {self.dtype}[{dims}]"
-
-
-@dataclass(eq=False, slots=True)
-class Op:
-    """One TensorFlow Lite operator; `options` absent means the schema's default."""
-
-    type: str
-    inputs: tuple[Tensor | None, ...]
-    outputs: tuple[Tensor, ...]
-    options: dict[str, Any] = field(default_factory=dict)
-    source: Source = NOWHERE
-    graphs: tuple[Graph, ...] = ()
-    intermediates: tuple[Tensor, ...] = ()
-    version: int | None = None
-    """Set where a file gave it; otherwise the writer computes the lowest that is right."""
-
-    @property
-    def output(self) -> Tensor:
-        """The only output of an operator that has one."""
-        return self.outputs[0]
-
-    def input(self, index: int) -> Tensor:
-        """Return an input that must be there."""
-        tensor = self.inputs[index] if index < len(self.inputs) else None
-        if tensor is None:
-            raise InternalError(f"{self.type} has no input {index}", where=self.source)
-        return tensor
-
-    @property
-    def sources(self) -> list[Op]:
-        """The operators that make what this one reads."""
-        return [t.producer for t in self.inputs if t is not None and t.producer is not None]
-
-    def __repr__(self) -> str:
-        return f"{self.type} '{self.outputs[0].name if self.outputs else self.source.node}'"
+from tqconv.errors import InternalError, UnsupportedError
+from tqconv.ir.containers import Border
+from tqconv.ir.tensor import Op as Op  # the parts are named with the whole
+from tqconv.ir.tensor import Tensor as Tensor
+from tqconv.ir.tensor import Use as Use
+from tqconv.ir.types import Shape
 
 
 @dataclass(eq=False, slots=True)
@@ -113,10 +32,33 @@ class Graph:
     """Operators from inputs to outputs. Edit it only through its methods."""
 
     name: str
-    inputs: list[Tensor] = field(default_factory=list)
-    outputs: list[Tensor] = field(default_factory=list)
+    inputs: Border[Tensor] = field(default_factory=Border)
+    outputs: Border[Tensor] = field(default_factory=Border)
     ops: list[Op] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
+    _undo: list[Callable[[], object]] | None = None
+
+    def attempt(self, rewrite: Callable[[Graph, Op], bool], op: Op) -> bool:
+        """Return whether a rewrite that nobody needs was done; where it was not, nothing stays.
+
+        UnsupportedError, which operands that do not fit raise, and False take back each edit that
+        the rewrite has made; what it sets on operators itself has to come after its last edit.
+        While it runs, no reader may be given numbers that mean something else to it.
+        """
+        self._undo, done = [], False
+        try:
+            done = rewrite(self, op)
+        except UnsupportedError:
+            done = False
+        finally:
+            while self._undo and not done:
+                self._undo.pop()()
+            self._undo = None
+        return done
+
+    def _on_undo(self, back: Callable[[], object]) -> None:
+        if self._undo is not None:
+            self._undo.append(back)
 
     def unique(self, name: str) -> str:
         """Reserve and return `name`, with `_1`, `_2`, … behind it when it is taken."""
@@ -124,12 +66,23 @@ class Graph:
         while candidate in self._names:
             count += 1
             candidate = f"{name}_{count}"
-        self._names.add(candidate)
+        self._take(candidate)
         return candidate
 
     def release(self, name: str) -> None:
         """Give a name back, so that a surviving value may take it."""
-        self._names.discard(name)
+        if name in self._names:
+            self._names.discard(name)
+            self._on_undo(lambda: self._names.add(name))
+
+    def _take(self, name: str) -> None:
+        if name not in self._names:
+            self._names.add(name)
+            self._on_undo(lambda: self._names.discard(name))
+
+    def _name(self, tensor: Tensor, name: str) -> None:
+        old, tensor.name = tensor.name, name
+        self._on_undo(lambda: setattr(tensor, "name", old))
 
     def rename(self, tensor: Tensor, name: str) -> None:
         """Name a tensor exactly `name`; whoever held it before gets a variant of it."""
@@ -138,10 +91,10 @@ class Graph:
         if name in self._names:
             holder = next((t for t in self.tensors() if t.name == name and t is not tensor), None)
             if holder is not None:
-                holder.name = self.unique(name)
-        self._names.discard(tensor.name)
-        self._names.add(name)
-        tensor.name = name
+                self._name(holder, self.unique(name))
+        self.release(tensor.name)
+        self._take(name)
+        self._name(tensor, name)
 
     def add_input(self, name: str, shape: Shape, dtype: np.dtype) -> Tensor:
         """Append a graph input."""
@@ -164,7 +117,14 @@ class Graph:
                 tensor.uses.append(Use(op, index))
         for tensor in op.outputs:
             tensor.producer = op
+        self._on_undo(lambda: self._unadd(op))
         return op
+
+    def _unadd(self, op: Op) -> None:
+        """Take back the last `add`."""
+        self.ops.pop()
+        for index in range(len(op.inputs)):
+            self._forget(op, index)
 
     def remove(self, op: Op) -> None:
         """Take an operator out; its outputs must have no readers left."""
@@ -180,30 +140,51 @@ class Graph:
 
     def set_input(self, op: Op, index: int, tensor: Tensor | None) -> None:
         """Let `op` read `tensor` at `index`; one past the end appends an input."""
+        before = op.inputs
         if index == len(op.inputs):
             op.inputs = (*op.inputs, None)
+        old = op.inputs[index]
+        if self._undo is not None:
+            if old is not None and tensor is not None and not old.means(tensor):
+                raise UnsupportedError(f"{tensor!r} does not mean what {old!r} does to {op!r}")
+            self._undo.append(lambda: self._reset(op, index, before))
         self._forget(op, index)
         op.inputs = (*op.inputs[:index], tensor, *op.inputs[index + 1 :])
         if tensor is not None:
             tensor.uses.append(Use(op, index))
 
+    def _reset(self, op: Op, index: int, inputs: tuple[Tensor | None, ...]) -> None:
+        """Take back a `set_input`."""
+        self._forget(op, index)
+        op.inputs = inputs
+        old = inputs[index] if index < len(inputs) else None
+        if old is not None:
+            old.uses.append(Use(op, index))
+
     def replace(self, old: Tensor, new: Tensor, *, keep_name: bool = True) -> None:
         """Let every reader of `old` read `new`, which takes over its name and its range.
 
-        A graph input, or a tensor that is an output under its own name, keeps its own name.
+        A graph input, or a tensor that is an output under its own name, keeps its own name. Raises
+        UnsupportedError where the two do not mean the same (see `Tensor.means`).
         """
+        if not old.means(new):
+            raise UnsupportedError(f"{new!r} does not mean what {old!r} does")
         for op, index in list(old.uses):
             self.set_input(op, index, new)
         was_output = old in self.outputs
         held = new in self.inputs or new in self.outputs or (new.is_constant and bool(new.uses))
-        self.outputs[:] = [new if t is old else t for t in self.outputs]
+        if was_output:
+            outputs = list(self.outputs)
+            self._on_undo(lambda: self.outputs.__setitem__(slice(None), outputs))
+            self.outputs[:] = [new if t is old else t for t in self.outputs]
         if new.range is None:
             new.range = old.range
+            self._on_undo(lambda: setattr(new, "range", None))
         if keep_name and (was_output or not held) and new not in self.inputs:
-            old_name, new_name = old.name, new.name
-            self._names.discard(new_name)
-            new.name = old_name
-            old.name = self.unique(f"{old_name}/replaced")
+            old_name = old.name
+            self.release(new.name)
+            self._name(new, old_name)
+            self._name(old, self.unique(f"{old_name}/replaced"))
 
     def prune(self) -> int:
         """Remove the operators that no output needs; return how many."""
@@ -309,7 +290,7 @@ class Graph:
     def _forget(self, op: Op, index: int) -> None:
         tensor = op.inputs[index]
         if tensor is not None:
-            tensor.uses[:] = [u for u in tensor.uses if not (u.op is op and u.index == index)]
+            tensor.uses.discard(op, index)
 
 
 EFFECTS = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "HASHTABLE_IMPORT"})

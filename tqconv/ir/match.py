@@ -29,6 +29,8 @@ def with_constant(op: Op, kinds: str = "f") -> WithConstant | None:
     a, b = op.inputs
     if a is None or b is None or a.is_constant == b.is_constant:
         return None
+    if a.quant is not None or b.quant is not None:
+        return None  # what is stored is not the number that it stands for
     if b.data is not None:
         return WithConstant(a, b.data, True) if b.dtype.kind in kinds else None
     assert a.data is not None
@@ -55,6 +57,7 @@ def is_scalar(tensor: Tensor | None, value: float, tolerance: float = 0.0) -> bo
         tensor is None
         or tensor.data is None
         or tensor.data.size == 0
+        or tensor.quant is not None
         or tensor.dtype.kind not in "fiu"
     ):
         return False
@@ -87,6 +90,8 @@ def one_and_exponential(total: Op) -> Op | None:
 def values_of(tensor: Tensor | None) -> list[int] | None:
     """Return a constant integer vector as a list, or None."""
     if tensor is None or tensor.data is None or tensor.dtype.kind not in "iu":
+        return None
+    if tensor.quant is not None:
         return None
     return [int(v) for v in tensor.data.reshape(-1)]
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from tqconv.errors import InternalError, UnsupportedError, suggestion
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.types import NOWHERE, Quant, Source
+from tqconv.ir.types import NOWHERE, Source
 from tqconv.ops.options import option_names
+from tqconv.ops.parameters import parameters
 from tqconv.ops.spec import OpSpec, Typed
 from tqconv.ops.table import spec
 
@@ -57,12 +58,13 @@ def finish(graph: Graph, row: OpSpec, op: Op, types: Sequence[Typed], name: str)
         if row.name in MOVES:
             tensors[0].range = op.input(0).range
     else:
+        means = parameters(row, op, types)
         tensors = tuple(
             Tensor(graph.unique(output_name(name, i)), tuple(shape), dtype)
             for i, (shape, dtype) in enumerate(types)
         )
-        for tensor, parts in zip(tensors, known, strict=True):
-            tensor.elements = parts
+        for tensor, parts, quant in zip(tensors, known, means, strict=True):
+            tensor.elements, tensor.quant = parts, quant
         op.outputs = tensors
         graph.add(op)
     return tensors if many else tensors[0]
@@ -211,9 +213,3 @@ def _check_options(type: str, options: dict[str, Any]) -> None:
             raise InternalError(
                 f"{type} has no option `{name}`{suggestion(name, names)}; it has {sorted(names)}"
             )
-
-
-def quantized_like(tensor: Tensor, quant: Quant | None) -> Tensor:
-    """Return `tensor` after setting its quantization: a shorthand for rewriting passes."""
-    tensor.quant = quant
-    return tensor

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.passes.rewrite import exact
 
 
+@exact
 def trim_branches(graph: Graph) -> int:
     """Let IF return what is read and take what its branches read.
 
@@ -35,6 +37,7 @@ def trim_branches(graph: Graph) -> int:
     return count
 
 
+@exact
 def trim_loops(graph: Graph) -> int:
     """Drop the variables of WHILE that neither its condition nor a reader of the loop depends on.
 

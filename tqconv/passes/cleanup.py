@@ -13,36 +13,35 @@ from tqconv.ir.match import (
     is_scalar,
     made_by,
     may_lack_memory,
-    of_type,
     values_of,
     with_constant,
 )
 from tqconv.ops.table import known, spec
+from tqconv.passes.rewrite import at, exact
 
 SHORT = 1024
 """Bytes of a constant that is compared by its values: axes, shapes, numbers per channel."""
 
 
-def drop_identities(graph: Graph) -> int:
+@exact
+@at()
+def drop_identities(graph: Graph, op: Op) -> bool:
     """Read the operand instead of an operator that returns it unchanged.
 
     y = RESHAPE(x: [2,3], [2,3]); z = RELU(y)   ->   z = RELU(x)
     """
-    count = 0
-    for op in list(graph.ops):
-        same = _IDENTITIES.get(op.type)
-        if same is None or not op.outputs or op.output.producer is not op:
-            continue
-        x = same(op)
-        if x is None or x.dtype != op.output.dtype or x.quant is not None or has_activation(op):
-            continue
-        if op.output in graph.outputs and (
-            x in graph.inputs or x in graph.outputs or x.is_constant or may_lack_memory(x)
-        ):
-            continue
-        graph.replace(op.output, x)
-        count += 1
-    return count
+    same = _IDENTITIES.get(op.type)
+    if same is None or not op.outputs:
+        return False
+    x = same(op)
+    if x is None or x.dtype != op.output.dtype or has_activation(op):
+        return False
+    if op.output in graph.outputs and (
+        x in graph.inputs or x in graph.outputs or x.is_constant or may_lack_memory(x)
+    ):
+        return False
+    graph.replace(op.output, x)
+    return True
 
 
 def _same_shape(op: Op) -> Tensor | None:
@@ -137,24 +136,23 @@ _IDENTITIES = {
 }
 
 
-def multiply_by_zero(graph: Graph) -> int:
+@at("MUL")
+def multiply_by_zero(graph: Graph, op: Op) -> bool:
     """Know that zero times anything is zero (infinities, which only a broken model has, aside).
 
     y = MUL(x: [2,3], 0)   ->   y is a constant of zeros
     """
-    count = 0
-    for op in of_type(graph, "MUL"):
-        operands = with_constant(op)
-        if operands is None or operands.constant.any() or op.output in graph.outputs:
-            continue
-        if not op.output.is_static or has_activation(op):
-            continue
-        zeros = np.zeros([d or 0 for d in op.output.shape], np.float32)
-        graph.replace(op.output, graph.constant(f"{op.output.name}/zeros", zeros))
-        count += 1
-    return count
+    operands = with_constant(op)
+    if operands is None or operands.constant.any() or op.output in graph.outputs:
+        return False
+    if not op.output.is_static or has_activation(op):
+        return False
+    zeros = np.zeros([d or 0 for d in op.output.shape], np.float32)
+    graph.replace(op.output, graph.constant(f"{op.output.name}/zeros", zeros))
+    return True
 
 
+@exact
 def share_equal_ops(graph: Graph) -> int:
     """Compute once what two operators compute alike.
 
@@ -166,7 +164,8 @@ def share_equal_ops(graph: Graph) -> int:
         if not known(op.type) or not spec(op.type).pure or op.graphs or not op.outputs:
             continue
         operands = tuple(_identity(t) for t in op.inputs)
-        key = (op.type, operands, repr(sorted(op.options.items())))
+        made = tuple(_meaning(t) for t in op.outputs)
+        key = (op.type, operands, made, repr(sorted(op.options.items())))
         first = seen.setdefault(key, op)
         if first is op or any(t in graph.outputs for t in op.outputs):
             continue
@@ -174,6 +173,12 @@ def share_equal_ops(graph: Graph) -> int:
             graph.replace(old, new, keep_name=False)
         count += 1
     return count
+
+
+def _meaning(tensor: Tensor) -> object:
+    """Return what stored numbers of a result stand for; state is equal to itself only."""
+    quant = None if tensor.quant is None else tensor.quant.key
+    return tensor.dtype, quant, id(tensor) if tensor.variable else None
 
 
 def _identity(tensor: Tensor | None) -> object:
@@ -185,6 +190,7 @@ def _identity(tensor: Tensor | None) -> object:
     return tensor.shape, tensor.dtype, tensor.data.tobytes()
 
 
+@exact
 def share_constants(graph: Graph) -> int:
     """Let equal constants be one tensor.
 

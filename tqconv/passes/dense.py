@@ -3,53 +3,50 @@
 from __future__ import annotations
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import made_by, of_type, sole_reader
+from tqconv.ir.match import made_by, sole_reader
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import emit
 from tqconv.passes.reshape import RESHAPES, is_elementwise, reshaped
+from tqconv.passes.rewrite import at
 
 
-def drop_reshape_before_dense(graph: Graph) -> int:
+@at("FULLY_CONNECTED")
+def drop_reshape_before_dense(graph: Graph, op: Op) -> bool:
     """Leave the rows alone: FULLY_CONNECTED reads them from an operand of any rank.
 
     y = RESHAPE(x: [1,1,1,64], [1,64]); z = FULLY_CONNECTED(y, w)   ->   z = FULLY_CONNECTED(x, w)
     """
-    count = 0
-    for op in of_type(graph, "FULLY_CONNECTED"):
-        y = op.input(0)
-        before = made_by(y, *RESHAPES)
-        if before is None or op.options.get("keep_num_dims") or y.rank != 2:
-            continue
-        x = before.input(0)
-        if x.rank > 4 or x.shape[-1:] != y.shape[-1:]:
-            continue
-        graph.set_input(op, 0, x)
-        op.source = op.source.joined(before.source)
-        count += 1
-    return count
+    y = op.input(0)
+    before = made_by(y, *RESHAPES)
+    if before is None or op.options.get("keep_num_dims") or y.rank != 2:
+        return False
+    x = before.input(0)
+    if x.rank > 4 or x.shape[-1:] != y.shape[-1:]:
+        return False
+    graph.set_input(op, 0, x)
+    op.source = op.source.joined(before.source)
+    return True
 
 
-def keep_dense_dims(graph: Graph) -> int:
+@at(*RESHAPES)
+def keep_dense_dims(graph: Graph, op: Op) -> bool:
     """Let FULLY_CONNECTED keep the dimensions that a RESHAPE puts back further on.
 
     y = FULLY_CONNECTED(x: [2,5,8], w: [3,8]): [10,3]; z = RESHAPE(GELU(y), [2,5,3])
     ->   z = GELU(FULLY_CONNECTED(x, w) {keep_num_dims=true})
     """
-    count = 0
-    for op in of_type(graph, *RESHAPES):
-        chain = _flat_chain(graph, op)
-        if not chain:
-            continue
-        y = _widened(graph, chain[0].input(0), op.output.shape[:-1])
-        for step in chain:
-            dense = step.type == "FULLY_CONNECTED"
-            options = {**step.options, "keep_num_dims": True} if dense else step.options
-            inputs = [y, *step.inputs[1:]] if dense else [_or(t, y) for t in step.inputs]
-            name = f"{step.output.name}/kept"
-            y = emit(graph, step.type, *inputs, name=name, source=step.source, **options)
-        graph.replace(op.output, y)
-        count += 1
-    return count
+    chain = _flat_chain(graph, op)
+    if not chain:
+        return False
+    y = _widened(graph, chain[0].input(0), op.output.shape[:-1])
+    for step in chain:
+        dense = step.type == "FULLY_CONNECTED"
+        options = {**step.options, "keep_num_dims": True} if dense else step.options
+        inputs = [y, *step.inputs[1:]] if dense else [_or(t, y) for t in step.inputs]
+        name = f"{step.output.name}/kept"
+        y = emit(graph, step.type, *inputs, name=name, source=step.source, **options)
+    graph.replace(op.output, y)
+    return True
 
 
 def _widened(graph: Graph, rows: Tensor, lead: Shape) -> Tensor:

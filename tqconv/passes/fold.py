@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, with_constant
+from tqconv.ir.match import has_activation, made_by, sole_reader, with_constant
 from tqconv.ops.emit import emit
+from tqconv.passes.rewrite import at
 
 
 @dataclass(frozen=True)
@@ -55,167 +56,153 @@ def bias_of(op: Op) -> NDArray[Any] | None:
     return b.data if b.data is not None and b.dtype == np.float32 else None
 
 
-def fold_scale(graph: Graph) -> int:
+@at("MUL", "DIV")
+def fold_scale(graph: Graph, op: Op) -> bool:
     """Scale the weights instead of the result.
 
     y = CONV_2D(x, w, b); z = MUL(y, c)   ->   z = CONV_2D(x, w * c, b * c)
     """
-    count = 0
-    for op in of_type(graph, "MUL", "DIV"):
-        operands = with_constant(op)
-        if operands is None or (op.type == "DIV" and not operands.first) or has_activation(op):
-            continue
-        linear = _linear_before(graph, operands.x)
-        factors = _per_channel(operands.constant, operands.x, op.output)
-        if linear is None or factors is None:
-            continue
-        place, w, b = LINEAR[linear.type], float_weights(linear), bias_of(linear)
-        if w is None or w.data is None or b is None:
-            continue
-        apply = np.divide if op.type == "DIV" else np.multiply
-        along = _along(factors, w.data.ndim, place.out_axis)
-        _set_weights(graph, linear, apply(w.data, along).astype(np.float32))
-        _set_bias(graph, linear, apply(b, factors).astype(np.float32))
-        _absorb(graph, op, linear)
-        count += 1
-    return count
+    operands = with_constant(op)
+    if operands is None or (op.type == "DIV" and not operands.first) or has_activation(op):
+        return False
+    linear = _linear_before(graph, operands.x)
+    factors = _per_channel(operands.constant, operands.x, op.output)
+    if linear is None or factors is None:
+        return False
+    place, w, b = LINEAR[linear.type], float_weights(linear), bias_of(linear)
+    if w is None or w.data is None or b is None:
+        return False
+    apply = np.divide if op.type == "DIV" else np.multiply
+    along = _along(factors, w.data.ndim, place.out_axis)
+    _set_weights(graph, linear, apply(w.data, along).astype(np.float32))
+    _set_bias(graph, linear, apply(b, factors).astype(np.float32))
+    _absorb(graph, op, linear)
+    return True
 
 
-def fold_shift(graph: Graph) -> int:
+@at("ADD", "SUB")
+def fold_shift(graph: Graph, op: Op) -> bool:
     """Shift the bias instead of the result.
 
     y = CONV_2D(x, w, b); z = ADD(y, c)   ->   z = CONV_2D(x, w, b + c)
     """
-    count = 0
-    for op in of_type(graph, "ADD", "SUB"):
-        operands = with_constant(op)
-        if operands is None or (op.type == "SUB" and not operands.first) or has_activation(op):
-            continue
-        linear = _linear_before(graph, operands.x)
-        shifts = _per_channel(operands.constant, operands.x, op.output)
-        if linear is None or shifts is None:
-            continue
-        b = bias_of(linear)
-        if b is None:
-            continue
-        apply = np.subtract if op.type == "SUB" else np.add
-        _set_bias(graph, linear, apply(b, shifts).astype(np.float32))
-        _absorb(graph, op, linear)
-        count += 1
-    return count
+    operands = with_constant(op)
+    if operands is None or (op.type == "SUB" and not operands.first) or has_activation(op):
+        return False
+    linear = _linear_before(graph, operands.x)
+    shifts = _per_channel(operands.constant, operands.x, op.output)
+    if linear is None or shifts is None:
+        return False
+    b = bias_of(linear)
+    if b is None:
+        return False
+    apply = np.subtract if op.type == "SUB" else np.add
+    _set_bias(graph, linear, apply(b, shifts).astype(np.float32))
+    _absorb(graph, op, linear)
+    return True
 
 
-def fold_scale_before(graph: Graph) -> int:
+@at("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+def fold_scale_before(graph: Graph, linear: Op) -> bool:
     """Scale the weights instead of the operand.
 
     y = MUL(x, c); z = CONV_2D(y, w, b)   ->   z = CONV_2D(x, w * c, b)
     """
-    count = 0
-    for linear in of_type(graph, "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
-        place = LINEAR[linear.type]
-        op = made_by(linear.inputs[place.x], "MUL", "DIV")
-        w = float_weights(linear)
-        if op is None or w is None or w.data is None or has_activation(op):
-            continue
-        operands = with_constant(op)
-        if operands is None or (op.type == "DIV" and not operands.first):
-            continue
-        if not _all_linear(graph, op.output) or op.output.shape != operands.x.shape:
-            continue
-        factors = _input_factors(linear, w.data, operands.constant)
-        if factors is None or not np.all(np.isfinite(factors)):
-            continue
-        apply = np.divide if op.type == "DIV" else np.multiply
-        _set_weights(graph, linear, apply(w.data, factors).astype(np.float32))
-        graph.set_input(linear, place.x, operands.x)
-        linear.source = linear.source.joined(op.source)
-        count += 1
-    return count
+    place = LINEAR[linear.type]
+    op = made_by(linear.inputs[place.x], "MUL", "DIV")
+    w = float_weights(linear)
+    if op is None or w is None or w.data is None or has_activation(op):
+        return False
+    operands = with_constant(op)
+    if operands is None or (op.type == "DIV" and not operands.first):
+        return False
+    if not _all_linear(graph, op.output) or op.output.shape != operands.x.shape:
+        return False
+    factors = _input_factors(linear, w.data, operands.constant)
+    if factors is None or not np.all(np.isfinite(factors)):
+        return False
+    apply = np.divide if op.type == "DIV" else np.multiply
+    _set_weights(graph, linear, apply(w.data, factors).astype(np.float32))
+    graph.set_input(linear, place.x, operands.x)
+    linear.source = linear.source.joined(op.source)
+    return True
 
 
-def scale_behind_padding(graph: Graph) -> int:
+@at("PAD")
+def scale_behind_padding(graph: Graph, pad: Op) -> bool:
     """Scale after the zeros are added, next to the convolution that can take the scale in.
 
     y = PAD(MUL(x, c), p); z = CONV_2D(y, w)   ->   y = MUL(PAD(x, p), c); z = CONV_2D(y, w)
     """
-    count = 0
-    for pad in of_type(graph, "PAD"):
-        op = made_by(pad.inputs[0], "MUL", "DIV")
-        operands = with_constant(op) if op is not None else None
-        if op is None or operands is None or has_activation(op):
-            continue
-        if op.type == "DIV" and not operands.first:
-            continue
-        x, channels = operands.x, operands.constant.size
-        if sole_reader(graph, op.output) is not pad or not _all_linear(graph, pad.output):
-            continue
-        if x.shape != op.output.shape or channels not in (1, pad.output.shape[-1]):
-            continue
-        if channels > 1 and operands.constant.shape[-1] != channels:
-            continue
-        if not np.isfinite(operands.constant).all():
-            continue
-        padded = emit(graph, "PAD", x, pad.input(1), name=f"{x.name}/padded", source=pad.source)
-        name, constant = f"{pad.output.name}/scaled", op.input(1 if operands.first else 0)
-        graph.replace(
-            pad.output, emit(graph, op.type, padded, constant, name=name, source=op.source)
-        )
-        count += 1
-    return count
+    op = made_by(pad.inputs[0], "MUL", "DIV")
+    operands = with_constant(op) if op is not None else None
+    if op is None or operands is None or has_activation(op):
+        return False
+    if op.type == "DIV" and not operands.first:
+        return False
+    x, channels = operands.x, operands.constant.size
+    if sole_reader(graph, op.output) is not pad or not _all_linear(graph, pad.output):
+        return False
+    if x.shape != op.output.shape or channels not in (1, pad.output.shape[-1]):
+        return False
+    if channels > 1 and operands.constant.shape[-1] != channels:
+        return False
+    if not np.isfinite(operands.constant).all():
+        return False
+    padded = emit(graph, "PAD", x, pad.input(1), name=f"{x.name}/padded", source=pad.source)
+    name, constant = f"{pad.output.name}/scaled", op.input(1 if operands.first else 0)
+    graph.replace(pad.output, emit(graph, op.type, padded, constant, name=name, source=op.source))
+    return True
 
 
-def fold_shift_before(graph: Graph) -> int:
+@at("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+def fold_shift_before(graph: Graph, linear: Op) -> bool:
     """Shift the bias instead of the operand, where no padding would see the difference.
 
     y = ADD(x, c); z = FULLY_CONNECTED(y, w, b)   ->   z = FULLY_CONNECTED(x, w, b + w c)
     """
-    count = 0
-    for linear in of_type(graph, "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
-        place = LINEAR[linear.type]
-        op = made_by(linear.inputs[place.x], "ADD", "SUB")
-        w, b = float_weights(linear), None
-        if op is None or w is None or w.data is None or has_activation(op) or not _unpadded(linear):
-            continue
-        operands, b = with_constant(op), bias_of(linear)
-        if operands is None or b is None or (op.type == "SUB" and not operands.first):
-            continue
-        if not _all_linear(graph, op.output) or op.output.shape != operands.x.shape:
-            continue
-        shifts = _input_factors(linear, w.data, operands.constant)
-        if shifts is None or not np.all(np.isfinite(shifts)):
-            continue
-        weighted = w.data.astype(np.float64) * (-shifts if op.type == "SUB" else shifts)
-        axes = tuple(i for i in range(w.data.ndim) if i != place.out_axis)
-        _set_bias(graph, linear, (b + weighted.sum(axis=axes)).astype(np.float32))
-        graph.set_input(linear, place.x, operands.x)
-        linear.source = linear.source.joined(op.source)
-        count += 1
-    return count
+    place = LINEAR[linear.type]
+    op = made_by(linear.inputs[place.x], "ADD", "SUB")
+    w, b = float_weights(linear), None
+    if op is None or w is None or w.data is None or has_activation(op) or not _unpadded(linear):
+        return False
+    operands, b = with_constant(op), bias_of(linear)
+    if operands is None or b is None or (op.type == "SUB" and not operands.first):
+        return False
+    if not _all_linear(graph, op.output) or op.output.shape != operands.x.shape:
+        return False
+    shifts = _input_factors(linear, w.data, operands.constant)
+    if shifts is None or not np.all(np.isfinite(shifts)):
+        return False
+    weighted = w.data.astype(np.float64) * (-shifts if op.type == "SUB" else shifts)
+    axes = tuple(i for i in range(w.data.ndim) if i != place.out_axis)
+    _set_bias(graph, linear, (b + weighted.sum(axis=axes)).astype(np.float32))
+    graph.set_input(linear, place.x, operands.x)
+    linear.source = linear.source.joined(op.source)
+    return True
 
 
-def merge_constants(graph: Graph) -> int:
+@at("MUL", "ADD")
+def merge_constants(graph: Graph, op: Op) -> bool:
     """Join two steps by constants into one.
 
     y = MUL(x, c); z = MUL(y, d)   ->   z = MUL(x, c * d)          (also ADD)
     """
-    count = 0
-    for op in of_type(graph, "MUL", "ADD"):
-        operands = with_constant(op)
-        if operands is None or has_activation(op):
-            continue
-        before = made_by(operands.x, op.type)
-        inner = with_constant(before) if before is not None else None
-        if before is None or inner is None or has_activation(before):
-            continue
-        if sole_reader(graph, operands.x) is not op:
-            continue
-        apply = np.multiply if op.type == "MUL" else np.add
-        joined = apply(inner.constant, operands.constant).astype(np.float32)
-        source = op.source.joined(before.source)
-        y = emit(graph, op.type, inner.x, joined, name=f"{op.output.name}/merged", source=source)
-        graph.replace(op.output, y)
-        count += 1
-    return count
+    operands = with_constant(op)
+    if operands is None or has_activation(op):
+        return False
+    before = made_by(operands.x, op.type)
+    inner = with_constant(before) if before is not None else None
+    if before is None or inner is None or has_activation(before):
+        return False
+    if sole_reader(graph, operands.x) is not op:
+        return False
+    apply = np.multiply if op.type == "MUL" else np.add
+    joined = apply(inner.constant, operands.constant).astype(np.float32)
+    source = op.source.joined(before.source)
+    y = emit(graph, op.type, inner.x, joined, name=f"{op.output.name}/merged", source=source)
+    graph.replace(op.output, y)
+    return True
 
 
 def _all_linear(graph: Graph, x: Tensor) -> bool:

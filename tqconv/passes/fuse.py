@@ -5,51 +5,48 @@ from __future__ import annotations
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op
-from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, values_of
+from tqconv.ir.match import has_activation, made_by, sole_reader, values_of
 from tqconv.ops.table import known, spec
+from tqconv.passes.rewrite import at
 
 CLAMPS = {"RELU": "RELU", "RELU6": "RELU6", "RELU_N1_TO_1": "RELU_N1_TO_1"}
 """Operator -> member of ActivationFunctionType that kernels apply to their own result."""
 
 
-def fuse_activation(graph: Graph) -> int:
+@at(*CLAMPS)
+def fuse_activation(graph: Graph, op: Op) -> bool:
     """Clamp inside the producer.
 
     y = ADD(a, b); z = RELU(y)   ->   z = ADD(a, b) {fused_activation_function=RELU}
     """
-    count = 0
-    for op in of_type(graph, *CLAMPS):
-        producer = op.input(0).producer
-        if producer is None or not known(producer.type) or not spec(producer.type).fuses_activation:
-            continue
-        if has_activation(producer) or sole_reader(graph, op.input(0)) is not op:
-            continue
-        if producer.output.dtype != np.float32:
-            continue
-        producer.options["fused_activation_function"] = CLAMPS[op.type]
-        producer.source = producer.source.joined(op.source)
-        graph.replace(op.output, producer.output)
-        count += 1
-    return count
+    producer = op.input(0).producer
+    if producer is None or not known(producer.type) or not spec(producer.type).fuses_activation:
+        return False
+    if has_activation(producer) or sole_reader(graph, op.input(0)) is not op:
+        return False
+    if producer.output.dtype != np.float32:
+        return False
+    graph.replace(op.output, producer.output)
+    producer.options["fused_activation_function"] = CLAMPS[op.type]
+    producer.source = producer.source.joined(op.source)
+    return True
 
 
-def fuse_padding(graph: Graph) -> int:
+@at("CONV_2D", "DEPTHWISE_CONV_2D")
+def fuse_padding(graph: Graph, op: Op) -> bool:
     """Let the window pad where that is what SAME means.
 
     y = PAD(x, [[0,0],[1,1],[1,1],[0,0]]); z = CONV_2D(y) {VALID}   ->   z = CONV_2D(x) {SAME}
     """
-    count = 0
-    for op in of_type(graph, "CONV_2D", "DEPTHWISE_CONV_2D"):
-        pad = made_by(op.inputs[0], "PAD")
-        if pad is None or op.options.get("padding", "SAME") != "VALID":
-            continue
-        if not _is_same_padding(op, pad):
-            continue
-        op.options["padding"] = "SAME"
-        op.source = op.source.joined(pad.source)
-        graph.set_input(op, 0, pad.input(0))
-        count += 1
-    return count
+    pad = made_by(op.inputs[0], "PAD")
+    if pad is None or op.options.get("padding", "SAME") != "VALID":
+        return False
+    if not _is_same_padding(op, pad):
+        return False
+    graph.set_input(op, 0, pad.input(0))
+    op.options["padding"] = "SAME"
+    op.source = op.source.joined(pad.source)
+    return True
 
 
 def _is_same_padding(op: Op, pad: Op) -> bool:

@@ -13,103 +13,100 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import made_by, of_type, sole_reader, values_of
+from tqconv.ir.match import made_by, sole_reader, values_of
 from tqconv.ops.emit import emit, finish
 from tqconv.ops.spec import Layout
 from tqconv.ops.table import known, spec
 from tqconv.passes.reshape import reshaped
+from tqconv.passes.rewrite import at, exact
 
 Perm = tuple[int, ...]
 
 
-def compose_transposes(graph: Graph) -> int:
+@exact
+@at("TRANSPOSE")
+def compose_transposes(graph: Graph, op: Op) -> bool:
     """Join two permutations into one, and drop one that changes nothing.
 
     y = TRANSPOSE(x, p); z = TRANSPOSE(y, q)   ->   z = TRANSPOSE(x, p[q])
     """
-    count = 0
-    for op in of_type(graph, "TRANSPOSE"):
-        outer = permutation(op)
-        before = made_by(op.inputs[0], "TRANSPOSE")
-        inner = permutation(before) if before is not None else None
-        if outer is None:
-            continue
-        if outer == tuple(range(len(outer))):
-            graph.replace(op.output, op.input(0))
-            count += 1
-        elif before is not None and inner is not None:
-            joined = tuple(inner[k] for k in outer)
-            y = _transposed(graph, before.input(0), joined, op)
-            graph.replace(op.output, y)
-            count += 1
-    return count
+    return _compose(graph, op)
 
 
-def transpose_to_reshape(graph: Graph) -> int:
+def _compose(graph: Graph, op: Op) -> bool:
+    outer = permutation(op)
+    before = made_by(op.inputs[0], "TRANSPOSE")
+    inner = permutation(before) if before is not None else None
+    if outer is None:
+        return False
+    if outer == tuple(range(len(outer))):
+        graph.replace(op.output, op.input(0))
+        return True
+    if before is not None and inner is not None:
+        joined = tuple(inner[k] for k in outer)
+        y = _transposed(graph, before.input(0), joined, op)
+        graph.replace(op.output, y)
+        return True
+    return False
+
+
+@exact
+@at("TRANSPOSE")
+def transpose_to_reshape(graph: Graph, op: Op) -> bool:
     """Reshape where only dimensions of size 1 move.
 
     y = TRANSPOSE(x: [1,1,1,8], [0,3,1,2])   ->   y = RESHAPE(x, [1,8,1,1])
     """
-    count = 0
-    for op in of_type(graph, "TRANSPOSE"):
-        perm, x = permutation(op), op.input(0)
-        if perm is None or x.shape.count(None) > 1 or perm == tuple(range(len(perm))):
-            continue
-        kept = [k for k in perm if x.shape[k] != 1]
-        if kept != sorted(kept):
-            continue
-        sizes, name = [x.shape[k] for k in perm], f"{op.output.name}/reshape"
-        graph.replace(op.output, reshaped(graph, x, sizes, name, op.source))
-        count += 1
-    return count
+    perm, x = permutation(op), op.input(0)
+    if perm is None or x.shape.count(None) > 1 or perm == tuple(range(len(perm))):
+        return False
+    kept = [k for k in perm if x.shape[k] != 1]
+    if kept != sorted(kept):
+        return False
+    sizes, name = [x.shape[k] for k in perm], f"{op.output.name}/reshape"
+    graph.replace(op.output, reshaped(graph, x, sizes, name, op.source))
+    return True
 
 
-def sink_transposes(graph: Graph) -> int:
+@at()
+def sink_transposes(graph: Graph, op: Op) -> bool:
     """Move a permutation behind the operator that reads it.
 
     y = TRANSPOSE(x, p); z = RELU(y)   ->   t = RELU(x); z = TRANSPOSE(t, p)
+
+    One that meets another on the way is composed with it at once: a tower of them is done in one
+    walk and not in as many as it has floors.
     """
-    count = 0
-    for op in list(graph.ops):
-        if (
-            not op.outputs
-            or op.outputs[0].producer is not op
-            or not known(op.type)
-            or op.type == "TRANSPOSE"
-        ):
-            continue
-        layout = spec(op.type).layout
-        if layout.kind == "opaque":
-            continue
-        perm = _common_permutation(graph, op, layout)
-        if perm is not None and _sink(graph, op, layout, perm):
-            count += 1
-    return count
+    if op.type == "TRANSPOSE":
+        return _compose(graph, op)
+    if not op.outputs or not known(op.type) or spec(op.type).layout.kind == "opaque":
+        return False
+    layout = spec(op.type).layout
+    perm = _common_permutation(graph, op, layout)
+    return perm is not None and _sink(graph, op, layout, perm)
 
 
-def sink_below_units(graph: Graph) -> int:
+@at("RESHAPE")
+def sink_below_units(graph: Graph, op: Op) -> bool:
     """Move a permutation behind a RESHAPE that only adds or drops dimensions of 1.
 
     y = RESHAPE(TRANSPOSE(x: [1,24,10], [0,2,1]), [1,10,1,24])
     ->   y = TRANSPOSE(RESHAPE(x, [1,24,10,1]), [0,2,3,1])
     """
-    count = 0
-    for op in of_type(graph, "RESHAPE"):
-        before = made_by(op.inputs[0], "TRANSPOSE")
-        perm = permutation(before) if before is not None else None
-        if before is None or perm is None or op.output.shape.count(None) > 1:
-            continue
-        x, y = before.input(0), op.output
-        kept = [k for k in perm if x.shape[k] != 1]
-        if [x.shape[k] for k in kept] != [d for d in y.shape if d != 1]:
-            continue
-        lead = next((i for i, d in enumerate(y.shape) if d != 1), 0)
-        order = [*[-1] * lead, *sorted(kept), *[-1] * (y.rank - lead - len(kept))]
-        sizes = [1 if k < 0 else x.shape[k] for k in order]
-        straight = reshaped(graph, x, sizes, f"{y.name}/reshape", op.source)
-        graph.replace(y, _transposed(graph, straight, _with_units(y, kept, order), before))
-        count += 1
-    return count
+    before = made_by(op.inputs[0], "TRANSPOSE")
+    perm = permutation(before) if before is not None else None
+    if before is None or perm is None or op.output.shape.count(None) > 1:
+        return False
+    x, y = before.input(0), op.output
+    kept = [k for k in perm if x.shape[k] != 1]
+    if [x.shape[k] for k in kept] != [d for d in y.shape if d != 1]:
+        return False
+    lead = next((i for i, d in enumerate(y.shape) if d != 1), 0)
+    order = [*[-1] * lead, *sorted(kept), *[-1] * (y.rank - lead - len(kept))]
+    sizes = [1 if k < 0 else x.shape[k] for k in order]
+    straight = reshaped(graph, x, sizes, f"{y.name}/reshape", op.source)
+    graph.replace(y, _transposed(graph, straight, _with_units(y, kept, order), before))
+    return True
 
 
 def _with_units(y: Tensor, kept: Sequence[int], order: Sequence[int]) -> Perm:
@@ -118,26 +115,24 @@ def _with_units(y: Tensor, kept: Sequence[int], order: Sequence[int]) -> Perm:
     return tuple(next(units) if d == 1 else order.index(next(others)) for d in y.shape)
 
 
-def transpose_in_product(graph: Graph) -> int:
+@at("BATCH_MATMUL")
+def transpose_in_product(graph: Graph, op: Op) -> bool:
     """Let the product read its second matrices across.
 
     t = TRANSPOSE(w: [2,3,4], [0,2,1]); y = BATCH_MATMUL(x, t)
     ->   y = BATCH_MATMUL(x, w) {adj_y=true}
     """
-    count = 0
-    for op in of_type(graph, "BATCH_MATMUL"):
-        before = made_by(op.inputs[1], "TRANSPOSE")
-        perm = permutation(before) if before is not None else None
-        if before is None or perm is None or len(perm) < 2:
-            continue
-        last = len(perm) - 1
-        if perm != (*range(last - 1), last, last - 1) or op.input(1).is_constant:
-            continue
-        graph.set_input(op, 1, before.input(0))
-        op.options["adj_y"] = not op.options.get("adj_y", False)
-        op.source = op.source.joined(before.source)
-        count += 1
-    return count
+    before = made_by(op.inputs[1], "TRANSPOSE")
+    perm = permutation(before) if before is not None else None
+    if before is None or perm is None or len(perm) < 2:
+        return False
+    last = len(perm) - 1
+    if perm != (*range(last - 1), last, last - 1) or op.input(1).is_constant:
+        return False
+    graph.set_input(op, 1, before.input(0))
+    op.options["adj_y"] = not op.options.get("adj_y", False)
+    op.source = op.source.joined(before.source)
+    return True
 
 
 def permutation(op: Op) -> Perm | None:

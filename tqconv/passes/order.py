@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.passes.reshape import RESHAPES
+from tqconv.passes.rewrite import exact
 
 IN_PLACE = frozenset({"ADD", "SUB", "MUL", "DIV", "SOFTMAX"})
 """Operators that LiteRT's builtin kernels let write over their operand (measured)."""
 
 
+@exact
 def read_before_reuse(graph: Graph) -> int:
     """Let others read a tensor before a RESHAPE of it is overwritten in place.
 

@@ -8,56 +8,52 @@ import numpy as np
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, values_of, with_constant
+from tqconv.ir.match import has_activation, made_by, sole_reader, values_of, with_constant
 from tqconv.ir.types import Source
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import known, spec
 from tqconv.passes.fold import LINEAR
+from tqconv.passes.rewrite import at, exact
 
 RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 UNARY = ("RELU", "RELU6", "RELU_N1_TO_1")
 BINARY = ("ADD", "SUB", "MUL", "DIV")
 
 
-def lift_over_reshape(graph: Graph) -> int:
+@at(*UNARY, *BINARY)
+def lift_over_reshape(graph: Graph, op: Op) -> bool:
     """Do before a RESHAPE what the linear operator in front of it can take in.
 
     y = RESHAPE(CONV_2D(x): [1,1,8,4], [1,8,4]); z = ADD(y, c: [4])
     ->   z = RESHAPE(ADD(CONV_2D(x), c), [1,8,4])
     """
-    count = 0
-    for op in of_type(graph, *UNARY, *BINARY):
-        operands = with_constant(op) if op.type in BINARY else None
-        if op.type in BINARY and operands is None:
-            continue
-        y = op.input(0) if operands is None else operands.x
-        reshape = made_by(y, *RESHAPES)
-        if reshape is None or sole_reader(graph, y) is not op or op.output.shape != y.shape:
-            continue
-        x = reshape.input(0)
-        if (
-            made_by(x, *LINEAR) is None
-            or sole_reader(graph, x) is not reshape
-            or has_activation(op)
-        ):
-            continue
-        if operands is not None and not _is_per_channel(operands.constant.shape, x, y):
-            continue
-        if y.shape.count(None) > 1:
-            continue
-        inputs: list[Operand] = [x]
-        if operands is not None:
-            number = operands.constant.size == 1
-            constant = operands.constant.reshape([] if number else [-1])
-            inputs.insert(1 if operands.first else 0, constant)
-        name = f"{op.output.name}/{op.type.lower()}"
-        lifted = emit(graph, op.type, *inputs, name=name, source=op.source, **op.options)
-        graph.replace(op.output, _reshape(graph, lifted, y, reshape))
-        count += 1
-    return count
+    operands = with_constant(op) if op.type in BINARY else None
+    if op.type in BINARY and operands is None:
+        return False
+    y = op.input(0) if operands is None else operands.x
+    reshape = made_by(y, *RESHAPES)
+    if reshape is None or sole_reader(graph, y) is not op or op.output.shape != y.shape:
+        return False
+    x = reshape.input(0)
+    if made_by(x, *LINEAR) is None or sole_reader(graph, x) is not reshape or has_activation(op):
+        return False
+    if operands is not None and not _is_per_channel(operands.constant.shape, x, y):
+        return False
+    if y.shape.count(None) > 1:
+        return False
+    inputs: list[Operand] = [x]
+    if operands is not None:
+        number = operands.constant.size == 1
+        constant = operands.constant.reshape([] if number else [-1])
+        inputs.insert(1 if operands.first else 0, constant)
+    name = f"{op.output.name}/{op.type.lower()}"
+    lifted = emit(graph, op.type, *inputs, name=name, source=op.source, **op.options)
+    graph.replace(op.output, _reshape(graph, lifted, y, reshape))
+    return True
 
 
-def sink_reshapes(graph: Graph) -> int:
+@at()
+def sink_reshapes(graph: Graph, op: Op) -> bool:
     """Reshape behind what works element by element, so that it meets the next RESHAPE.
 
     y = MUL(RESHAPE(a: [1,1,8,4], [1,8,4]), RESHAPE(b: [1,1,8,4], [1,8,4]))
@@ -66,26 +62,23 @@ def sink_reshapes(graph: Graph) -> int:
     Only behind operators, where nothing is lost: a scale of the model's input is better off next to
     the first convolution.
     """
-    count = 0
-    for op in list(graph.ops):
-        if not is_elementwise(op) or op.output.shape.count(None) > 1:
-            continue
-        places = [i for i, t in enumerate(op.inputs) if t is not None and t.rank > 0]
-        before = [made_by(op.inputs[i], *RESHAPES) for i in places]
-        origin = before[0].input(0) if before and before[0] is not None else None
-        if origin is None or not _is_computed(origin):
-            continue
-        like = [r for r in before if r is not None and _same(r, origin, op.output)]
-        if len(like) < len(before) or any(sole_reader(graph, r.output) is not op for r in like):
-            continue
-        inputs = list(op.inputs)
-        for place, reshape in zip(places, like, strict=True):
-            inputs[place] = reshape.input(0)
-        name = f"{op.output.name}/{op.type.lower()}"
-        sunk = emit(graph, op.type, *inputs, name=name, source=op.source, **op.options)
-        graph.replace(op.output, _reshape(graph, sunk, op.output, like[0]))
-        count += 1
-    return count
+    if not is_elementwise(op) or op.output.shape.count(None) > 1:
+        return False
+    places = [i for i, t in enumerate(op.inputs) if t is not None and t.rank > 0]
+    before = [made_by(op.inputs[i], *RESHAPES) for i in places]
+    origin = before[0].input(0) if before and before[0] is not None else None
+    if origin is None or not _is_computed(origin):
+        return False
+    like = [r for r in before if r is not None and _same(r, origin, op.output)]
+    if len(like) < len(before) or any(sole_reader(graph, r.output) is not op for r in like):
+        return False
+    inputs = list(op.inputs)
+    for place, reshape in zip(places, like, strict=True):
+        inputs[place] = reshape.input(0)
+    name = f"{op.output.name}/{op.type.lower()}"
+    sunk = emit(graph, op.type, *inputs, name=name, source=op.source, **op.options)
+    graph.replace(op.output, _reshape(graph, sunk, op.output, like[0]))
+    return True
 
 
 def is_elementwise(op: Op) -> bool:
@@ -105,27 +98,26 @@ def _same(reshape: Op, origin: Tensor, y: Tensor) -> bool:
     return reshape.input(0).shape == origin.shape and reshape.output.shape == y.shape
 
 
-def drop_leading_ones(graph: Graph) -> int:
+@at()
+def drop_leading_ones(graph: Graph, op: Op) -> bool:
     """Leave it to the operator to extend an operand by leading dimensions of 1.
 
     y = MUL(x: [1,6,6,8], RESHAPE(s: [1,8], [1,1,1,8]))   ->   y = MUL(x, s)
     """
-    count = 0
-    for op in list(graph.ops):
-        if not is_elementwise(op) or len(op.inputs) != 2:
+    if not is_elementwise(op) or len(op.inputs) != 2:
+        return False
+    for place in (0, 1):
+        # The other operand as it is now: it gives the rank, so only one of two can lose it.
+        other, before = op.input(1 - place), made_by(op.inputs[place], "RESHAPE")
+        if before is None or other.rank < op.output.rank or other is op.inputs[place]:
             continue
-        for place in (0, 1):
-            # The other operand as it is now: it gives the rank, so only one of two can lose it.
-            other, before = op.input(1 - place), made_by(op.inputs[place], "RESHAPE")
-            if before is None or other.rank < op.output.rank or other is op.inputs[place]:
-                continue
-            x, y = before.input(0), before.output
-            ones = y.rank - x.rank
-            fits = x.rank > 0 and ones > 0 and y.shape == (*[1] * ones, *x.shape)
-            if fits and _takes(op, place, x):
-                graph.set_input(op, place, x)
-                count += 1
-    return count
+        x, y = before.input(0), before.output
+        ones = y.rank - x.rank
+        fits = x.rank > 0 and ones > 0 and y.shape == (*[1] * ones, *x.shape)
+        if fits and _takes(op, place, x):
+            graph.set_input(op, place, x)
+            return True
+    return False
 
 
 def _takes(op: Op, place: int, x: Tensor) -> bool:
@@ -138,26 +130,25 @@ def _takes(op: Op, place: int, x: Tensor) -> bool:
     return made[0][0] == op.output.shape
 
 
-def drop_copies(graph: Graph) -> int:
+@at()
+def drop_copies(graph: Graph, op: Op) -> bool:
     """Leave it to the operator to repeat an operand along dimensions of 1.
 
     y = ADD(x: [2,5,4], TILE(s: [2,1,4], [1,5,1]))   ->   y = ADD(x, s)      (also BROADCAST_TO)
     """
-    count = 0
-    for op in list(graph.ops):
-        if not is_elementwise(op) or len(op.inputs) != 2:
+    if not is_elementwise(op) or len(op.inputs) != 2:
+        return False
+    for place in (0, 1):
+        copies, other = made_by(op.inputs[place], "TILE", "BROADCAST_TO"), op.input(1 - place)
+        if copies is None or not (copies.output.is_static and other.is_static):
             continue
-        for place in (0, 1):
-            copies, other = made_by(op.inputs[place], "TILE", "BROADCAST_TO"), op.input(1 - place)
-            if copies is None or not (copies.output.is_static and other.is_static):
-                continue
-            x, y = copies.input(0), copies.output.shape
-            wide = [1] * (len(y) - x.rank) + list(x.shape)
-            repeats = all(d == 1 for d, e in zip(wide, y, strict=True) if d != e)
-            if repeats and other.shape == op.output.shape and _takes(op, place, x):
-                graph.set_input(op, place, x)
-                count += 1
-    return count
+        x, y = copies.input(0), copies.output.shape
+        wide = [1] * (len(y) - x.rank) + list(x.shape)
+        repeats = all(d == 1 for d, e in zip(wide, y, strict=True) if d != e)
+        if repeats and other.shape == op.output.shape and _takes(op, place, x):
+            graph.set_input(op, place, x)
+            return True
+    return False
 
 
 def _is_per_channel(shape: tuple[int, ...], x: Tensor, y: Tensor) -> bool:
@@ -168,42 +159,38 @@ def _is_per_channel(shape: tuple[int, ...], x: Tensor, y: Tensor) -> bool:
     return bool(shape) and shape[-1] == size and x.rank > 0 and x.shape[-1] == y.shape[-1] == size
 
 
-def as_reshape(graph: Graph) -> int:
+@exact
+@at("SQUEEZE", "EXPAND_DIMS", "PACK")
+def as_reshape(graph: Graph, op: Op) -> bool:
     """Write SQUEEZE, EXPAND_DIMS and a one-element PACK as the RESHAPE that they are.
 
     y = SQUEEZE(x: [1,1,1,8])   ->   y = RESHAPE(x, [8])
     """
-    count = 0
-    for op in of_type(graph, "SQUEEZE", "EXPAND_DIMS", "PACK"):
-        if op.type == "PACK" and len(op.inputs) > 1:
-            continue
-        if op.output.shape.count(None) > 1 or op.input(0).shape.count(None) > 1:
-            continue
-        y = _reshape(graph, op.input(0), op.output, op)
-        graph.replace(op.output, y)
-        count += 1
-    return count
+    if op.type == "PACK" and len(op.inputs) > 1:
+        return False
+    if op.output.shape.count(None) > 1 or op.input(0).shape.count(None) > 1:
+        return False
+    y = _reshape(graph, op.input(0), op.output, op)
+    graph.replace(op.output, y)
+    return True
 
 
-def merge_reshapes(graph: Graph) -> int:
+@exact
+@at(*RESHAPES)
+def merge_reshapes(graph: Graph, op: Op) -> bool:
     """Reshape once.
 
     y = RESHAPE(x, s); z = RESHAPE(y, t)   ->   z = RESHAPE(x, t)
     """
-    count = 0
-    for op in of_type(graph, *RESHAPES):
-        before = made_by(op.inputs[0], *RESHAPES)
-        if before is None or op.output.shape.count(None) > 1:
-            continue
-        if op.type == "RESHAPE" and op.input(0).quant is not None:
-            continue
-        known_target = op.output.is_static or _minus_one_is_safe(op)
-        if not known_target:
-            continue
-        y = _reshape(graph, before.input(0), op.output, op)
-        graph.replace(op.output, y)
-        count += 1
-    return count
+    before = made_by(op.inputs[0], *RESHAPES)
+    if before is None or op.output.shape.count(None) > 1:
+        return False
+    known_target = op.output.is_static or _minus_one_is_safe(op)
+    if not known_target:
+        return False
+    y = _reshape(graph, before.input(0), op.output, op)
+    graph.replace(op.output, y)
+    return True
 
 
 def _minus_one_is_safe(op: Op) -> bool:
@@ -224,53 +211,49 @@ def _reshape(graph: Graph, x: Tensor, like: Tensor, op: Op) -> Tensor:
     return reshaped(graph, x, like.shape, f"{like.name}/reshape", op.source)
 
 
-def keep_reduced_dims(graph: Graph) -> int:
+@at("RESHAPE")
+def keep_reduced_dims(graph: Graph, op: Op) -> bool:
     """Let the reduction keep the dimensions that a RESHAPE puts back.
 
     y = MEAN(x, [1,2]) {keep_dims=false}; z = RESHAPE(y, [1,1,1,c])
     ->   z = MEAN(x, [1,2]) {keep_dims=true}
     """
-    count = 0
-    for op in of_type(graph, "RESHAPE"):
-        before = made_by(op.inputs[0], "MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD")
-        if (
-            before is None
-            or before.options.get("keep_dims")
-            or sole_reader(graph, before.output) is not op
-        ):
-            continue
-        axes, x = values_of(before.inputs[1]), before.input(0)
-        if axes is None or x.shape.count(None) > 1:
-            continue
-        kept = {a % x.rank for a in axes}
-        if op.output.shape != tuple(1 if i in kept else d for i, d in enumerate(x.shape)):
-            continue
-        y = emit(
-            graph,
-            before.type,
-            x,
-            before.input(1),
-            name=f"{op.output.name}/kept",
-            source=before.source.joined(op.source),
-            keep_dims=True,
-        )
-        graph.replace(op.output, y)
-        count += 1
-    return count
+    before = made_by(op.inputs[0], "MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD")
+    if (
+        before is None
+        or before.options.get("keep_dims")
+        or sole_reader(graph, before.output) is not op
+    ):
+        return False
+    axes, x = values_of(before.inputs[1]), before.input(0)
+    if axes is None or x.shape.count(None) > 1:
+        return False
+    kept = {a % x.rank for a in axes}
+    if op.output.shape != tuple(1 if i in kept else d for i, d in enumerate(x.shape)):
+        return False
+    y = emit(
+        graph,
+        before.type,
+        x,
+        before.input(1),
+        name=f"{op.output.name}/kept",
+        source=before.source.joined(op.source),
+        keep_dims=True,
+    )
+    graph.replace(op.output, y)
+    return True
 
 
-def reduction_to_reshape(graph: Graph) -> int:
+@at("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD")
+def reduction_to_reshape(graph: Graph, op: Op) -> bool:
     """Reshape where a reduction has nothing to reduce.
 
     y = MEAN(x: [1,8], [0])   ->   y = RESHAPE(x, [8])
     """
-    count = 0
-    for op in of_type(graph, "MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"):
-        axes, x = values_of(op.inputs[1]), op.input(0)
-        if axes is None or x.shape.count(None) > 1:
-            continue
-        if any(not -x.rank <= a < x.rank or x.shape[a] != 1 for a in axes):
-            continue  # a file may state no shape where it does not know the rank
-        graph.replace(op.output, _reshape(graph, x, op.output, op))
-        count += 1
-    return count
+    axes, x = values_of(op.inputs[1]), op.input(0)
+    if axes is None or x.shape.count(None) > 1:
+        return False
+    if any(not -x.rank <= a < x.rank or x.shape[a] != 1 for a in axes):
+        return False  # a file may state no shape where it does not know the rank
+    graph.replace(op.output, _reshape(graph, x, op.output, op))
+    return True

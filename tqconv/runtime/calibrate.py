@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from tqconv.errors import UsageError, VerificationError
+from tqconv.ir.containers import Border
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.histogram import Histogram
 from tqconv.runtime.litert import Feed, Session
@@ -30,7 +31,7 @@ def exposed(model: Model, tensors: Iterable[Tensor]) -> Model:
     """
     main = model.main
     more = [t for t in tensors if t not in main.outputs and t not in main.inputs]
-    graph = Graph(main.name, main.inputs, [*main.outputs, *more], main.ops)
+    graph = Graph(main.name, main.inputs, Border([*main.outputs, *more]), main.ops)
     return Model([graph, *model.graphs[1:]], model.origin)
 
 

@@ -24,6 +24,7 @@ LIMIT = 2**31 - 2**20
 
 ALIGNMENT = 16  # of data behind the flatbuffer; the same as Buffer.data in the schema
 _OFFSET = struct.Struct("<Q")
+SHARED_BYTES = 1024  # an array that stands in several places of the dict is written once
 OUTSIDE_BYTES = 1024  # smaller vectors stay inside: readers of metadata do not look outside
 
 
@@ -40,25 +41,28 @@ def write(
     that does not fit its field.
     """
     schema = tflite() if schema is None else schema
-    estimate = _size(model) + 64
+    estimate = _size(model, set()) + 64
     writer = _Writer(schema, estimate, outside=estimate > limit)
     root = writer.table(writer.layouts[schema.root], model)
     writer.builder.Finish(root, schema.identifier.encode())
     return writer.output().toreadonly()
 
 
-def _size(value: Any) -> int:
+def _size(value: Any, seen: set[int]) -> int:
     """At least the bytes that a value takes, with its offset, length, padding and vtable."""
     if isinstance(value, Mapping):
-        return 16 + sum(14 + _size(item) for item in value.values())
+        return 16 + sum(14 + _size(item, seen) for item in value.values())
     if isinstance(value, np.ndarray | memoryview):
+        if id(value) in seen and value.nbytes >= SHARED_BYTES:
+            return 40
+        seen.add(id(value))
         return int(value.nbytes) + 40
     if isinstance(value, bytes | bytearray):
         return len(value) + 40
     if isinstance(value, str):
         return 4 * len(value) + 16
     if isinstance(value, Sequence):
-        return 40 + sum(8 + _size(item) for item in value)
+        return 40 + sum(8 + _size(item, seen) for item in value)
     return 0
 
 
@@ -70,6 +74,7 @@ class _Writer:
         self.unions = schema.unions
         self.builder = flatbuffers.Builder(2**16 if outside else size)
         self.outside = outside
+        self.written: dict[int, int] = {}  # place of a long vector that several tables refer to
         self.behind: list[tuple[int, NDArray[Any]]] = []  # place of the offset field, the data
 
     def table(self, layout: Layout, values: Mapping[str, Any]) -> int:
@@ -164,12 +169,17 @@ class _Writer:
             for place in reversed(places):
                 builder.PrependUOffsetTRelative(place)
             return int(builder.EndVector())
+        if id(value) in self.written:
+            return self.written[id(value)]
         array = _array(layout, slot, value)
         size = slot.dtype.itemsize
         builder.StartVector(size, array.nbytes // size, max(slot.field.align, size))
         builder.head -= array.nbytes
         _copy(array, builder.Bytes, builder.head)
-        return int(builder.EndVector())
+        place = int(builder.EndVector())
+        if isinstance(value, np.ndarray) and value.nbytes >= SHARED_BYTES:
+            self.written[id(value)] = place
+        return place
 
 
 def _size_inline(stored: tuple[int, bytes | int]) -> int:

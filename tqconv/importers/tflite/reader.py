@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.config import LoadOptions
-from tqconv.errors import FormatError, UsageError, suggestion
+from tqconv.errors import FormatError, UsageError
 from tqconv.importers.source import Format
+from tqconv.importers.tflite.borders import check_types, cut, reshape_inputs
 from tqconv.importers.tflite.operators import check_operator, check_options
 from tqconv.ir.graph import Graph, Model, Op, Signature, Tensor
-from tqconv.ir.types import STRING, Quant, Shape, Source, dtype_of, type_name
+from tqconv.ir.types import STRING, Quant, Shape, Source, dtype_of
 from tqconv.ops.options import SUBGRAPHS, decode
 from tqconv.schema.flatbuf import enum_name, read, tflite
 
@@ -37,24 +38,12 @@ def load(path: Path, options: LoadOptions) -> Model:
         said = [entry.range for entry in options.array_ranges if entry.matches(tensor.name)]
         tensor.range = said[0] if said else tensor.range
     if options.inputs is not None or options.outputs is not None:
-        _cut(model, options)
+        cut(model, options)
     if options.shapes is not None or options.named_shapes:
-        _reshape_inputs(model, options)
+        reshape_inputs(model, options)
     if options.dtypes is not None:
-        _check_types(model.main.inputs, options.dtypes)
+        check_types(model.main.inputs, options.dtypes)
     return model
-
-
-def _check_types(inputs: Sequence[Tensor], given: Sequence[str | None]) -> None:
-    if len(given) != len(inputs):
-        raise UsageError(f"--input_data_types has {len(given)} entries for {len(inputs)} inputs")
-    for tensor, name in zip(inputs, given, strict=True):
-        if name is not None and np.dtype(name) != tensor.dtype:
-            raise UsageError(
-                f"input `{tensor.name}` has type {type_name(tensor.dtype)} in the file, "
-                f"--input_data_types gives {type_name(np.dtype(name))}",
-                hint="leave --input_data_types out",
-            )
 
 
 def parse(content: bytes, file: str) -> Model:
@@ -74,6 +63,8 @@ class _Reader:
         self.file = file
         self.schema = tflite()
         self.buffers = [b.get("data") for b in root.get("buffers", [])]
+        self._quants: dict[tuple[int, ...], Quant | None] = {}
+        self._texts: dict[tuple[int, tuple[int, ...]], NDArray[Any]] = {}
         self.codes = [self._code(c) for c in root.get("operator_codes", [])]
         self.subgraphs = root.get("subgraphs", [])
         if not self.subgraphs:
@@ -120,10 +111,27 @@ class _Reader:
             tensor = graph.constant(name, data)
         else:
             tensor = Tensor(graph.unique(name), shape, dtype)
-        tensor.quant = _quant(entry.get("quantization", {}))
+        if dtype.kind in "iuV":
+            tensor.quant = self._quant(entry.get("quantization", {}), shape, name)
         tensor.variable = entry.get("is_variable", False)
         tensor.sparsity = entry.get("sparsity")
         return tensor
+
+    def _quant(self, entry: Mapping[str, Any], shape: Shape, name: str) -> Quant | None:
+        """Return what integers stand for; tensors that share scales in the file share them here.
+
+        Raises FormatError where LiteRT refuses the file: neither one scale nor one per channel.
+        """
+        if "details" in entry:
+            return _parameters(entry, name)
+        scale, zero = entry.get("scale", ()), entry.get("zero_point", ())
+        axis, count = entry.get("quantized_dimension", 0), len(scale)
+        if count > 1 and not (0 <= axis < len(shape) and shape[axis] in (count, None)):
+            raise FormatError(f"tensor '{name}' of shape {list(shape)} has {count} scales")
+        key = (_place(scale), _place(zero), count, axis)
+        if count == 1 or key not in self._quants:
+            self._quants[key] = _parameters(entry, name)
+        return self._quants[key]
 
     def _dtype(self, number: int, name: str) -> np.dtype:
         try:
@@ -144,7 +152,10 @@ class _Reader:
         if entry.get("sparsity"):
             return np.asarray(raw)
         if dtype == STRING:
-            return _strings(raw, shape, name)
+            found = self._texts.get((index, shape))
+            if found is None:
+                found = self._texts[index, shape] = _strings(raw, shape, name)
+            return found
         if dtype.name in ("int4", "uint4"):
             return unpack_nibbles(raw, shape, dtype)
         count = int(np.prod(shape, dtype=np.int64))
@@ -277,14 +288,21 @@ def _places(
     return found
 
 
-def _quant(entry: Mapping[str, Any]) -> Quant | None:
+def _parameters(entry: Mapping[str, Any], name: str) -> Quant | None:
     scale = np.asarray(entry.get("scale", ()), np.float64)
     if not scale.size and "details" not in entry:
         return None
     zero = np.asarray(entry.get("zero_point", np.zeros(scale.size)), np.int64)
     if zero.size != scale.size:
-        raise FormatError(f"{scale.size} scales stand beside {zero.size} zero points")
+        raise FormatError(
+            f"tensor '{name}': {scale.size} scales stand beside {zero.size} zero points"
+        )
     return Quant(scale, zero, entry.get("quantized_dimension", 0), entry.get("details"))
+
+
+def _place(vector: Any) -> int:
+    """Return where the numbers of a vector lie in memory."""
+    return int(vector.__array_interface__["data"][0]) if isinstance(vector, np.ndarray) else 0
 
 
 def unpack_nibbles(raw: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype) -> NDArray[Any]:
@@ -311,87 +329,6 @@ def _strings(raw: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[An
     values = np.empty(count, object)
     values[:] = [content[a:b] for a, b in pairwise(offsets)]
     return values.reshape(shape) if int(np.prod(shape)) == count else values
-
-
-def _cut(model: Model, options: LoadOptions) -> None:
-    """Keep the part of the main graph between the named tensors."""
-    graph = model.main
-    by_name = {t.name: t for t in graph.tensors()}
-    borders = f"its inputs are {_names(graph.inputs)}; its outputs {_names(graph.outputs)}"
-    if options.outputs is not None:
-        graph.outputs[:] = [_find(name, by_name, borders) for name in options.outputs]
-    if options.inputs is not None:
-        inputs = [_find(name, by_name, borders) for name in options.inputs]
-        for tensor in inputs:
-            if tensor.producer is not None:
-                _detach(graph, tensor)
-        graph.inputs[:] = inputs
-    graph.prune()
-    known = {
-        id(t) for t in graph.tensors() if t.producer is not None or t.is_constant or t.variable
-    }
-    loose = [t.name for t in graph.tensors() if id(t) not in known and t not in graph.inputs]
-    if loose:
-        raise UsageError(
-            f"the outputs depend on `{loose[0]}`, which is no input",
-            hint="add it to --input_arrays",
-        )
-    model.signatures[:] = [Signature.of(graph)]
-
-
-def _detach(graph: Graph, tensor: Tensor) -> None:
-    """Let a tensor be fed instead of computed; its producer makes a tensor that nobody reads."""
-    producer = tensor.producer
-    assert producer is not None
-    ghost = Tensor(
-        graph.unique(f"{tensor.name}/cut"), tensor.shape, tensor.dtype, quant=tensor.quant
-    )
-    producer.outputs = tuple(ghost if t is tensor else t for t in producer.outputs)
-    ghost.producer = producer
-    tensor.producer = None
-
-
-def _names(tensors: Sequence[Tensor]) -> str:
-    return ", ".join(t.name for t in tensors) or "none"
-
-
-def _find(name: str, by_name: Mapping[str, Tensor], hint: str) -> Tensor:
-    tensor = by_name.get(name) or by_name.get(name.removesuffix(":0"))
-    if tensor is None:
-        near = suggestion(name, by_name)
-        raise UsageError(f"the model has no tensor named `{name}`{near}", hint=hint)
-    return tensor
-
-
-def _reshape_inputs(model: Model, options: LoadOptions) -> None:
-    """Give the inputs other shapes and infer everything behind them anew."""
-    from tqconv.ops.emit import infer
-    from tqconv.ops.table import known
-
-    graph = model.main
-    given: dict[str, Shape | None] = dict(options.named_shapes)
-    if options.shapes is not None:
-        if len(options.shapes) != len(graph.inputs):
-            raise UsageError(
-                f"--input_shapes has {len(options.shapes)} entries for {len(graph.inputs)} inputs"
-            )
-        given |= {t.name: s for t, s in zip(graph.inputs, options.shapes, strict=True)}
-    names = [t.name for t in graph.inputs]
-    for name in given.keys() - set(names):
-        raise UsageError(
-            f"a shape is given for `{name}`, which is no input{suggestion(name, names)}"
-        )
-    for tensor in graph.inputs:
-        shape = given.get(tensor.name)
-        if shape is not None and len(shape) != tensor.rank:
-            raise UsageError(
-                f"input `{tensor.name}` has rank {tensor.rank}, --input_shapes gives {list(shape)}"
-            )
-        tensor.shape = tensor.shape if shape is None else shape
-    for op in graph.ops:
-        if known(op.type):
-            for tensor, (shape, _) in zip(op.outputs, infer(op), strict=True):
-                tensor.shape = shape
 
 
 FORMAT = Format(load)

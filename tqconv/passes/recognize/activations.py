@@ -11,18 +11,19 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import (
     has_activation,
     made_by,
-    of_type,
     sole_reader,
     with_constant,
 )
 from tqconv.ir.types import Source
 from tqconv.ops.emit import emit
+from tqconv.passes.rewrite import at
 
 RAMPS = {"RELU6": 6.0, "RELU_0_TO_1": 1.0}
 """Activations that clamp between 0 and a bound."""
 
 
-def clamp_to_activation(graph: Graph) -> int:
+@at("MAXIMUM", "MINIMUM")
+def clamp_to_activation(graph: Graph, op: Op) -> bool:
     """Read clamps by constants as activations.
 
     y = MAXIMUM(x, 0)                       ->   y = RELU(x)
@@ -30,20 +31,15 @@ def clamp_to_activation(graph: Graph) -> int:
     y = MINIMUM(RELU(x), 1)                 ->   y = RELU_0_TO_1(x)
     y = MINIMUM(MAXIMUM(x, -1), 1)          ->   y = RELU_N1_TO_1(x)          (in either order)
     """
-    count = 0
-    for op in of_type(graph, "MAXIMUM", "MINIMUM"):
-        found = _activation_of(graph, op)
-        if found is None or op.output.dtype != np.float32:
-            continue
-        kind, x, sources = found
-        if x.shape != op.output.shape:
-            continue
-        source = op.source.joined(*sources)
-        graph.replace(
-            op.output, emit(graph, kind, x, name=f"{op.output.name}/clamp", source=source)
-        )
-        count += 1
-    return count
+    found = _activation_of(graph, op)
+    if found is None or op.output.dtype != np.float32:
+        return False
+    kind, x, sources = found
+    if x.shape != op.output.shape:
+        return False
+    source = op.source.joined(*sources)
+    graph.replace(op.output, emit(graph, kind, x, name=f"{op.output.name}/clamp", source=source))
+    return True
 
 
 def _activation_of(graph: Graph, op: Op) -> tuple[str, Tensor, list[Source]] | None:
@@ -76,61 +72,57 @@ def _ramp(bound: NDArray[Any]) -> str | None:
     return next((kind for kind, top in RAMPS.items() if np.all(bound == top)), None)
 
 
-def recognize_leaky_relu(graph: Graph) -> int:
+@at("MAXIMUM")
+def recognize_leaky_relu(graph: Graph, op: Op) -> bool:
     """Read a maximum with a fraction of itself as LEAKY_RELU.
 
     y = MAXIMUM(x, MUL(x, a)), 0 < a < 1   ->   y = LEAKY_RELU(x) {alpha=a}
     """
-    count = 0
-    for op in of_type(graph, "MAXIMUM"):
-        for x, scaled in (op.inputs, op.inputs[::-1]):
-            product = made_by(scaled, "MUL")
-            operands = with_constant(product) if product is not None else None
-            if operands is None or operands.x is not x or operands.constant.size != 1:
-                continue
-            alpha = float(operands.constant.reshape(-1)[0])
-            if 0 < alpha < 1:
-                y = emit(
-                    graph,
-                    "LEAKY_RELU",
-                    x,
-                    name=f"{op.output.name}/leaky",
-                    source=op.source,
-                    alpha=alpha,
-                )
-                graph.replace(op.output, y)
-                count += 1
-                break
-    return count
+    for x, scaled in (op.inputs, op.inputs[::-1]):
+        product = made_by(scaled, "MUL")
+        operands = with_constant(product) if product is not None else None
+        if operands is None or operands.x is not x or operands.constant.size != 1:
+            continue
+        alpha = float(operands.constant.reshape(-1)[0])
+        if 0 < alpha < 1:
+            y = emit(
+                graph,
+                "LEAKY_RELU",
+                x,
+                name=f"{op.output.name}/leaky",
+                source=op.source,
+                alpha=alpha,
+            )
+            graph.replace(op.output, y)
+            return True
+    return False
 
 
-def recognize_prelu(graph: Graph) -> int:
+@at("ADD", "SUB")
+def recognize_prelu(graph: Graph, op: Op) -> bool:
     """Read the two halves of a parametric ReLU.
 
     y = ADD(RELU(x), MUL(a, RELU(NEG(x)))), a constant   ->   y = PRELU(x, -a)
     y = ADD(RELU(x), MUL(MUL(a, SUB(x, ABS(x))), 0.5))   ->   y = PRELU(x, a)
     """
-    count = 0
-    for op in of_type(graph, "ADD", "SUB"):
-        if has_activation(op):
+    if has_activation(op):
+        return False
+    for left, right in (op.inputs, op.inputs[::-1]) if op.type == "ADD" else (op.inputs,):
+        relu = made_by(left, "RELU")
+        if relu is None or right is None:
             continue
-        for left, right in (op.inputs, op.inputs[::-1]) if op.type == "ADD" else (op.inputs,):
-            relu = made_by(left, "RELU")
-            if relu is None or right is None:
-                continue
-            x = relu.input(0)
-            alpha = _negative_slope(x, right)
-            if alpha is None or x.rank < 2:
-                continue
-            sign = -1.0 if op.type == "SUB" else 1.0
-            slopes = _prelu_slopes(alpha * np.float32(sign), x)
-            if slopes is None:
-                continue
-            y = emit(graph, "PRELU", x, slopes, name=f"{op.output.name}/prelu", source=op.source)
-            graph.replace(op.output, y)
-            count += 1
-            break
-    return count
+        x = relu.input(0)
+        alpha = _negative_slope(x, right)
+        if alpha is None or x.rank < 2:
+            continue
+        sign = -1.0 if op.type == "SUB" else 1.0
+        slopes = _prelu_slopes(alpha * np.float32(sign), x)
+        if slopes is None:
+            continue
+        y = emit(graph, "PRELU", x, slopes, name=f"{op.output.name}/prelu", source=op.source)
+        graph.replace(op.output, y)
+        return True
+    return False
 
 
 def _negative_slope(x: Tensor, part: Tensor) -> NDArray[Any] | None:

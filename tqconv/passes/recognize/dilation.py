@@ -10,7 +10,6 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import (
     has_activation,
     made_by,
-    of_type,
     sole_reader,
     values_of,
     with_constant,
@@ -19,41 +18,40 @@ from tqconv.ir.types import Shape
 from tqconv.ops.emit import emit
 from tqconv.passes.fold import LINEAR
 from tqconv.passes.reshape import reshaped
+from tqconv.passes.rewrite import at
 
 
-def recognize_dilation(graph: Graph) -> int:
+@at("BATCH_TO_SPACE_ND")
+def recognize_dilation(graph: Graph, op: Op) -> bool:
     """Dilate the kernel instead of folding space into the batch.
 
     b = SPACE_TO_BATCH_ND(x, [d,d], p); c = CONV_2D(b, w) {VALID}
     y = BATCH_TO_SPACE_ND(c, [d,d], q)
     ->   y = CONV_2D(x, w) {dilation=d, SAME where the pads amount to it, else VALID}
     """
-    count = 0
-    for op in of_type(graph, "BATCH_TO_SPACE_ND"):
-        conv, between = _convolution_inside(graph, op)
-        if conv is None:
-            continue
-        fold = made_by(conv.input(0), "SPACE_TO_BATCH_ND")
-        if fold is None or conv.options.get("padding", "SAME") != "VALID":
-            continue
-        block = values_of(fold.inputs[1])
-        if block is None or block != values_of(op.inputs[1]):
-            continue
-        if len(block) != 2 or fold.input(0).rank != 4:
-            continue
-        padding = _dilated_padding(conv, fold, op, block)
-        if padding is None or sole_reader(graph, fold.output) is not conv:
-            continue
-        y = _dilated(graph, conv, fold, op, block, padding)
-        if y.shape != op.output.shape:
-            continue
-        if between is not None:
-            constant = next(t for t in between.inputs if t is not None and t.is_constant)
-            name = f"{op.output.name}/shifted"
-            y = emit(graph, between.type, y, constant, name=name, source=between.source)
-        graph.replace(op.output, y)
-        count += 1
-    return count
+    conv, between = _convolution_inside(graph, op)
+    if conv is None:
+        return False
+    fold = made_by(conv.input(0), "SPACE_TO_BATCH_ND")
+    if fold is None or conv.options.get("padding", "SAME") != "VALID":
+        return False
+    block = values_of(fold.inputs[1])
+    if block is None or block != values_of(op.inputs[1]):
+        return False
+    if len(block) != 2 or fold.input(0).rank != 4:
+        return False
+    padding = _dilated_padding(conv, fold, op, block)
+    if padding is None or sole_reader(graph, fold.output) is not conv:
+        return False
+    y = _dilated(graph, conv, fold, op, block, padding)
+    if y.shape != op.output.shape:
+        return False
+    if between is not None:
+        constant = next(t for t in between.inputs if t is not None and t.is_constant)
+        name = f"{op.output.name}/shifted"
+        y = emit(graph, between.type, y, constant, name=name, source=between.source)
+    graph.replace(op.output, y)
+    return True
 
 
 CLAMPS = frozenset({"RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "FAKE_QUANT"})
@@ -65,7 +63,8 @@ BOUNDS: dict[str, Callable[[float], bool]] = {
 """The same by a constant, where that leaves 0 as it is."""
 
 
-def take_out_clamps(graph: Graph) -> int:
+@at(*CLAMPS, *BOUNDS)
+def take_out_clamps(graph: Graph, op: Op) -> bool:
     """Clamp before space is folded into the batch, and after it is unfolded.
 
     y = RELU6(SPACE_TO_BATCH_ND(x, d, p))   ->   y = SPACE_TO_BATCH_ND(RELU6(x), d, p)
@@ -73,26 +72,24 @@ def take_out_clamps(graph: Graph) -> int:
 
     So what a training tool puts between them does not hide a dilated convolution.
     """
-    count = 0
-    for op in of_type(graph, *CLAMPS, *BOUNDS):
-        fold = made_by(op.inputs[0], "SPACE_TO_BATCH_ND")
-        unfold = sole_reader(graph, op.output)
-        if not _keeps_zero(op):
-            continue
-        if fold is not None and sole_reader(graph, fold.output) is op:
-            clamped = _again(graph, op, fold.input(0), op)
-            clamped.range = op.output.range
-            graph.replace(op.output, _again(graph, fold, clamped, op))
-            count += 1
-        elif unfold is not None and unfold.type == "BATCH_TO_SPACE_ND":
-            if sole_reader(graph, op.input(0)) is not op:
-                continue
-            wide = _again(graph, unfold, op.input(0), unfold)
-            clamped = _again(graph, op, wide, unfold)
-            clamped.range = op.output.range
-            graph.replace(unfold.output, clamped)
-            count += 1
-    return count
+    fold = made_by(op.inputs[0], "SPACE_TO_BATCH_ND")
+    unfold = sole_reader(graph, op.output)
+    if not _keeps_zero(op):
+        return False
+    if fold is not None and sole_reader(graph, fold.output) is op:
+        clamped = _again(graph, op, fold.input(0), op)
+        clamped.range = op.output.range
+        graph.replace(op.output, _again(graph, fold, clamped, op))
+        return True
+    if unfold is None or unfold.type != "BATCH_TO_SPACE_ND":
+        return False
+    if sole_reader(graph, op.input(0)) is not op:
+        return False
+    wide = _again(graph, unfold, op.input(0), unfold)
+    clamped = _again(graph, op, wide, unfold)
+    clamped.range = op.output.range
+    graph.replace(unfold.output, clamped)
+    return True
 
 
 def _keeps_zero(op: Op) -> bool:
@@ -111,7 +108,8 @@ def _again(graph: Graph, op: Op, x: Tensor, named: Op) -> Tensor:
     return y
 
 
-def lift_unit_axis(graph: Graph) -> int:
+@at("RESHAPE", "EXPAND_DIMS", "BATCH_TO_SPACE_ND")
+def lift_unit_axis(graph: Graph, op: Op) -> bool:
     """Fold space into the batch in two dimensions where a convolution in between has two.
 
     y = RESHAPE(SPACE_TO_BATCH_ND(x: [n,t,c], [d], p), [m,1,s,c])
@@ -119,28 +117,33 @@ def lift_unit_axis(graph: Graph) -> int:
     y = BATCH_TO_SPACE_ND(RESHAPE(x: [m,1,s,c], [m,s,c]), [d], q)
     ->   y = RESHAPE(BATCH_TO_SPACE_ND(x, [1,d], [[0,0],q]), [n,t,c])
     """
-    count = 0
-    for op in of_type(graph, "RESHAPE", "EXPAND_DIMS"):
-        fold = made_by(op.inputs[0], "SPACE_TO_BATCH_ND")
-        if fold is not None and sole_reader(graph, fold.output) is op:
-            axis = _unit_axis(op.output.shape, fold.output.shape)
-            if axis is not None and fold.input(0).shape.count(None) <= 1:
-                x = fold.input(0)
-                shape, name = (*x.shape[:axis], 1, *x.shape[axis:]), f"{op.output.name}/reshape"
-                wide = reshaped(graph, x, shape, name, op.source)
-                graph.replace(op.output, _in_two_dimensions(graph, fold, wide, axis, op))
-                count += 1
-    for op in of_type(graph, "BATCH_TO_SPACE_ND"):
-        flat = made_by(op.inputs[0], "RESHAPE", "SQUEEZE")
-        axis = _unit_axis(flat.input(0).shape, flat.output.shape) if flat is not None else None
-        if flat is None or axis is None or sole_reader(graph, flat.output) is not op:
-            continue
-        if op.output.shape.count(None) <= 1 and values_of(op.inputs[1]) is not None:
-            y = _in_two_dimensions(graph, op, flat.input(0), axis, flat)
-            name = f"{op.output.name}/reshape"
-            graph.replace(op.output, reshaped(graph, y, op.output.shape, name, op.source))
-            count += 1
-    return count
+    return (_lift_out if op.type == "BATCH_TO_SPACE_ND" else _lift_in)(graph, op)
+
+
+def _lift_in(graph: Graph, op: Op) -> bool:
+    fold = made_by(op.inputs[0], "SPACE_TO_BATCH_ND")
+    if fold is None or sole_reader(graph, fold.output) is not op:
+        return False
+    axis, x = _unit_axis(op.output.shape, fold.output.shape), fold.input(0)
+    if axis is None or x.shape.count(None) > 1:
+        return False
+    shape, name = (*x.shape[:axis], 1, *x.shape[axis:]), f"{op.output.name}/reshape"
+    wide = reshaped(graph, x, shape, name, op.source)
+    graph.replace(op.output, _in_two_dimensions(graph, fold, wide, axis, op))
+    return True
+
+
+def _lift_out(graph: Graph, op: Op) -> bool:
+    flat = made_by(op.inputs[0], "RESHAPE", "SQUEEZE")
+    axis = _unit_axis(flat.input(0).shape, flat.output.shape) if flat is not None else None
+    if flat is None or axis is None or sole_reader(graph, flat.output) is not op:
+        return False
+    if op.output.shape.count(None) > 1 or values_of(op.inputs[1]) is None:
+        return False
+    y = _in_two_dimensions(graph, op, flat.input(0), axis, flat)
+    name = f"{op.output.name}/reshape"
+    graph.replace(op.output, reshaped(graph, y, op.output.shape, name, op.source))
+    return True
 
 
 def _unit_axis(wide: Shape, narrow: Shape) -> int | None:

@@ -6,25 +6,24 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by
+from tqconv.passes.rewrite import at
 
 
-def drop_dropout(graph: Graph) -> int:
+@at()
+def drop_dropout(graph: Graph, op: Op) -> bool:
     """Read the operand of a dropout whose mask is true everywhere.
 
     y = SELECT_V2(GREATER_EQUAL(RANDOM_UNIFORM, 0), x, 0)   ->   y = x y = MUL(x,
     FLOOR(ADD(RANDOM_UNIFORM, 1)))   ->   y = x
     """
-    count = 0
-    for op in list(graph.ops):
-        x = _kept(op)
-        if x is None or x.shape != op.output.shape or x.dtype != op.output.dtype:
-            continue
-        held = x in graph.inputs or x in graph.outputs or x.is_constant
-        if op.output in graph.outputs and held:
-            continue
-        graph.replace(op.output, x)
-        count += 1
-    return count
+    x = _kept(op)
+    if x is None or x.shape != op.output.shape or x.dtype != op.output.dtype:
+        return False
+    held = x in graph.inputs or x in graph.outputs or x.is_constant
+    if op.output in graph.outputs and held:
+        return False
+    graph.replace(op.output, x)
+    return True
 
 
 def _kept(op: Op) -> Tensor | None:

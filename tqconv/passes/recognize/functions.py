@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation, of_type
+from tqconv.ir.match import has_activation
 from tqconv.ops.emit import emit
 from tqconv.ops.table import known, spec
+from tqconv.passes.rewrite import at
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -23,41 +25,41 @@ TOLERANCE = 4e-6
 """Relative to max(1, |x|): the error of long spellings; the two GELUs differ 50 times as much."""
 
 
-def recognize_hard_swish(graph: Graph) -> int:
+@at("MUL", "DIV")
+def recognize_hard_swish(graph: Graph, op: Op) -> bool:
     """Read x * relu6(x + 3) / 6, in any order of its factors.
 
     y = MUL(MUL(x, RELU6(ADD(x, 3))), 1/6)   ->   y = HARD_SWISH(x)
     """
-    return _recognize(graph, "HARD_SWISH", {})
+    return _recognize(graph, op, HARD_SWISH)
 
 
-def recognize_gelu(graph: Graph) -> int:
+@at("MUL", "DIV")
+def recognize_gelu(graph: Graph, op: Op) -> bool:
     """Read x times the normal distribution function, exact or by its tanh.
 
     y = MUL(MUL(0.5, x), ADD(1, TANH(...)))   ->   y = GELU(x) {approximate=true}
     """
-    return _recognize(graph, "GELU", {"approximate": True}) + _recognize(
-        graph, "GELU", {"approximate": False}
-    )
+    return _recognize(graph, op, GELU)
 
 
-def _recognize(graph: Graph, type: str, options: Mapping[str, Any]) -> int:
-    count = 0
-    wanted = _evaluate_kernel(type, options)
-    for op in of_type(graph, "MUL", "DIV"):
-        if op.output.dtype != FLOAT32 or has_activation(op):
+def _recognize(graph: Graph, op: Op, kernels: Sequence[Kernel]) -> bool:
+    """Replace a spelling by the first of the kernels that computes the same."""
+    if op.output.dtype != FLOAT32 or has_activation(op):
+        return False
+    for x in _candidates(op):
+        spelling = _between(x, op)
+        got = None if spelling is None else _evaluate(spelling, x)
+        if spelling is None or got is None:
             continue
-        for x in _candidates(op):
-            spelling = _between(x, op)
-            if spelling is None or not _equal(_evaluate(spelling, x), wanted):
-                continue
-            source = op.source.joined(*(part.source for part in spelling))
-            name = f"{op.output.name}/{type.lower()}"
-            y = emit(graph, type, x, name=name, source=source, **options)
-            graph.replace(op.output, y)
-            count += 1
-            break
-    return count
+        for kernel in kernels:
+            if _equal(got, kernel.values):
+                source = op.source.joined(*(part.source for part in spelling))
+                name = f"{op.output.name}/{kernel.type.lower()}"
+                y = emit(graph, kernel.type, x, name=name, source=source, **kernel.options)
+                graph.replace(op.output, y)
+                return True
+    return False
 
 
 def _candidates(op: Op) -> Iterator[Tensor]:
@@ -128,12 +130,6 @@ def _evaluate(spelling: list[Op], x: Tensor) -> NDArray[Any] | None:
     return values[id(spelling[-1].output)]
 
 
-def _evaluate_kernel(type: str, options: Mapping[str, Any]) -> NDArray[Any]:
-    fold = spec(type).fold
-    assert fold is not None
-    return np.asarray(fold(Op(type, (_constant(POINTS),), (), dict(options))))
-
-
 def _constant(array: NDArray[Any]) -> Tensor:
     return Tensor("points", tuple(array.shape), array.dtype, array)
 
@@ -142,3 +138,24 @@ def _equal(got: NDArray[Any] | None, wanted: NDArray[Any]) -> bool:
     if got is None or not np.all(np.isfinite(got)):
         return False
     return bool(np.all(np.abs(got - wanted) <= TOLERANCE * np.maximum(1, np.abs(POINTS))))
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An operator of one tensor, and what it makes of the points."""
+
+    type: str
+    options: Mapping[str, Any]
+    values: NDArray[Any]
+
+    @staticmethod
+    def of(type: str, **options: Any) -> Kernel:
+        """Evaluate an operator by its fold."""
+        fold = spec(type).fold
+        assert fold is not None
+        made = fold(Op(type, (_constant(POINTS),), (), dict(options)))
+        return Kernel(type, options, np.asarray(made))
+
+
+HARD_SWISH = (Kernel.of("HARD_SWISH"),)
+GELU = (Kernel.of("GELU", approximate=True), Kernel.of("GELU", approximate=False))

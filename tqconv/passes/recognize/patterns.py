@@ -9,13 +9,13 @@ from tqconv.ir.match import (
     has_activation,
     is_scalar,
     made_by,
-    of_type,
     one_and_exponential,
     sole_reader,
     values_of,
     with_constant,
 )
 from tqconv.ops.emit import emit
+from tqconv.passes.rewrite import at
 
 EXACT_EPSILON = 1e-10
 """Largest epsilon under the root without which L2_NORMALIZATION is right to 5e-5: it counts only
@@ -24,33 +24,32 @@ TOCO_EPSILON = 1e-3
 """Largest epsilon that TOCO ignores, whose integer kernels have no other form of the pattern."""
 
 
-def recognize_l2_normalization(graph: Graph) -> int:
+@at("MUL", "DIV")
+def recognize_l2_normalization(graph: Graph, op: Op) -> bool:
     """Read x * rsqrt(max(sum(x^2), e)) over the last axis.
 
     y = MUL(x, RSQRT(MAXIMUM(SUM(SQUARE(x), [-1]), e)))   ->   y = L2_NORMALIZATION(x)
     """
-    return _recognize_l2(graph, EXACT_EPSILON)
+    return _recognize_l2(graph, op, EXACT_EPSILON)
 
 
-def recognize_loose_l2_normalization(graph: Graph) -> int:
+@at("MUL", "DIV")
+def recognize_loose_l2_normalization(graph: Graph, op: Op) -> bool:
     """Read the same as `recognize_l2_normalization`, with each epsilon that TOCO lets pass."""
-    return _recognize_l2(graph, TOCO_EPSILON)
+    return _recognize_l2(graph, op, TOCO_EPSILON)
 
 
-def _recognize_l2(graph: Graph, most: float) -> int:
-    count = 0
-    for op in of_type(graph, "MUL", "DIV"):
-        root_type = "RSQRT" if op.type == "MUL" else "SQRT"
-        pairs = (op.inputs, op.inputs[::-1]) if op.type == "MUL" else (op.inputs,)
-        for x, factor in pairs:
-            root = made_by(factor, root_type)
-            if x is None or root is None or not _is_square_sum(root.input(0), x, most):
-                continue
-            y = emit(graph, "L2_NORMALIZATION", x, name=f"{op.output.name}/l2", source=op.source)
-            graph.replace(op.output, y)
-            count += 1
-            break
-    return count
+def _recognize_l2(graph: Graph, op: Op, most: float) -> bool:
+    root_type = "RSQRT" if op.type == "MUL" else "SQRT"
+    pairs = (op.inputs, op.inputs[::-1]) if op.type == "MUL" else (op.inputs,)
+    for x, factor in pairs:
+        root = made_by(factor, root_type)
+        if x is None or root is None or not _is_square_sum(root.input(0), x, most):
+            continue
+        y = emit(graph, "L2_NORMALIZATION", x, name=f"{op.output.name}/l2", source=op.source)
+        graph.replace(op.output, y)
+        return True
+    return False
 
 
 def _is_square_sum(total: Tensor, x: Tensor, most: float) -> bool:
@@ -70,47 +69,43 @@ def _is_square_sum(total: Tensor, x: Tensor, most: float) -> bool:
     return square is not None and all(t is x for t in square.inputs)
 
 
-def recognize_log_softmax(graph: Graph) -> int:
+@at("LOG")
+def recognize_log_softmax(graph: Graph, op: Op) -> bool:
     """Take the logarithm inside, where it cannot overflow.
 
     y = LOG(SOFTMAX(x))   ->   y = LOG_SOFTMAX(x)
     """
-    count = 0
-    for op in of_type(graph, "LOG"):
-        softmax = made_by(op.inputs[0], "SOFTMAX")
-        if softmax is None or softmax.options.get("beta", 1.0) != 1.0:
-            continue
-        source = op.source.joined(softmax.source)
-        y = emit(
-            graph,
-            "LOG_SOFTMAX",
-            softmax.input(0),
-            name=f"{op.output.name}/log_softmax",
-            source=source,
-        )
-        graph.replace(op.output, y)
-        count += 1
-    return count
+    softmax = made_by(op.inputs[0], "SOFTMAX")
+    if softmax is None or softmax.options.get("beta", 1.0) != 1.0:
+        return False
+    source = op.source.joined(softmax.source)
+    y = emit(
+        graph,
+        "LOG_SOFTMAX",
+        softmax.input(0),
+        name=f"{op.output.name}/log_softmax",
+        source=source,
+    )
+    graph.replace(op.output, y)
+    return True
 
 
-def recognize_softmax(graph: Graph) -> int:
+@at("DIV")
+def recognize_softmax(graph: Graph, op: Op) -> bool:
     """Read exponentials over their sum along the last axis.
 
     e = EXP(SUB(x, REDUCE_MAX(x, [-1]))); y = DIV(e, SUM(e, [-1]))   ->   y = SOFTMAX(x)
     """
-    count = 0
-    for op in of_type(graph, "DIV"):
-        total, exponential = made_by(op.inputs[1], "SUM"), made_by(op.inputs[0], "EXP")
-        if total is None or exponential is None or has_activation(op):
-            continue
-        if total.inputs[0] is not op.inputs[0] or not _keeps_last(total):
-            continue
-        x = _without_peak(exponential.input(0))
-        source = op.source.joined(exponential.source, total.source)
-        name = f"{op.output.name}/softmax"
-        graph.replace(op.output, emit(graph, "SOFTMAX", x, name=name, source=source, beta=1.0))
-        count += 1
-    return count
+    total, exponential = made_by(op.inputs[1], "SUM"), made_by(op.inputs[0], "EXP")
+    if total is None or exponential is None or has_activation(op):
+        return False
+    if total.inputs[0] is not op.inputs[0] or not _keeps_last(total):
+        return False
+    x = _without_peak(exponential.input(0))
+    source = op.source.joined(exponential.source, total.source)
+    name = f"{op.output.name}/softmax"
+    graph.replace(op.output, emit(graph, "SOFTMAX", x, name=name, source=source, beta=1.0))
+    return True
 
 
 def _keeps_last(reduction: Op) -> bool:
@@ -130,93 +125,83 @@ def _without_peak(shifted: Tensor) -> Tensor:
     return x if peak.inputs[0] is x and _keeps_last(peak) else shifted
 
 
-def recognize_squared_difference(graph: Graph) -> int:
+@at("SQUARE", "MUL")
+def recognize_squared_difference(graph: Graph, op: Op) -> bool:
     """Square the difference at once, where nothing else reads it.
 
     d = SUB(x, m); y = SQUARE(d)   ->   y = SQUARED_DIFFERENCE(x, m)          (also MUL(d, d))
     """
-    count = 0
-    for op in of_type(graph, "SQUARE", "MUL"):
-        d = op.input(0)
-        difference = made_by(d, "SUB")
-        if difference is None or d.dtype.kind != "f" or any(t is not d for t in op.inputs):
-            continue
-        if has_activation(op) or has_activation(difference) or d in graph.outputs:
-            continue
-        if any(use.op is not op for use in d.uses):
-            continue
-        source = op.source.joined(difference.source)
-        name = f"{op.output.name}/squared"
-        operands = (difference.input(0), difference.input(1))
-        y = emit(graph, "SQUARED_DIFFERENCE", *operands, name=name, source=source)
-        graph.replace(op.output, y)
-        count += 1
-    return count
+    d = op.input(0)
+    difference = made_by(d, "SUB")
+    if difference is None or d.dtype.kind != "f" or any(t is not d for t in op.inputs):
+        return False
+    if has_activation(op) or has_activation(difference) or d in graph.outputs:
+        return False
+    if any(use.op is not op for use in d.uses):
+        return False
+    source = op.source.joined(difference.source)
+    name = f"{op.output.name}/squared"
+    operands = (difference.input(0), difference.input(1))
+    y = emit(graph, "SQUARED_DIFFERENCE", *operands, name=name, source=source)
+    graph.replace(op.output, y)
+    return True
 
 
-def recognize_reciprocal_root(graph: Graph) -> int:
+@at("DIV")
+def recognize_reciprocal_root(graph: Graph, op: Op) -> bool:
     """Take the reciprocal of the root at once.
 
     y = DIV(1, SQRT(x))   ->   y = RSQRT(x)
     """
-    count = 0
-    for op in of_type(graph, "DIV"):
-        root = made_by(op.inputs[1], "SQRT")
-        if root is None or has_activation(op) or not is_scalar(op.inputs[0], 1.0):
-            continue
-        if op.output.shape != root.output.shape:
-            continue
-        source = op.source.joined(root.source)
-        y = emit(graph, "RSQRT", root.input(0), name=f"{op.output.name}/rsqrt", source=source)
-        graph.replace(op.output, y)
-        count += 1
-    return count
+    root = made_by(op.inputs[1], "SQRT")
+    if root is None or has_activation(op) or not is_scalar(op.inputs[0], 1.0):
+        return False
+    if op.output.shape != root.output.shape:
+        return False
+    source = op.source.joined(root.source)
+    y = emit(graph, "RSQRT", root.input(0), name=f"{op.output.name}/rsqrt", source=source)
+    graph.replace(op.output, y)
+    return True
 
 
-def recognize_logistic(graph: Graph) -> int:
+@at("DIV")
+def recognize_logistic(graph: Graph, op: Op) -> bool:
     """Read the reciprocal of one and an exponential.
 
     y = DIV(1, ADD(1, EXP(NEG(x))))   ->   y = LOGISTIC(x)
     """
-    count = 0
-    for op in of_type(graph, "DIV"):
-        total = made_by(op.inputs[1], "ADD")
-        if total is None or has_activation(op) or not is_scalar(op.inputs[0], 1.0):
-            continue
-        exponential = one_and_exponential(total)
-        negative = made_by(exponential.input(0), "NEG") if exponential is not None else None
-        if negative is None or negative.output.shape != op.output.shape:
-            continue
-        source = op.source.joined(total.source)
-        name = f"{op.output.name}/logistic"
-        graph.replace(
-            op.output, emit(graph, "LOGISTIC", negative.input(0), name=name, source=source)
-        )
-        count += 1
-    return count
+    total = made_by(op.inputs[1], "ADD")
+    if total is None or has_activation(op) or not is_scalar(op.inputs[0], 1.0):
+        return False
+    exponential = one_and_exponential(total)
+    negative = made_by(exponential.input(0), "NEG") if exponential is not None else None
+    if negative is None or negative.output.shape != op.output.shape:
+        return False
+    source = op.source.joined(total.source)
+    name = f"{op.output.name}/logistic"
+    graph.replace(op.output, emit(graph, "LOGISTIC", negative.input(0), name=name, source=source))
+    return True
 
 
-def subtract_negatives(graph: Graph) -> int:
+@at("ADD", "SUB")
+def subtract_negatives(graph: Graph, op: Op) -> bool:
     """Subtract instead of adding what was negated, and the other way round.
 
     y = ADD(a, NEG(b))           ->   y = SUB(a, b)
     y = ADD(a, MUL(NEG(b), c))   ->   y = SUB(a, MUL(b, c))
     """
-    count = 0
-    for op in of_type(graph, "ADD", "SUB"):
-        sides = ((0, 1), (1, 0)) if op.type == "ADD" else ((0, 1),)
-        for first, second in sides:
-            positive = _negated(graph, op, op.input(second))
-            if positive is None:
-                continue
-            kind = "SUB" if op.type == "ADD" else "ADD"
-            operands = (op.input(first), positive)
-            name = f"{op.output.name}/{kind.lower()}"
-            y = emit(graph, kind, *operands, name=name, source=op.source, **op.options)
-            graph.replace(op.output, y)
-            count += 1
-            break
-    return count
+    sides = ((0, 1), (1, 0)) if op.type == "ADD" else ((0, 1),)
+    for first, second in sides:
+        positive = _negated(graph, op, op.input(second))
+        if positive is None:
+            continue
+        kind = "SUB" if op.type == "ADD" else "ADD"
+        operands = (op.input(first), positive)
+        name = f"{op.output.name}/{kind.lower()}"
+        y = emit(graph, kind, *operands, name=name, source=op.source, **op.options)
+        graph.replace(op.output, y)
+        return True
+    return False
 
 
 def _negated(graph: Graph, reader: Op, tensor: Tensor) -> Tensor | None:
