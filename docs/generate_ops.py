@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from tqconv.compose.builder import Builder
 from tqconv.importers.tf import handlers as handlers
 from tqconv.importers.tf.registry import TF
-from tqconv.importers.tf.walk import Walk
-from tqconv.ir.graph import Tensor
+from tqconv.importers.translate import Failed, Translation
 from tqconv.ops.spec import OpSpec
 from tqconv.ops.table import table
 
@@ -50,17 +50,18 @@ class Observer:
         self.refused: set[str] = set()
 
     def watch(self, translate: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `Walk.translate`, watched."""
+        """Return `Translation.translate`, watched."""
 
-        def watched(walk: Walk, node: Any, inputs: Sequence[Tensor], *rest: Any) -> Any:
-            before = {id(op) for op in walk.graph.ops}
-            made = translate(walk, node, inputs, *rest)
+        def watched(translation: Translation, b: Builder, inputs: Sequence[Any], *rest: Any) -> Any:
+            before = {id(op) for op in b.graph.ops}
+            made = translate(translation, b, inputs, *rest)
+            op = b.source.op_type
             if isinstance(made, tuple | list):
-                types = sorted({op.type for op in walk.graph.ops if id(op) not in before})
-                self.emitted[node.op][tuple(types)] += 1
-                self.types[node.op] |= {t.dtype.name for t in inputs[:1]}
-            else:
-                self.refused.add(node.op)
+                types = sorted({op.type for op in b.graph.ops if id(op) not in before})
+                self.emitted[op][tuple(types)] += 1
+                self.types[op] |= {t.dtype.name for t in inputs[:1]}
+            elif not any(isinstance(x, Failed) for x in inputs):
+                self.refused.add(op)
             return made
 
         return watched
@@ -69,7 +70,7 @@ class Observer:
 def main() -> int:
     """Run the tests and write the page."""
     observer = Observer()
-    Walk.translate = observer.watch(Walk.translate)  # type: ignore[method-assign]
+    Translation.translate = observer.watch(Translation.translate)  # type: ignore[method-assign]
     failed = pytest.main(["-q", "-p", "no:cacheprovider", *(str(ROOT / t) for t in TESTS)])
     if failed:
         return int(failed)

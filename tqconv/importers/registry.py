@@ -71,6 +71,8 @@ class Registry:
 
     framework: str
     is_bookkeeping: Callable[[str, Any], bool]
+    pass_on: frozenset[str] = frozenset()
+    """Operators that do not look at what they pass on."""
     handlers: dict[str, list[tuple[int, Handler]]] = field(default_factory=dict)
     _signatures: dict[Handler, Signature] = field(default_factory=dict)
 

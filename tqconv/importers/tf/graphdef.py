@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import numpy as np
 
 from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, TqconvError, UsageError
+from tqconv.importers.tf import handlers  # noqa: F401  (fills the registry)
+from tqconv.importers.tf.flow.functional import functionalize
+from tqconv.importers.tf.flow.primitives import reached
 from tqconv.importers.tf.interface import (
     PLACEHOLDERS,
     add_inputs,
@@ -22,8 +26,14 @@ from tqconv.importers.tf.interface import (
     resolve,
     without_missing,
 )
+from tqconv.importers.tf.leftovers import left_out
 from tqconv.importers.tf.node import Node, Ref, graph_ref, nodes_of
-from tqconv.importers.tf.walk import DEAD, Failed, Walk
+from tqconv.importers.tf.registry import TF
+from tqconv.importers.tf.shared import Shared
+from tqconv.importers.tf.states import read_states, write_states
+from tqconv.importers.tf.training import check_heads, freeze, prepare
+from tqconv.importers.tf.walk import DEAD, computed_inputs, run
+from tqconv.importers.translate import Failed, Translation
 from tqconv.ir.graph import Graph, Model, Signature, Tensor
 from tqconv.schema import proto
 
@@ -88,12 +98,6 @@ def import_graph(
     producer: int = 1000,
 ) -> Model:
     """Import the part of a graph between its inputs and outputs as a model with one signature."""
-    from tqconv.importers.tf import handlers  # noqa: F401  (fills the registry)
-    from tqconv.importers.tf.frames import functionalize, reached
-    from tqconv.importers.tf.leftovers import left_out
-    from tqconv.importers.tf.states import read_states, write_states
-    from tqconv.importers.tf.training import check_heads, freeze, prepare
-
     model = Model([Graph("main")], origin=file)
     if options.allow_nonexistent_arrays:
         options = without_missing(options, nodes, model.notes)
@@ -114,13 +118,19 @@ def import_graph(
     check_heads(nodes, needed)
     nodes = freeze(nodes, needed, options.checkpoint, model.notes)
     nodes, bodies = functionalize(nodes, fetches, feeds)
-    walk = Walk(graph, file, {**functions, **bodies}, options.allow_custom_ops, model.notes)
-    walk.nodes = nodes
-    walk.quantizing, walk.stored_grid = options.quantizing, options.stored_grid
-    walk.array_ranges = options.array_ranges
-    values = walk.run(nodes, feeds, fetches)
-    _check_placeholders(walk, inputs)
-    walk.raise_failures(values)
+    translation = Translation(
+        TF, file, model.notes, options.allow_custom_ops, array_ranges=options.array_ranges
+    )
+    shared = Shared(
+        translation,
+        {**functions, **bodies},
+        nodes,
+        quantizing=options.quantizing,
+        stored_grid=options.stored_grid,
+    )
+    values = run(shared, graph, nodes, feeds, fetches)
+    _check_placeholders(translation, inputs)
+    translation.raise_failures(values, partial(computed_inputs, nodes))
     write_states(graph, edges, values[len(outputs) :])
     _finish(model, nodes, inputs, outputs, values[: len(outputs)])
     return model
@@ -178,9 +188,9 @@ def _borders(
     return inputs, outputs
 
 
-def _check_placeholders(walk: Walk, inputs: Sequence[Ref]) -> None:
+def _check_placeholders(translation: Translation, inputs: Sequence[Ref]) -> None:
     """Turn a placeholder that the walk met into an error about --input_arrays."""
-    extra = [name for name, op in walk.missing.items() if op in PLACEHOLDERS]
+    extra = [name for name, op in translation.missing.items() if op in PLACEHOLDERS]
     if extra:
         raise UsageError(
             f"the outputs depend on placeholders that are no inputs: {', '.join(extra)}",

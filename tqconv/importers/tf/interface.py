@@ -10,10 +10,10 @@ import numpy as np
 
 from tqconv.config import Dims, LoadOptions
 from tqconv.errors import UsageError, suggestion
-from tqconv.importers.tf.frames import SWITCHES
+from tqconv.importers.tf.flow.primitives import SWITCHES
+from tqconv.importers.tf.flow.regions import counters_of, regions_of
 from tqconv.importers.tf.leftovers import READERS, kind_of
 from tqconv.importers.tf.node import COMPUTED, FLOAT32, Node, Ref, dtype_of, graph_ref
-from tqconv.importers.tf.regions import counters_of, regions_of
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.match import may_lack_memory
 from tqconv.ir.types import Source, type_name

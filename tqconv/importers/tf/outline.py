@@ -44,8 +44,6 @@ WITHOUT_HANDLER = frozenset(
 
 
 def _is_known(op: str) -> bool:
-    from tqconv.importers.tf import handlers  # noqa: F401  (fills the registry)
-
     return op in WITHOUT_HANDLER or op in PLACEHOLDERS or TF.find(op) is not None
 
 

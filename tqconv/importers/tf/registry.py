@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqconv.compose.builder import Builder
 from tqconv.importers.registry import Registry
 from tqconv.importers.tf.node import Node, TypeNumber
+from tqconv.importers.tf.shared import Shared
 from tqconv.ir.graph import Graph
 from tqconv.ir.types import Source
-
-if TYPE_CHECKING:
-    from tqconv.importers.tf.walk import Walk
 
 _TYPE_ATTRIBUTE = re.compile(r"T(\w*)|Index|SrcT|Tlabels|out_idx")
 _BOOKKEEPING = frozenset(
@@ -29,15 +27,18 @@ def _is_bookkeeping(name: str, value: Any) -> bool:
     return is_type and _TYPE_ATTRIBUTE.fullmatch(name) is not None
 
 
-TF = Registry("TensorFlow", _is_bookkeeping)
+PASS_ON = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot"})
+"""Operators that do not look at what they pass on."""
+
+TF = Registry("TensorFlow", _is_bookkeeping, PASS_ON)
 handles = TF.handles
 direct = TF.direct
 
 
 class TFBuilder(Builder):
-    """A builder that also knows the node, and the walk that asked for it (to import functions)."""
+    """A builder that also knows the node, and what the handlers of its model share."""
 
-    def __init__(self, graph: Graph, source: Source, name: str, node: Node, walk: Walk) -> None:
+    def __init__(self, graph: Graph, source: Source, name: str, node: Node, shared: Shared) -> None:
         super().__init__(graph, source, name)
         self.node = node
-        self.walk = walk
+        self.shared = shared

@@ -10,11 +10,13 @@ import numpy as np
 from tqconv.compose import lists
 from tqconv.compose.control import Make, MakeSome, branch, loop, within
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.functions import Function, call, find
-from tqconv.importers.tf.list_rows import JOINS, is_joined, set_joined
+from tqconv.importers.tf.flow.calls import call, find
+from tqconv.importers.tf.flow.functions import Function
+from tqconv.importers.tf.flow.list_rows import is_joined, set_joined
+from tqconv.importers.tf.flow.primitives import behind
 from tqconv.importers.tf.node import FunctionName, Ref
 from tqconv.importers.tf.registry import TFBuilder, handles
-from tqconv.importers.tf.walk import Failed, ReportedError
+from tqconv.importers.translate import Failed, ReportedError
 from tqconv.ir.graph import Graph, Tensor
 
 
@@ -117,7 +119,7 @@ def while_(
     parallel_iterations: int = 10,
 ) -> list[Tensor]:
     """Repeat a function while another returns true."""
-    function = find(b.walk, body.name)
+    function = find(b.shared, body.name)
     if len(function.results) != len(operands):
         raise Unsupported(f"the body returns {len(function.results)} of {len(operands)} variables")
     step = _body(b, body)
@@ -126,8 +128,8 @@ def while_(
 
     def checked_step(graph: Graph, inside: list[Tensor]) -> list[Tensor]:
         for i in joined:
-            set_joined(b.walk, inside[i])
-        joins = b.walk.state.setdefault(JOINS, {})
+            set_joined(b.shared, inside[i])
+        joins = b.shared.joins
         around = joins.get(id(graph))
         indices: list[Tensor] = []
         joins[id(graph)] = indices
@@ -137,19 +139,17 @@ def while_(
             joins[id(graph)] = around
         if indices and graph is not b.graph:
             _check_joins(b, indices, operands, inside, made)
-        joined.update(i for i, t in enumerate(made) if is_joined(b.walk, t))
+        joined.update(i for i, t in enumerate(made) if is_joined(b.shared, t))
         return made
 
     made = loop(b, operands, _body(b, cond), checked_step, _become(b), invariants(function))
     for i in joined:
-        set_joined(b.walk, made[i])
+        set_joined(b.shared, made[i])
     return made
 
 
 def invariants(function: Function) -> list[int]:
     """Return the positions of the results that are the argument at the same position."""
-    from tqconv.importers.tf.frames import behind
-
     return [
         i
         for i, (result, argument) in enumerate(

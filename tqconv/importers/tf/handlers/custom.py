@@ -40,7 +40,7 @@ def custom(b: TFBuilder, *inputs: Tensor, **attributes: Any) -> tuple[Tensor, ..
     shapes = attributes.get("_output_shapes") or []
     if b.node.op != DETECTION:
         unknown = [t for i, t in enumerate(made) if i >= len(shapes) or shapes[i] is None]
-        b.walk.unshaped |= {id(t): t for t in unknown}
+        b.shared.translation.unshaped |= {id(t): t for t in unknown}
     return made
 
 

@@ -33,14 +33,14 @@ Ranged = tuple[Tensor, Tensor, Tensor]
 
 def reals(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Return what integers stand for."""
-    found = b.walk.reals.get(x)
+    found = b.shared.reals.get(x)
     return dequantize(b, x, low, high, mode="MIN_FIRST") if found is None else found
 
 
 def ranged(b: TFBuilder, y: Tensor, low: Tensor, high: Tensor, dtype: np.dtype) -> Ranged:
     """Return the integers that stand for `y`, and remember it."""
     integers = stored(b, y, low, high, dtype)
-    b.walk.reals[integers] = y
+    b.shared.reals[integers] = y
     return integers, low, high
 
 

@@ -59,7 +59,7 @@ def fake_quant_per_channel(
     narrow_range: bool = False,
 ) -> Tensor:
     """Round each channel (the last dimension) to a grid of its own."""
-    if b.walk.quantizing and not x.is_constant:
+    if b.shared.quantizing and not x.is_constant:
         return _clamped(b, x, low, high)
     return on_grid(b, x, low, high, num_bits, narrow_range)
 
@@ -77,10 +77,10 @@ def fake_quant(b: TFBuilder, x: Tensor, low: float, high: float, bits: int, narr
     It refuses a narrow range of anything but constants, and wants 0 inside the range.
     """
     _check_bits(bits)
-    if b.walk.quantizing:
+    if b.shared.quantizing:
         return _evidence(b, x, Range(low, high, "fake_quant", str(b.source), bits, narrow))
     if low == high == 0:
-        b.walk.notes.append(
+        b.shared.translation.notes.append(
             f"'{b.name}': the FakeQuant has the empty range [0, 0], it was never trained; all that "
             "passes it becomes 0"
         )
@@ -104,7 +104,7 @@ def _evidence(b: TFBuilder, x: Tensor, range: Range) -> Tensor:
 
     The sums of a trained network saw that grid; an empty one is for the quantizer to report.
     """
-    if x.data is not None and (b.walk.stored_grid or range.low == range.high):
+    if x.data is not None and (b.shared.stored_grid or range.low == range.high):
         y = b.const(on_stored_grid(x.data, range), F, "grid")
     else:
         options = {"num_bits": range.bits, "narrow_range": range.narrow}
@@ -155,10 +155,10 @@ def quantize_and_dequantize(
         low, high = (_along(b, bound, x.rank, axis) for bound in (low, high))
     else:
         low, high = (_extreme(b, type, x, axis) for type in ("REDUCE_MIN", "REDUCE_MAX"))
-    if b.walk.quantizing and not x.is_constant and not range_given:
+    if b.shared.quantizing and not x.is_constant and not range_given:
         return x  # the range of whatever passes: what calibration measures
     scale, inverse, low, high = _symmetric(b, low, high, F(first), F(last))
-    if b.walk.quantizing and not x.is_constant and low.is_constant and high.is_constant:
+    if b.shared.quantizing and not x.is_constant and low.is_constant and high.is_constant:
         if low.size > 1 or high.size > 1:
             return _clamped(b, x, low, high)
         ends = b.scalar(low, "input_min"), b.scalar(high, "input_max")

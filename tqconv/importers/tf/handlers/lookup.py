@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from tqconv.compose.operands import with_kernel
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.functions import find
+from tqconv.importers.tf.flow.calls import find
 from tqconv.importers.tf.node import Node, Ref, TypeNumber
-from tqconv.importers.tf.registry import TFBuilder, handles
-from tqconv.importers.tf.walk import Walk
+from tqconv.importers.tf.registry import TF, TFBuilder, handles
+from tqconv.importers.tf.shared import Shared, Table
+from tqconv.importers.tf.walk import run
+from tqconv.importers.translate import Translation
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import RESOURCE, STRING, type_name
 from tqconv.ops.emit import emit
@@ -27,18 +29,6 @@ INT64 = np.dtype(np.int64)
 HASH_TABLES = ("HashTable", "HashTableV2")
 FILLS = ("InitializeTable", "InitializeTableV2", "LookupTableImport", "LookupTableImportV2")
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-TABLES = "tables"
-"""Key of the walk's state: identity of a handle -> the handle and its table."""
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """What a table holds: row i maps keys[i] to values[i]. `number` tells it from the others."""
-
-    name: str
-    number: int
-    keys: NDArray[Any]
-    values: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -61,15 +51,15 @@ def hash_table(
     use_node_name_sharing: bool = False,
 ) -> Tensor:
     """Return a handle; the table itself is made where it is read."""
-    filled = next((f for f in _fillings(b.walk, b.walk.nodes, {}) if f[0].node is b.node), None)
-    content = [] if filled is None else [_content(b.walk, root) for root in filled[1:]]
+    filled = next((f for f in _fillings(b.shared, b.shared.nodes, {}) if f[0].node is b.node), None)
+    content = [] if filled is None else [_content(b.shared, root) for root in filled[1:]]
     if not content or any(array is None for array in content):
         raise Unsupported(
             f"table '{b.node.name}' is not filled with constants",
             hint="freezing leaves out what fills a table: convert the SavedModel or the .meta",
         )
     keys, values = (_computed(np.asarray(array).reshape(-1)) for array in content)
-    tables = b.walk.state.setdefault(TABLES, {})
+    tables = b.shared.tables
     handle = Tensor(b.graph.unique(f"{b.name}/handle"), (), RESOURCE)
     tables[id(handle)] = handle, Table(b.name, len(tables), keys, values)
     return handle
@@ -79,20 +69,20 @@ def _computed(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
-def _content(walk: Walk, root: Root) -> NDArray[Any] | None:
+def _content(shared: Shared, root: Root) -> NDArray[Any] | None:
     """Return the value of a node that is a constant, or computed from constants; else None."""
     if root.node.op == "Const":
         value: NDArray[Any] = root.node.get("value")
         return value
-    if root.nodes is not walk.nodes:
+    if root.nodes is not shared.nodes:
         return None
-    apart = Walk(Graph("table"), walk.file, walk.functions, nodes=walk.nodes)
-    computed = apart.run(walk.nodes, {}, [root.ref])[0]
+    aside = Shared(Translation(TF, shared.translation.file), shared.functions, shared.nodes)
+    computed = run(aside, Graph("table"), shared.nodes, {}, [root.ref])[0]
     return computed.data if isinstance(computed, Tensor) else None
 
 
 def _fillings(
-    walk: Walk, nodes: Mapping[str, Node], arguments: Mapping[str, Root]
+    shared: Shared, nodes: Mapping[str, Node], arguments: Mapping[str, Root]
 ) -> Iterator[tuple[Root, Root, Root]]:
     """Yield where table, keys and values of each filling come from, also of those in functions."""
     for node in nodes.values():
@@ -104,10 +94,10 @@ def _fillings(
             if table is not None and keys is not None and values is not None:
                 yield table, keys, values
         elif node.op in CALLS and any(r is not None and r.node.op in HASH_TABLES for r in roots):
-            function = find(walk, node.get("f").name)
+            function = find(shared, node.get("f").name)
             named = zip(function.arguments, roots, strict=True)
             given = {name: root for name, root in named if root is not None}
-            yield from _fillings(walk, function.nodes, given)
+            yield from _fillings(shared, function.nodes, given)
 
 
 def _root(ref: Ref, nodes: Mapping[str, Node], arguments: Mapping[str, Root]) -> Root | None:
@@ -123,11 +113,10 @@ def _root(ref: Ref, nodes: Mapping[str, Node], arguments: Mapping[str, Root]) ->
 
 
 def _table(b: TFBuilder, handle: Tensor) -> Table:
-    known = b.walk.state.get(TABLES, {}).get(id(handle))
+    known = b.shared.tables.get(id(handle))
     if known is None:
         raise Unsupported(f"'{handle.name}' is a table that is handed over while the graph runs")
-    table: Table = known[1]
-    return table
+    return known[1]
 
 
 @handles("LookupTableSize", "LookupTableSizeV2")
@@ -174,7 +163,7 @@ def _find(b: TFBuilder, table: Table, keys: Tensor, default: Tensor) -> Tensor:
 
 def _made(b: TFBuilder, table: Table) -> Tensor:
     """Return the handle of a table in this graph; the first run fills it."""
-    made: dict[tuple[int, str], Tensor] = b.walk.state.setdefault("made tables", {})
+    made = b.shared.table_handles
     handle = made.get((id(b.graph), table.name))
     if handle is not None:
         return handle

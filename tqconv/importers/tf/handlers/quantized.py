@@ -52,8 +52,8 @@ def dequantize(
     dtype: TypeNumber | None = None,
 ) -> Tensor:
     """Return the reals that integers stand for; `low` and `high` are those of the type's limits."""
-    if x in b.walk.reals and (b.walk.quantizing or not _is_rounded_here(x)):
-        return b.walk.reals[x]
+    if x in b.shared.reals and (b.shared.quantizing or not _is_rounded_here(x)):
+        return b.shared.reals[x]
     low, high = (_along(b, bound, x.rank, axis) for bound in (low, high))
     values, steps = b.cast(x, F), Steps.of(x.dtype)
     if mode == "SCALED":
@@ -119,7 +119,7 @@ def quantize(
     shape = () if axis < 0 else (x.shape[axis],)
     integers = b.cast(b.cast(y, np.int32), dtype)
     if not x.is_constant and axis < 0:
-        b.walk.reals[integers] = _evidence(b, x, low, high, mode, dtype)
+        b.shared.reals[integers] = _evidence(b, x, low, high, mode, dtype)
     return integers, b.reshape(low, shape), b.reshape(high, shape)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from tqconv.compose import lists
 from tqconv.compose.control import facts_of, is_unborn
 from tqconv.errors import Unsupported
-from tqconv.importers.tf import list_rows
-from tqconv.importers.tf.frames import JOINED
+from tqconv.importers.tf.flow import list_rows
+from tqconv.importers.tf.flow.joined import JOINED
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor

@@ -7,8 +7,8 @@ import numpy as np
 from tqconv.compose import lists
 from tqconv.compose.control import facts_of, is_unborn
 from tqconv.errors import Unsupported
-from tqconv.importers.tf import list_rows
-from tqconv.importers.tf.frames import JOINED
+from tqconv.importers.tf.flow import list_rows
+from tqconv.importers.tf.flow.joined import JOINED
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -126,7 +126,7 @@ def set_item(
 ) -> Tensor:
     """Return the list with one element replaced."""
     rows = lists.born_for(b, handle, item)
-    if list_rows.is_joined(b.walk, handle) or (
+    if list_rows.is_joined(b.shared, handle) or (
         is_unborn(handle) and facts_of(handle)["rows"].joined
     ):
         return list_rows.join(b, rows, index, item)
@@ -213,7 +213,7 @@ def concat_list(
     shape_type: TypeNumber | None = None,
 ) -> tuple[Tensor, ...]:
     """Return the elements one behind another, and their lengths (where they are known)."""
-    if list_rows.is_joined(b.walk, handle):
+    if list_rows.is_joined(b.shared, handle):
         return (handle,)
     rows = list_rows.born(b, handle)
     if rows.rank < 2 or rows.shape[1] is None:

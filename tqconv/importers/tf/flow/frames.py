@@ -1,4 +1,4 @@
-"""TF1 control flow becomes functional before the walk: While nodes and If nodes.
+"""TF1 loops become While nodes.
 
 A loop of TF1 is a frame of primitive nodes:
 
@@ -12,145 +12,44 @@ one variable. Inner frames first: their Exits then are plain nodes of the outer 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from tqconv.errors import FormatError
-from tqconv.importers.tf.node import Node, Ref
-from tqconv.schema import proto
-
-if TYPE_CHECKING:
-    from tqconv.importers.tf.functions import Function
-
-EXITS = ("Exit", "RefExit")
-ENTERS = ("Enter", "RefEnter")
-MERGES = ("Merge", "RefMerge")
-SWITCHES = ("Switch", "RefSwitch")
-NEXTS = ("NextIteration", "RefNextIteration")
-LEAST_INPUTS = {
-    **dict.fromkeys((*EXITS, *ENTERS, *MERGES, *NEXTS, "LoopCond"), 1),
-    **dict.fromkeys((*SWITCHES, "_SwitchN"), 2),
-}
-PIVOTS = (*SWITCHES, "_SwitchN", "Identity", "NoOp")
-"""What control inputs are followed to: they say in which branch a constant lies."""
-CONCATENATIONS = (
-    *("TensorArrayConcatV2", "TensorArrayConcatV3"),
-    *("TensorListConcat", "TensorListConcatV2"),
+from tqconv.importers.tf.flow.functions import Function
+from tqconv.importers.tf.flow.primitives import (
+    ENTERS,
+    EXITS,
+    MERGES,
+    NEXTS,
+    PIVOTS,
+    SWITCHES,
+    behind,
+    call_node,
+    fresh_name,
 )
-ARRAYS = ("TensorArrayV2", "TensorArrayV3", "TensorListReserve")
-JOINED = "_tqconv_joined"
-"""Attribute of a TensorArray that is read only as the concatenation of its elements."""
+from tqconv.importers.tf.node import Node, Ref
 
 
-def functionalize(
-    nodes: Mapping[str, Node], fetches: Sequence[Ref], feeds: Collection[Ref], prefix: str = ""
-) -> tuple[dict[str, Node], dict[str, Function]]:
-    """Return the nodes with the loops and conditions that `fetches` need as While and If nodes.
-
-    Their bodies are the functions that come with them, named after `prefix`. Nothing behind `feeds`
-    is looked at.
-    """
-    from tqconv.importers.tf.conditions import functionalize_conditions
-
-    result = dict(nodes)
-    functions: dict[str, Function] = {}
-    needed = reached(result, fetches, feeds)
-    _check_inputs(result[name] for name in needed)
-    loops = _loops(result, needed)
+def functionalize_loops(
+    nodes: dict[str, Node],
+    needed: set[str],
+    feeds: Collection[Ref],
+    functions: dict[str, Function],
+    prefix: str,
+) -> None:
+    """Replace the needed loops by While nodes, in place; add conditions and bodies to functions."""
+    loops = _loops(nodes, needed)
     while loops:
         ready = {}
         for condition, exits in loops.items():
-            frame = _Frame(result, condition, feeds)
+            frame = _Frame(nodes, condition, feeds)
             if frame.read(exits):
                 ready[condition] = frame
         if not ready:
             raise FormatError(f"the loops at {', '.join(loops)} are tangled")
         for condition, frame in ready.items():
             functions.update(frame.replace_by_while(loops.pop(condition), prefix))
-    mark_joined(result)
-    functionalize_conditions(result, fetches, feeds, functions, prefix)
-    return result, functions
-
-
-def mark_joined(nodes: dict[str, Node]) -> None:
-    """Mark the arrays and lists that are concatenated: their elements may differ in length."""
-    true = proto.messages().AttrValue(b=True)
-    for node in list(nodes.values()):
-        if node.op not in CONCATENATIONS or not node.inputs:
-            continue
-        ref = node.inputs[0]
-        origin = nodes.get(ref.node)
-        seen: set[str] = set()
-        while origin is not None and origin.inputs and origin.name not in seen:
-            seen.add(origin.name)
-            if origin.op in ARRAYS:
-                nodes[origin.name] = replace(origin, attr={**origin.attr, JOINED: true})
-                break
-            if origin.op in ("While", "StatelessWhile") and ref.index < len(origin.inputs):
-                ref = origin.inputs[ref.index]
-            elif origin.op in (*ENTERS, *SWITCHES, "Identity"):
-                ref = origin.inputs[0]
-            else:
-                break
-            origin = nodes.get(ref.node)
-
-
-def behind(nodes: Mapping[str, Node], ref: Ref) -> Ref:
-    """Return the tensor that `ref` passes on through Identity nodes; FormatError for a ring."""
-    node, seen = nodes.get(ref.node), set[str]()
-    while node is not None and node.op in ("Identity", "RefIdentity") and node.inputs:
-        if node.name in seen:
-            raise FormatError(f"Identity '{node.name}' reads itself")
-        seen.add(node.name)
-        ref = node.inputs[0]
-        node = nodes.get(ref.node)
-    return ref
-
-
-def call_node(name: str, op: str, inputs: Iterable[Ref], **functions: str) -> Node:
-    """Return a node with function attributes."""
-    messages = proto.messages()
-    attr = {
-        key: messages.AttrValue(func=messages.NameAttrList(name=value))
-        for key, value in functions.items()
-    }
-    return Node(name, op, tuple(inputs), (), attr)
-
-
-def fresh_name(nodes: Mapping[str, Node], like: str, what: str) -> str:
-    """Return the scope of the node `like`, or `like/what` where that is a node itself."""
-    scope = like.rpartition("/")[0]
-    if scope and scope not in nodes:
-        return scope
-    name, count = f"{like}/{what}", 0
-    while name in nodes:
-        count += 1
-        name = f"{like}/{what}_{count}"
-    return name
-
-
-def reached(nodes: Mapping[str, Node], fetches: Iterable[Ref], feeds: Collection[Ref]) -> set[str]:
-    """Return the nodes that the fetches need, through back edges too."""
-    seen: set[str] = set()
-    stack = [ref.node for ref in fetches if ref not in feeds]
-    while stack:
-        name = stack.pop()
-        node = nodes.get(name)
-        if node is None or name in seen:
-            continue
-        seen.add(name)
-        stack += [ref.node for ref in node.inputs if ref not in feeds]
-        stack += [c for c in node.controls if c in nodes and nodes[c].op in PIVOTS]
-    return seen
-
-
-def _check_inputs(nodes: Iterable[Node]) -> None:
-    """Raise FormatError where a node of control flow has too few inputs."""
-    for node in nodes:
-        least = LEAST_INPUTS.get(node.op, 0)
-        if len(node.inputs) < least:
-            raise FormatError(f"{node.op} '{node.name}' has {len(node.inputs)} of {least} inputs")
 
 
 def _loops(nodes: Mapping[str, Node], needed: set[str]) -> dict[str, list[Node]]:
@@ -205,8 +104,6 @@ class _Frame:
 
     def replace_by_while(self, exits: Iterable[Node], prefix: str) -> dict[str, Function]:
         """Put a While node, and Identities for the Exits, into the graph; return its functions."""
-        from tqconv.importers.tf.functions import Function
-
         name = fresh_name(self.nodes, self.condition, "while")
         following = [after for _, after in self.variables.values()]
         cond = self._cut([self.nodes[self.condition].inputs[0]])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tqconv.importers.tf.frames import ENTERS, EXITS, MERGES, NEXTS, SWITCHES, behind
+from tqconv.importers.tf.flow.primitives import ENTERS, EXITS, MERGES, NEXTS, SWITCHES, behind
 from tqconv.importers.tf.node import Node, Ref
 
 Region = tuple[str, int]

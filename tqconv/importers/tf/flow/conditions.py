@@ -10,14 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
-from tqconv.importers.tf.frames import MERGES, PIVOTS, SWITCHES, behind, call_node, fresh_name
+from tqconv.importers.tf.flow.functions import Function
+from tqconv.importers.tf.flow.primitives import (
+    MERGES,
+    PIVOTS,
+    SWITCHES,
+    behind,
+    call_node,
+    fresh_name,
+)
 from tqconv.importers.tf.node import Node, Ref
+from tqconv.importers.tf.order import execution_order
 from tqconv.schema import proto
-
-if TYPE_CHECKING:
-    from tqconv.importers.tf.functions import Function
 
 Guards = frozenset[tuple[Ref, int]]
 NO_GUARDS: Guards = frozenset()
@@ -75,8 +80,6 @@ class _Search:
 
     def run(self, fetches: Sequence[Ref]) -> None:
         """Visit what the fetches need."""
-        from tqconv.importers.tf.walk import execution_order
-
         for node in execution_order(self.nodes, self.feeds, fetches, PIVOTS):
             self._visit(node)
 
@@ -194,8 +197,6 @@ class _Conditions:
         return found
 
     def _replace_by_if(self, group: Sequence[_Join]) -> None:
-        from tqconv.importers.tf.functions import Function
-
         first = group[0]
         name = fresh_name(self.nodes, first.merge.name, "if")
         count = len(first.order)

@@ -7,36 +7,30 @@ import numpy as np
 from tqconv.compose import lists
 from tqconv.compose.control import facts_of, is_unborn
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.frames import JOINED
 from tqconv.importers.tf.registry import TFBuilder
-from tqconv.importers.tf.walk import Walk
+from tqconv.importers.tf.shared import Shared
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
 
-JOINS = "joins"
-"""Key of the walk's state: graph of a loop's body -> the indices of the pieces that it appends,
-whose order the loop checks.
-"""
 
-
-def is_joined(walk: Walk, tensor: Tensor) -> bool:
+def is_joined(shared: Shared, tensor: Tensor) -> bool:
     """Whether a list is kept as the concatenation of its elements."""
-    return id(tensor) in walk.state.get(JOINED, {})
+    return id(tensor) in shared.joined
 
 
-def set_joined(walk: Walk, tensor: Tensor) -> None:
+def set_joined(shared: Shared, tensor: Tensor) -> None:
     """Note that a list is kept as the concatenation of its elements."""
-    walk.state.setdefault(JOINED, {})[id(tensor)] = tensor
+    shared.joined[id(tensor)] = tensor
 
 
 def join(b: TFBuilder, rows: Tensor, index: Tensor, piece: Tensor) -> Tensor:
     """Return a concatenation with one more piece; the loop checks the order of the indices."""
-    indices = b.walk.state.get(JOINS, {}).get(id(b.graph))
+    indices = b.shared.joins.get(id(b.graph))
     if indices is None:
         raise Unsupported("pieces of different lengths are written to an array outside of a loop")
     indices.append(index)
     made: Tensor = b("CONCATENATION", rows, piece, axis=0)
-    set_joined(b.walk, made)
+    set_joined(b.shared, made)
     return made
 
 

@@ -1,0 +1,1 @@
+"""Control flow of TensorFlow: functions, and how TF1's primitive nodes become calls of them."""

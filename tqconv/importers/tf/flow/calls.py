@@ -1,0 +1,76 @@
+"""Calls of functions: their bodies are translated where they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tqconv.errors import FormatError, UnsupportedError
+from tqconv.importers.tf import walk
+from tqconv.importers.tf.flow.functional import functionalize
+from tqconv.importers.tf.flow.functions import Function, function_of, instantiate
+from tqconv.importers.tf.node import FunctionName, Ref
+from tqconv.importers.tf.registry import TFBuilder
+from tqconv.importers.tf.shared import Shared
+from tqconv.importers.translate import Failed
+from tqconv.ir.graph import Graph, Tensor
+
+MAX_DEPTH = 48
+"""Calls within calls; each takes some of Python's stack, and real models stay below ten."""
+
+
+def find(shared: Shared, name: str) -> Function:
+    """Return a function with its TF1 control flow made functional; FormatError if absent."""
+    known = shared.bodies
+    if name in known:
+        return known[name]
+    found = shared.functions.get(name)
+    if found is None:
+        raise FormatError(f"the graph's library has no function `{name}`")
+    function = found if isinstance(found, Function) else function_of(found)
+    arguments = [Ref(a) for a in function.arguments]
+    nodes, more = functionalize(function.nodes, function.results, arguments, f"{name}/")
+    known.update(more)
+    known[name] = replace(function, nodes=nodes)
+    return known[name]
+
+
+def call(
+    b: TFBuilder, target: FunctionName, arguments: Sequence[Tensor], graph: Graph | None = None
+) -> list[Tensor | Failed]:
+    """Translate a function's body into `graph` (default: where `b` builds) and return its results.
+
+    A result that could not be made is Failed: perhaps nobody needs it. Raises UnsupportedError when
+    the function calls itself.
+    """
+    function = instantiate(find(b.shared, target.name), target.attr)
+    if len(arguments) != len(function.arguments):
+        raise FormatError(
+            f"function `{target.name}` takes {len(function.arguments)} arguments, "
+            f"got {len(arguments)}"
+        )
+    active = b.shared.calls
+    if target.name in active:
+        raise UnsupportedError(f"function `{target.name}` calls itself")
+    if len(active) >= MAX_DEPTH:
+        raise UnsupportedError(f"functions call each other more than {MAX_DEPTH} deep")
+    feeds = {Ref(n): t for n, t in zip(function.arguments, arguments, strict=True)}
+    active.append(target.name)
+    try:
+        scope = b.name.removesuffix(b.node.name) if function.scoped else f"{b.name}/"
+        values = walk.run(
+            b.shared,
+            b.graph if graph is None else graph,
+            function.nodes,
+            feeds,
+            function.results,
+            scope,
+        )
+    finally:
+        active.pop()
+    results: list[Tensor | Failed] = []
+    for ref, value in zip(function.results, values, strict=True):
+        if not isinstance(value, Tensor | Failed):
+            raise UnsupportedError(f"result '{ref}' of `{target.name}` is never computed")
+        results.append(value)
+    return results
