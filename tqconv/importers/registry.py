@@ -103,6 +103,11 @@ class Registry:
         for name, type in rows.items():
             self.handles(name)(_direct_handler(type))
 
+    def composed(self, **functions: Handler) -> None:
+        """Register operators that become what a function composes of the operands alone."""
+        for name, function in functions.items():
+            self.handles(name)(function)
+
     def find(self, name: str, opset: int = 0) -> Handler | None:
         """Return the newest handler that is not above `opset`, or None."""
         fitting = [h for since, h in self.handlers.get(name, ()) if since <= opset or since == 0]

@@ -33,6 +33,7 @@ PASS_ON = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient",
 TF = Registry("TensorFlow", _is_bookkeeping, PASS_ON)
 handles = TF.handles
 direct = TF.direct
+composed = TF.composed
 
 
 class TFBuilder(Builder):

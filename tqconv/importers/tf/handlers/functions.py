@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from tqconv.compose import functions, gamma
+from tqconv.compose.activations import SELU_ALPHA, SELU_SCALE
+from tqconv.compose.arithmetic import divide, zero_where
 from tqconv.compose.builder import Builder
-from tqconv.errors import Unsupported
+from tqconv.errors import UnsupportedError
 from tqconv.importers.registry import Handler
-from tqconv.importers.tf.handlers.arith import divide, zero_where
-from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.importers.tf.registry import handles
 from tqconv.ir.graph import Tensor
 
 F = np.float32
@@ -47,7 +49,7 @@ _FUNCTIONS: dict[str, Callable[[Builder, Tensor], Tensor]] = {
 def _composed(function: Callable[[Builder, Tensor], Tensor]) -> Handler:
     """Return a handler that composes a function; it says what the function's own text says."""
 
-    def handler(b: TFBuilder, x: Tensor) -> Tensor:
+    def handler(b: Builder, x: Tensor) -> Tensor:
         _check_real(b, x)
         return function(b, x)
 
@@ -60,21 +62,31 @@ for _name, _function in _FUNCTIONS.items():
 
 
 @handles("Atan2")
-def atan2(b: TFBuilder, y: Tensor, x: Tensor) -> Tensor:
+def atan2(b: Builder, y: Tensor, x: Tensor) -> Tensor:
     """The angle of the point (x, y)."""
     return functions.atan2(b, y, x)
 
 
-@handles("Xdivy", "Xlogy", "Xlog1py")
-def zero_times(b: TFBuilder, x: Tensor, y: Tensor) -> Tensor:
-    """`x` / y, x log(y) or x log(1 + y), and 0 where x is 0 whatever y is."""
-    if b.node.op == "Xdivy":
-        return zero_where(b, x, divide(b, x, y))
-    logarithm = b("LOG", y) if b.node.op == "Xlogy" else functions.log1p(b, y)
-    return zero_where(b, x, b("MUL", x, logarithm))
+@handles("Xdivy")
+def divide_unless_zero(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    """`x` / y, and 0 where x is 0 whatever y is."""
+    return zero_where(b, x, divide(b, x, y))
 
 
-_GRADIENTS: dict[str, Callable[[Builder, Tensor, Tensor], Tensor]] = {
+@handles("Xlogy")
+def times_log(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    """`x` log(y), and 0 where x is 0 whatever y is."""
+    return zero_where(b, x, b("MUL", x, b("LOG", y)))
+
+
+@handles("Xlog1py")
+def times_log1p(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    """`x` log(1 + y), and 0 where x is 0 whatever y is."""
+    return zero_where(b, x, b("MUL", x, functions.log1p(b, y)))
+
+
+Gradient = Callable[[Builder, Tensor, Tensor], Tensor]
+_GRADIENTS: dict[str, Any] = {
     "InvGrad": lambda b, y, dy: b("NEG", b("MUL", dy, b("MUL", y, y))),
     "ReciprocalGrad": lambda b, y, dy: b("NEG", b("MUL", dy, b("MUL", y, y))),
     "RsqrtGrad": lambda b, y, dy: b("MUL", dy, b("MUL", b("MUL", y, b("MUL", y, y)), F(-0.5))),
@@ -85,16 +97,16 @@ _GRADIENTS: dict[str, Callable[[Builder, Tensor, Tensor], Tensor]] = {
 """Gradients given the function's value y."""
 
 
-@handles(*_GRADIENTS)
-def gradient_from_value(b: TFBuilder, y: Tensor, dy: Tensor) -> Tensor:
+@handles(**_GRADIENTS)
+def gradient_from_value(b: Builder, compute: Gradient, y: Tensor, dy: Tensor) -> Tensor:
     """`dy` times the derivative, which is a function of y."""
     _check_real(b, dy)
-    return _GRADIENTS[b.node.op](b, y, dy)
+    return compute(b, y, dy)
 
 
-def _check_real(b: TFBuilder, x: Tensor) -> None:
+def _check_real(b: Builder, x: Tensor) -> None:
     if x.dtype != np.float32:
-        raise Unsupported(f"{b.node.op} of {x.dtype}")
+        raise UnsupportedError(f"{b.source.op_type} of {x.dtype}")
 
 
 def _relu6_passes(b: Builder, x: Tensor) -> Tensor:
@@ -106,16 +118,12 @@ def _softsign_grad(b: Builder, dy: Tensor, x: Tensor) -> Tensor:
     return b("DIV", dy, b("MUL", size, size))
 
 
-# G. Klambauer et al., "Self-normalizing neural networks" (2017): lambda, and lambda alpha.
-SELU_SCALE, SELU_SCALE_ALPHA = 1.0507009873554805, 1.7580993408473768
-
-
 def _selu_grad(b: Builder, dy: Tensor, y: Tensor) -> Tensor:
-    below = b("ADD", y, F(SELU_SCALE_ALPHA))
+    below = b("ADD", y, F(SELU_SCALE * SELU_ALPHA))
     return b("MUL", dy, b("SELECT_V2", b("LESS", y, F(0)), below, F(SELU_SCALE)))
 
 
-_DERIVATIVES: dict[str, Callable[[Builder, Tensor, Tensor], Tensor]] = {
+_DERIVATIVES: dict[str, Any] = {
     "EluGrad": lambda b, dy, y: b(
         "SELECT_V2", b("LESS", y, F(0)), b("MUL", dy, b("ADD", y, F(1))), dy
     ),
@@ -127,15 +135,15 @@ _DERIVATIVES: dict[str, Callable[[Builder, Tensor, Tensor], Tensor]] = {
 }
 
 
-@handles(*_DERIVATIVES)
-def gradient(b: TFBuilder, dy: Tensor, x: Tensor) -> Tensor:
+@handles(**_DERIVATIVES)
+def gradient(b: Builder, compute: Gradient, dy: Tensor, x: Tensor) -> Tensor:
     """`dy` times the derivative at the features x (at the outputs for Elu and Selu)."""
     _check_real(b, dy)
-    return _DERIVATIVES[b.node.op](b, dy, x)
+    return compute(b, dy, x)
 
 
 @handles("LeakyReluGrad")
-def leaky_relu_grad(b: TFBuilder, dy: Tensor, x: Tensor, *, alpha: float = 0.2) -> Tensor:
+def leaky_relu_grad(b: Builder, dy: Tensor, x: Tensor, *, alpha: float = 0.2) -> Tensor:
     """`dy` where x is positive, alpha dy elsewhere."""
     _check_real(b, dy)
     return b("SELECT_V2", b("GREATER", x, F(0)), dy, b("MUL", dy, F(alpha)))

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.compose import complex
+from tqconv.compose.arithmetic import combine
 from tqconv.compose.integers import UINT64, as_signed
 from tqconv.compose.operands import in_order, int32_of, out_of_order
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.arith import combine
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape

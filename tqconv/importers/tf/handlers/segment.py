@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from tqconv.compose.arithmetic import divide
 from tqconv.compose.integers import INT64, UINT32
 from tqconv.compose.operands import int32_of
 from tqconv.compose.sizes import Size, calculate, inserted, operand, reshaped, size_of, sizes_of
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers.arith import divide
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 

@@ -1,0 +1,42 @@
+"""Comparisons of every element type."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tqconv.compose import integers
+from tqconv.compose.builder import Builder
+from tqconv.compose.complex import FLOAT32
+from tqconv.compose.integers import INT64, UINT64, bitcast
+from tqconv.ir.graph import Tensor
+
+
+def equal(b: Builder, x: Tensor, y: Tensor, *, negated: bool = False) -> Tensor:
+    """Whether elements are equal (`negated`: differ); complex numbers by both parts."""
+    if x.dtype.kind == "c":
+        parts = b("EQUAL", bitcast(b, x, FLOAT32), bitcast(b, y, FLOAT32))
+        same = b("REDUCE_ALL", parts, np.array([parts.rank - 1], np.int32))
+        return b("LOGICAL_NOT", same) if negated else same
+    if x.dtype == UINT64:
+        x, y = bitcast(b, x, INT64), bitcast(b, y, INT64)
+    return b("NOT_EQUAL" if negated else "EQUAL", x, y)
+
+
+def order(b: Builder, type: str, x: Tensor, y: Tensor) -> Tensor:
+    """Compare the order of elements by GREATER, GREATER_EQUAL, LESS or LESS_EQUAL."""
+    return b(type, integers.ordered(b, x), integers.ordered(b, y))
+
+
+def is_nan(b: Builder, x: Tensor) -> Tensor:
+    """Only NaN differs from itself."""
+    return b("NOT_EQUAL", x, x)
+
+
+def is_infinite(b: Builder, x: Tensor) -> Tensor:
+    """|x| = inf."""
+    return b("EQUAL", b("ABS", x), np.float32(np.inf))
+
+
+def is_finite(b: Builder, x: Tensor) -> Tensor:
+    """|x| < inf, which NaN is not."""
+    return b("LESS", b("ABS", x), np.float32(np.inf))
