@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from tqconv.errors import UsageError
+
+TEMPORARY_STEM = 200
+"""Bytes of a target's name that its temporary file repeats; file systems allow 255 in all."""
+
+_UNFINISHED: set[Path] = set()
+"""Temporary files of this moment; `discard_unfinished` is called in the middle of their writing."""
+
+
+def discard_unfinished() -> None:
+    """Remove what is half written: for the handler of a signal, which ends the process."""
+    for path in _UNFINISHED:
+        path.unlink(missing_ok=True)
 
 
 def check_target(target: Path, read: Mapping[str, str | Path | None]) -> None:
@@ -28,7 +39,7 @@ def check_target(target: Path, read: Mapping[str, str | Path | None]) -> None:
 
 
 def _is_same(target: Path, path: Path) -> bool:
-    if target.resolve() == path.resolve():
+    if _real(target) == _real(path):
         return True
     return target.is_file() and path.is_file() and os.path.samefile(target, path)
 
@@ -45,25 +56,37 @@ def write_atomically(path: Path, content: bytes | memoryview) -> int:
         if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(content)  # a device or a pipe cannot be replaced
         else:
-            _replace(path.resolve(), content)
+            real = _real(path)
+            if real.is_symlink():
+                real.stat()  # a loop: raises the error that says so
+            _replace(real, content)
+    except BrokenPipeError:
+        raise  # not a fault of the target: whoever reads it has seen enough
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
     return len(content)
 
 
+def _real(path: Path) -> Path:
+    """Return the file that links lead to: it is replaced, the links stay."""
+    return Path(os.path.realpath(path))
+
+
 def _replace(path: Path, content: bytes | memoryview) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:200]}.", dir=path.parent)
-    temporary = Path(name)
+    temporary = path.with_name(_temporary_name(path.name))
+    _UNFINISHED.add(temporary)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
+            if path.exists():
+                temporary.chmod(path.stat().st_mode)
             file.write(content)
-        temporary.chmod(path.stat().st_mode if path.exists() else 0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+        _UNFINISHED.discard(temporary)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _temporary_name(name: str) -> str:
+    """Return a hidden name that nobody else has; a character is not cut in its middle."""
+    stem = name.encode("utf-8", "ignore")[:TEMPORARY_STEM].decode("utf-8", "ignore")
+    return f".{stem}.{os.urandom(6).hex()}"

@@ -171,3 +171,13 @@ def test_damaged_samples_end_with_3(tqconv: Tqconv, digits: Path, tmp_path: Path
     result = tqconv("convert", digits, "-o", tmp_path / "m.tflite", *words)
     assert result.code == 3
     assert f"array 'image' of {path} cannot be read" in result.err
+
+
+def test_text_files_may_start_with_a_mark(
+    tqconv: Tqconv, digits: Path, ranges: Path, tmp_path: Path
+) -> None:
+    extra = tmp_path / "extra.pbtxt"
+    extra.write_text('entries { name: "image" min: 0 max: 1 }\n', encoding="utf-8-sig")
+    ranges.write_text(ranges.read_text(), encoding="utf-8-sig")
+    words = ["--quantize", "int8", "--ranges", ranges, "--arrays_extra_info_file", extra]
+    assert tqconv("convert", digits, "-o", tmp_path / "m.tflite", *words).code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +65,28 @@ def test_warnings_of_libraries_are_one_line(digits: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stderr == b"note: overflow in x\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize(
+    "command",
+    ["--help", "--version", "convert --help", "inspect --supported_ops", "dot MODEL",
+     "inspect MODEL --verbose", "convert MODEL -o OUT", "convert MODEL -o /dev/stdout",
+     "calibrate MODEL --random 1 -o OUT", "inspect none.pb"],
+)  # fmt: skip
+def test_a_broken_pipe_is_141(digits: Path, tmp_path: Path, command: str, stream: str) -> None:
+    words = [str({"MODEL": digits, "OUT": tmp_path / "o"}.get(w, w)) for w in command.split()]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as broken:
+        streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: broken}
+        done = subprocess.run([sys.executable, "-m", "tqconv", *words], check=False, **streams)
+    silent = {
+        "stdout": ("none.pb",),
+        "stderr": ("--help", "--version", "--supported_ops", "inspect"),
+    }
+    expected = 0 if any(word in command for word in silent[stream]) else 141
+    if command == "inspect none.pb":
+        expected = 2 if stream == "stdout" else 141
+    assert done.returncode == expected

@@ -13,6 +13,7 @@ from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, UnsupportedError, UsageError
 from tqconv.importers.detect import format_of
 from tqconv.importers.source import source_of
+from tqconv.importers.tf.graphdef import parse
 from tqconv.importers.tflite import reader
 from tqconv.schema import proto
 
@@ -145,3 +146,26 @@ def test_formats_without_importer_are_named(tmp_path: Path, what: str) -> None:
     with pytest.raises(UnsupportedError, match="which is not supported yet") as caught:
         source_of(path, LoadOptions())
     assert caught.value.hint == "tqconv reads frozen GraphDefs (binary or text) and .tflite files"
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff", "\ufeff# a comment\n"])
+def test_text_may_start_with_a_mark(tmp_path: Path, start: str) -> None:
+    path = tmp_path / "g.pbtxt"
+    node = 'node { name: "x" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT } } }\n'
+    path.write_text(start + node, encoding="utf-8")
+    assert format_of(path) == "graphdef"
+    assert parse(path.read_bytes(), path).node[0].name == "x"
+
+
+def test_text_in_utf_16_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "g.pbtxt"
+    path.write_text('node { name: "x" }', encoding="utf-16")
+    with pytest.raises(FormatError, match="is text in UTF-16") as caught:
+        format_of(path)
+    assert caught.value.hint == "save it as UTF-8"
+
+
+def test_a_loop_of_links_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("a")
+    with pytest.raises(UsageError, match="a cannot be read: Too many levels of symbolic links"):
+        format_of(tmp_path / "a")

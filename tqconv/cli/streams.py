@@ -19,6 +19,12 @@ def silence(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def silence_where_broken() -> None:
+    """Silence the streams whose reader went away."""
+    for stream in (sys.stdout, sys.stderr):
+        silence_where_full(stream)
+
+
 def silence_where_full(stream: TextIO) -> None:
     """Drop what cannot be written."""
     try:

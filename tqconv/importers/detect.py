@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from tqconv.errors import FormatError, UsageError
+from tqconv.schema.files import without_mark
 
 KNOWN = "tqconv reads frozen GraphDefs (binary or text) and .tflite files"
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -29,6 +31,8 @@ STRANGERS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x80\x02", "a Python pickle", "export the model to one of the formats that tqconv reads"),
     (b"\x80\x04", "a Python pickle", "export the model to one of the formats that tqconv reads"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull`"),
+    (codecs.BOM_UTF16_LE, "text in UTF-16", "save it as UTF-8"),
+    (codecs.BOM_UTF16_BE, "text in UTF-16", "save it as UTF-8"),
     (b"<!DOCTYPE", "a web page", "the download gave a page instead of the file"),
     (b"<html", "a web page", "the download gave a page instead of the file"),
 )
@@ -87,7 +91,7 @@ def format_of(path: Path) -> str:
     if path.is_dir():
         return _format_of_folder(path)
     with path.open("rb") as file:
-        head = file.read(HEAD)
+        head = without_mark(file.read(HEAD))
         if not head:
             raise FormatError(f"{path} is empty")
         if head[4:8] == TFLITE:
@@ -135,6 +139,8 @@ def _given(path: Path, kind: str) -> str:
 def _check_readable(path: Path) -> None:
     try:
         if not path.exists():
+            if path.is_symlink():
+                path.stat()  # says what is wrong with the link
             raise UsageError(f"{path} does not exist")
         if not path.is_dir() and not path.is_file():
             raise UsageError(f"{path} is not a regular file")

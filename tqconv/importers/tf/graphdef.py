@@ -36,6 +36,7 @@ from tqconv.importers.tf.walk import DEAD, computed_inputs, run
 from tqconv.importers.translate import Failed, Translation
 from tqconv.ir.graph import Graph, Model, Signature, Tensor
 from tqconv.schema import proto
+from tqconv.schema.files import without_mark
 
 OPERATOR = re.compile(r"[A-Z_a-z][\w>./ -]*")
 """Names of operators; what stands there when a MetaGraphDef is read as a GraphDef is none."""
@@ -47,6 +48,7 @@ META_GRAPH_TEXT = re.compile(
 def parse(content: bytes, path: Path) -> Any:
     """Return the GraphDef in `content`, binary or text; of a MetaGraphDef (.meta) its graph."""
     messages = proto.messages()
+    content = without_mark(content)
     if looks_like_text(content):
         text = content.decode("utf-8", "replace")
         if META_GRAPH_TEXT.match(text):

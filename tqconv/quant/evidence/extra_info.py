@@ -11,6 +11,7 @@ from tqconv.config import ArrayRange
 from tqconv.errors import FormatError, UnsupportedError, UsageError, suggestion
 from tqconv.ir.types import Range
 from tqconv.schema import proto
+from tqconv.schema.files import without_mark
 
 BITS = {"IO_DATA_TYPE_UNKNOWN": 8, "FLOAT": 8, "QUANTIZED_UINT8": 8, "QUANTIZED_INT16": 16}
 """Data type of an entry -> bits of the integer; reals are stored as integers in any case."""
@@ -23,7 +24,7 @@ def read(path: Path) -> tuple[ArrayRange, ...]:
     UnsupportedError for entries that say something else than a range.
     """
     try:
-        content = path.read_bytes()
+        content = without_mark(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     kinds = proto.messages("toco.proto")

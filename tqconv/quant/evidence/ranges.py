@@ -203,7 +203,7 @@ def _entry(key: dict[str, str], record: Record) -> str:
 def load(path: Path) -> Ranges:
     """Read a ranges file; FormatError names the entry that is wrong."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         content = json.loads(text)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
