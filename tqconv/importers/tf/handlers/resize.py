@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tqconv.compose.operands import int32_of, static_size
-from tqconv.compose.resample import (
-    area_matrix,
-    cubic_matrix,
-    kernel_matrix,
-)
-from tqconv.compose.sizes import (
-    calculate,
-    element,
-    operand,
-    reshaped,
-    size_of,
-    sizes_of,
-    vector,
-)
-from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.compose import resize
+from tqconv.compose.builder import Builder
+from tqconv.importers.tf.registry import handles
 from tqconv.ir.graph import Tensor
-
-FLOAT32 = np.dtype(np.float32)
-Matrix = NDArray[np.float32]
 
 
 @handles("ResizeBilinear")
 def resize_bilinear(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     size: Tensor,
     *,
@@ -38,12 +19,12 @@ def resize_bilinear(
 ) -> Tensor:
     """Interpolate between four neighbours; the result is real whatever the image is."""
     options = {"align_corners": align_corners, "half_pixel_centers": half_pixel_centers}
-    return b("RESIZE_BILINEAR", b.cast(x, FLOAT32), int32_of(b, size), **options)
+    return resize.bilinear(b, x, size, **options)
 
 
 @handles("ResizeNearestNeighbor")
 def resize_nearest_neighbor(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     size: Tensor,
     *,
@@ -52,16 +33,12 @@ def resize_nearest_neighbor(
 ) -> Tensor:
     """Repeat or drop rows and columns."""
     options = {"align_corners": align_corners, "half_pixel_centers": half_pixel_centers}
-    if x.dtype.itemsize < FLOAT32.itemsize or x.dtype == FLOAT32:
-        return b("RESIZE_NEAREST_NEIGHBOR", x, int32_of(b, size), **options)
-    for axis in (1, 2):
-        x = b("GATHER", x, _nearest_places(b, x, axis, size, options), axis=axis)
-    return x
+    return resize.nearest(b, x, size, **options)
 
 
 @handles("ResizeBicubic")
 def resize_bicubic(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     size: Tensor,
     *,
@@ -69,26 +46,19 @@ def resize_bicubic(
     half_pixel_centers: bool = False,
 ) -> Tensor:
     """Interpolate between sixteen neighbours: a product with a matrix on either side."""
-    rows, columns = (
-        cubic_matrix(static_size(x, axis), wanted, align_corners, half_pixel_centers)
-        for axis, wanted in enumerate(b.ints(size, "size"), 1)
-    )
-    return between_matrices(b, x, rows, columns)
+    options = {"align_corners": align_corners, "half_pixel_centers": half_pixel_centers}
+    return resize.bicubic(b, x, b.ints(size, "size"), **options)
 
 
 @handles("ResizeArea")
-def resize_area(b: TFBuilder, x: Tensor, size: Tensor, *, align_corners: bool = False) -> Tensor:
+def resize_area(b: Builder, x: Tensor, size: Tensor, *, align_corners: bool = False) -> Tensor:
     """Average the part of the image under each result: a product with a matrix on either side."""
-    rows, columns = (
-        area_matrix(static_size(x, axis), wanted, align_corners)
-        for axis, wanted in enumerate(b.ints(size, "size"), 1)
-    )
-    return between_matrices(b, x, rows, columns)
+    return resize.area(b, x, b.ints(size, "size"), align_corners=align_corners)
 
 
 @handles("ScaleAndTranslate")
 def scale_and_translate(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     size: Tensor,
     scale: Tensor,
@@ -98,40 +68,7 @@ def scale_and_translate(
     antialias: bool = True,
 ) -> Tensor:
     """Resample with a kernel: a product with a matrix on either side."""
-    scales = b.value(scale, "scale").reshape(-1)
-    shifts = b.value(translation, "translation").reshape(-1)
-    rows, columns = (
-        kernel_matrix(static_size(x, axis), wanted, s, t, kernel_type, antialias)
-        for axis, (wanted, s, t) in enumerate(
-            zip(b.ints(size, "size"), scales, shifts, strict=True), 1
-        )
-    )
-    return between_matrices(b, x, rows, columns)
-
-
-def between_matrices(b: TFBuilder, x: Tensor, rows: Matrix, columns: Matrix) -> Tensor:
-    """Return rows @ x @ columns^T for each image and channel of x: [n, h, w, c], as float32."""
-    x = b.cast(x, FLOAT32)
-    n, h, w, c = sizes_of(b, x)
-    if not _is_identity(rows):
-        flat = reshaped(b, x, [n, h, calculate(b, "MUL", w, c)])
-        x = reshaped(b, b("BATCH_MATMUL", rows, flat), [n, rows.shape[0], w, c])
-    if not _is_identity(columns):
-        x = b("BATCH_MATMUL", columns, x)
-    return x
-
-
-def _is_identity(matrix: Matrix) -> bool:
-    return matrix.shape[0] == matrix.shape[1] and np.array_equal(matrix, np.eye(len(matrix)))
-
-
-def _nearest_places(
-    b: TFBuilder, x: Tensor, axis: int, size: Tensor, options: dict[str, bool]
-) -> Tensor:
-    """Return which element of an axis each result repeats: its numbers, resized as an image."""
-    count, wanted = size_of(b, x, axis), element(b, size, axis - 1)
-    zero, one = np.array(0, np.int32), np.array(1, np.int32)
-    numbers = b.cast(b("RANGE", zero, operand(count), one), FLOAT32)
-    image = reshaped(b, numbers, [1, count, 1, 1])
-    places = b("RESIZE_NEAREST_NEIGHBOR", image, vector(b, [wanted, 1]), **options)
-    return b.cast(reshaped(b, places, [wanted]), np.int32)
+    scales = b.value(scale, "scale").reshape(-1).tolist()
+    shifts = b.value(translation, "translation").reshape(-1).tolist()
+    sizes = b.ints(size, "size")
+    return resize.by_kernel(b, x, sizes, scales, shifts, kernel_type, antialias)

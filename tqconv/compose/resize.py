@@ -1,0 +1,141 @@
+"""Resizing of images x: [n, h, w, c]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.compose.builder import Builder
+from tqconv.compose.operands import int32_of, static_size
+from tqconv.compose.products import affine
+from tqconv.compose.resample import area_matrix, cubic_matrix, kernel_matrix
+from tqconv.compose.sizes import (
+    calculate,
+    element,
+    operand,
+    reshaped,
+    size_of,
+    sizes_of,
+    vector,
+)
+from tqconv.ir.graph import Tensor
+
+FLOAT32 = np.dtype(np.float32)
+Matrix = NDArray[np.float32]
+
+
+def bilinear(
+    b: Builder,
+    x: Tensor,
+    size: Tensor,
+    *,
+    align_corners: bool = False,
+    half_pixel_centers: bool = False,
+) -> Tensor:
+    """Interpolate between four neighbours; the result is real whatever the image is.
+
+    size: [2], height and width, at run time if need be. Where pixels lie: corners on corners, or
+    centers at half pixels, or the first ones on each other.
+    """
+    options = {"align_corners": align_corners, "half_pixel_centers": half_pixel_centers}
+    return b("RESIZE_BILINEAR", b.cast(x, FLOAT32), int32_of(b, size), **options)
+
+
+def nearest(
+    b: Builder,
+    x: Tensor,
+    size: Tensor,
+    *,
+    align_corners: bool = False,
+    half_pixel_centers: bool = False,
+) -> Tensor:
+    """Repeat or drop rows and columns of any element type."""
+    options = {"align_corners": align_corners, "half_pixel_centers": half_pixel_centers}
+    if x.dtype.itemsize < FLOAT32.itemsize or x.dtype == FLOAT32:
+        return b("RESIZE_NEAREST_NEIGHBOR", x, int32_of(b, size), **options)
+    for axis in (1, 2):
+        x = b("GATHER", x, _nearest_places(b, x, axis, size, options), axis=axis)
+    return x
+
+
+def bicubic(
+    b: Builder,
+    x: Tensor,
+    size: Sequence[int],
+    *,
+    align_corners: bool = False,
+    half_pixel_centers: bool = False,
+) -> Tensor:
+    """Interpolate between sixteen neighbours: a product with a matrix on either side."""
+    rows, columns = (
+        cubic_matrix(static_size(x, axis), wanted, align_corners, half_pixel_centers)
+        for axis, wanted in enumerate(size, 1)
+    )
+    return between_matrices(b, x, rows, columns)
+
+
+def area(b: Builder, x: Tensor, size: Sequence[int], *, align_corners: bool = False) -> Tensor:
+    """Average the part of the image under each result: a product with a matrix on either side."""
+    rows, columns = (
+        area_matrix(static_size(x, axis), wanted, align_corners)
+        for axis, wanted in enumerate(size, 1)
+    )
+    return between_matrices(b, x, rows, columns)
+
+
+def by_kernel(
+    b: Builder,
+    x: Tensor,
+    size: Sequence[int],
+    scales: Sequence[float],
+    shifts: Sequence[float],
+    kernel: str,
+    antialias: bool,
+) -> Tensor:
+    """Scale and shift the image, resampling with a kernel: a product with a matrix on either side.
+
+    kernel: one of `resample.KERNELS`.
+    """
+    rows, columns = (
+        kernel_matrix(static_size(x, axis), wanted, s, t, kernel, antialias)
+        for axis, (wanted, s, t) in enumerate(zip(size, scales, shifts, strict=True), 1)
+    )
+    return between_matrices(b, x, rows, columns)
+
+
+def along_axis(b: Builder, x: Tensor, axis: int, matrix: Matrix) -> Tensor:
+    """Return `x` of any rank with an axis resampled by a matrix: [wanted, size]."""
+    if _is_identity(matrix):
+        return x
+    weights = b.const(matrix, FLOAT32, "matrix")
+    return b.on_last_axis(x, axis, lambda t: affine(b, t, weights, transposed=True))
+
+
+def between_matrices(b: Builder, x: Tensor, rows: Matrix, columns: Matrix) -> Tensor:
+    """Return rows @ x @ columns^T for each image and channel of x: [n, h, w, c], as float32."""
+    x = b.cast(x, FLOAT32)
+    n, h, w, c = sizes_of(b, x)
+    if not _is_identity(rows):
+        flat = reshaped(b, x, [n, h, calculate(b, "MUL", w, c)])
+        x = reshaped(b, b("BATCH_MATMUL", rows, flat), [n, rows.shape[0], w, c])
+    if not _is_identity(columns):
+        x = b("BATCH_MATMUL", columns, x)
+    return x
+
+
+def _is_identity(matrix: Matrix) -> bool:
+    return matrix.shape[0] == matrix.shape[1] and np.array_equal(matrix, np.eye(len(matrix)))
+
+
+def _nearest_places(
+    b: Builder, x: Tensor, axis: int, size: Tensor, options: dict[str, bool]
+) -> Tensor:
+    """Return which element of an axis each result repeats: its numbers, resized as an image."""
+    count, wanted = size_of(b, x, axis), element(b, size, axis - 1)
+    zero, one = np.array(0, np.int32), np.array(1, np.int32)
+    numbers = b.cast(b("RANGE", zero, operand(count), one), FLOAT32)
+    image = reshaped(b, numbers, [1, count, 1, 1])
+    places = b("RESIZE_NEAREST_NEIGHBOR", image, vector(b, [wanted, 1]), **options)
+    return b.cast(reshaped(b, places, [wanted]), np.int32)
