@@ -13,19 +13,19 @@ import numpy as np
 
 from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, TqconvError, UsageError
+from tqconv.importers.borders import add_inputs, add_output, check_dtype, without_missing
 from tqconv.importers.tf import handlers  # noqa: F401  (fills the registry)
-from tqconv.importers.tf.flow.functional import functionalize
-from tqconv.importers.tf.flow.primitives import reached
-from tqconv.importers.tf.interface import (
+from tqconv.importers.tf.borders import (
     PLACEHOLDERS,
-    add_inputs,
-    add_output,
-    check_dtype,
     dangling,
+    declared,
+    exists,
     placeholders_before,
     resolve,
-    without_missing,
+    source_dtype,
 )
+from tqconv.importers.tf.flow.functional import functionalize
+from tqconv.importers.tf.flow.primitives import reached
 from tqconv.importers.tf.leftovers import left_out
 from tqconv.importers.tf.node import Node, Ref, graph_ref, nodes_of
 from tqconv.importers.tf.registry import TF
@@ -102,14 +102,16 @@ def import_graph(
     """Import the part of a graph between its inputs and outputs as a model with one signature."""
     model = Model([Graph("main")], origin=file)
     if options.allow_nonexistent_arrays:
-        options = without_missing(options, nodes, model.notes)
+        options = without_missing(options, partial(exists, nodes), model.notes)
     nodes = prepare(nodes, options, model.notes)
     inputs, outputs = _borders(nodes, options, model.notes)
     graph = model.main
     if options.inputs is not None and (options.shapes is None or options.dtypes is not None):
         inner = _inner_tensors(nodes, functions, file, inputs, options, producer)
         options = _informed(options, inputs, inner)
-    feeds = add_inputs(graph, nodes, inputs, options, producer, model.notes)
+    said = [declared(ref, nodes[ref.node], producer) for ref in inputs]
+    tensors = add_inputs(graph, said, options, model.notes)
+    feeds = dict(zip(inputs, tensors, strict=True))
     edges, states = read_states(graph, nodes, inputs, feeds, options)
     feeds |= states
     fetches = [*outputs, *(edge.source for edge in edges)]
@@ -164,7 +166,7 @@ def _informed(
     """Return the options with the shapes of inner inputs; UsageError for types they do not have."""
     for ref, given in zip(inputs, options.dtypes or (), strict=False):
         if given is not None and str(ref) in inner:
-            check_dtype(ref, inner[str(ref)].dtype, np.dtype(given))
+            check_dtype(str(ref), inner[str(ref)].dtype, np.dtype(given))
     if options.shapes is not None:
         return options
     shapes = {name: tensor.shape for name, tensor in inner.items()}
@@ -212,6 +214,6 @@ def _finish(
     for ref, value in zip(outputs, values, strict=True):
         if value is DEAD or isinstance(value, Failed):
             raise UsageError(f"output `{ref}` is never computed: its branch is switched off")
-        add_output(graph, value, ref, nodes[ref.node])
+        add_output(graph, value, str(ref), source_dtype(nodes[ref.node], ref.index))
     graph.prune()
     model.signatures.append(Signature.of(graph))

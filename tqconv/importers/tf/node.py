@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.errors import FormatError, UnsupportedError
+from tqconv.importers.borders import COMPUTED, FLOAT32
 from tqconv.ir.types import RESOURCE, STRING, VARIANT
-
-FLOAT32 = np.dtype(np.float32)
 
 DTYPES: Mapping[int, np.dtype] = {
     1: FLOAT32,
@@ -44,13 +43,6 @@ DTYPES: Mapping[int, np.dtype] = {
 BFLOAT16 = 14
 REF = 100
 """DataType of a reference is the type's number plus 100."""
-
-COMPUTED = {
-    np.dtype(np.float64): FLOAT32,
-    np.dtype(np.float16): FLOAT32,
-    np.dtype(np.complex128): np.dtype(np.complex64),
-}
-"""Types that LiteRT's kernels do not compute with, and what tqconv uses instead."""
 
 
 class Ref(NamedTuple):

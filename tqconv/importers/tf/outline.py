@@ -9,7 +9,7 @@ from pathlib import Path
 from tqconv.errors import TqconvError, UnsupportedError
 from tqconv.importers.outline import NodeFacts, Outline, by_frequency
 from tqconv.importers.tf import graphdef
-from tqconv.importers.tf.interface import PLACEHOLDERS, dangling
+from tqconv.importers.tf.borders import PLACEHOLDERS, dangling
 from tqconv.importers.tf.node import Node, TypeNumber, decode, dtype_of, graph_ref, nodes_of
 from tqconv.importers.tf.registry import TF
 from tqconv.ir.types import STRING

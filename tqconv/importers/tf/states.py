@@ -9,7 +9,7 @@ import numpy as np
 
 from tqconv.config import Dims, LoadOptions
 from tqconv.errors import UsageError
-from tqconv.importers.tf.interface import resolve
+from tqconv.importers.tf.borders import resolve
 from tqconv.importers.tf.node import Node, Ref, graph_ref
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Source

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from tqconv.config import LoadOptions
 from tqconv.errors import UnsupportedError, UsageError
+from tqconv.importers.tf.borders import resolve
 from tqconv.importers.tf.bundle import Bundle, open_bundle, variable_names
-from tqconv.importers.tf.interface import resolve
 from tqconv.importers.tf.leftovers import READERS
 from tqconv.importers.tf.node import BFLOAT16, Node, Ref, dtype_of
 from tqconv.ir.types import STRING

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tqconv.errors import UnsupportedError
-from tqconv.importers.tf.node import COMPUTED, TypeNumber
+from tqconv.importers.borders import COMPUTED
+from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.importers.tf.walk import DEAD, Dead
 from tqconv.ir.graph import Tensor
