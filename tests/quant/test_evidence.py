@@ -13,7 +13,7 @@ from graphs import const, graph, node, placeholder, typed
 from tqconv.api import convert
 from tqconv.config import ConvertOptions, LoadOptions, QuantizeOptions, TocoOptions
 from tqconv.errors import QuantizationError
-from tqconv.importers.tflite import parse
+from tqconv.importers.tflite.reader import parse
 from tqconv.ir.graph import Model
 
 F = np.float32

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import Run
 from graph_text import parse
 
+from tqconv.config import QuantizeOptions
+from tqconv.ir.graph import Model
+from tqconv.jobs.quantize import quantize
 from tqconv.quant.fit.moments import columns, empty
 from tqconv.quant.fit.rounding import fitted_codes
 
@@ -32,6 +37,32 @@ def test_independent_inputs_leave_the_nearest_integers() -> None:
     scale = np.abs(w).max(axis=2) / 127
     codes = fitted_codes(w, scale, 0.0, (-127, 127), np.broadcast_to(np.eye(5), (2, 5, 5)))
     assert np.array_equal(codes, np.round(w / scale[..., None]))
+
+
+def test_zeros_stay_and_the_others_make_good_for_them() -> None:
+    mixed = RNG.normal(size=(400, 60)) @ RNG.normal(size=(60, 60))
+    w = RNG.normal(size=(1, 8, 60)) * (RNG.random((1, 8, 60)) < 0.5)
+    scale = np.abs(w).max(axis=2) / 7
+    codes = fitted_codes(w, scale, 3.0, (-7, 7), (mixed.T @ mixed)[None])
+    assert np.all(codes[w == 0] == 3)
+    assert np.any(codes != np.clip(np.round(w / scale[..., None]) + 3, -7, 7))
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_clustered_weights_keep_their_clusters(tmp_path: Path, scaled: bool) -> None:
+    centers = RNG.normal(size=4)
+    graph = parse("x: f32[1,16] -> y\ny = FULLY_CONNECTED(x, f32[40,16], zeros[40])")
+    picked = RNG.choice(centers, (40, 16)) * (RNG.uniform(0.5, 2, (40, 1)) if scaled else 1)
+    weights = picked.astype(np.float32)
+    graph.ops[0].input(1).data = weights
+    mixed = RNG.normal(size=(64, 4)) @ RNG.normal(size=(4, 16))
+    np.savez(tmp_path / "s.npz", x=(mixed + 0.1 * RNG.normal(size=(64, 16))).astype(np.float32))
+    model = Model([graph])
+    quantize(model, QuantizeOptions(mode="int8", calibration_data=str(tmp_path / "s.npz")))
+    codes = next(t.data for t in model.main.tensors() if t.shape == (40, 16) and t.is_constant)
+    assert codes is not None
+    for row, stored in zip(weights, codes, strict=True):
+        assert np.unique(stored).size <= np.unique(row).size
 
 
 def test_the_same_inputs_give_the_same_integers() -> None:

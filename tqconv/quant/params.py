@@ -128,6 +128,8 @@ def weights(data: Reals, axis: int | None, dtype: np.dtype, why: str = "") -> Pa
 
 ON_GRID = 1e-3
 """Part of a step within which weights lie on a grid: float32 loses a tenth of it."""
+TOGETHER = 512
+"""Slices that are looked at together."""
 GLANCE = 8
 """Weights of a slice, of the largest and of all, that rule out nearly all grids."""
 
@@ -147,12 +149,15 @@ def last_codes(
         data.reshape(1, -1) if axis is None else np.moveaxis(data, axis, 0).reshape(peak.size, -1)
     )
     some = _glance(rows) / np.maximum(peak, TINY_WEIGHTS)[:, None]
-    left = np.flatnonzero(peak > TINY_WEIGHTS)
-    for code in range(last, 0, -1):
-        near = left[_is_whole(some[left] * code)]
-        whole = near[_is_whole(rows[near] / peak[near, None] * code)]
-        found[whole] = code
-        left = np.setdiff1d(left, whole, assume_unique=True)
+    codes = np.arange(1, last + 1)
+    for start in range(0, peak.size, TOGETHER):
+        part = slice(start, start + TOGETHER)
+        likely = _is_whole(some[part, None, :] * codes[:, None])
+        likely[peak[part] <= TINY_WEIGHTS] = False
+        for code in codes[likely.any(axis=0)]:
+            near = start + np.flatnonzero(likely[:, code - 1])
+            whole = near[_is_whole(rows[near] / peak[near, None] * code)]
+            found[whole] = code
     return found
 
 
@@ -166,7 +171,7 @@ def _glance(rows: Reals) -> NDArray[np.float64]:
 
 
 def _is_whole(steps: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return np.asarray(np.all(np.abs(steps - np.rint(steps)) <= ON_GRID, axis=1))
+    return np.asarray(np.all(np.abs(steps - np.rint(steps)) <= ON_GRID, axis=-1))
 
 
 def peaks(data: Reals, axis: int | None) -> NDArray[np.float64]:

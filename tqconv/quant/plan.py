@@ -38,6 +38,10 @@ LEAST_RESCALE = 2.0**-31
 """Least scale(x) * scale(w) / scale(y): kernels shift the product right by at most 31 bits."""
 
 
+Stored = dict[tuple[Tensor, str, np.dtype], Params]
+"""How weights are stored, by the kind of operator that reads them and its activation type."""
+
+
 @dataclass
 class Plan:
     """How tensors are stored, and what each reader wants where that differs.
@@ -105,9 +109,10 @@ def plan(
     raise_scales(graph, groups, selection.types)
     result = Plan(scheme, floats=selection.floats, types=selection.types)
     _plan_tensors(graph, groups, selection, result)
+    stored: Stored = {}
     for op in graph.ops:
         if op in selection.types:
-            _plan_operands(op, groups, choice, result)
+            _plan_operands(op, groups, choice, stored, result)
         else:
             _read_reals(op, result)
     _plan_borders(graph, found, borders, result)
@@ -209,14 +214,20 @@ def _read_reals(op: Op, result: Plan) -> None:
             result.edges[Use(op, index)] = None
 
 
-def _plan_operands(op: Op, groups: Grouping, choice: Choice, result: Plan) -> None:
-    """Record what an integer operator reads: activations, constants, weights, then the bias."""
+def _plan_operands(op: Op, groups: Grouping, choice: Choice, stored: Stored, result: Plan) -> None:
+    """Record what an integer operator reads: activations, constants, weights, then the bias.
+
+    `stored`: weights that were looked at before.
+    """
     rule, dtype = rule_of(op), result.types[op]
     assert rule is not None
     for index, tensor in reals(op):
         name, use = operand_name(op, index), Use(op, index)
         if tensor.is_constant and name in rule.weight:
-            result.edges[use] = _weights(op, tensor, rule.weight[name], dtype, choice)
+            key = (tensor, op.type, dtype)
+            if key not in stored:
+                stored[key] = _weights(op, tensor, rule.weight[name], dtype, choice)
+            result.edges[use] = stored[key]
         elif name in rule.bias:
             continue
         elif use in groups.requantized:

@@ -17,6 +17,10 @@ from tqconv.quant.plan import Plan
 
 ENOUGH = 2
 """Columns seen per weight of an output, below which rounding would fit the samples alone."""
+CLUSTERS = 256
+"""Values that weights are clustered to, at most; float16 leaves thousands in a large layer."""
+LOOKED_AT = 16
+"""Outputs whose weights are compared with each other: a scale folded into them may differ."""
 WEIGHTS, BIAS = 1, 2
 """Positions of the operands in the operators that `can_fit` admits."""
 
@@ -35,10 +39,28 @@ def fitted_weights(plan: Plan, seen: Mapping[Op, Moments]) -> Codes:
         params = plan.edges[Use(ops[0], WEIGHTS)]
         if params is None or moments.rows < ENOUGH * moments.second.shape[-1]:
             continue
+        if _is_clustered(ops[0]):
+            continue
         fitted = _fit(ops[0], params, moments)
         same = [op for op in ops if params.equals(plan.edges[Use(op, WEIGHTS)])]
         codes.update({Use(op, WEIGHTS): fitted for op in same})
     return codes
+
+
+def _is_clustered(op: Op) -> bool:
+    """Whether few values are shared by many weights, of one output or of all, beside 0.
+
+    Rounding each one for itself would undo what makes the file small.
+    """
+    data = op.input(WEIGHTS).data
+    assert data is not None
+    grouped = _by_group(op, data)
+    rows = [*grouped.reshape(-1, grouped.shape[2])[:LOOKED_AT], data.reshape(-1)]
+    return any(
+        2 * count < np.count_nonzero(row)
+        for row in rows
+        if (count := np.unique(row[row != 0]).size) <= CLUSTERS
+    )
 
 
 def shared(seen: Mapping[Op, Moments]) -> list[tuple[list[Op], Moments]]:

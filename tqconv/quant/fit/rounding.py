@@ -28,7 +28,7 @@ def fitted_codes(
     """Return the integers [g, o, n] for weights `w` [g, o, n] in g groups of o outputs.
 
     `second`: moments [g, n, n] of their inputs; `scale`: [g, o]; stored = real / scale + zero,
-    within `bounds`.
+    within `bounds`. Weights that are 0 stay 0: the others make good for them.
     """
     order = np.argsort(np.diagonal(second, axis1=1, axis2=2), axis=1, kind="stable")
     factor = _factors(second, order)
@@ -41,7 +41,8 @@ def fitted_codes(
             row = factor[:, j, j + 1 : stop, None]
             share = owed[:, :, j - start] + (errors[:, :, j + 1 : stop] @ row)[:, :, 0]
             target = wanted[:, :, j] + share / factor[:, j, j, None]
-            codes[:, :, j] = np.clip(round_away(target / scale) + zero, *bounds)
+            rounded = np.clip(round_away(target / scale) + zero, *bounds)
+            codes[:, :, j] = np.where(wanted[:, :, j] == 0, zero, rounded)
             errors[:, :, j] = wanted[:, :, j] - (codes[:, :, j] - zero) * scale
     result = np.empty_like(codes)
     np.put_along_axis(result, order[:, None, :], codes, axis=2)
