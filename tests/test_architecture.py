@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,47 @@ def rooms_used(path: Path) -> set[str]:
 def test_imports_point_downwards(path: Path) -> None:
     here = line_of(room(path))
     assert {other for other in rooms_used(path) if line_of(other) <= here} == set()
+
+
+def modules_used(path: Path, modules: Mapping[str, Path]) -> Iterator[str]:
+    """Yield the modules that a file needs to run, whenever it imports them; not those of types."""
+    tree = ast.parse(path.read_text())
+    types = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n)]
+    skipped = {id(inner) for block in types for inner in ast.walk(block)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and id(node) not in skipped:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in modules else node.module
+
+
+def test_no_import_circles() -> None:
+    modules = {".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts): p for p in FILES}
+    modules = {name.removesuffix(".__init__"): path for name, path in modules.items()}
+    del modules["tqconv"]  # its names are imported when they are used
+    open_ = {m: set(modules_used(p, modules)) & modules.keys() - {m} for m, p in modules.items()}
+    while ready := {m for m, used in open_.items() if not used & open_.keys()}:
+        open_ = {m: used for m, used in open_.items() if m not in ready}
+    assert sorted(open_) == [], "a circle, and what depends on it"
+
+
+FRAMEWORKS = re.compile(r"tensorflow(?! lite)|keras|onnx|torch|\btf\b|_tf_", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if room(p) == "compose"], ids=place)
+def test_composition_knows_no_source(path: Path) -> None:
+    """Comments may say where a number comes from; names and messages are for every source."""
+    tree = ast.parse(path.read_text())
+    prose = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+    names = {
+        getattr(n, key) for n in ast.walk(tree) for key in ("id", "name", "arg") if key in n._fields
+    }
+    texts = {
+        n.value
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in prose
+    }
+    assert [text for text in names | texts if text and FRAMEWORKS.search(text)] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=place)
