@@ -58,7 +58,7 @@ def test_clustered_weights_keep_their_clusters(tmp_path: Path, scaled: bool) -> 
     mixed = RNG.normal(size=(64, 4)) @ RNG.normal(size=(4, 16))
     np.savez(tmp_path / "s.npz", x=(mixed + 0.1 * RNG.normal(size=(64, 16))).astype(np.float32))
     model = Model([graph])
-    quantize(model, QuantizeOptions(mode="int8", calibration_data=str(tmp_path / "s.npz")))
+    quantize(model, QuantizeOptions(mode="int16x8", calibration_data=str(tmp_path / "s.npz")))
     codes = next(t.data for t in model.main.tensors() if t.shape == (40, 16) and t.is_constant)
     assert codes is not None
     for row, stored in zip(weights, codes, strict=True):
