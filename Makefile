@@ -1,19 +1,21 @@
 # One environment in .venv serves every target.
 PYTHON ?= python3
 BIN := .venv/bin
+CHECKED := tqconv tests bench docs sample_models
 
 .PHONY: setup check test golden docs bench models
 
-setup: $(BIN)/tqconv
+# ruff comes with the checks, which an environment made for the tests alone lacks.
+setup: $(BIN)/ruff
 
-$(BIN)/tqconv: pyproject.toml
+$(BIN)/ruff: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -e '.[test,check]'
 	touch $@
 
 check: setup
-	$(BIN)/ruff format --check tqconv tests bench sample_models
-	$(BIN)/ruff check tqconv tests bench sample_models
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_architecture.py
 
