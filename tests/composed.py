@@ -9,10 +9,11 @@ import numpy as np
 from conftest import run_litert
 from numpy.typing import NDArray
 
-from tqconv.api import optimize
 from tqconv.compose.builder import Builder
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.types import Source
+from tqconv.passes.driver import run_stages
+from tqconv.passes.pipeline import FLOAT_STAGES
 
 Array = NDArray[Any]
 
@@ -34,7 +35,7 @@ def results(
     graph.check()
     model = Model([graph])
     if optimized:
-        optimize(model)
+        run_stages(model, FLOAT_STAGES)
     for delegate in (True, False):
         yield run_litert(model, arrays, delegate)
 
