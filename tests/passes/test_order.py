@@ -24,7 +24,7 @@ def late(reader: str) -> str:
         y = ABS(t)"""
 
 
-@pytest.mark.parametrize("kind", OPERATORS)
+@pytest.mark.parametrize("kind", sorted(OPERATORS))
 @pytest.mark.parametrize("delegate", [True, False])
 def test_a_late_reader_comes_before_its_operand_is_overwritten(kind: str, delegate: bool) -> None:
     graph = parse(late(OPERATORS[kind]))

@@ -19,14 +19,14 @@ from tqconv.ops.rules import (
     values,
     with_numpy,
 )
-from tqconv.ops.spec import ELEMENTWISE, OPAQUE, QuantRule, Typed, VersionRule, by_type, op
+from tqconv.ops.spec import ELEMENTWISE, OPAQUE, QuantRule, Takes, Typed, VersionRule, by_type, op
 
 # The 8-bit kernels rescale both sides; the int16 kernels compare the stored integers.
 _COMPARED = QuantRule(same=True, same_except=frozenset({"INT8", "UINT8"}))
 # Element types here and below: measured with LiteRT 2.3.0. Without a scale the 8-bit kernels divide
 # by zero, and NOT_EQUAL of int16 is wrong.
 _ORDERED = frozenset({"float32", "int16", "int32", "int64"})
-_EQUATED = frozenset({"float32", "int32", "int64", "bool", "object"})
+_EQUATED = frozenset({"float32", "int32", "int64", "bool"})
 
 
 def _equal_version(op: Op) -> int:
@@ -54,6 +54,7 @@ for name, (function, version, types) in _COMPARISONS.items():
         version=version,
         category="compare",
         types=types,
+        strings=name in ("EQUAL", "NOT_EQUAL"),
     )
 
 _LOGIC = frozenset({"bool"})
@@ -77,6 +78,9 @@ op(
     category="compare",
     types=_LOGIC,
 )
+
+
+_CHOICE = {"condition": Takes(_LOGIC)}
 
 
 def _selected(op: Op) -> list[Typed]:
@@ -114,6 +118,7 @@ op(
     quant=QuantRule(same=True),
     version=_select_version,
     category="compare",
+    takes=_CHOICE,
 )
 
 
@@ -130,6 +135,7 @@ op(
     quant=QuantRule(same=True),
     version=by_type(uint32=2, operand=1),
     category="compare",
+    takes=_CHOICE,
 )
 
 

@@ -10,7 +10,7 @@ from tqconv.errors import InternalError, UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import RESOURCE, Shape
 from tqconv.ops.rules import FLOAT32, INT64, declared, elements
-from tqconv.ops.spec import ShapeRule, Typed, op
+from tqconv.ops.spec import ANYTHING, INDEX, ShapeRule, Takes, Typed, op
 
 
 def _body(op: Op, index: int) -> Graph:
@@ -76,6 +76,12 @@ def _multinomial(op: Op) -> Sequence[Typed]:
     return [((logits.shape[0], count[0] if count else None), dtype)]
 
 
+_PASSED = {
+    "condition": Takes(frozenset({"bool"}), size=1),
+    **dict.fromkeys(("xs", "handle", "value", "table", "keys", "default", "values"), ANYTHING),
+}
+"""What bodies and resources are given may be of many types."""
+
 # CALL has no row: LiteRT registers no kernel for it.
 _BODIES: dict[str, tuple[str, ShapeRule]] = {
     "IF": ("condition *xs -> *ys", _if),
@@ -83,7 +89,7 @@ _BODIES: dict[str, tuple[str, ShapeRule]] = {
     "CALL_ONCE": ("->", _nothing),
 }
 for _name, (_operands, _shape) in _BODIES.items():
-    op(_name, _operands, shape=_shape, category="control", pure=False)
+    op(_name, _operands, shape=_shape, category="control", pure=False, takes=_PASSED)
 
 _STATE: dict[str, tuple[str, ShapeRule]] = {
     "VAR_HANDLE": ("-> handle", _always((), RESOURCE)),
@@ -95,7 +101,7 @@ _STATE: dict[str, tuple[str, ShapeRule]] = {
     "HASHTABLE_SIZE": ("table -> count", _always((1,), INT64)),
 }
 for _name, (_operands, _shape) in _STATE.items():
-    op(_name, _operands, shape=_shape, category="state", pure=False)
+    op(_name, _operands, shape=_shape, category="state", pure=False, takes=_PASSED)
 
 _RANDOM: dict[str, tuple[str, ShapeRule]] = {
     "RANDOM_UNIFORM": ("shape -> y", _drawn),
@@ -103,4 +109,5 @@ _RANDOM: dict[str, tuple[str, ShapeRule]] = {
     "MULTINOMIAL": ("logits count -> y", _multinomial),
 }
 for _name, (_operands, _shape) in _RANDOM.items():
-    op(_name, _operands, shape=_shape, category="random", pure=False)
+    takes = {"count": Takes(INDEX, ranks=(0,))}
+    op(_name, _operands, shape=_shape, category="random", pure=False, takes=takes)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import InternalError, UnsupportedError, suggestion
+from tqconv.errors import InternalError, UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import NOWHERE, Source
-from tqconv.ops.options import option_names
+from tqconv.ops.operands import check_kernel, check_operands, fitted
+from tqconv.ops.options import check_names, check_values
 from tqconv.ops.parameters import parameters
 from tqconv.ops.spec import OpSpec, Typed
 from tqconv.ops.table import spec
@@ -37,11 +39,24 @@ def emit(
     operands do not fit.
     """
     row = spec(type)
-    _check_options(type, options)
+    check_names(type, options)
     inputs = as_inputs(graph, row, name, operands)
     op = Op(type, inputs, (), {k: v for k, v in options.items() if v is not None}, source)
-    types = row.shape(op)
-    return finish(graph, row, op, types, name)
+    with located(source):
+        check_values(type, op.options)
+        check_operands(row, op)
+        return finish(graph, row, op, row.shape(op), name)
+
+
+@contextmanager
+def located(source: Source) -> Iterator[None]:
+    """Say where the operator comes from in an error that does not say it yet."""
+    try:
+        yield
+    except UnsupportedError as error:
+        if error.where is None and source is not NOWHERE:
+            error.where = source
+        raise
 
 
 def finish(graph: Graph, row: OpSpec, op: Op, types: Sequence[Typed], name: str) -> Any:
@@ -58,6 +73,8 @@ def finish(graph: Graph, row: OpSpec, op: Op, types: Sequence[Typed], name: str)
         if row.name in MOVES:
             tensors[0].range = op.input(0).range
     else:
+        op.inputs = fitted(graph, row, op)
+        check_kernel(row, op)
         means = parameters(row, op, types)
         tensors = tuple(
             Tensor(graph.unique(output_name(name, i)), tuple(shape), dtype)
@@ -204,12 +221,3 @@ def _fold_with(row: OpSpec, op: Op, first: int, step: int, bend: int) -> list[ND
         if isinstance(result, np.ndarray | np.generic)
         else [np.asarray(a) for a in result or ()]
     )
-
-
-def _check_options(type: str, options: dict[str, Any]) -> None:
-    names = option_names(type)
-    for name in options:
-        if name not in names:
-            raise InternalError(
-                f"{type} has no option `{name}`{suggestion(name, names)}; it has {sorted(names)}"
-            )

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
 from tqconv.ops.rules import (
-    INT32,
     axes_of,
     axis_of,
     elements_or_unknown,
@@ -18,19 +17,28 @@ from tqconv.ops.rules import (
     values,
     with_numpy,
 )
-from tqconv.ops.spec import QuantRule, Typed, by_type, moves, moves_input, op, rows_input
+from tqconv.ops.spec import (
+    INDEX,
+    ONE_OF_DATA,
+    WIDE_INDEX,
+    QuantRule,
+    Takes,
+    Typed,
+    by_type,
+    moves,
+    moves_input,
+    op,
+    rows_input,
+)
 
 _SAME = QuantRule(same=True)
+_AMOUNTS = Takes(WIDE_INDEX, ranks=(2,))
 # Element types and ranks are measured with LiteRT 2.3.0; rows without take whatever loads.
 _NUMBERS = frozenset({"float32", "int8", "int16", "int32", "int64", "uint8"})
 
 
 def _transposed(op: Op) -> list[Typed]:
     x, perm = op.input(0), op.input(1).data
-    if op.input(1).dtype != INT32 and not x.is_constant:
-        raise UnsupportedError(
-            f"a permutation of {op.input(1).dtype}: the kernel reads it as int32"
-        )
     if perm is None:
         return [((None,) * x.rank, x.dtype)]
     axes = [axis_of(int(a), x.rank) for a in perm.reshape(-1)]
@@ -104,6 +112,7 @@ for name, operands in {"PAD": "x paddings -> y", "PADV2": "x paddings value -> y
         polynomial=True,
         category="movement",
         types=_NUMBERS | {"bool"},
+        takes={"paddings": _AMOUNTS, "value": ONE_OF_DATA},
         max_rank=5,
     )
 
@@ -123,6 +132,7 @@ op(
     quant=_SAME,
     version=by_type(int8=2, int16=3),
     category="movement",
+    takes={"paddings": _AMOUNTS},
 )
 
 
@@ -145,6 +155,8 @@ op(
     version=by_type(int8=3, object=2),
     polynomial=True,
     category="movement",
+    takes={"multiples": Takes(WIDE_INDEX, ranks=(1,))},
+    strings=True,
 )
 
 
@@ -170,6 +182,7 @@ op(
     version=by_type(int8=3, bool=2),
     polynomial=True,
     category="movement",
+    takes={"axes": Takes(INDEX, ranks=(1,))},
     types=_NUMBERS | {"bool"},
 )
 
@@ -192,5 +205,6 @@ op(
     layout=moves("seq_dim", "batch_dim"),
     quant=QuantRule(same=True, types=frozenset({"UINT8", "INT16"})),
     category="movement",
+    takes={"lengths": Takes(WIDE_INDEX, ranks=(1,))},
     types=_NUMBERS - {"int8"},
 )

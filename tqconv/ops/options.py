@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from tqconv.errors import InternalError
+import numpy as np
+
+from tqconv.errors import InternalError, UnsupportedError, suggestion
 from tqconv.ir.graph import Op
 from tqconv.schema.flatbuf import enum_number, fields, options_table, tflite
 
@@ -27,6 +30,40 @@ def option_names(type: str) -> frozenset[str]:
         return CUSTOM_OPTIONS
     table = options_table(type)
     return frozenset(fields(table)) if table else frozenset()
+
+
+def check_names(type: str, options: Iterable[str]) -> None:
+    """Raise InternalError for an option that the operator does not have."""
+    names = option_names(type)
+    for name in options:
+        if name not in names:
+            raise InternalError(
+                f"{type} has no option `{name}`{suggestion(name, names)}; it has {sorted(names)}"
+            )
+
+
+def check_values(type: str, options: Mapping[str, Any]) -> None:
+    """Raise UnsupportedError for a word or a number that the file has no room for."""
+    table = None if type == "CUSTOM" else options_table(type)
+    if table is None:
+        return
+    declared, enums = fields(table), tflite().enums
+    for name, value in options.items():
+        kind = declared[name]
+        if kind.type in enums and isinstance(value, str):
+            if value not in enums[kind.type]:
+                words = ", ".join(sorted(enums[kind.type]))
+                raise UnsupportedError(f"`{name}` is `{value}`, which is none of {words}")
+        elif kind.code in INTEGERS:
+            limits = np.iinfo(INTEGERS[kind.code])
+            numbers = np.asarray(value).reshape(-1) if kind.vector else [value]
+            for number in numbers:
+                if not limits.min <= int(number) <= limits.max:
+                    raise UnsupportedError(f"`{name}` cannot be {number}")
+
+
+INTEGERS = {code: np.dtype("=" + code) for code in "bBhHiIqQ"}
+"""Format character of a field -> the integers that it holds."""
 
 
 def encode(op: Op) -> tuple[str, dict[str, Any]] | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.rules import axis_of, constant_axis, elements_or_unknown, same_shape, values
-from tqconv.ops.spec import QuantRule, Typed, by_type, moves, moves_input, op
+from tqconv.ops.spec import WIDE_INDEX, QuantRule, Takes, Typed, by_type, moves, moves_input, op
 
 _SAME = QuantRule(same=True)
 # Element types are measured with LiteRT 2.3.0.
@@ -94,6 +94,7 @@ op(
     version=by_type(int8=2),
     polynomial=True,
     category="movement",
+    takes={"sizes": Takes(WIDE_INDEX, ranks=(1,))},
     types=_NUMBERS,
 )
 

@@ -18,7 +18,7 @@ from tqconv.ops.rules import (
     scalar,
     values,
 )
-from tqconv.ops.spec import QuantRule, Typed, by_type, moves_input, op
+from tqconv.ops.spec import INDEX, WIDE_INDEX, QuantRule, Takes, Typed, by_type, moves_input, op
 
 
 def _reduced(op: Op) -> list[Typed]:
@@ -141,6 +141,7 @@ for name, find in {"ARG_MAX": np.argmax, "ARG_MIN": np.argmin}.items():
         quant=QuantRule(types=frozenset({"INT8", "UINT8"})),
         version=by_type(int8=2, bool=3),
         category="reduce",
+        takes={"axis": Takes(WIDE_INDEX, size=1)},
         types=_PLACED,
     )
 
@@ -173,6 +174,7 @@ op(
     quant=QuantRule(same=True),
     version=by_type(int8=2, int16=3),
     category="reduce",
+    takes={"k": Takes(INDEX | {"int16"}, size=1)},
     types=_WIDE | _NARROW,
 )
 
@@ -229,6 +231,7 @@ op(
     shape=_segments_shape,
     fold=_segment_sum,
     category="reduce",
+    takes={"ids": Takes(INDEX, ranks=(1,))},
     types=_NUMBERS,
 )
 

@@ -12,10 +12,21 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import FLOAT32, INT32, axis_of, same, same_as, same_shape, scalar, values
-from tqconv.ops.spec import ELEMENTWISE, QuantRule, Typed, by_type, op
+from tqconv.ops.spec import (
+    ELEMENTWISE,
+    ONE_OF_DATA,
+    SCALAR_OF_DATA,
+    WIDE_INDEX,
+    QuantRule,
+    Takes,
+    Typed,
+    by_type,
+    op,
+)
 from tqconv.ops.tensor import described_shape
 
 _SAME = QuantRule(same=True)
+_PLACES = Takes(WIDE_INDEX | {"int16"})
 # Element types (of the values, not the places) and ranks are measured with LiteRT 2.3.0.
 _NUMBERS = frozenset({"float32", "int8", "int16", "int32", "int64", "uint8"})
 _WRITTEN = _NUMBERS - {"int16"}
@@ -77,7 +88,9 @@ op(
     version=_gather_version,
     polynomial=True,
     category="gather",
+    takes={"indices": _PLACES},
     types=_NUMBERS | {"bool"},
+    strings=True,
 )
 
 
@@ -116,7 +129,9 @@ op(
     version=_gather_nd_version,
     polynomial=True,
     category="gather",
-    types=_NUMBERS | {"bool", "object"},
+    takes={"indices": _PLACES},
+    types=_NUMBERS | {"bool"},
+    strings=True,
 )
 
 
@@ -170,6 +185,11 @@ op(
     quant=QuantRule(same=True, types=frozenset({"INT8", "UINT8"})),
     version=by_type(operand=2, int8=3, uint8=3, int64=2),
     category="gather",
+    takes={
+        "indices": Takes(WIDE_INDEX),
+        "shape": Takes(WIDE_INDEX, ranks=(1,)),
+        "default": ONE_OF_DATA,
+    },
     types=_WRITTEN,
     max_rank=4,
 )
@@ -199,6 +219,7 @@ op(
     fold=_one_hot,
     quant=QuantRule(same=True, types=frozenset({"INT8", "UINT8"})),
     category="gather",
+    takes={"indices": Takes(WIDE_INDEX), "on": ONE_OF_DATA, "off": ONE_OF_DATA},
     types=_WRITTEN | {"bool"},
 )
 
@@ -273,12 +294,14 @@ def _kept_and_scored_boxes(op: Op) -> list[Typed]:
     return [(_kept(op), INT32), (_kept(op), FLOAT32), ((), INT32)]
 
 
+_THRESHOLDS = dict.fromkeys(("iou_threshold", "score_threshold", "soft_nms_sigma"), SCALAR_OF_DATA)
 _SUPPRESSION = "boxes scores max_output_size iou_threshold score_threshold"
 op(
     "NON_MAX_SUPPRESSION_V4",
     f"{_SUPPRESSION} -> indices count",
     shape=_kept_boxes,
     category="gather",
+    takes=_THRESHOLDS,
     types=frozenset({"float32"}),
 )
 op(
@@ -286,5 +309,6 @@ op(
     f"{_SUPPRESSION} soft_nms_sigma -> indices scores count",
     shape=_kept_and_scored_boxes,
     category="gather",
+    takes=_THRESHOLDS,
     types=frozenset({"float32"}),
 )

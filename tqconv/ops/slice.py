@@ -12,9 +12,10 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import elements, elements_or_unknown, values
-from tqconv.ops.spec import QuantRule, Typed, by_type, op, rows_input
+from tqconv.ops.spec import WIDE_INDEX, QuantRule, Takes, Typed, by_type, op, rows_input
 
 _SAME = QuantRule(same=True)
+_PLACES = Takes(WIDE_INDEX, ranks=(1,))
 
 
 def _sliced(op: Op) -> list[Typed]:
@@ -61,6 +62,8 @@ op(
     version=_slice_version,
     polynomial=True,
     category="movement",
+    takes={"begin": _PLACES, "size": _PLACES},
+    strings=True,
 )
 
 
@@ -226,6 +229,7 @@ op(
     version=_strided_version,
     polynomial=True,
     category="movement",
+    strings=True,
 )
 
 
@@ -259,4 +263,5 @@ op(
     quant=_SAME,
     version=_update_version,
     category="movement",
+    takes={"start": _PLACES},
 )

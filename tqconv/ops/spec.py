@@ -86,6 +86,28 @@ def rows_input(*indices: int) -> Layout:
     return Layout("rows_input", indices)
 
 
+INDEX = frozenset({"int32"})
+WIDE_INDEX = frozenset({"int32", "int64"})
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What a kernel takes as an operand; None: anything.
+
+    `types`: numpy names of element types; `ranks`: numbers of dimensions; `size`: of elements;
+    `data`: the element type is that of the operands without an entry.
+    """
+
+    types: frozenset[str] | None = None
+    ranks: tuple[int, ...] | None = None
+    size: int | None = None
+    data: bool = False
+
+
+ANYTHING = Takes()
+ONE_OF_DATA = Takes(size=1, data=True)
+SCALAR_OF_DATA = Takes(ranks=(0,), data=True)
+
 ALL_TYPES = frozenset({"INT8", "UINT8", "INT16"})
 
 
@@ -145,6 +167,11 @@ class OpSpec:
     """Same inputs, same outputs: may be folded, shared, or dropped."""
     types: frozenset[str] | None = None
     """numpy names of the data types that LiteRT's kernel computes right; None: whatever loads."""
+    takes: Mapping[str, Takes] = field(default_factory=dict)
+    """Operand -> what it must be, where that is not what `operands.INDICES` says of its name, or
+    where it is data of a type of its own. All other operands are data of one element type."""
+    strings: bool = False
+    """The kernel takes strings as data."""
     max_rank: int | None = None
     """The highest rank that LiteRT's kernel computes right; None: no limit found up to 6."""
 

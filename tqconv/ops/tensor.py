@@ -18,7 +18,7 @@ from tqconv.ops.rules import (
     elements,
     values,
 )
-from tqconv.ops.spec import QuantRule, Typed, by_type, op
+from tqconv.ops.spec import SCALAR_OF_DATA, WIDE_INDEX, QuantRule, Takes, Typed, by_type, op
 
 _SAME = QuantRule(same=True)
 # Element types and ranks are measured with LiteRT 2.3.0; rows without take whatever loads.
@@ -71,6 +71,7 @@ op(
     "x shape? -> y",
     shape=_reshaped,
     fold=_reshape,
+    strings=True,
     quant=_SAME,
     polynomial=True,
     category="shape",
@@ -106,6 +107,7 @@ op(
     "x -> y",
     shape=_squeezed,
     fold=_squeeze,
+    strings=True,
     quant=_SAME,
     version=by_type(object=2),
     polynomial=True,
@@ -129,6 +131,8 @@ op(
     "x axis -> y",
     shape=_expanded,
     fold=_expand,
+    strings=True,
+    takes={"axis": Takes(WIDE_INDEX, size=1)},
     quant=_SAME,
     polynomial=True,
     category="shape",
@@ -147,6 +151,7 @@ op(
     shape=lambda op: [((op.input(0).rank,), _shape_type(op))],
     fold=lambda op: np.array(op.input(0).shape, _shape_type(op)),
     quant=QuantRule(),
+    strings=True,
     category="shape",
 )
 op(
@@ -155,6 +160,7 @@ op(
     shape=lambda op: [((), INT32)],
     fold=lambda op: np.array(op.input(0).rank, INT32),
     quant=QuantRule(),
+    strings=True,
     category="shape",
 )
 
@@ -179,6 +185,7 @@ op(
     "x shape -> y",
     shape=_broadcast_to_shape,
     fold=_broadcast_to,
+    takes={"shape": Takes(WIDE_INDEX, ranks=(1,))},
     quant=_SAME,
     version=by_type(2, int8=3, int16=3),
     polynomial=True,
@@ -203,6 +210,7 @@ op(
     "a b -> y",
     shape=_common_shape,
     fold=_common,
+    takes=dict.fromkeys("ab", Takes(ranks=(1,), data=True)),
     polynomial=True,
     category="shape",
     types=frozenset({"int32", "int64"}),
@@ -224,6 +232,8 @@ op(
     "dims value -> y",
     shape=_filled,
     fold=_fill,
+    takes={"dims": Takes(WIDE_INDEX, ranks=(1,)), "value": SCALAR_OF_DATA},
+    strings=True,
     quant=_SAME,
     version=by_type(operand=1, int8=3, int16=3, bool=2, object=2),
     polynomial=True,
@@ -265,6 +275,7 @@ op(
     "start limit delta -> y",
     shape=_range_shape,
     fold=_range,
+    takes=dict.fromkeys(("start", "limit", "delta"), SCALAR_OF_DATA),
     version=by_type(int64=2),
     category="shape",
     types=frozenset({"float32", "int32", "int64"}),

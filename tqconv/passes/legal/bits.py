@@ -8,8 +8,8 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ops.emit import finish
+from tqconv.ops.operands import data_operand, is_data
 from tqconv.ops.table import known, spec
-from tqconv.passes.legal.types import INDICES, data_operand
 
 SAME_WIDTH: Mapping[str, np.dtype] = {
     "uint16": np.dtype(np.int16),
@@ -56,7 +56,7 @@ def _move(graph: Graph, op: Op, dtype: np.dtype, bits: np.dtype) -> None:
     row, name = spec(op.type), op.outputs[0].name
     inputs = tuple(
         _bitcast(graph, op, t, bits, f"{name}/bits")
-        if t is not None and t.dtype == dtype and row.operands.name(i) not in INDICES
+        if t is not None and t.dtype == dtype and is_data(row, i)
         else t
         for i, t in enumerate(op.inputs)
     )

@@ -13,6 +13,7 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import type_name
 from tqconv.ops.emit import emit, finish
+from tqconv.ops.operands import data_operand, is_data
 from tqconv.ops.spec import OpSpec
 from tqconv.ops.table import known, spec
 
@@ -30,20 +31,6 @@ WIDER = {
     "float64": ("float32",),
 }
 """Element type -> types that stand in for it, the nearest first; CAST has no kernel for uint64."""
-
-DATA = ("x", "updates", "value", "on")
-"""Names of the operand that `types` speaks of, where it is not the first one."""
-INDICES = frozenset(
-    {
-        "axes", "axis", "begin", "block", "count", "crops", "depth", "dims", "end", "fft_length",
-        "ids",
-        "indices", "k", "lengths", "multiples", "paddings", "perm", "shape", "size", "sizes",
-        "start",
-        "strides",
-    }
-)  # fmt: skip
-"""Names of operands that count or point: they never take the type of the data."""
-
 
 RUNTIME_RANK = 8
 """Dimensions that the elementwise kernels hold; LiteRT 2.3 aborts the process above (measured)."""
@@ -87,19 +74,11 @@ def _type_to_lower(op: Op, row: OpSpec) -> np.dtype | None:
     return tensor.dtype if tensor.dtype.name not in row.types and tensor.dtype != object else None
 
 
-def data_operand(row: OpSpec) -> int:
-    """Return the index of the operand that carries the data."""
-    names = row.operands.names
-    return next((names.index(name) for name in DATA if name in names), 0)
-
-
 def _recompute(graph: Graph, op: Op, row: OpSpec, narrow: np.dtype, wide: np.dtype) -> None:
-    name, data = op.outputs[0].name, data_operand(row)
+    name = op.outputs[0].name
     inputs = tuple(
         _cast(graph, t, wide, f"{name}/widened", op)
-        if t is not None
-        and t.dtype == narrow
-        and (i == data or row.operands.name(i) not in INDICES)
+        if t is not None and t.dtype == narrow and is_data(row, i)
         else t
         for i, t in enumerate(op.inputs)
     )
