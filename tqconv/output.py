@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
 from pathlib import Path
 
 from tqconv.errors import UsageError
+
+STDOUT = Path("-")
+"""The result goes to stdout, as bytes and nothing else."""
 
 TEMPORARY_STEM = 200
 """Bytes of a target's name that its temporary file repeats; file systems allow 255 in all."""
@@ -21,45 +24,56 @@ def discard_unfinished() -> None:
         path.unlink(missing_ok=True)
 
 
-def check_target(target: Path, read: Mapping[str, str | Path | None]) -> None:
-    """Raise UsageError, before any work, where the result could not be written.
+def check_target(path: Path) -> None:
+    """Raise UsageError, before any work, where a result could not be written.
 
-    `read`: what the files are that the command reads ("the model itself"); none is overwritten.
+    Folders that are missing are made when there is something to write into them.
     """
-    folder = target.parent
-    if str(target) == "-":
-        raise UsageError("the result is a file, not stdout", hint="give it a name, or `./-`")
+    try:
+        _check_place(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _check_place(path: Path) -> None:
+    if path == STDOUT:
+        return
+    place = real(path)
+    if place.is_symlink():
+        place.stat()  # a loop: raises the error that says so
+    if place.is_dir():
+        raise UsageError(f"{path} cannot be written: it is a folder")
+    folder = place.parent
+    if path.is_symlink() and not folder.is_dir():
+        raise UsageError(
+            f"{path} cannot be written: the link leads to {place}, which has no folder"
+        )
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
     if not folder.is_dir():
-        raise UsageError(f"{target} cannot be written: the folder {folder} does not exist")
-    if target.is_dir():
-        raise UsageError(f"{target} cannot be written: it is a folder")
-    for what, path in read.items():
-        if path is not None and _is_same(target, Path(path)):
-            raise UsageError(f"{target} is {what}", hint="give the result another name")
+        raise UsageError(f"{path} cannot be written: {folder} is not a folder")
 
 
-def _is_same(target: Path, path: Path) -> bool:
-    if _real(target) == _real(path):
-        return True
-    return target.is_file() and path.is_file() and os.path.samefile(target, path)
-
-
-def check_folder(folder: str | None, use: str) -> None:
-    """Raise UsageError where a folder is named that does not exist."""
-    if folder is not None and not Path(folder).is_dir():
-        raise UsageError(f"the folder {folder} for {use} does not exist")
+def real(path: Path) -> Path:
+    """Return the file that links lead to: it is replaced, the links stay."""
+    return Path(os.path.realpath(path))
 
 
 def write_atomically(path: Path, content: bytes | memoryview) -> int:
-    """Replace `path` by `content` in one step: a failure leaves an existing file untouched."""
+    """Replace `path` by `content` in one step: a failure leaves an existing file untouched.
+
+    Folders that are missing are made; `STDOUT`, devices and pipes are written to as they are.
+    """
+    check_target(path)
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if path == STDOUT:
+            _print(content)
+        elif path.exists() and not path.is_file():
             path.write_bytes(content)  # a device or a pipe cannot be replaced
         else:
-            real = _real(path)
-            if real.is_symlink():
-                real.stat()  # a loop: raises the error that says so
-            _replace(real, content)
+            place = real(path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _replace(place, content)
     except BrokenPipeError:
         raise  # not a fault of the target: whoever reads it has seen enough
     except OSError as error:
@@ -67,9 +81,10 @@ def write_atomically(path: Path, content: bytes | memoryview) -> int:
     return len(content)
 
 
-def _real(path: Path) -> Path:
-    """Return the file that links lead to: it is replaced, the links stay."""
-    return Path(os.path.realpath(path))
+def _print(content: bytes | memoryview) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
 
 
 def _replace(path: Path, content: bytes | memoryview) -> None:

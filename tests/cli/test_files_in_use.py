@@ -68,6 +68,125 @@ def test_what_is_read_is_not_overwritten(
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_a_file_of_a_folder_of_samples_is_not_overwritten(
+    tqconv: Tqconv, digits: Path, tmp_path: Path
+) -> None:
+    inner = tmp_path / "data" / "one"
+    inner.mkdir(parents=True)
+    (inner / "a.bin").write_bytes(bytes(256))
+    (tmp_path / "link").symlink_to(inner / "a.bin")
+    (tmp_path / "hard").hardlink_to(inner / "a.bin")
+    words = ["convert", digits, "--quantize", "int8", "--calibration_data", tmp_path / "data"]
+    for target in (inner / "a.bin", tmp_path / "link", tmp_path / "hard"):
+        result = tqconv(*words, "-o", target)
+        assert (result.code, result.out) == (2, "")
+        assert result.err.startswith(f"error: {target} is what --calibration_data reads\n")
+        assert (inner / "a.bin").read_bytes() == bytes(256)
+    for _ in range(2):  # a result of an earlier run is no sample
+        assert tqconv(*words, "-o", inner / "m.tflite").code == 0
+
+
+def test_a_checkpoint_is_not_overwritten(tqconv: Tqconv, tmp_path: Path) -> None:
+    graph = tmp_path / "m.pbtxt"
+    graph.write_text(
+        'node { name: "x" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT } } }\n'
+        'node { name: "y" op: "Neg" input: "x" attr { key: "T" value { type: DT_FLOAT } } }\n'
+    )
+    for name in ("m.index", "m.data-00000-of-00001", "m.meta", "m.tflite"):
+        (tmp_path / name).write_bytes(b"stored")
+    for prefix in (tmp_path / "m", tmp_path / "m.index", tmp_path):
+        words = ["convert", graph, "--input_shapes", "2", "--checkpoint", prefix]
+        for name in ("m.index", "m.data-00000-of-00001", "m.meta"):
+            result = tqconv(*words, "-o", tmp_path / name)
+            assert result.code == 2
+            assert f"{name} is a file that the model is read with" in result.err
+            assert (tmp_path / name).read_bytes() == b"stored"
+    assert tqconv(*words[:-1], tmp_path / "m", "-o", tmp_path / "m.tflite").code == 0
+
+
+@pytest.mark.parametrize("how", ["the file", "symbolic", "hard"])
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        ("conversion_summary.json", "--conversion_summary_dir"),
+        ("toco_AT_IMPORT.dot", "--dump_graphviz_dir"),
+        ("toco_AT_STEP_0001_whatever.dot", "--dump_graphviz_dir"),
+    ],
+)
+def test_pictures_and_summaries_do_not_replace_the_model(
+    tqconv: Tqconv, digits: Path, tmp_path: Path, name: str, flag: str, how: str
+) -> None:
+    place = tmp_path / "folder" / name
+    place.parent.mkdir()
+    model = place if how == "the file" else tmp_path / "model.pb"
+    model.write_bytes(digits.read_bytes())
+    if how == "symbolic":
+        place.symlink_to(model)
+    if how == "hard":
+        place.hardlink_to(model)
+    result = tqconv("convert", model, "-o", tmp_path / "m.tflite", flag, place.parent)
+    assert (result.code, result.out) == (2, "")
+    assert f"{place} is the model itself" in result.err
+    assert model.read_bytes() == digits.read_bytes()
+    assert not (tmp_path / "m.tflite").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "says"),
+    [
+        ("conversion_summary.json", ["--conversion_summary_dir", "DIR"], "is the result"),
+        ("toco_X.dot", ["--dump_graphviz_dir", "DIR"], "is a picture of --dump_graphviz_dir"),
+        ("x", ["--write_ranges_template", "DIR/./x", "--quantize", "int8"], "is the result"),
+        ("x", ["--write_ranges_template", "DIR/conversion_summary.json", "--quantize", "int8",
+               "--conversion_summary_dir", "DIR"], "is the template of --write_ranges_template"),
+    ],
+)  # fmt: skip
+def test_no_output_replaces_another(
+    tqconv: Tqconv, digits: Path, tmp_path: Path, name: str, words: list[str], says: str
+) -> None:
+    given = [word.replace("DIR", str(tmp_path)) for word in words]
+    result = tqconv("convert", digits, "-o", tmp_path / name, *given)
+    assert (result.code, result.out) == (2, "")
+    assert says in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_of_outputs_are_made(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    words = [
+        "--dump_graphviz_dir",
+        tmp_path / "a" / "b",
+        "--conversion_summary_dir",
+        tmp_path / "c",
+    ]
+    result = tqconv("convert", digits, "-o", tmp_path / "d" / "e" / "m.tflite", *words)
+    assert result.code == 0, result.err
+    assert (tmp_path / "a" / "b" / "toco_AT_IMPORT.dot").is_file()
+    assert (tmp_path / "c" / "conversion_summary.json").is_file()
+    assert (tmp_path / "d" / "e" / "m.tflite").is_file()
+    result = tqconv("convert", tmp_path / "none", "-o", tmp_path / "f" / "m.tflite")
+    assert result.code == 2
+    assert not (tmp_path / "f").exists()
+
+
+@pytest.mark.parametrize("target", ["file/m.tflite", "file/more/m.tflite", "link", "loop"])
+def test_where_no_folder_can_be(tqconv: Tqconv, digits: Path, tmp_path: Path, target: str) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("nowhere/m.tflite")
+    (tmp_path / "loop").symlink_to("loop")
+    before = sorted(tmp_path.rglob("*"))
+    result = tqconv("convert", digits, "-o", tmp_path / target)
+    assert (result.code, result.out) == (2, "")
+    assert "cannot be written: " in result.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_outputs_without_content_to_lose_may_be_one(
+    tqconv: Tqconv, digits: Path, tmp_path: Path
+) -> None:
+    words = ["--quantize", "int8", "--calibration_random", "1", "--write_ranges_template"]
+    assert tqconv("convert", digits, "-o", "/dev/null", *words, "/dev/null").code == 0
+
+
 def test_calibrate_keeps_its_samples(tqconv: Tqconv, digits: Path, data: Path) -> None:
     content = data.read_bytes()
     result = tqconv("calibrate", digits, "--data", data, "-o", data)

@@ -46,16 +46,19 @@ def test_a_model_on_stdout_is_not_mixed_with_the_report(digits: Path, tmp_path: 
     assert b"6 operators" in done.stderr
 
 
-def test_a_dash_is_stdout_for_pictures_only(
-    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dash_is_stdout(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = shell(f"{TQCONV} dot {digits} -o -")
     assert done.stdout.startswith(b"digraph")
-    done = shell(f"{TQCONV} convert {digits} -o -")
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert b"error: the result is a file, not stdout\n" in done.stderr
+    done = shell(f"{TQCONV} convert {digits} -o -; echo behind")
+    assert done.stdout[4:8] == b"TFL3"
+    assert done.stdout.endswith(b"behind\n")
+    assert b"6 operators" in done.stderr
+    calibrated = shell(f"{TQCONV} calibrate {digits} --random 1 -o -")
+    assert calibrated.stdout.startswith(b"{")
     assert list(tmp_path.iterdir()) == []
+    assert shell(f"{TQCONV} convert {digits} -o ./-").returncode == 0
+    assert (tmp_path / "-").read_bytes() == done.stdout.removesuffix(b"behind\n")
 
 
 def test_warnings_of_libraries_are_one_line(digits: Path) -> None:

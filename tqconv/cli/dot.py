@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from tqconv.cli.arguments import Given
@@ -24,18 +22,14 @@ def run(given: Given) -> None:
     options = load_options(given)
     target = None if given.get("target") == "-" else given.get("target")
     from tqconv import api
-    from tqconv.output import check_target, write_atomically
 
-    if target is not None:
-        check_target(Path(target), {"the model itself": source})
-    text, notes = api.draw(source, options, optimized=given.get("optimize", False))
+    text, notes = api.draw(source, options, optimized=given.get("optimize", False), target=target)
     for note in notes:
         click.echo(f"note: {note}", err=True)
     if target is None:
         click.echo(text, nl=False)
     else:
-        size = write_atomically(Path(target), text.encode())
-        click.echo(f"{target}: {size} bytes", err=is_stdout(target))
+        click.echo(f"{target}: {len(text.encode())} bytes", err=is_stdout(target))
 
 
 command = FlagCommand("dot", DOT, "MODEL", callback=run, help=HELP)

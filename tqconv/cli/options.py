@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from tqconv.config import (
     parse_shapes,
 )
 from tqconv.errors import UsageError
+from tqconv.output import STDOUT
 
 
 def source_of(given: Given) -> str:
@@ -48,7 +50,8 @@ def target_of(given: Given, example: str = "model.tflite") -> str:
     """Return the path of the result; UsageError when it is missing."""
     if "target" not in given:
         raise UsageError("the result has no name", hint=f"add --output_file {example}")
-    return str(given.get("target"))
+    target = str(given.get("target"))
+    return os.path.abspath(target) if target != "-" and Path(target) == STDOUT else target
 
 
 def load_options(given: Given, toco_type: str | None = None) -> LoadOptions:

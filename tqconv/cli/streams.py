@@ -34,7 +34,9 @@ def silence_where_full(stream: TextIO) -> None:
 
 
 def is_stdout(target: str) -> bool:
-    """Whether a path (`/dev/stdout`) is where results are printed: the report goes to stderr."""
+    """Whether a path is where results are printed (`-`, `/dev/stdout`): reports go to stderr."""
+    if target == "-":
+        return True
     try:
         return os.path.samestat(os.stat(target), os.fstat(sys.stdout.fileno()))
     except (OSError, ValueError):  # no such file yet, or a stream without a descriptor

@@ -31,8 +31,6 @@ STRANGERS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x80\x02", "a Python pickle", "export the model to one of the formats that tqconv reads"),
     (b"\x80\x04", "a Python pickle", "export the model to one of the formats that tqconv reads"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull`"),
-    (codecs.BOM_UTF16_LE, "text in UTF-16", "save it as UTF-8"),
-    (codecs.BOM_UTF16_BE, "text in UTF-16", "save it as UTF-8"),
     (b"<!DOCTYPE", "a web page", "the download gave a page instead of the file"),
     (b"<html", "a web page", "the download gave a page instead of the file"),
 )
@@ -183,6 +181,10 @@ def _refuse_strangers(path: Path, head: bytes) -> None:
     for start, what, advice in STRANGERS:
         if head.lower().startswith(start.lower()):
             raise FormatError(f"{path} is {what}", hint=advice or KNOWN)
+    start = head[2:64]
+    marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if marked and start.count(0) >= len(start) // 2:  # ASCII characters have a zero byte each
+        raise FormatError(f"{path} is text in UTF-16", hint="save it as UTF-8")
 
 
 _COMMENT_OR_SPACE = re.compile(rb"(?:\s+|#[^\n]*\n)*")

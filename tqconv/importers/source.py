@@ -7,7 +7,7 @@ which format it is. To add one: give its module a `FORMAT`, list the module in `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -34,13 +34,14 @@ class Format:
     there), UnsupportedError (what has no translation, all of it). outline: returns the nodes of a
     file as it states them, and the reason that is given for showing no more; None where a model can
     always be loaded. channels_first: images are [n, c, h, w]. has_signatures: tags and signatures
-    choose among the models in it.
+    choose among the models in it. companions: the files that `load` may read beside the one named.
     """
 
     load: Callable[[Path, LoadOptions], Model]
     outline: Callable[[Path, str], Outline] | None = None
     channels_first: bool = False
     has_signatures: bool = False
+    companions: Callable[[Path, LoadOptions], Iterable[Path]] = lambda path, options: ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class SourceFile:
     def load(self, options: LoadOptions) -> Model:
         """Return the model; see `Format.load`."""
         return self.format.load(self.path, options)
+
+    def companions(self, options: LoadOptions) -> Iterable[Path]:
+        """Return the files that `load` may read beside the model's own."""
+        return self.format.companions(self.path, options)
 
     def outline(self, reason: str = "") -> Outline | None:
         """Return the nodes as the file states them; None where the format shows none."""

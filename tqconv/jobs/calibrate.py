@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from tqconv.config import CalibrateOptions
 from tqconv.errors import UsageError
-from tqconv.jobs.files import load
+from tqconv.importers.source import source_of
+from tqconv.jobs import footprint
 from tqconv.jobs.requests import check_scaling
-from tqconv.output import check_target, write_atomically
+from tqconv.output import write_atomically
 from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import STAGES
 
@@ -44,19 +45,19 @@ def calibrate(
     from tqconv.quant.evidence import ranges as evidence
 
     asked = options.quantize
-    check_target(
-        Path(target), {"the model itself": source, "what --data reads": asked.calibration_data}
-    )
+    target = Path(target)
+    file = source_of(Path(source), options.load)
+    footprint.of_calibration(file, target, options).check()
     if asked.calibration_data is None and asked.random is None:
         raise UsageError("there are no samples", hint="add --data PATH (or --random N for trials)")
     check_scaling(asked)
     before = None if options.update is None else evidence.load(Path(options.update))
-    model = load(source, options.load)
+    model = file.load(options.load)
     run_stages(model, STAGES)
     inputs.tell(model, asked)
     samples = quantize.samples_of(model, asked)
     found = quantize.calibrate(model, samples, method=asked.method, progress=progress)
     if before is not None:
         found = before.merged(found)
-    write_atomically(Path(target), evidence.dump(found).encode())
+    write_atomically(target, evidence.dump(found).encode())
     return Calibration(found, list(model.notes))

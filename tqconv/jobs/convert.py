@@ -11,9 +11,10 @@ from tqconv.config import ConvertOptions, Count, LoadOptions
 from tqconv.errors import FormatError, VerificationError
 from tqconv.importers.source import SourceFile, source_of
 from tqconv.ir.graph import Model
+from tqconv.jobs import footprint
 from tqconv.jobs.files import picture, save, snapshot, write_summary
 from tqconv.jobs.pictures import Pictures
-from tqconv.jobs.requests import check_files, check_types
+from tqconv.jobs.requests import check_types
 from tqconv.passes.driver import Observer, run_stages
 from tqconv.passes.pipeline import LAST, QUANTIZED, stages_before
 
@@ -48,10 +49,10 @@ def convert(
     """
     options = ConvertOptions() if options is None else options
     target = Path(target)
-    check_files(Path(source), target, options)
+    file = source_of(Path(source), options.load)
+    footprint.of_conversion(file, target, options).check()
     check_types(options)
     dump = Pictures(options.dump_dir, options.dump_steps, observe)
-    file = source_of(Path(source), options.load)
     reading = _load_options(options)
     model = file.load(reading)
     model.notes += _unknown_arrays(file, model, reading)
@@ -76,7 +77,7 @@ def convert(
     write = picture if options.target_format == "dot" else save
     report = Report(model, write(model, target), model.notes, differences)
     if options.summary_dir is not None:
-        write_summary(model, Path(options.summary_dir))
+        write_summary(model, Path(options.summary_dir) / footprint.SUMMARY)
     return report
 
 

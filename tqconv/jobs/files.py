@@ -35,12 +35,12 @@ def picture(model: Model, path: str | Path) -> int:
     return write_atomically(Path(path), dot_text(model).encode())
 
 
-def write_summary(model: Model, folder: Path) -> None:
-    """Write `conversion_summary.json`, the facts that `inspect --json` prints, into a folder."""
+def write_summary(model: Model, path: Path) -> None:
+    """Write the facts that `inspect --json` prints."""
     from tqconv.exporters.report import describe
 
     content = json.dumps(describe(model).as_dict(), indent=1)
-    write_atomically(folder / "conversion_summary.json", content.encode())
+    write_atomically(path, content.encode())
 
 
 def snapshot(model: Model) -> Model:

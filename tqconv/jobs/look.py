@@ -9,6 +9,8 @@ from tqconv.config import LoadOptions
 from tqconv.errors import TqconvError, UnsupportedError, UsageError
 from tqconv.importers.outline import Outline
 from tqconv.importers.source import SourceFile, source_of
+from tqconv.jobs import footprint
+from tqconv.output import write_atomically
 from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import STAGES
 
@@ -38,16 +40,30 @@ def inspect(
 
 
 def draw(
-    path: str | Path, options: LoadOptions | None = None, *, optimized: bool = False
+    path: str | Path,
+    options: LoadOptions | None = None,
+    *,
+    optimized: bool = False,
+    target: str | Path | None = None,
 ) -> tuple[str, list[str]]:
     """Return a model as Graphviz text, and notes; one without translation node by node.
 
-    `optimized`: as `convert` would write it. Raises what `load` raises where nodes do not help.
+    `optimized`: as `convert` would write it; `target`: a file that gets the text, too. Raises what
+    `load` raises where nodes do not help.
     """
-    from tqconv.exporters.dot import dot_text
-
     options = LoadOptions() if options is None else options
     source = source_of(Path(path), options)
+    if target is not None:
+        footprint.of_picture(source, Path(target), options).check()
+    text, notes = _drawn(source, options, optimized)
+    if target is not None:
+        write_atomically(Path(target), text.encode())
+    return text, notes
+
+
+def _drawn(source: SourceFile, options: LoadOptions, optimized: bool) -> tuple[str, list[str]]:
+    from tqconv.exporters.dot import dot_text
+
     try:
         model = source.load(options)
     except (UnsupportedError, UsageError) as error:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from tqconv.ir.graph import Graph, Model
 from tqconv.jobs.files import picture
-from tqconv.output import check_folder
 from tqconv.passes.driver import Observer, Stage, run_stages
+
+PICTURES = "toco_*.dot"
+"""How the files are called; TOCO's own were toco_AT_IMPORT.dot and the like."""
 
 
 class Pictures:
@@ -18,7 +20,6 @@ class Pictures:
         self.steps = steps
         self.observe = observe
         self.count = 0
-        check_folder(folder, "the pictures")
 
     def run(self, model: Model, stage: Stage) -> None:
         """Run one stage, with a picture of the result."""

@@ -10,6 +10,7 @@ from tqconv.errors import UsageError
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
 from tqconv.jobs.improve import Memory, improved
+from tqconv.output import write_atomically
 from tqconv.quant import integer_mode, weights
 from tqconv.quant.evidence import ranges as evidence
 from tqconv.quant.evidence.inputs import outside_notes
@@ -85,7 +86,8 @@ def _plan(model: Model, options: QuantizeOptions, toco: TocoOptions, known: Rang
         )
     except MissingRangesError as error:
         if options.ranges_template is not None:
-            Path(options.ranges_template).write_text(evidence.template(error.tensors))
+            content = evidence.template(error.tensors).encode()
+            write_atomically(Path(options.ranges_template), content)
         raise
 
 

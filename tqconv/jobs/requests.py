@@ -6,23 +6,6 @@ from pathlib import Path
 
 from tqconv.config import ConvertOptions, QuantizeOptions
 from tqconv.errors import UsageError
-from tqconv.output import check_folder, check_target
-
-
-def check_files(source: Path, target: Path, options: ConvertOptions) -> None:
-    """Raise UsageError where a file that is read would be written, or a folder is missing."""
-    asked = options.quantize
-    read = {
-        "the model itself": source,
-        "what --calibration_data reads": asked.calibration_data,
-        "what --ranges reads": asked.ranges,
-        "what --verify reads": options.verify,
-        "what --arrays_extra_info_file reads": options.toco.arrays_extra_info_file,
-    }
-    check_target(target, read)
-    if asked.ranges_template is not None:
-        check_target(Path(asked.ranges_template), {**read, "the result": target})
-    check_folder(options.summary_dir, "the summary")
 
 
 def check_types(options: ConvertOptions) -> None:

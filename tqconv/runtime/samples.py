@@ -55,6 +55,13 @@ def read_samples(path: Path, inputs: Sequence[Tensor], options: SampleOptions) -
         raise UsageError(f"{path} holds no samples")
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder, and in those inside, that are samples, in the order of names."""
+    known = {*ARRAYS, *RAW, *SUFFIXES}
+    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in known and f.is_file())
+    return iter(files)
+
+
 def holds_images(path: Path) -> bool:
     """Whether a file is an image, or a folder has one in it."""
     files = path.rglob("*") if path.is_dir() else [path]
@@ -93,15 +100,13 @@ def _file(path: Path, inputs: Sequence[Tensor], options: SampleOptions) -> Itera
 
 def _folder(path: Path, inputs: Sequence[Tensor], options: SampleOptions) -> Iterator[Feed]:
     """Files are samples one by one; subfolders named like the inputs hold one input each."""
-    known = {*ARRAYS, *RAW, *SUFFIXES}
     folders = {t.name: path / t.name.removesuffix(":0") for t in inputs}
     if len(inputs) > 1 and all(folder.is_dir() for folder in folders.values()):
         parts = [_folder(folders[t.name], [t], options) for t in inputs]
         for feeds in _in_step(parts, path):
             yield {name: array for feed in feeds for name, array in feed.items()}
         return
-    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in known and f.is_file())
-    for file in files:
+    for file in files_below(path):
         yield from _file(file, inputs, options)
 
 

@@ -7,6 +7,7 @@ data files.
 
 from __future__ import annotations
 
+import glob
 import math
 import mmap
 from collections.abc import Iterator, Mapping
@@ -149,14 +150,7 @@ def open_bundle(prefix: str | Path) -> Bundle:
 
 def find_prefix(path: Path) -> Path:
     """Return the prefix of a checkpoint's files; UsageError when there is no index."""
-    if path.is_dir():
-        path = _latest(path)
-    name = path.name
-    for ending in (".index", ".meta"):
-        if name.endswith(ending):
-            path = path.with_name(name.removesuffix(ending))
-    if ".data-" in name:
-        path = path.with_name(name[: name.rindex(".data-")])
+    path = _prefix(_latest(path) if path.is_dir() else path)
     if path.with_name(f"{path.name}.index").is_file():
         return path
     if path.is_file():
@@ -167,6 +161,24 @@ def find_prefix(path: Path) -> Path:
     raise UsageError(
         f"there is no checkpoint {path}", hint=f"its files start with that: {path.name}.index, …"
     )
+
+
+def _prefix(path: Path) -> Path:
+    """Return the prefix that one of a checkpoint's files has; another path as it is."""
+    name = path.name
+    for ending in (".index", ".meta"):
+        name = name.removesuffix(ending)
+    return path.with_name(name[: name.rindex(".data-")] if ".data-" in name else name)
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files of a checkpoint, named in any way that `find_prefix` understands."""
+    start = "*" if path.is_dir() else glob.escape(_prefix(path).name)
+    folder = path if path.is_dir() else path.parent
+    found = [folder / "checkpoint"]
+    for ending in (".index", ".meta", ".data-*"):
+        found += folder.glob(start + ending)
+    return found
 
 
 def shard_path(prefix: Path, number: int, count: int) -> Path:
