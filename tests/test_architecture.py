@@ -38,6 +38,8 @@ FENCES = {
     "ai_edge_litert": {"runtime/litert.py"},
     "PIL": {"runtime/images.py"},
     "ml_dtypes": {"ir/types.py", "importers/onnx"},
+    "google_crc32c": {"importers/tf/string_table.py"},
+    "cramjam": {"importers/tf/string_table.py"},
     "tensorflow": set(),
 }
 """Library -> the only places that may import it."""

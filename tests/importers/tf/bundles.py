@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 from graphs import shape, type_number
 from numpy.typing import NDArray
@@ -35,7 +36,13 @@ def block(entries: list[tuple[bytes, bytes]]) -> bytes:
         result += varint(shared) + varint(len(rest)) + varint(len(value)) + rest + value
         before = key
     restarts = (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
-    return result + restarts + bytes(5)
+    content = result + restarts + b"\0"
+    return content + masked(google_crc32c.value(content)).to_bytes(4, "little")
+
+
+def masked(crc: int) -> int:
+    """Return a checksum as TensorFlow stores it: rotated right by 15 bits, plus a constant."""
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def table(entries: list[tuple[bytes, bytes]], per_block: int = 3) -> bytes:
@@ -61,8 +68,12 @@ def save(prefix: Path, tensors: Mapping[str, NDArray[Any]], big_endian: bool = F
     for name, array in tensors.items():
         stored = array.astype(array.dtype.newbyteorder(">" if big_endian else "<"))
         content = packed(array) if array.dtype == np.object_ else stored.tobytes()
+        is_text = array.dtype == np.object_
         entry = messages.BundleEntryProto(
-            dtype=type_number(array.dtype), offset=len(data), size=len(content)
+            dtype=type_number(array.dtype),
+            offset=len(data),
+            size=len(content),
+            crc32c=masked(text_crc(array) if is_text else google_crc32c.value(content)),
         )
         entry.shape.CopyFrom(shape(array.shape))
         entries[name.encode()] = entry.SerializeToString()
@@ -81,7 +92,8 @@ def save_slices(prefix: Path, name: str, parts: list[tuple[bytes, NDArray[Any]]]
         extents = whole.slices.add()
         extents.extent.add(start=start, length=len(part))
         extents.extent.add()
-        entry = messages.BundleEntryProto(dtype=1, offset=len(data), size=part.nbytes)
+        crc = masked(google_crc32c.value(part.tobytes()))
+        entry = messages.BundleEntryProto(dtype=1, offset=len(data), size=part.nbytes, crc32c=crc)
         entry.shape.CopyFrom(shape(part.shape))
         entries[key] = entry.SerializeToString()
         data += part.tobytes()
@@ -99,4 +111,14 @@ def write(prefix: Path, entries: list[tuple[bytes, bytes]], data: bytes) -> None
 def packed(strings: NDArray[Any]) -> bytes:
     """Return lengths, a checksum, and the characters."""
     flat = strings.reshape(-1).tolist()
-    return b"".join(varint(len(s)) for s in flat) + bytes(4) + b"".join(flat)
+    lengths = b"".join(len(s).to_bytes(4, "little") for s in flat)
+    check = masked(google_crc32c.value(lengths)).to_bytes(4, "little")
+    return b"".join(varint(len(s)) for s in flat) + check + b"".join(flat)
+
+
+def text_crc(strings: NDArray[Any]) -> int:
+    """Return the checksum of strings: lengths of 4 bytes, their checksum, the characters."""
+    flat = strings.reshape(-1).tolist()
+    lengths = b"".join(len(s).to_bytes(4, "little") for s in flat)
+    check = masked(google_crc32c.value(lengths)).to_bytes(4, "little")
+    return int(google_crc32c.value(lengths + check + b"".join(flat)))

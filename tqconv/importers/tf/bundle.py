@@ -10,7 +10,7 @@ from __future__ import annotations
 import glob
 import math
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,16 +20,21 @@ from numpy.typing import NDArray
 
 from tqconv.errors import FormatError, UsageError, suggestion
 from tqconv.importers.tf.node import BFLOAT16, decode_shape, dtype_of
+from tqconv.importers.tf.string_table import (
+    VARINT_BYTES,
+    crc_of,
+    mask,
+    masked_crc,
+    table_entries,
+    varint,
+)
 from tqconv.ir.types import STRING
 from tqconv.schema import proto
 
-MAGIC = 0xDB4775248B80FB57
-FOOTER = 48
-TRAILER = 5
-"""Behind every block: one byte that names the compression, and a checksum."""
-VARINT_BYTES = 10
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The key of the object graph that TF2 checkpoints carry: names of variables -> keys."""
+VARIABLE_VALUE = "VARIABLE_VALUE"
+"""The attribute of an object that is a variable's value."""
 
 
 @dataclass
@@ -78,6 +83,16 @@ class Bundle:
         key = slice_key(name, extents)
         return self._read_whole(f"a slice of {name}", self._entry(key, name))
 
+    def part(self, name: str, extents: list[tuple[int, int]]) -> NDArray[Any]:
+        """Return a part of a tensor, whether it is stored as that slice or otherwise."""
+        if slice_key(name, extents) in self.entries:
+            return self.read_slice(name, extents)
+        whole = self.read(name)
+        place = tuple(slice(s, s + n if n >= 0 else None) for s, n in extents)
+        if len(place) != whole.ndim:
+            raise FormatError(f"'{name}' in {self.prefix} has no slice of {len(place)} dimensions")
+        return whole[place]
+
     def slices(self, name: str) -> list[list[tuple[int, int]]]:
         """Return the slices that a partitioned variable is stored in, in their order."""
         parts = self._entry(name).slices
@@ -103,7 +118,10 @@ class Bundle:
         count = math.prod(dims)
         content = self._content(name, entry)
         if dtype_of(entry.dtype) == STRING:
-            return strings(content, count).reshape(dims)
+            values, crc = strings(content, count)
+            self._check(name, entry, crc)
+            return values.reshape(dims)
+        self._check(name, entry, masked_crc(content))
         stored = _stored(entry.dtype)
         if len(content) != count * stored.itemsize:
             raise FormatError(
@@ -114,6 +132,14 @@ class Bundle:
         if entry.dtype == BFLOAT16:
             array = (array.astype(np.uint32) << 16).view(np.float32)
         return array.reshape(dims)
+
+    def _check(self, name: str, entry: Any, crc: int) -> None:
+        if entry.crc32c and crc != entry.crc32c:
+            raise FormatError(
+                f"'{name}' in {self.prefix} is damaged: its checksum is {crc:08x}, "
+                f"the index says {entry.crc32c:08x}",
+                hint="copy or download the checkpoint again",
+            )
 
     def _content(self, name: str, entry: Any) -> memoryview:
         if not 0 <= entry.shard_id < self.shards:
@@ -188,28 +214,32 @@ def shard_path(prefix: Path, number: int, count: int) -> Path:
 
 def variable_names(bundle: Bundle) -> dict[str, str]:
     """Return the keys of a TF2 checkpoint's variables by the names that the graph has for them."""
+    graph = _object_graph(bundle)
+    nodes = () if graph is None else graph.nodes
+    return {a.full_name: a.checkpoint_key for n in nodes for a in n.attributes if a.full_name}
+
+
+def _object_graph(bundle: Bundle) -> Any:
     if OBJECT_GRAPH not in bundle:
-        return {}
+        return None
     content = bundle.read(OBJECT_GRAPH)
     if content.dtype != STRING or content.size != 1:
         raise FormatError(f"the object graph in {bundle.prefix} is not one string")
     message = proto.messages().TrackableObjectGraph
-    graph = proto.parse_binary(
-        message, content.reshape(-1)[0], f"the object graph of {bundle.prefix}"
-    )
-    return {a.full_name: a.checkpoint_key for n in graph.nodes for a in n.attributes if a.full_name}
+    what = f"the object graph of {bundle.prefix}"
+    return proto.parse_binary(message, content.reshape(-1)[0], what)
 
 
-def table_entries(content: memoryview, what: str) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the keys and values of a sorted string table in order; FormatError when it is none."""
-    if len(content) < FOOTER or int.from_bytes(content[-8:], "little") != MAGIC:
-        raise FormatError(f"{what} is not the index of a checkpoint", hint="is it complete?")
-    footer = content[-FOOTER:-8]
-    _, _, start = _handle(footer, 0, what)
-    offset, size, _ = _handle(footer, start, what)
-    for _, handle in _block(content, offset, size, what):
-        offset, size, _ = _handle(memoryview(handle), 0, what)
-        yield from _block(content, offset, size, what)
+def object_keys(bundle: Bundle) -> dict[int, str]:
+    """Return the keys of a TF2 checkpoint's variables by the number of their object."""
+    graph = _object_graph(bundle)
+    nodes = () if graph is None else graph.nodes
+    return {
+        index: attribute.checkpoint_key
+        for index, node in enumerate(nodes)
+        for attribute in node.attributes
+        if attribute.name == VARIABLE_VALUE
+    }
 
 
 def slice_key(name: str, extents: list[tuple[int, int]]) -> str:
@@ -223,12 +253,19 @@ def slice_key(name: str, extents: list[tuple[int, int]]) -> str:
     return code.decode("utf-8", "surrogateescape")
 
 
-def strings(content: memoryview, count: int) -> NDArray[Any]:
-    """Return `count` strings: their lengths, a checksum of 4 bytes, their characters."""
+def strings(content: memoryview, count: int) -> tuple[NDArray[Any], int]:
+    """Return `count` strings and their checksum: lengths, a checksum of these, characters.
+
+    The checksum covers lengths as numbers of 4 bytes (8 where they need it), not as they are
+    stored.
+    """
     lengths, position = [], 0
     for _ in range(count):
-        length, position = _varint(content, position, "a string tensor")
+        length, position = varint(content, position, "a string tensor")
         lengths.append(length)
+    widths = ((n, 4 if n < 1 << 32 else 8) for n in lengths)
+    crc = crc_of(b"".join(n.to_bytes(w, "little") for n, w in widths))
+    crc = crc_of(mask(crc).to_bytes(4, "little"), crc)
     position += 4
     if position + sum(lengths) != len(content):
         raise FormatError(f"a tensor of {count} strings has {len(content)} bytes")
@@ -236,7 +273,7 @@ def strings(content: memoryview, count: int) -> NDArray[Any]:
     for i, length in enumerate(lengths):
         array[i] = bytes(content[position : position + length])
         position += length
-    return array
+    return array, masked_crc(content[len(content) - sum(lengths) :], crc)
 
 
 def _latest(folder: Path) -> Path:
@@ -262,49 +299,6 @@ def _map(path: Path) -> memoryview:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _handle(content: memoryview, position: int, what: str) -> tuple[int, int, int]:
-    """Return offset and size of a block, and where the handle ends."""
-    offset, position = _varint(content, position, what)
-    size, position = _varint(content, position, what)
-    return offset, size, position
-
-
-def _block(content: memoryview, offset: int, size: int, what: str) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the entries of a block; a key repeats the start of the one before."""
-    if offset + size + TRAILER > len(content) or size < 4:
-        raise FormatError(f"{what} has a block outside of the file")
-    if content[offset + size] != 0:
-        raise FormatError(f"{what} is compressed, which TensorFlow never does")
-    block = content[offset : offset + size]
-    restarts = int.from_bytes(block[-4:], "little")
-    end = size - 4 - 4 * restarts
-    if end < 0:
-        raise FormatError(f"{what} has a damaged block")
-    key, position = b"", 0
-    while position < end:
-        shared, position = _varint(block, position, what)
-        rest, position = _varint(block, position, what)
-        length, position = _varint(block, position, what)
-        if shared > len(key) or position + rest + length > end:
-            raise FormatError(f"{what} has a damaged block")
-        key = key[:shared] + bytes(block[position : position + rest])
-        position += rest
-        yield key, bytes(block[position : position + length])
-        position += length
-
-
-def _varint(content: memoryview, position: int, what: str) -> tuple[int, int]:
-    value = 0
-    for i in range(VARINT_BYTES):
-        if position + i >= len(content):
-            break
-        byte = content[position + i]
-        value |= (byte & 0x7F) << 7 * i
-        if byte < 0x80:
-            return value, position + i + 1
-    raise FormatError(f"{what} has a damaged number")
 
 
 def _unsigned(value: int) -> bytes:
