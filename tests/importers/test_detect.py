@@ -11,7 +11,7 @@ import pytest
 
 from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, UnsupportedError, UsageError
-from tqconv.importers.detect import format_of
+from tqconv.importers.detect import KNOWN, format_of
 from tqconv.importers.source import source_of
 from tqconv.importers.tf.graphdef import parse
 from tqconv.importers.tflite import reader
@@ -145,7 +145,7 @@ def test_formats_without_importer_are_named(tmp_path: Path, what: str) -> None:
     path.write_bytes(BINARY[what][0])
     with pytest.raises(UnsupportedError, match="which is not supported yet") as caught:
         source_of(path, LoadOptions())
-    assert caught.value.hint == "tqconv reads frozen GraphDefs (binary or text) and .tflite files"
+    assert caught.value.hint == KNOWN
 
 
 @pytest.mark.parametrize("start", ["", "\ufeff", "\ufeff# a comment\n"])

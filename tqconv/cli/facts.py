@@ -76,7 +76,7 @@ def kinds(counts: Mapping[str, int]) -> str:
     return f"{len(counts)} kind" + ("" if len(counts) == 1 else "s")
 
 
-def _signatures(facts: ModelFacts) -> str:
+def _signatures(facts: ModelFacts | Outline) -> str:
     rows = [
         (key, f"({', '.join(s['inputs'])}) -> ({', '.join(s['outputs'])})")
         for key, s in facts.signatures.items()
@@ -154,6 +154,8 @@ def outline_text(facts: Outline, heading: str, *, verbose: bool) -> str:
     if facts.variables:
         rows.append(("variables", f"{len(facts.variables)}: the graph is not frozen"))
     blocks = [heading, table(rows)]
+    if facts.signatures:
+        blocks.append(_titled("signatures", _signatures(facts)))
     blocks.append(_titled("placeholders", _nodes(facts.inputs)))
     blocks.append(_titled("possible outputs", _nodes(facts.outputs)))
     blocks.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -22,7 +22,8 @@ class NodeFacts:
 class Outline:
     """The nodes of a model. `untranslated`: operator -> nodes, for those without a handler.
 
-    `producer`: the version of what wrote it; `reason`: why there is no more than this.
+    `producer`: the version of what wrote it; `reason`: why there is no more than this;
+    `signatures`: key -> names of "inputs" and "outputs", where the format has entry points.
     """
 
     origin: str
@@ -35,6 +36,7 @@ class Outline:
     functions: tuple[str, ...]
     producer: int
     reason: str = ""
+    signatures: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as values that JSON has."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tqconv.config import QuantizeOptions, TocoOptions
-from tqconv.errors import UsageError
+from tqconv.errors import QuantizationError, UsageError
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
 from tqconv.jobs.improve import Memory, improved
@@ -55,6 +55,7 @@ def quantize(
     if scheme(options.mode).activation is None:
         weights.quantize(model, options)
         return None
+    _check_one_graph(model)
     toco = TocoOptions() if toco is None else toco
     like_toco = toco.inference_type is not None
     if like_toco:
@@ -70,6 +71,17 @@ def quantize(
         plan = improved(model, plan, memory.kept, _other_plans(model, options, toco, known))
     integer_mode.carry_out(model, plan)
     return plan
+
+
+def _check_one_graph(model: Model) -> None:
+    """Raise QuantizationError where samples for one entry point would leave others float."""
+    if len(model.graphs) > 1:
+        keys = ", ".join(signature.key for signature in model.signatures)
+        raise QuantizationError(
+            f"the model has {len(model.graphs)} signatures ({keys}), and samples fit one",
+            hint="convert one at a time with --saved_model_signature_key KEY, or use "
+            "--quantize dynamic",
+        )
 
 
 def _plan(model: Model, options: QuantizeOptions, toco: TocoOptions, known: Ranges | None) -> Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,9 @@ from tqconv.importers.tf.borders import (
     source_dtype,
 )
 from tqconv.importers.tf.flow.functional import functionalize
+from tqconv.importers.tf.flow.functions import Function
 from tqconv.importers.tf.flow.primitives import reached
+from tqconv.importers.tf.kept import Kept, declare
 from tqconv.importers.tf.leftovers import left_out
 from tqconv.importers.tf.node import Node, Ref, graph_ref, nodes_of
 from tqconv.importers.tf.registry import TF
@@ -98,8 +100,13 @@ def import_graph(
     options: LoadOptions,
     *,
     producer: int = 1000,
+    kept: Kept | None = None,
 ) -> Model:
-    """Import the part of a graph between its inputs and outputs as a model with one signature."""
+    """Import the part of a graph between its inputs and outputs as a model with one signature.
+
+    kept: the variables that running the outputs assigns, and which stay variables.
+    """
+    kept = Kept() if kept is None else kept
     model = Model([Graph("main")], origin=file)
     if options.allow_nonexistent_arrays:
         options = without_missing(options, partial(exists, nodes), model.notes)
@@ -114,14 +121,10 @@ def import_graph(
     feeds = dict(zip(inputs, tensors, strict=True))
     edges, states = read_states(graph, nodes, inputs, feeds, options)
     feeds |= states
-    fetches = [*outputs, *(edge.source for edge in edges)]
-    needed = reached(nodes, fetches, feeds)
-    left = left_out(nodes, needed)
-    if left is not None:
-        model.notes.append(left)
-    check_heads(nodes, needed)
-    nodes = freeze(nodes, needed, options.checkpoint, model.notes)
-    nodes, bodies = functionalize(nodes, fetches, feeds)
+    handles = declare(graph, kept)
+    feeds |= {Ref(name): handle for name, handle in handles.items()}
+    fetches = [*outputs, *(edge.source for edge in edges), *map(Ref, kept.writes)]
+    nodes, bodies = _prepared(nodes, fetches, feeds, options, model.notes)
     translation = Translation(
         TF, file, model.notes, options.allow_custom_ops, array_ranges=options.array_ranges
     )
@@ -129,15 +132,33 @@ def import_graph(
         translation,
         {**functions, **bodies},
         nodes,
+        earlier=kept.before,
+        variables={handle: kept.initial[name] for name, handle in handles.items()},
         quantizing=options.quantizing,
         stored_grid=options.stored_grid,
     )
     values = run(shared, graph, nodes, feeds, fetches)
     _check_placeholders(translation, inputs)
     translation.raise_failures(values, partial(computed_inputs, nodes))
-    write_states(graph, edges, values[len(outputs) :])
+    write_states(graph, edges, values[len(outputs) : len(outputs) + len(edges)])
     _finish(model, nodes, inputs, outputs, values[: len(outputs)])
     return model
+
+
+def _prepared(
+    nodes: dict[str, Node],
+    fetches: Sequence[Ref],
+    feeds: Collection[Ref],
+    options: LoadOptions,
+    notes: list[str],
+) -> tuple[dict[str, Node], dict[str, Function]]:
+    """Return the nodes frozen and with functional control flow, and the functions it makes."""
+    needed = reached(nodes, fetches, feeds)
+    left = left_out(nodes, needed)
+    if left is not None:
+        notes.append(left)
+    check_heads(nodes, needed)
+    return functionalize(freeze(nodes, needed, options.checkpoint, notes), fetches, feeds)
 
 
 def _inner_tensors(

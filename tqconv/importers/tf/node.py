@@ -137,7 +137,12 @@ class FunctionName:
 
 
 def decode(value: Any) -> Any:
-    """Return an AttrValue as a Python value; see the types in this module."""
+    """Return an AttrValue as a Python value; see the types in this module.
+
+    An array stands for itself: what a checkpoint holds is not copied into a message.
+    """
+    if isinstance(value, np.ndarray):
+        return value
     kind = value.WhichOneof("value")
     if kind is None:
         return None

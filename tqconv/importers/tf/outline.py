@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tqconv.errors import TqconvError, UnsupportedError
 from tqconv.importers.outline import NodeFacts, Outline, by_frequency
@@ -20,11 +21,15 @@ VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "AutoReloadVaria
 def outline(path: Path, reason: str = "") -> Outline:
     """Return the outline of a GraphDef file; `reason` says why there is no more than that."""
     message = graphdef.parse(path.read_bytes(), path)
-    nodes = nodes_of(iter(message.node), graph_ref)
+    return outline_of(message, nodes_of(iter(message.node), graph_ref), path.name, reason)
+
+
+def outline_of(message: Any, nodes: Mapping[str, Node], origin: str, reason: str) -> Outline:
+    """Return the outline of a GraphDef message, whose nodes these are."""
     counts = Counter(node.op for node in nodes.values())
     facts = {node.name: _facts(node) for node in nodes.values()}
     return Outline(
-        origin=path.name,
+        origin=origin,
         nodes=tuple(facts.values()),
         op_counts=by_frequency(counts),
         inputs=tuple(facts[n.name] for n in nodes.values() if n.op in PLACEHOLDERS),

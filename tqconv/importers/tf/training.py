@@ -68,8 +68,8 @@ def freeze(
     variables.sort(key=lambda node: node.name)
     if checkpoint is None:
         raise UnsupportedError(
-            f"{_counted(len(variables), 'variable')} of the graph are not frozen: "
-            + _listed([v.name for v in variables]),
+            f"{counted(len(variables), 'variable')} of the graph are not frozen: "
+            + listed([v.name for v in variables]),
             hint="freeze the graph, or give its checkpoint with --checkpoint PREFIX",
         )
     bundle = open_bundle(checkpoint)
@@ -77,18 +77,18 @@ def freeze(
     result = dict(nodes)
     missing = []
     for node in variables:
-        array = _stored(bundle, names, node)
+        array = stored_value(bundle, names, node)
         if array is None:
             missing.append(node.name)
         else:
             result[node.name] = _frozen(node, array)
     if missing:
         raise UsageError(
-            f"the checkpoint {bundle.prefix} lacks {_counted(len(missing), 'variable')}: "
-            + _listed(missing),
+            f"the checkpoint {bundle.prefix} lacks {counted(len(missing), 'variable')}: "
+            + listed(missing),
             hint="is it a checkpoint of this graph?",
         )
-    notes.append(f"{_counted(len(variables), 'variable')} read from {bundle.prefix}")
+    notes.append(f"{counted(len(variables), 'variable')} read from {bundle.prefix}")
     return result
 
 
@@ -147,21 +147,14 @@ def _set_value(nodes: dict[str, Node], ref: Ref, text: str) -> None:
 def constant_node(name: str, array: NDArray[Any], number: int) -> Node:
     """Return a Const node; `number` is the DataType of the array."""
     messages = proto.messages()
-    tensor = messages.TensorProto(dtype=number if number != BFLOAT16 else 1)
-    for size in array.shape:
-        tensor.tensor_shape.dim.add(size=size)
-    if array.dtype == STRING:
-        tensor.string_val.extend(array.reshape(-1).tolist())
-    else:
-        tensor.tensor_content = np.ascontiguousarray(array).tobytes()
     attr = {
-        "value": messages.AttrValue(tensor=tensor),
-        "dtype": messages.AttrValue(type=tensor.dtype),
+        "value": array,
+        "dtype": messages.AttrValue(type=number if number != BFLOAT16 else 1),
     }
     return Node(name, "Const", (), (), attr)
 
 
-def _stored(bundle: Bundle, names: Mapping[str, str], node: Node) -> NDArray[Any] | None:
+def stored_value(bundle: Bundle, names: Mapping[str, str], node: Node) -> NDArray[Any] | None:
     """Return a variable's value: under its own name, or as a part of a partitioned variable."""
     shared = str(node.get("shared_name", "") or node.name)
     for name in (shared, node.name):
@@ -191,10 +184,12 @@ def _frozen(node: Node, array: NDArray[Any]) -> Node:
     return constant_node(node.name, array, int(node.get("dtype", 1)) % 100)
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
+    """Return "1 variable", "2 variables"."""
     return f"{count} {what}" + ("s" if count != 1 else "")
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Return the first names, and how many more there are."""
     more = f", … {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

@@ -13,7 +13,7 @@ import numpy as np
 
 from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.tf.node import Node, Ref
-from tqconv.importers.tf.order import execution_order, file_order
+from tqconv.importers.tf.order import NOTHING, execution_order, file_order
 from tqconv.importers.tf.ports import first_output
 from tqconv.importers.tf.registry import TFBuilder
 from tqconv.importers.tf.shared import Shared
@@ -45,8 +45,9 @@ def run(
     """
     walk = _Walk(shared, graph, nodes, prefix)
     values: dict[Ref, Value] = {Ref(r.node, r.index, r.port): t for r, t in feeds.items()}
-    needed = execution_order(nodes, feeds, fetches)
-    for node in file_order(list(needed), nodes, feeds):
+    earlier = shared.earlier if nodes is shared.nodes else NOTHING
+    needed = execution_order(nodes, feeds, fetches, earlier=earlier)
+    for node in file_order(list(needed), nodes, feeds, earlier):
         inputs = [walk.value(values, ref) for ref in node.inputs]
         controls = [_signal(values, c) for c in node.controls if Ref(c) in values]
         for ref, value in walk.outputs(node, inputs, controls):

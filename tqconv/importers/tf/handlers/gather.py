@@ -8,9 +8,9 @@ import numpy as np
 
 from tqconv.compose.operands import axis_operand, int32_of, with_kernel
 from tqconv.errors import Unsupported
+from tqconv.importers.tf.handlers.variables import value_of
 from tqconv.importers.tf.registry import TFBuilder, direct, handles
 from tqconv.ir.graph import Tensor
-from tqconv.ir.types import RESOURCE
 
 INT32 = np.dtype(np.int32)
 
@@ -39,20 +39,14 @@ def resource_gather(
     validate_indices: bool = True,
     dtype: Any = None,
 ) -> Tensor:
-    """Take rows of a variable that is a constant by now."""
-    return gathered(b, _frozen(x), indices, batch_dims, batch_dims)
+    """Take rows of a variable."""
+    return gathered(b, value_of(b, x), indices, batch_dims, batch_dims)
 
 
 @handles("ResourceGatherNd")
 def resource_gather_nd(b: TFBuilder, x: Tensor, indices: Tensor, *, dtype: Any = None) -> Tensor:
-    """Take slices of a variable that is a constant by now."""
-    return gather_nd(b, _frozen(x), indices)
-
-
-def _frozen(x: Tensor) -> Tensor:
-    if x.dtype == RESOURCE:
-        raise Unsupported(f"'{x.name}' is a variable", hint="freeze the graph first")
-    return x
+    """Take slices of a variable."""
+    return gather_nd(b, value_of(b, x), indices)
 
 
 def gathered(b: TFBuilder, x: Tensor, indices: Tensor, axis: int, batch_dims: int = 0) -> Tensor:

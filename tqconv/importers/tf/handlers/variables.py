@@ -1,29 +1,56 @@
-"""Variables that were frozen in place; heads of training pipelines, which have to be cut off."""
+"""Variables: frozen ones are constants, those that the model assigns are read and stored."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tqconv.compose.builder import Builder
 from tqconv.errors import Unsupported
+from tqconv.importers.tf.handlers import scatter
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
-from tqconv.ir.graph import Tensor
+from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import RESOURCE
+
+
+def value_of(b: TFBuilder, variable: Tensor) -> Tensor:
+    """Return a variable's value: the constant that it was frozen to, or what is stored now."""
+    if variable.dtype != RESOURCE:
+        return variable
+    first = first_value(b, variable)
+    read = Tensor(b.graph.unique(f"{b.name}/read"), first.shape, first.dtype)
+    b.graph.add(Op("READ_VARIABLE", (variable,), (read,), {}, b.source))
+    return read
+
+
+def first_value(b: TFBuilder, variable: Tensor) -> NDArray[Any]:
+    """Return what a variable that stays one holds before the first run."""
+    first = b.shared.variables.get(variable)
+    if first is None:
+        raise Unsupported(
+            f"variable '{variable.name}' is not frozen",
+            hint="freeze the graph, or give its checkpoint with --checkpoint PREFIX",
+        )
+    return first
 
 
 @handles("ReadVariableOp", "RefIdentity")
 def read(b: TFBuilder, variable: Tensor, *, dtype: TypeNumber | None = None) -> Tensor:
     """Return the value: a frozen variable is one."""
-    return _value(variable)
+    return value_of(b, variable)
 
 
 @handles("VariableShape")
 def shape_of(b: TFBuilder, variable: Tensor, *, out_type: TypeNumber | None = None) -> Tensor:
     """Return the shape of a variable."""
     dtype: Any = np.int32 if out_type is None else out_type.dtype
-    return b.shape_of(_value(variable), dtype)
+    if variable.dtype == RESOURCE:
+        return b.const(first_value(b, variable).shape, dtype)
+    return b.shape_of(variable, dtype)
 
 
 @handles("IsVariableInitialized", "VarIsInitializedOp")
@@ -32,20 +59,80 @@ def is_initialized(b: TFBuilder, variable: Tensor, *, dtype: TypeNumber | None =
     return b.const(np.array(True))
 
 
-@handles("Assign", "AssignAdd", "AssignSub", "AssignVariableOp", "AssignAddVariableOp")
-@handles("AssignSubVariableOp", "ScatterUpdate", "ScatterAdd", "ScatterSub")
-def assign(b: TFBuilder, variable: Tensor, *operands: Tensor, **attributes: Any) -> None:
-    """Refuse a result that depends on the new value of a variable."""
+@handles("Assign", "AssignAdd", "AssignSub", "ScatterUpdate", "ScatterAdd", "ScatterSub")
+def assign_reference(b: TFBuilder, variable: Tensor, *operands: Tensor, **attributes: Any) -> None:
+    """Refuse a result that depends on the new value of a variable of TF1."""
     raise Unsupported(
         f"an output needs the new value of variable '{variable.name}'",
         hint="ask for another output with --output_arrays, or give it a value with --set_input",
     )
 
 
-def _value(variable: Tensor) -> Tensor:
-    if variable.dtype == RESOURCE:
+def _store(b: TFBuilder, variable: Tensor, value: Tensor) -> None:
+    """Emit what stores a value; its shape has to be the variable's."""
+    first = first_value(b, variable)
+    pairs = zip(value.shape, first.shape, strict=False)
+    if value.rank != first.ndim or any(d is not None and d != size for d, size in pairs):
         raise Unsupported(
-            f"variable '{variable.name}' is not frozen",
-            hint="freeze the graph, or give its checkpoint with --checkpoint PREFIX",
+            f"variable '{variable.name}' of shape {list(first.shape)} gets {value!r}",
+            hint="LiteRT's variables keep their shape",
         )
+    b.graph.add(Op("ASSIGN_VARIABLE", (variable, value), (), {}, b.source))
+
+
+_CHANGES: dict[str, Callable[[Builder, Tensor, Tensor], Tensor]] = {
+    "AssignVariableOp": lambda b, old, given: given,
+    "AssignAddVariableOp": lambda b, old, given: b("ADD", old, given),
+    "AssignSubVariableOp": lambda b, old, given: b("SUB", old, given),
+}
+
+
+@handles(*_CHANGES)
+def assign(
+    b: TFBuilder,
+    variable: Tensor,
+    value: Tensor,
+    *,
+    dtype: TypeNumber | None = None,
+    validate_shape: bool = False,
+) -> Tensor:
+    """Store a new value, or the old one plus or minus another; the handle says that it is done."""
+    if variable.dtype != RESOURCE:
+        assign_reference(b, variable)
+    old = variable if b.node.op == "AssignVariableOp" else value_of(b, variable)
+    _store(b, variable, _CHANGES[b.node.op](b, old, value))
     return variable
+
+
+_ROWS: dict[str, Callable[..., Tensor]] = {
+    "ResourceScatterUpdate": scatter.tensor_scatter_update,
+    "ResourceScatterNdUpdate": scatter.tensor_scatter_update,
+}
+
+
+@handles(*_ROWS)
+def scatter_rows(
+    b: TFBuilder,
+    variable: Tensor,
+    indices: Tensor,
+    updates: Tensor,
+    *,
+    dtype: TypeNumber | None = None,
+) -> Tensor:
+    """Store the old value with some slices replaced; without Nd an index is one of rows."""
+    old = value_of(b, variable)
+    if "Nd" not in b.node.op:
+        indices = b("EXPAND_DIMS", indices, np.array(indices.rank, np.int32))
+        updates = _broadcast(b, updates, old, indices)
+    _store(b, variable, _ROWS[b.node.op](b, old, indices, updates))
+    return variable
+
+
+def _broadcast(b: TFBuilder, updates: Tensor, old: Tensor, indices: Tensor) -> Tensor:
+    """Repeat a scalar update for every slice."""
+    if updates.rank:
+        return updates
+    shape = (*indices.shape[:-1], *old.shape[1:])
+    if None in shape:
+        raise Unsupported("a scalar update of an unknown number of rows")
+    return b("BROADCAST_TO", updates, np.array(shape, np.int32))
