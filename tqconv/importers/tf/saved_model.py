@@ -7,7 +7,7 @@ imported like a GraphDef.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -272,4 +272,10 @@ def outline(path: Path, reason: str = "") -> Outline:
     return replace(found, signatures=signatures, outputs=ends, variables=())
 
 
-FORMAT = Format(load, outline, has_signatures=True)
+def companions(path: Path, options: LoadOptions) -> Iterable[Path]:
+    """Return every file of the folder: variables and assets belong to the model."""
+    folder = path if path.is_dir() else path.parent
+    return (file for file in folder.rglob("*") if file.is_file())
+
+
+FORMAT = Format(load, outline, has_signatures=True, companions=companions)
