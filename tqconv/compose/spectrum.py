@@ -1,0 +1,140 @@
+"""Discrete Fourier transforms.
+
+Lengths that are powers of two go to RFFT2D, the only transform that LiteRT has. Others, and
+transforms of complex numbers, are products with a constant matrix, of tensors whose last dimension
+holds real and imaginary parts in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.compose.builder import Builder
+from tqconv.compose.complex import COMPLEX64, FLOAT32
+from tqconv.compose.integers import bitcast
+from tqconv.compose.operands import static_size
+from tqconv.compose.sizes import Size, reshaped, sizes_of
+from tqconv.errors import UnsupportedError
+from tqconv.ir.graph import Tensor
+
+LONGEST = 4096
+"""Points of a transform by matrix: 128 MB of constants are the most that is sensible."""
+Matrix = NDArray[np.float32]
+
+
+def rfft(b: Builder, x: Tensor, lengths: Sequence[int]) -> Tensor:
+    """The half of the spectrum that a real signal needs, over the last dimensions.
+
+    The signal is cut or filled with zeros to `lengths` first.
+    """
+    x = _resized(b, x, lengths)
+    is_power = all(n > 0 and n & (n - 1) == 0 for n in lengths)
+    if len(lengths) <= 2 and is_power and lengths[-1] > 1:  # of one point the kernel is wrong
+        return _by_kernel(b, x, lengths)
+    spectrum = _along_last(b, x, forward_of_real(lengths[-1]), is_complex=False)
+    return _other_axes(b, spectrum, lengths, inverse=False)
+
+
+def irfft(b: Builder, x: Tensor, lengths: Sequence[int]) -> Tensor:
+    """The real signal, of `lengths`, of half a spectrum over the last dimensions."""
+    x = _resized(b, x, [*lengths[:-1], lengths[-1] // 2 + 1])
+    x = _other_axes(b, x, lengths, inverse=True)
+    return _along_last(b, x, backward_to_real(lengths[-1]), is_complex=True, to_complex=False)
+
+
+def fft(b: Builder, x: Tensor, axes: int, *, inverse: bool = False) -> Tensor:
+    """The spectrum of a complex signal over the last dimensions, or its inverse."""
+    lengths = [static_size(x, axis) for axis in range(-axes, 0)]
+    x = _along_last(b, x, of_complex(lengths[-1], inverse), is_complex=True)
+    return _other_axes(b, x, lengths, inverse)
+
+
+def forward_of_real(n: int) -> Matrix:
+    """[n, 2 (n / 2 + 1)]: columns are cosines and negative sines in turn."""
+    angles = _angles(n, n // 2 + 1)
+    return _interleaved(np.cos(angles), -np.sin(angles))
+
+
+def of_complex(n: int, inverse: bool) -> Matrix:
+    """[2 n, 2 n]: rows and columns are real and imaginary parts in turn."""
+    angles = _angles(n, n)
+    cosines, sines = np.cos(angles), (1 if inverse else -1) * np.sin(angles)
+    rows = np.stack([_interleaved(cosines, sines), _interleaved(-sines, cosines)], 1)
+    return np.asarray(rows.reshape(2 * n, 2 * n) / (n if inverse else 1), np.float32)
+
+
+def backward_to_real(n: int) -> Matrix:
+    """[2 (n / 2 + 1), n]: the other half of the spectrum is the conjugate of this one."""
+    count = n // 2 + 1
+    weights = np.full((count, 1), 2.0)
+    weights[0] = 1
+    if n % 2 == 0:
+        weights[-1] = 1
+    angles = _angles(n, count).T
+    rows = np.stack([weights * np.cos(angles), -weights * np.sin(angles)], 1)
+    return np.asarray(rows.reshape(2 * count, n) / n, np.float32)
+
+
+def _angles(n: int, count: int) -> NDArray[np.float64]:
+    """[n, count]: 2 pi j k / n, reduced first so that large products lose nothing."""
+    if n > LONGEST:
+        raise UnsupportedError(f"a transform of {n} points, which is no power of two")
+    turns = np.outer(np.arange(n), np.arange(count)) % n
+    return np.asarray(turns * (2 * np.pi / n), np.float64)
+
+
+def _interleaved(real: NDArray[Any], imaginary: NDArray[Any]) -> Matrix:
+    return np.asarray(np.stack([real, imaginary], -1).reshape(len(real), -1), np.float32)
+
+
+def _along_last(
+    b: Builder, x: Tensor, matrix: Matrix, *, is_complex: bool, to_complex: bool = True
+) -> Tensor:
+    batch: list[Size] = sizes_of(b, x)[:-1]
+    flat = bitcast(b, x, FLOAT32) if is_complex else x
+    flat = reshaped(b, flat, [-1, matrix.shape[0]])
+    y = b("FULLY_CONNECTED", flat, np.ascontiguousarray(matrix.T), None)
+    if not to_complex:
+        return reshaped(b, y, [*batch, matrix.shape[1]])
+    return bitcast(b, reshaped(b, y, [*batch, matrix.shape[1] // 2, 2]), COMPLEX64)
+
+
+def _other_axes(b: Builder, x: Tensor, lengths: Sequence[int], inverse: bool) -> Tensor:
+    """Transform the dimensions before the last."""
+    for back, length in enumerate(reversed(lengths[:-1]), start=2):
+        matrix = of_complex(length, inverse)
+        along = partial(_along_last, b, matrix=matrix, is_complex=True)
+        x = b.on_last_axis(x, x.rank - back, along)
+    return x
+
+
+def _by_kernel(b: Builder, x: Tensor, lengths: Sequence[int]) -> Tensor:
+    batch = sizes_of(b, x)
+    if len(lengths) == 2:
+        return b("RFFT2D", x, np.array(lengths, np.int32))
+    rows = reshaped(b, x, [*batch[:-1], 1, lengths[0]])
+    spectrum = b("RFFT2D", rows, np.array([1, *lengths], np.int32))
+    return reshaped(b, spectrum, [*batch[:-1], lengths[0] // 2 + 1])
+
+
+def _resized(b: Builder, x: Tensor, lengths: Sequence[int]) -> Tensor:
+    """Cut or fill with zeros the last dimensions."""
+    begin, sizes = np.zeros(x.rank, np.int32), np.full(x.rank, -1, np.int32)
+    paddings = np.zeros((x.rank, 2), np.int32)
+    for axis, length in zip(range(x.rank - len(lengths), x.rank), lengths, strict=True):
+        have = static_size(x, axis)
+        sizes[axis] = min(have, length)
+        paddings[axis, 1] = max(0, length - have)
+    parts = bitcast(b, x, FLOAT32) if x.dtype == COMPLEX64 else x
+    extra = parts.rank - x.rank
+    if any(size not in (-1, have) for size, have in zip(sizes, x.shape, strict=True)):
+        kept = np.pad(sizes, (0, extra), constant_values=-1)
+        parts = b("SLICE", parts, np.pad(begin, (0, extra)), kept)
+    if paddings.any():
+        parts = b("PAD", parts, np.pad(paddings, ((0, extra), (0, 0))))
+    return bitcast(b, parts, COMPLEX64) if x.dtype == COMPLEX64 else parts
