@@ -86,9 +86,9 @@ def test_names_cannot_break_the_picture(name: str) -> None:
 def test_scales_stand_on_the_edges() -> None:
     graph = Graph("main")
     x = graph.add_input("x", (2,), np.dtype(np.int8))
-    x.quant = Quant.per_tensor(0.5, -3)
     y = emit(graph, "RELU", x, name="y")
     z = emit(graph, "RELU", y, name="z")
+    x.quant = Quant.per_tensor(0.5, -3)
     y.quant = z.quant = Quant.per_tensor(0.25, 4)
     graph.outputs.append(z)
     text = dot_text(Model([graph]))

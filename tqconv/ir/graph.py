@@ -164,10 +164,10 @@ class Graph:
     def replace(self, old: Tensor, new: Tensor, *, keep_name: bool = True) -> None:
         """Let every reader of `old` read `new`, which takes over its name and its range.
 
-        A graph input, or a tensor that is an output under its own name, keeps its own name. Raises
-        UnsupportedError where the two do not mean the same (see `Tensor.means`).
+        A graph input, or a tensor that is an output under its own name, keeps its own name. Inside
+        `attempt` it raises UnsupportedError where the two do not mean the same (`Tensor.means`).
         """
-        if not old.means(new):
+        if self._undo is not None and not old.means(new):
             raise UnsupportedError(f"{new!r} does not mean what {old!r} does")
         for op, index in list(old.uses):
             self.set_input(op, index, new)

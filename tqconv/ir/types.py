@@ -104,6 +104,10 @@ class Range:
     narrow: bool = False
 
 
+MOST_SOURCES = 64
+"""Nodes that an operator remembers beside its own; real ones do the work of about ten."""
+
+
 @dataclass(frozen=True)
 class Source:
     """The node of the source model that an operator stands for.
@@ -122,11 +126,18 @@ class Source:
         return f"{names} in {self.file}" if self.file else names
 
     def joined(self, *others: Source) -> Source:
-        """Return the source of an operator that also does the work of `others`."""
+        """Return the source of an operator that also does the work of `others`; the first of them.
+
+        A chain of ten thousand steps may become one operator: MOST_SOURCES are kept.
+        """
+        if len(self.also) >= MOST_SOURCES:
+            return self
         known = {self.node, *(s.node for s in self.also)}
         more = [s for other in others for s in (other, *other.also) if s.node not in known]
         unique = tuple({s.node: Source(s.file, s.node, s.op_type) for s in more}.values())
-        return Source(self.file, self.node, self.op_type, (*self.also, *unique), self.place)
+        return Source(
+            self.file, self.node, self.op_type, (*self.also, *unique)[:MOST_SOURCES], self.place
+        )
 
 
 NOWHERE = Source("", "", "")

@@ -33,7 +33,8 @@ def parameters(row: OpSpec, op: Op, types: Sequence[Typed]) -> list[Quant | None
         like = [t for t in op.inputs if t is not None and t.dtype == dtype]
         first = like[0].quant
         passed_on = row.quant is not None and row.quant.same and first is not None
-        if not passed_on or not all(t.means(like[0]) or t is like[0] for t in like):
+        by_channel = first is not None and not first.is_per_tensor
+        if not passed_on or by_channel or not all(t.means(like[0]) for t in like):
             raise UnsupportedError(
                 f"{row.name} of integers needs to be told the scale of its result", where=op.source
             )

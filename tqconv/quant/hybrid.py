@@ -12,7 +12,8 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Shape
-from tqconv.ops.emit import Operand, emit
+from tqconv.ops.emit import Operand, emit, finish
+from tqconv.ops.table import spec
 from tqconv.quant.params import encode, weights
 from tqconv.quant.schemes import INT8
 from tqconv.quant.select import operand_name, rule_of
@@ -67,8 +68,10 @@ def _look_up(graph: Graph, op: Op, table: Tensor) -> None:
     flat = indices
     if indices.rank != 1:
         flat = _emit(graph, op, "RESHAPE", indices, _sizes((None,)), name="places")
-    rows = _emit(graph, op, "EMBEDDING_LOOKUP", flat, table, name="rows")
-    rows.dtype = op.output.dtype
+    taken = Op("EMBEDDING_LOOKUP", (flat, table), (), {}, op.source)
+    shape = (*flat.shape, *table.shape[1:])
+    name, row = f"{op.output.name}/rows", spec(taken.type)
+    rows: Tensor = finish(graph, row, taken, [(shape, op.output.dtype)], name)
     if indices.rank != 1:
         rows = _emit(graph, op, "RESHAPE", rows, _sizes(op.output.shape), name="shaped")
         rows.shape = op.output.shape

@@ -131,7 +131,9 @@ def _negative_slope(x: Tensor, part: Tensor) -> NDArray[Any] | None:
     operands = with_constant(product) if product is not None else None
     if operands is None:
         negated = made_by(part, "NEG")
-        slope = _negative_slope(x, negated.input(0)) if negated is not None else None
+        if negated is None or made_by(negated.inputs[0], "NEG") is not None:
+            return None
+        slope = _negative_slope(x, negated.input(0))
         return None if slope is None else -slope
     if is_negative_half(x, operands.x):
         return -operands.constant

@@ -41,10 +41,10 @@ def _kept(op: Op) -> Tensor | None:
 def _always(tensor: Tensor) -> float | None:
     """Return the one value that a random mask has: RANDOM_UNIFORM lies in [0, 1)."""
     op = tensor.producer
+    while op is not None and op.type == "CAST":
+        op = op.input(0).producer
     if op is None or has_activation(op):
         return None
-    if op.type == "CAST":
-        return _always(op.input(0))
     if op.type in ("GREATER_EQUAL", "GREATER"):
         rate = _number(op.input(1))
         low = _is_uniform(op.input(0)) and rate is not None
