@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from tqconv.compose.functions import softplus
 from tqconv.compose.integers import as_ordered
 from tqconv.compose.sizes import calculate, operand, reshaped, size_of, sizes_of
 from tqconv.ir.graph import Tensor
-from tqconv.ops.table import spec
+from tqconv.ops.table import having, spec
 
 SELU_SCALE = 1.0507009873554805
 SELU_ALPHA = 1.6732632423543772
@@ -35,21 +36,16 @@ def relu6(b: Builder, x: Tensor) -> Tensor:
     return as_ordered(b, lambda y, limit: b("MINIMUM", y, limit), relu(b, x), six)
 
 
-_CLAMPS: dict[tuple[float, float | None], str] = {
-    (0.0, 6.0): "RELU6",
-    (0.0, 1.0): "RELU_0_TO_1",
-    (-1.0, 1.0): "RELU_N1_TO_1",
-}
+_CLAMPS = {bounds: name for name, bounds in having(lambda row: row.clamp).items()}
 """Bounds that have an operator of their own."""
 
 
 def clamp(b: Builder, x: Tensor, low: float | None, high: float | None) -> Tensor:
     """Return x between two numbers, of which either may be missing."""
     if x.dtype.kind == "f":
-        if low == 0 and high is None:
-            return b("RELU", x)
-        if low is not None and (low, high) in _CLAMPS:
-            return b(_CLAMPS[low, high], x)
+        name = _CLAMPS.get((-math.inf if low is None else low, math.inf if high is None else high))
+        if name is not None:
+            return b(name, x)
     y = x if high is None else b("MINIMUM", x, np.array(high, x.dtype))
     return y if low is None else b("MAXIMUM", y, np.array(low, x.dtype))
 

@@ -94,7 +94,7 @@ def _local_response(op: Op) -> NDArray[Any]:
 
 # Minimum versions of this file: LiteRT tools/versioning/op_version.cc.
 _CLAMPS: dict[str, tuple[tuple[float, float], QuantRule, VersionRule]] = {
-    "RELU": ((0.0, np.inf), QuantRule(), by_type(int8=2, uint8=2, int16=3)),
+    "RELU": ((0.0, math.inf), QuantRule(), by_type(int8=2, uint8=2, int16=3)),
     "RELU6": ((0.0, 6.0), QuantRule(), by_type(int8=2, int16=3)),
     "RELU_N1_TO_1": ((-1.0, 1.0), QuantRule(types=EIGHT_BIT), by_type()),
     "RELU_0_TO_1": ((0.0, 1.0), QuantRule(types=EIGHT_BIT), by_type()),
@@ -110,8 +110,10 @@ for _name, (_bounds, _quant, _version) in _CLAMPS.items():
         version=_version,
         category="activation",
         types=FLOAT,
+        clamp=_bounds,
     )
 
+_WITHIN = {"LOGISTIC": (0.0, 1.0), "SOFTMAX": (0.0, 1.0), "TANH": (-1.0, 1.0)}
 _ELEMENTWISE: dict[str, tuple[FoldRule, QuantRule, VersionRule]] = {
     "ELU": (with_numpy(_elu), QuantRule(types=frozenset({"INT8"})), by_type()),
     "LEAKY_RELU": (_leaky_relu, QuantRule(), by_type(int16=2)),
@@ -131,6 +133,7 @@ for _name, (_fold, _quant, _version) in _ELEMENTWISE.items():
         version=_version,
         category="activation",
         types=FLOAT,
+        within=_WITHIN.get(_name),
     )
 
 op(
@@ -169,6 +172,7 @@ for _name, (_fold, _quant, _version) in _LAST_AXIS.items():
         version=_version,
         category="activation",
         types=FLOAT,
+        within=_WITHIN.get(_name),
     )
 
 op(

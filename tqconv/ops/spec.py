@@ -172,6 +172,10 @@ class OpSpec:
     where it is data of a type of its own. All other operands are data of one element type."""
     strings: bool = False
     """The kernel takes strings as data."""
+    clamp: tuple[float, float] | None = None
+    """The numbers between which it puts each element of its operand."""
+    within: tuple[float, float] | None = None
+    """The numbers between which its results lie, whatever its operands are."""
     max_rank: int | None = None
     """The highest rank that LiteRT's kernel computes right; None: no limit found up to 6."""
 

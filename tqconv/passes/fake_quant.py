@@ -16,12 +16,11 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import of_type, sole_reader
 from tqconv.ir.types import Range
 from tqconv.ops.emit import Operand, emit
-from tqconv.ops.table import spec
+from tqconv.ops.table import having, spec
 
 FAR = 3e38
 """Beyond every range that a FAKE_QUANT can have."""
-LIMITS = {"RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
-LIMITS |= {"LOGISTIC": (0.0, 1.0), "SOFTMAX": (0.0, 1.0), "TANH": (-1.0, 1.0)}
+LIMITS = having(lambda row: row.clamp or row.within)
 """What the results of operators stay within."""
 STAY_WITHIN = frozenset({"AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "RESHAPE", "SQUEEZE"})
 STAY_WITHIN |= {"TRANSPOSE", "EXPAND_DIMS", "SLICE", "STRIDED_SLICE", "RESIZE_BILINEAR"}

@@ -6,11 +6,12 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op
 from tqconv.ir.match import has_activation, made_by, sole_reader, values_of
-from tqconv.ops.table import known, spec
+from tqconv.ops.rules import ACTIVATIONS
+from tqconv.ops.table import having, known, spec
 from tqconv.passes.rewrite import at
 
-CLAMPS = {"RELU": "RELU", "RELU6": "RELU6", "RELU_N1_TO_1": "RELU_N1_TO_1"}
-"""Operator -> member of ActivationFunctionType that kernels apply to their own result."""
+CLAMPS = tuple(name for name in having(lambda row: row.clamp) if name in ACTIVATIONS)
+"""Operators that kernels apply to their own result, as activations of that name."""
 
 
 @at(*CLAMPS)
@@ -27,7 +28,7 @@ def fuse_activation(graph: Graph, op: Op) -> bool:
     if producer.output.dtype != np.float32:
         return False
     graph.replace(op.output, producer.output)
-    producer.options["fused_activation_function"] = CLAMPS[op.type]
+    producer.options["fused_activation_function"] = op.type
     producer.source = producer.source.joined(op.source)
     return True
 

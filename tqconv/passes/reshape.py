@@ -13,14 +13,14 @@ from tqconv.ir.types import Source
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import known, spec
 from tqconv.passes.fold import LINEAR
+from tqconv.passes.fuse import CLAMPS
 from tqconv.passes.rewrite import at, exact
 
 RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
-UNARY = ("RELU", "RELU6", "RELU_N1_TO_1")
 BINARY = ("ADD", "SUB", "MUL", "DIV")
 
 
-@at(*UNARY, *BINARY)
+@at(*CLAMPS, *BINARY)
 def lift_over_reshape(graph: Graph, op: Op) -> bool:
     """Do before a RESHAPE what the linear operator in front of it can take in.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,14 @@ from tqconv.ir.match import (
 )
 from tqconv.ir.types import Source
 from tqconv.ops.emit import emit
+from tqconv.ops.table import having
 from tqconv.passes.rewrite import at
 
-RAMPS = {"RELU6": 6.0, "RELU_0_TO_1": 1.0}
+RAMPS = {
+    name: high
+    for name, (low, high) in having(lambda row: row.clamp).items()
+    if low == 0 and high < math.inf
+}
 """Activations that clamp between 0 and a bound."""
 
 

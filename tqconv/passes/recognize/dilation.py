@@ -16,6 +16,7 @@ from tqconv.ir.match import (
 )
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import emit
+from tqconv.ops.table import having
 from tqconv.passes.fold import LINEAR
 from tqconv.passes.reshape import reshaped
 from tqconv.passes.rewrite import at
@@ -54,7 +55,7 @@ def recognize_dilation(graph: Graph, op: Op) -> bool:
     return True
 
 
-CLAMPS = frozenset({"RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "FAKE_QUANT"})
+CLAMPS = frozenset({*having(lambda row: row.clamp), "FAKE_QUANT"})
 """Operators on single elements that leave 0 as it is (a FAKE_QUANT has it on its grid)."""
 BOUNDS: dict[str, Callable[[float], bool]] = {
     "MAXIMUM": lambda bound: bound <= 0,

@@ -216,7 +216,7 @@ def fuse_activation(sweep: Sweep, op: Op) -> bool:
         return False
     if sole_reader(sweep.graph, op.input(0)) is not op or producer.output.dtype != np.float32:
         return False
-    producer.options["fused_activation_function"] = CLAMPS[op.type]
+    producer.options["fused_activation_function"] = op.type
     producer.source = producer.source.joined(op.source)
     producer.output.range = op.output.range
     sweep.replace(op, producer.output)

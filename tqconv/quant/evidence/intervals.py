@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Range
-from tqconv.ops.table import known, spec
+from tqconv.ops.table import having, known, spec
 
 Ends = tuple[float, float]
 Rule = Callable[..., Ends]
@@ -38,12 +38,7 @@ RULES: dict[str, Rule] = {
     "MEAN": lambda a: a,
 }
 """Bounds of an operator's output from the bounds of its inputs."""
-CLAMPS: dict[str, Ends] = {
-    "RELU": (0.0, math.inf),
-    "RELU6": (0.0, 6.0),
-    "RELU_N1_TO_1": (-1.0, 1.0),
-    "RELU_0_TO_1": (0.0, 1.0),
-}
+CLAMPS = having(lambda row: row.clamp)
 """What operators, and the activations of that name inside others, clamp to."""
 FREE: Ends = (-math.inf, math.inf)
 
