@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from tqconv.ops.spec import Linear
 from tqconv.ops.table import having
 
 
@@ -21,4 +22,13 @@ def test_results_within_bounds() -> None:
         "LOGISTIC": (0.0, 1.0),
         "SOFTMAX": (0.0, 1.0),
         "TANH": (-1.0, 1.0),
+    }
+
+
+def test_linear_operators() -> None:
+    assert having(lambda row: row.linear) == {
+        "CONV_2D": Linear(0, 1, 2, 0),
+        "DEPTHWISE_CONV_2D": Linear(0, 1, 2, 3),
+        "FULLY_CONNECTED": Linear(0, 1, 2, 0),
+        "TRANSPOSE_CONV": Linear(2, 1, 3, 0),
     }

@@ -13,7 +13,16 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import broadcast_shapes, elements, same_size, values, window_size
-from tqconv.ops.spec import ALL_TYPES, QuantRule, ShapeRule, Typed, VersionRule, by_type, op
+from tqconv.ops.spec import (
+    ALL_TYPES,
+    Linear,
+    QuantRule,
+    ShapeRule,
+    Typed,
+    VersionRule,
+    by_type,
+    op,
+)
 
 FLOAT = frozenset({"float32"})
 
@@ -268,6 +277,12 @@ _FILTER = QuantRule(weight={"w": 0}, bias=_BIAS, hybrid={"w": 0}, needs_bias=ALL
 # only one; a grouped CONV_2D refuses a single one.
 _DEPTH_FILTER = QuantRule(weight={"w": 3}, bias=_BIAS, hybrid={"w": 3}, needs_bias=ALL_TYPES)
 
+_LINEAR = {
+    "CONV_2D": Linear(0, 1, 2, 0),
+    "DEPTHWISE_CONV_2D": Linear(0, 1, 2, 3),
+    "FULLY_CONNECTED": Linear(0, 1, 2, 0),
+    "TRANSPOSE_CONV": Linear(2, 1, 3, 0),
+}
 _ROWS: dict[str, tuple[str, ShapeRule, QuantRule | None, VersionRule, Callable[[Op], int]]] = {
     "CONV_2D": ("x w b? -> y", _conv_2d, _FILTER, _conv_2d_version, _filter_macs),
     "DEPTHWISE_CONV_2D": (
@@ -304,6 +319,7 @@ for _name, (_operands, _shape, _quant, _version, _macs) in _ROWS.items():
         category="conv",
         macs=_macs,
         types=FLOAT,
+        linear=_LINEAR.get(_name),
     )
 
 op(

@@ -148,6 +148,16 @@ class QuantRule:
 
 
 @dataclass(frozen=True)
+class Linear:
+    """Where an operator y = x * w + b keeps its operands, and which axis of w are the outputs."""
+
+    x: int
+    w: int
+    b: int
+    out_axis: int
+
+
+@dataclass(frozen=True)
 class OpSpec:
     """A row of the table."""
 
@@ -172,6 +182,7 @@ class OpSpec:
     where it is data of a type of its own. All other operands are data of one element type."""
     strings: bool = False
     """The kernel takes strings as data."""
+    linear: Linear | None = None
     clamp: tuple[float, float] | None = None
     """The numbers between which it puts each element of its operand."""
     within: tuple[float, float] | None = None

@@ -6,7 +6,6 @@ quantized numbers tqconv reproduces.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,26 +14,10 @@ from numpy.typing import NDArray
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, sole_reader, with_constant
 from tqconv.ops.emit import emit
+from tqconv.ops.table import having
 from tqconv.passes.rewrite import at
 
-
-@dataclass(frozen=True)
-class Linear:
-    """Where a linear operator keeps its operands, and which weight axes are outputs and inputs."""
-
-    x: int
-    w: int
-    b: int
-    out_axis: int
-    in_axis: int
-
-
-LINEAR = {
-    "CONV_2D": Linear(0, 1, 2, 0, 3),
-    "DEPTHWISE_CONV_2D": Linear(0, 1, 2, 3, 3),
-    "FULLY_CONNECTED": Linear(0, 1, 2, 0, 1),
-    "TRANSPOSE_CONV": Linear(2, 1, 3, 0, 3),
-}
+LINEAR = having(lambda row: row.linear)
 
 
 def float_weights(op: Op) -> Tensor | None:

@@ -16,7 +16,8 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.grid import extremes
 from tqconv.ir.match import WithConstant, has_activation, made_by, sole_reader, with_constant
 from tqconv.ir.types import Range
-from tqconv.passes.fold import LINEAR, Linear
+from tqconv.ops.spec import Linear
+from tqconv.passes.fold import LINEAR
 from tqconv.passes.toco.sweep import Sweep
 
 AFFINE = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Op
+from tqconv.ops.table import those
 
 ROWS_PER_WEIGHT, ROWS_AT_LEAST = 6, 2048
 """Columns over all samples that are looked at: more change the moments little."""
@@ -20,7 +21,8 @@ TOGETHER = 1024
 """Columns that are multiplied at once."""
 WIDEST = 4608
 """Weights per output beyond which the moments would take too long (512 channels of 3 x 3)."""
-FITTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
+FITTED = those(lambda row: row.linear is not None and row.linear.x == 0)
+"""Linear operators whose outputs read windows; those of TRANSPOSE_CONV add them up."""
 
 Floats = NDArray[np.floating[Any]]
 
