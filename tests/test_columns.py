@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tqconv.ops.spec import Linear
-from tqconv.ops.table import having
+from tqconv.ops.table import having, those
 
 
 def test_clamps() -> None:
@@ -31,4 +31,23 @@ def test_linear_operators() -> None:
         "DEPTHWISE_CONV_2D": Linear(0, 1, 2, 3),
         "FULLY_CONNECTED": Linear(0, 1, 2, 0),
         "TRANSPOSE_CONV": Linear(2, 1, 3, 0),
+    }
+
+
+def test_what_is_moved() -> None:
+    def of(*kinds: str) -> frozenset[str]:
+        return those(lambda row: row.copies in kinds)
+
+    assert of("order") == {"EXPAND_DIMS", "RESHAPE", "SQUEEZE"}
+    assert of("permuted") == {
+        *("DEPTH_TO_SPACE", "REVERSE_SEQUENCE", "REVERSE_V2", "SPACE_TO_DEPTH", "TRANSPOSE")
+    }
+    assert of("chosen") == {
+        *("BATCH_TO_SPACE_ND", "BROADCAST_TO", "GATHER", "GATHER_ND", "MIRROR_PAD", "SLICE"),
+        *("SPLIT", "SPLIT_V", "STRIDED_SLICE", "TILE", "UNPACK"),
+    }
+    assert of("filled") == {
+        *("CONCATENATION", "DYNAMIC_UPDATE_SLICE", "FILL", "MATRIX_DIAG", "MATRIX_SET_DIAG"),
+        *("ONE_HOT", "PACK", "PAD", "PADV2", "SELECT", "SELECT_V2", "SPACE_TO_BATCH_ND"),
+        "SPARSE_TO_DENSE",
     }

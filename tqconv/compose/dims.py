@@ -18,16 +18,16 @@ from tqconv.ir.types import Shape
 from tqconv.ops.emit import infer
 from tqconv.ops.rules import elements
 from tqconv.ops.table import known as has_row
-from tqconv.ops.table import spec
+from tqconv.ops.table import spec, those
 
 SIZES = (1_009, 1_000_003)
 """Stand for unknown sizes, twice: what comes out in both runs was passed on. Primes; the second
 one is larger than the bound of any slice, which would pass a smaller size on by chance."""
 
-SELECTIONS = frozenset(
-    {"STRIDED_SLICE", "SLICE", "GATHER", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "REVERSE_V2"}
+SELECTIONS = those(
+    lambda row: row.copies in ("order", "permuted", "chosen") and row.operands.outputs == ("y",)
 )
-"""Operators whose output elements are elements of input 0, at places that constants say."""
+"""Operators whose output elements are elements of input 0, at places that the other inputs say."""
 
 
 class Dim(NamedTuple):

@@ -117,6 +117,7 @@ op(
     layout=OPAQUE,
     quant=QuantRule(same=True),
     version=_select_version,
+    copies="filled",
     category="compare",
     takes=_CHOICE,
 )
@@ -134,6 +135,7 @@ op(
     layout=ELEMENTWISE,
     quant=QuantRule(same=True),
     version=by_type(uint32=2, operand=1),
+    copies="filled",
     category="compare",
     takes=_CHOICE,
 )

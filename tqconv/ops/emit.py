@@ -23,9 +23,6 @@ FOLD_LIMIT = 1_000_000
 ELEMENTS_LIMIT = 64
 """Longest integer vector whose known elements are tracked; shapes are far shorter."""
 
-MOVES = frozenset({"TRANSPOSE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
-"""Operators whose folded result has every element of the operand, so its range, too."""
-
 Operand = Tensor | NDArray[Any] | np.generic | None
 
 
@@ -70,7 +67,7 @@ def finish(graph: Graph, row: OpSpec, op: Op, types: Sequence[Typed], name: str)
     )
     if folded is not None:
         tensors = tuple(graph.constant(output_name(name, i), a) for i, a in enumerate(folded))
-        if row.name in MOVES:
+        if row.copies in ("order", "permuted"):  # every element is there, so is their range
             tensors[0].range = op.input(0).range
     else:
         op.inputs = fitted(graph, row, op)

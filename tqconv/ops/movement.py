@@ -64,6 +64,7 @@ op(
     quant=_SAME,
     version=_transpose_version,
     polynomial=True,
+    copies="permuted",
     category="movement",
 )
 
@@ -110,6 +111,7 @@ for name, operands in {"PAD": "x paddings -> y", "PADV2": "x paddings value -> y
         quant=_SAME,
         version=_pad_version,
         polynomial=True,
+        copies="filled",
         category="movement",
         types=_NUMBERS | {"bool"},
         takes={"paddings": _AMOUNTS, "value": ONE_OF_DATA},
@@ -131,6 +133,7 @@ op(
     layout=rows_input(1),
     quant=_SAME,
     version=by_type(int8=2, int16=3),
+    copies="chosen",
     category="movement",
     takes={"paddings": _AMOUNTS},
 )
@@ -154,6 +157,7 @@ op(
     quant=_SAME,
     version=by_type(int8=3, object=2),
     polynomial=True,
+    copies="chosen",
     category="movement",
     takes={"multiples": Takes(WIDE_INDEX, ranks=(1,))},
     strings=True,
@@ -181,6 +185,7 @@ op(
     quant=_SAME,
     version=by_type(int8=3, bool=2),
     polynomial=True,
+    copies="permuted",
     category="movement",
     takes={"axes": Takes(INDEX, ranks=(1,))},
     types=_NUMBERS | {"bool"},
@@ -204,6 +209,7 @@ op(
     fold=_reverse_sequence,
     layout=moves("seq_dim", "batch_dim"),
     quant=QuantRule(same=True, types=frozenset({"UINT8", "INT16"})),
+    copies="permuted",
     category="movement",
     takes={"lengths": Takes(WIDE_INDEX, ranks=(1,))},
     types=_NUMBERS - {"int8"},

@@ -47,6 +47,7 @@ op(
     quant=_SAME,
     version=by_type(operand=1, int16=4, int32=3, int8=2),
     polynomial=True,
+    copies="chosen",
     category="movement",
     types=_NUMBERS,
 )
@@ -93,6 +94,7 @@ op(
     quant=_SAME,
     version=by_type(int8=2),
     polynomial=True,
+    copies="chosen",
     category="movement",
     takes={"sizes": Takes(WIDE_INDEX, ranks=(1,))},
     types=_NUMBERS,
@@ -131,6 +133,7 @@ op(
     quant=QuantRule(same=True, same_except=frozenset({"UINT8"})),
     version=by_type(uint32=4, int16=3, int8=2),
     polynomial=True,
+    copies="filled",
     category="movement",
     types=_NUMBERS | {"uint32", "bool"},
 )
@@ -155,6 +158,7 @@ op(
     quant=_SAME,
     version=by_type(int8=2, int16=3, uint32=4),
     polynomial=True,
+    copies="filled",
     category="movement",
     types=_NUMBERS | {"uint32"},
 )
@@ -183,6 +187,7 @@ op(
     quant=_SAME,
     version=by_type(int8=2, uint8=2, bool=3, int16=4),
     polynomial=True,
+    copies="chosen",
     category="movement",
     types=_NUMBERS - {"int64"} | {"bool"},
 )

@@ -221,6 +221,12 @@ _SAME, _SAME_8 = QuantRule(same=True), QuantRule(same=True, types=EIGHT_BIT)
 
 _MIXED = QuantRule(same=True, averages=True)
 _Row = tuple[str, ShapeRule, FoldRule, QuantRule, VersionRule, frozenset[str] | None]
+_COPIES = {
+    "SPACE_TO_DEPTH": "permuted",
+    "DEPTH_TO_SPACE": "permuted",
+    "SPACE_TO_BATCH_ND": "filled",
+    "BATCH_TO_SPACE_ND": "chosen",
+}
 _ROWS: dict[str, _Row] = {
     "RESIZE_BILINEAR": ("x size -> y", _resized, _bilinear, _MIXED, _BILINEAR_VERSION, FLOAT),
     "RESIZE_NEAREST_NEIGHBOR": (
@@ -272,6 +278,7 @@ for _name, (_operands, _shape, _fold, _quant, _version, _types) in _ROWS.items()
         fold=_fold,
         quant=_quant,
         version=_version,
+        copies=_COPIES.get(_name),
         category="resize",
         types=_types,
         max_rank=4,

@@ -87,6 +87,7 @@ op(
     quant=_SAME,
     version=_gather_version,
     polynomial=True,
+    copies="chosen",
     category="gather",
     takes={"indices": _PLACES},
     types=_NUMBERS | {"bool"},
@@ -128,6 +129,7 @@ op(
     quant=_SAME,
     version=_gather_nd_version,
     polynomial=True,
+    copies="chosen",
     category="gather",
     takes={"indices": _PLACES},
     types=_NUMBERS | {"bool"},
@@ -184,6 +186,7 @@ op(
     fold=_dense,
     quant=QuantRule(same=True, types=frozenset({"INT8", "UINT8"})),
     version=by_type(operand=2, int8=3, uint8=3, int64=2),
+    copies="filled",
     category="gather",
     takes={
         "indices": Takes(WIDE_INDEX),
@@ -218,6 +221,7 @@ op(
     shape=_one_hot_shape,
     fold=_one_hot,
     quant=QuantRule(same=True, types=frozenset({"INT8", "UINT8"})),
+    copies="filled",
     category="gather",
     takes={"indices": Takes(WIDE_INDEX), "on": ONE_OF_DATA, "off": ONE_OF_DATA},
     types=_WRITTEN | {"bool"},
@@ -240,6 +244,7 @@ op(
     shape=_diagonal_shape,
     fold=_diagonal,
     quant=replace(_CENTERED, types=frozenset({"INT8", "INT16"})),
+    copies="filled",
     category="gather",
     types=_NUMBERS | {"uint32"},
 )
@@ -258,6 +263,7 @@ op(
     shape=same,
     fold=_set_diagonal,
     quant=_SAME,
+    copies="filled",
     category="gather",
     types=_NUMBERS | {"uint32"},
 )

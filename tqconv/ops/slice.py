@@ -61,6 +61,7 @@ op(
     quant=_SAME,
     version=_slice_version,
     polynomial=True,
+    copies="chosen",
     category="movement",
     takes={"begin": _PLACES, "size": _PLACES},
     strings=True,
@@ -228,6 +229,7 @@ op(
     quant=_SAME,
     version=_strided_version,
     polynomial=True,
+    copies="chosen",
     category="movement",
     strings=True,
 )
@@ -262,6 +264,7 @@ op(
     fold=_update,
     quant=_SAME,
     version=_update_version,
+    copies="filled",
     category="movement",
     takes={"start": _PLACES},
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,6 +147,11 @@ class QuantRule:
     nonzero: tuple[str, ...] = ()
 
 
+Copies = Literal["order", "permuted", "chosen", "filled"]
+"""Whose elements the results have, bit by bit: all of the data operand in their order, all in
+another order, some (or some again), or those of several operands, perhaps with zeros between."""
+
+
 @dataclass(frozen=True)
 class Linear:
     """Where an operator y = x * w + b keeps its operands, and which axis of w are the outputs."""
@@ -182,6 +187,8 @@ class OpSpec:
     where it is data of a type of its own. All other operands are data of one element type."""
     strings: bool = False
     """The kernel takes strings as data."""
+    copies: Copies | None = None
+    """Set where elements are moved, and not computed with."""
     linear: Linear | None = None
     clamp: tuple[float, float] | None = None
     """The numbers between which it puts each element of its operand."""

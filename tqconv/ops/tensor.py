@@ -74,6 +74,7 @@ op(
     strings=True,
     quant=_SAME,
     polynomial=True,
+    copies="order",
     category="shape",
 )
 
@@ -111,6 +112,7 @@ op(
     quant=_SAME,
     version=by_type(object=2),
     polynomial=True,
+    copies="order",
     category="shape",
 )
 
@@ -135,6 +137,7 @@ op(
     takes={"axis": Takes(WIDE_INDEX, size=1)},
     quant=_SAME,
     polynomial=True,
+    copies="order",
     category="shape",
 )
 
@@ -189,6 +192,7 @@ op(
     quant=_SAME,
     version=by_type(2, int8=3, int16=3),
     polynomial=True,
+    copies="chosen",
     category="movement",
 )
 
@@ -237,6 +241,7 @@ op(
     quant=_SAME,
     version=by_type(operand=1, int8=3, int16=3, bool=2, object=2),
     polynomial=True,
+    copies="filled",
     category="shape",
     types=_NUMBERS | {"uint32", "bool", "complex64"},
 )

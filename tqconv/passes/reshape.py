@@ -11,12 +11,12 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, sole_reader, values_of, with_constant
 from tqconv.ir.types import Source
 from tqconv.ops.emit import Operand, emit
-from tqconv.ops.table import known, spec
+from tqconv.ops.table import known, spec, those
 from tqconv.passes.fold import LINEAR
 from tqconv.passes.fuse import CLAMPS
 from tqconv.passes.rewrite import at, exact
 
-RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+RESHAPES = those(lambda row: row.copies == "order")
 BINARY = ("ADD", "SUB", "MUL", "DIV")
 
 

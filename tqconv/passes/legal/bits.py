@@ -9,7 +9,7 @@ import numpy as np
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ops.emit import finish
 from tqconv.ops.operands import data_operand, is_data
-from tqconv.ops.table import known, spec
+from tqconv.ops.table import known, spec, those
 
 SAME_WIDTH: Mapping[str, np.dtype] = {
     "uint16": np.dtype(np.int16),
@@ -19,16 +19,8 @@ SAME_WIDTH: Mapping[str, np.dtype] = {
 }
 """Element type -> the integers of its width, which most kernels move."""
 
-MOVES = frozenset(
-    {
-        "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION", "DEPTH_TO_SPACE",
-        "DYNAMIC_UPDATE_SLICE", "FILL", "GATHER", "GATHER_ND", "MATRIX_DIAG", "MATRIX_SET_DIAG",
-        "MIRROR_PAD", "ONE_HOT", "PACK", "PAD", "PADV2", "REVERSE_SEQUENCE", "REVERSE_V2",
-        "SELECT", "SELECT_V2", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPARSE_TO_DENSE",
-        "SPLIT", "SPLIT_V", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
-    }
-)  # fmt: skip
-"""Operators that copy elements or put a 0 between them: its bits are 0 in every type."""
+MOVES = those(lambda row: row.copies not in (None, "order"))
+"""Operators whose kernels copy elements or put a 0 between them: its bits are 0 in every type."""
 
 
 def move_as_bits(graph: Graph) -> int:
