@@ -51,3 +51,14 @@ def test_what_is_moved() -> None:
         *("ONE_HOT", "PACK", "PAD", "PADV2", "SELECT", "SELECT_V2", "SPACE_TO_BATCH_ND"),
         "SPARSE_TO_DENSE",
     }
+
+
+def test_where_kernels_write() -> None:
+    assert those(lambda row: row.in_place) == {"ADD", "DIV", "MUL", "SOFTMAX", "SUB"}
+    assert those(lambda row: row.late_memory) == {"IF", "WHERE", "WHILE"}
+
+
+def test_what_has_no_result_is_there_for_its_effect() -> None:
+    assert those(lambda row: not row.operands.outputs) == {
+        *("ASSIGN_VARIABLE", "CALL_ONCE", "HASHTABLE_IMPORT"),
+    }

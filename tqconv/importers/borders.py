@@ -16,9 +16,9 @@ import numpy as np
 from tqconv.config import Dims, LoadOptions
 from tqconv.errors import UsageError, suggestion
 from tqconv.ir.graph import Graph, Tensor
-from tqconv.ir.match import may_lack_memory
 from tqconv.ir.types import Source, type_name
 from tqconv.ops.emit import emit
+from tqconv.ops.memory import may_lack_memory
 
 FLOAT32 = np.dtype(np.float32)
 

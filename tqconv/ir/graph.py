@@ -190,7 +190,7 @@ class Graph:
         """Remove the operators that no output needs; return how many."""
         needed: set[int] = set()
         stack = [t.producer for t in self.outputs if t.producer is not None]
-        stack += [op for op in self.ops if op.type in EFFECTS]
+        stack += [op for op in self.ops if not op.outputs]
         while stack:
             op = stack.pop()
             if id(op) in needed:
@@ -291,10 +291,6 @@ class Graph:
         tensor = op.inputs[index]
         if tensor is not None:
             tensor.uses.discard(op, index)
-
-
-EFFECTS = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "HASHTABLE_IMPORT"})
-"""Operators that are needed for what they do, not for what they return."""
 
 
 @dataclass(eq=False, slots=True)

@@ -94,15 +94,3 @@ def values_of(tensor: Tensor | None) -> list[int] | None:
     if tensor.quant is not None:
         return None
     return [int(v) for v in tensor.data.reshape(-1)]
-
-
-_LATE_MEMORY = ("IF", "WHILE", "WHERE")
-
-
-def may_lack_memory(tensor: Tensor) -> bool:
-    """Whether LiteRT gives a result no memory when it turns out to be empty.
-
-    Such a tensor cannot be read as an output of the model: `get_tensor` raises. A copy can.
-    """
-    made = tensor.producer
-    return made is not None and made.type in _LATE_MEMORY and not tensor.is_static

@@ -172,6 +172,7 @@ for _name, (_fold, _quant, _version) in _LAST_AXIS.items():
         version=_version,
         category="activation",
         types=FLOAT,
+        in_place=_name == "SOFTMAX",
         within=_WITHIN.get(_name),
     )
 

@@ -151,6 +151,7 @@ op(
     shape=_coordinates,
     fold=with_numpy(np.argwhere),
     version=by_type(2, bool=1),
+    late_memory=True,
     category="compare",
     types=frozenset({"float32", "int8", "int32", "int64", "uint8", "uint32", "bool"}),
 )

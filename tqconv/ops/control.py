@@ -89,7 +89,15 @@ _BODIES: dict[str, tuple[str, ShapeRule]] = {
     "CALL_ONCE": ("->", _nothing),
 }
 for _name, (_operands, _shape) in _BODIES.items():
-    op(_name, _operands, shape=_shape, category="control", pure=False, takes=_PASSED)
+    op(
+        _name,
+        _operands,
+        shape=_shape,
+        category="control",
+        pure=False,
+        takes=_PASSED,
+        late_memory=True,
+    )
 
 _STATE: dict[str, tuple[str, ShapeRule]] = {
     "VAR_HANDLE": ("-> handle", _always((), RESOURCE)),

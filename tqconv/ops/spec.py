@@ -189,6 +189,10 @@ class OpSpec:
     """The kernel takes strings as data."""
     copies: Copies | None = None
     """Set where elements are moved, and not computed with."""
+    in_place: bool = False
+    """LiteRT's builtin kernel may write over its operand (measured)."""
+    late_memory: bool = False
+    """LiteRT gives a result memory when it knows its size, and none where it is empty."""
     linear: Linear | None = None
     clamp: tuple[float, float] | None = None
     """The numbers between which it puts each element of its operand."""

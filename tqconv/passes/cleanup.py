@@ -12,10 +12,10 @@ from tqconv.ir.match import (
     has_activation,
     is_scalar,
     made_by,
-    may_lack_memory,
     values_of,
     with_constant,
 )
+from tqconv.ops.memory import may_lack_memory
 from tqconv.ops.table import known, spec
 from tqconv.passes.rewrite import at, exact
 

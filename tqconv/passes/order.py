@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ops.table import those
 from tqconv.passes.reshape import RESHAPES
 from tqconv.passes.rewrite import exact
 
-IN_PLACE = frozenset({"ADD", "SUB", "MUL", "DIV", "SOFTMAX"})
-"""Operators that LiteRT's builtin kernels let write over their operand (measured)."""
+IN_PLACE = those(lambda row: row.in_place)
 
 
 @exact
