@@ -2,178 +2,70 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from tqconv.compose import complex
-from tqconv.compose.arithmetic import combine
-from tqconv.compose.integers import UINT64, as_signed
-from tqconv.compose.operands import in_order, int32_of, out_of_order
-from tqconv.errors import Unsupported
-from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.compose import scatter
+from tqconv.compose.builder import Builder
+from tqconv.compose.operands import int32_of
+from tqconv.errors import UnsupportedError
+from tqconv.importers.tf.registry import handles
 from tqconv.ir.graph import Tensor
-from tqconv.ir.types import Shape
-
-INT32 = np.dtype(np.int32)
-ZERO, ONE = np.array(0, INT32), np.array(1, INT32)
-SPARSE_MAX_RANK = 4
-"""Dimensions that the SPARSE_TO_DENSE kernel writes."""
-
-WIDER = {np.dtype(t): INT32 for t in (np.int8, np.uint8, np.int16, np.uint16)}
-"""Types whose extremes the int32 segment kernels compute exactly."""
 
 
 @handles("ScatterNd")
 def scatter_nd(
-    b: TFBuilder, indices: Tensor, updates: Tensor, shape: Tensor, *, bad_indices_policy: str = ""
+    b: Builder, indices: Tensor, updates: Tensor, shape: Tensor, *, bad_indices_policy: str = ""
 ) -> Tensor:
     """Add updates to zeros at coordinates: the last dimension of `indices`."""
     _check_policy(bad_indices_policy)
-    return _added_up(b, indices, updates, int32_of(b, shape))
+    return scatter.added_up(b, indices, updates, int32_of(b, shape))
 
 
-def _added_up(b: TFBuilder, indices: Tensor, updates: Tensor, shape: Any) -> Tensor:
-    def scatter(updates: Tensor) -> Tensor:
-        return b("SCATTER_ND", int32_of(b, indices), updates, shape)
-
-    if updates.dtype.kind == "c":
-        shape = b("CONCATENATION", shape, np.array([2], INT32), axis=0)
-        return complex.on_pairs(b, scatter, updates)
-    return as_signed(b, scatter, updates)
-
-
-def _check_policy(policy: str) -> None:
-    if policy not in ("", "DEFAULT", "ERROR"):
-        raise Unsupported(f"bad_indices_policy `{policy}`")
-
-
-@handles("TensorScatterAdd", "TensorScatterSub", "ScatterNdNonAliasingAdd")
+@handles(TensorScatterAdd="ADD", TensorScatterSub="SUB", ScatterNdNonAliasingAdd="ADD")
 def tensor_scatter_add(
-    b: TFBuilder, x: Tensor, indices: Tensor, updates: Tensor, *, bad_indices_policy: str = ""
+    b: Builder,
+    type: str,
+    x: Tensor,
+    indices: Tensor,
+    updates: Tensor,
+    *,
+    bad_indices_policy: str = "",
 ) -> Tensor:
     """Add updates to `x`, or subtract them, at coordinates; updates of one place add up."""
     _check_policy(bad_indices_policy)
-    type = "SUB" if b.node.op == "TensorScatterSub" else "ADD"
-    sums = _added_up(b, indices, updates, b.shape_of(x))
-    return combine(b, type, x, sums)
+    return scatter.with_sums(b, type, x, indices, updates)
 
 
-@handles("TensorScatterMax", "TensorScatterMin")
+@handles(TensorScatterMax="MAXIMUM", TensorScatterMin="MINIMUM")
 def tensor_scatter_extreme(
-    b: TFBuilder, x: Tensor, indices: Tensor, updates: Tensor, *, bad_indices_policy: str = ""
+    b: Builder,
+    type: str,
+    x: Tensor,
+    indices: Tensor,
+    updates: Tensor,
+    *,
+    bad_indices_policy: str = "",
 ) -> Tensor:
-    """Take the larger (smaller) of `x` and the updates at coordinates.
-
-    The updates of one place form a segment; a place without any gets the lowest (highest) number.
-    """
+    """Take the larger (smaller) of `x` and the updates at coordinates."""
     _check_policy(bad_indices_policy)
-    segments, larger = {
-        "TensorScatterMax": ("UNSORTED_SEGMENT_MAX", "MAXIMUM"),
-        "TensorScatterMin": ("UNSORTED_SEGMENT_MIN", "MINIMUM"),
-    }[b.node.op]
-    if x.dtype == UINT64:
-        made = tensor_scatter_extreme(b, in_order(b, x), indices, in_order(b, updates))
-        return out_of_order(b, made, UINT64)
-    dtype = WIDER.get(x.dtype, x.dtype)
-    rows = rows_of(b, b.cast(x, dtype), indices, b.cast(updates, dtype))
-    if dtype in (INT32, np.float32):
-        found = b(segments, rows.updates, rows.ids, rows.count)
-        return b.cast(shaped_like(b, b(larger, rows.x, found), x), x.dtype)
-    return shaped_like(b, _extreme_by_mask(b, rows, larger), x)
-
-
-def _extreme_by_mask(b: TFBuilder, rows: Rows, larger: str) -> Tensor:
-    """Compare every row with every update, for types that the segment kernels lack.
-
-    [1, n, inner] updates, in places [count, n, 1] that are not theirs replaced by the row itself.
-    """
-    count, n, inner = (*rows.x.shape[:1], *rows.updates.shape)
-    ids = b.reshape(rows.ids, (1, n, 1))
-    theirs = b("EQUAL", ids, b.reshape(counted(b, rows.x), (count, 1, 1)))
-    own = b.reshape(rows.x, (count, 1, inner))
-    chosen = b("SELECT_V2", theirs, b.reshape(rows.updates, (1, n, inner)), own)
-    reduce = {"MAXIMUM": "REDUCE_MAX", "MINIMUM": "REDUCE_MIN"}[larger]
-    return b(larger, rows.x, b(reduce, chosen, np.array([1], INT32)))
+    return scatter.with_extremes(b, type, x, indices, updates)
 
 
 @handles("TensorScatterUpdate")
 def tensor_scatter_update(
-    b: TFBuilder, x: Tensor, indices: Tensor, updates: Tensor, *, bad_indices_policy: str = ""
+    b: Builder, x: Tensor, indices: Tensor, updates: Tensor, *, bad_indices_policy: str = ""
 ) -> Tensor:
-    """Replace elements at coordinates; of several updates of one place the last one stays.
-
-    Place i of the result is row i of `x`, or the last row written there: a gather from `x`
-    followed by the updates.
-    """
+    """Replace elements at coordinates; of several updates of one place the last one stays."""
     _check_policy(bad_indices_policy)
-    rows = rows_of(b, x, indices, updates)
-    places = counted(b, rows.x)
-    last = b("UNSORTED_SEGMENT_MAX", counted(b, rows.updates, rows.count), rows.ids, rows.count)
-    both = b("CONCATENATION", rows.x, rows.updates, axis=0)
-    return shaped_like(b, b("GATHER", both, b("MAXIMUM", last, places), axis=0), x)
+    return scatter.with_updates(b, x, indices, updates)
 
 
-@dataclass(frozen=True)
-class Rows:
-    """A scatter in one dimension: x: [count, inner]; updates: [n, inner]; ids: [n]."""
-
-    x: Tensor
-    updates: Tensor
-    ids: Tensor
-    count: Tensor
-
-
-def rows_of(b: TFBuilder, x: Tensor, indices: Tensor, updates: Tensor) -> Rows:
-    """Flatten the dimensions that the coordinates address, and those that they do not."""
-    depth = indices.shape[-1]
-    outer = x.shape[:depth]
-    if depth is None or None in outer[1:]:
-        raise Unsupported(f"the dimensions of '{x.name}' that are written to are not known")
-    coordinates = b.reshape(b.cast(indices, INT32), (_size(indices.shape[:-1]), depth))
-    ids = b("SUM", b("MUL", coordinates, _strides(outer)), np.array([1], INT32))
-    inner = _size(x.shape[depth:])
-    flat = b.reshape(x, (_size(outer), inner))
-    updates = b.reshape(updates, (_size(indices.shape[:-1]), inner))
-    return Rows(flat, updates, ids, row_count(b, flat))
-
-
-def _strides(shape: Shape) -> NDArray[Any]:
-    """Return the distance of neighbours along each axis; the first size does not matter."""
-    inner = [d or 0 for d in shape[:0:-1]]
-    return np.cumprod([1, *inner], dtype=np.int64)[::-1][: len(shape)].astype(INT32)
-
-
-def _size(shape: Shape) -> int | None:
-    return None if None in shape else math.prod(d or 0 for d in shape)
-
-
-def counted(b: TFBuilder, x: Tensor, start: Tensor | None = None) -> Tensor:
-    """Return start, start + 1, … (from 0 by default), one for each row of `x`."""
-    rows = row_count(b, x)
-    limit = rows if start is None else b("ADD", rows, start)
-    return b("RANGE", ZERO if start is None else start, limit, ONE)
-
-
-def row_count(b: TFBuilder, x: Tensor) -> Tensor:
-    """Return the size of the first dimension: int32, no dimension."""
-    return b("GATHER", b.shape_of(x), ZERO, axis=0)
-
-
-def shaped_like(b: TFBuilder, y: Tensor, x: Tensor) -> Tensor:
-    """Return `y` in the shape of `x`."""
-    if x.shape.count(None) <= 1:
-        return b.reshape(y, x.shape)
-    return b("RESHAPE", y, b.shape_of(x))
+def _check_policy(policy: str) -> None:
+    if policy not in ("", "DEFAULT", "ERROR"):
+        raise UnsupportedError(f"bad_indices_policy `{policy}`")
 
 
 @handles("SparseToDense")
 def sparse_to_dense(
-    b: TFBuilder,
+    b: Builder,
     indices: Tensor,
     shape: Tensor,
     values: Tensor,
@@ -182,55 +74,19 @@ def sparse_to_dense(
     validate_indices: bool = True,
 ) -> Tensor:
     """Put values into a tensor of one default value."""
-    sizes = b.known(shape)
-    if sizes is not None and len(sizes) > SPARSE_MAX_RANK:
-        return _flat_to_dense(b, indices, sizes, values, default)
-    return b("SPARSE_TO_DENSE", int32_of(b, indices), int32_of(b, shape), values, default)
-
-
-def _flat_to_dense(
-    b: TFBuilder, indices: Tensor, sizes: Shape, values: Tensor, default: Tensor
-) -> Tensor:
-    if None in sizes:
-        raise Unsupported(f"SparseToDense to a shape of rank {len(sizes)} that is not a constant")
-    places = b("SUM", b("MUL", b.cast(indices, INT32), _strides(sizes)), np.array([1], INT32))
-    count = np.array([_size(sizes)], INT32)
-    return b.reshape(b("SPARSE_TO_DENSE", places, count, values, default), sizes)
+    return scatter.sparse_to_dense(b, indices, shape, values, default)
 
 
 @handles("DynamicPartition")
 def dynamic_partition(
-    b: TFBuilder, x: Tensor, partitions: Tensor, *, num_partitions: int
+    b: Builder, x: Tensor, partitions: Tensor, *, num_partitions: int
 ) -> tuple[Tensor, ...]:
     """Return the rows of each partition, in their order."""
-    rank = partitions.rank
-    if rank != 1:
-        x = b.reshape(x, (_size(partitions.shape), *x.shape[rank:]))
-        partitions = b.reshape(partitions, (_size(partitions.shape),))
-    return tuple(
-        b("GATHER_ND", x, b("WHERE", b("EQUAL", partitions, np.array(i, INT32))))
-        for i in range(num_partitions)
-    )
+    return scatter.partitioned(b, x, partitions, num_partitions)
 
 
 @handles("DynamicStitch", "ParallelDynamicStitch")
-def dynamic_stitch(b: TFBuilder, *operands: Tensor) -> Tensor:
-    """Put row i of all data at place indices[i]; where a place stands twice, the last row stays.
-
-    The result has as many rows as the largest index says. TensorFlow leaves rows that no index
-    names undefined; here they are the first row.
-    """
+def dynamic_stitch(b: Builder, *operands: Tensor) -> Tensor:
+    """Put row i of all data at place indices[i]; where a place stands twice, the last row stays."""
     count = len(operands) // 2
-    ids = _stitched([b.reshape(t, (_size(t.shape),)) for t in operands[:count]], b)
-    rest = operands[count].shape[operands[0].rank :]
-    parts = zip(operands[:count], operands[count:], strict=True)
-    data = _stitched([b.reshape(d, (_size(i.shape), *rest)) for i, d in parts], b)
-    size = b("ADD", b("REDUCE_MAX", ids, np.array([0], INT32)), ONE)
-    last = b("UNSORTED_SEGMENT_MAX", counted(b, data), ids, size)
-    return b("GATHER", data, b("MAXIMUM", last, ZERO), axis=0)
-
-
-def _stitched(parts: Sequence[Tensor], b: TFBuilder) -> Tensor:
-    if len(parts) == 1:
-        return parts[0]
-    return b("CONCATENATION", *parts, axis=0)
+    return scatter.stitched(b, operands[:count], operands[count:])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.compose.builder import Builder
+from tqconv.compose.scatter import with_updates
 from tqconv.errors import Unsupported
-from tqconv.importers.tf.handlers import scatter
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Op, Tensor
@@ -80,16 +78,10 @@ def _store(b: TFBuilder, variable: Tensor, value: Tensor) -> None:
     b.graph.add(Op("ASSIGN_VARIABLE", (variable, value), (), {}, b.source))
 
 
-_CHANGES: dict[str, Callable[[Builder, Tensor, Tensor], Tensor]] = {
-    "AssignVariableOp": lambda b, old, given: given,
-    "AssignAddVariableOp": lambda b, old, given: b("ADD", old, given),
-    "AssignSubVariableOp": lambda b, old, given: b("SUB", old, given),
-}
-
-
-@handles(*_CHANGES)
+@handles(AssignVariableOp=None, AssignAddVariableOp="ADD", AssignSubVariableOp="SUB")
 def assign(
     b: TFBuilder,
+    type: str | None,
     variable: Tensor,
     value: Tensor,
     *,
@@ -99,20 +91,14 @@ def assign(
     """Store a new value, or the old one plus or minus another; the handle says that it is done."""
     if variable.dtype != RESOURCE:
         assign_reference(b, variable)
-    old = variable if b.node.op == "AssignVariableOp" else value_of(b, variable)
-    _store(b, variable, _CHANGES[b.node.op](b, old, value))
+    _store(b, variable, value if type is None else b(type, value_of(b, variable), value))
     return variable
 
 
-_ROWS: dict[str, Callable[..., Tensor]] = {
-    "ResourceScatterUpdate": scatter.tensor_scatter_update,
-    "ResourceScatterNdUpdate": scatter.tensor_scatter_update,
-}
-
-
-@handles(*_ROWS)
+@handles(ResourceScatterUpdate=True, ResourceScatterNdUpdate=False)
 def scatter_rows(
     b: TFBuilder,
+    by_rows: bool,
     variable: Tensor,
     indices: Tensor,
     updates: Tensor,
@@ -121,10 +107,10 @@ def scatter_rows(
 ) -> Tensor:
     """Store the old value with some slices replaced; without Nd an index is one of rows."""
     old = value_of(b, variable)
-    if "Nd" not in b.node.op:
+    if by_rows:
         indices = b("EXPAND_DIMS", indices, np.array(indices.rank, np.int32))
         updates = _broadcast(b, updates, old, indices)
-    _store(b, variable, _ROWS[b.node.op](b, old, indices, updates))
+    _store(b, variable, with_updates(b, old, indices, updates))
     return variable
 
 

@@ -1,0 +1,76 @@
+"""Reading elements at computed places, and choosing by a condition."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tqconv.compose.builder import Builder
+from tqconv.compose.operands import int32_of, with_kernel
+from tqconv.compose.sizes import Size, size_of
+from tqconv.ir.graph import Tensor
+
+INT32 = np.dtype(np.int32)
+
+
+def gathered(b: Builder, x: Tensor, indices: Tensor, axis: int, batch_dims: int = 0) -> Tensor:
+    """Take elements along an axis in [0, rank)."""
+    if batch_dims < 0:
+        batch_dims += indices.rank
+    return b("GATHER", x, indices, axis=axis, batch_dims=batch_dims)
+
+
+def gather_nd(b: Builder, x: Tensor, indices: Tensor) -> Tensor:
+    """Take the slices at coordinates: the last dimension of `indices`."""
+    if indices.rank and indices.shape[-1] == 0:
+        return _everywhere(b, x, indices)
+    return b("GATHER_ND", x, indices)
+
+
+def _everywhere(b: Builder, x: Tensor, indices: Tensor) -> Tensor:
+    """Coordinates of length 0 take the whole of `x`, once for each."""
+    head = b(
+        "SLICE", b.shape_of(indices), np.array([0], INT32), np.array([indices.rank - 1], INT32)
+    )
+    return b("BROADCAST_TO", x, b("CONCATENATION", head, b.shape_of(x), axis=0))
+
+
+def truth(b: Builder, x: Tensor) -> Tensor:
+    """Return which elements are not 0; NaN is not 0."""
+    if x.dtype == np.bool_:
+        return x
+    x = with_kernel(b, x)
+    return b("NOT_EQUAL", x, np.zeros((), x.dtype))
+
+
+def one_hot(
+    b: Builder, indices: Tensor, depth: Tensor, on: Tensor, off: Tensor, axis: int
+) -> Tensor:
+    """Put `on` where the new axis, in [0, rank], counts to the index, `off` elsewhere."""
+    if indices.dtype not in (np.int32, np.int64):
+        indices = b.cast(indices, INT32)
+    return b("ONE_HOT", indices, int32_of(b, depth), on, off, axis=axis)
+
+
+def from_start(b: Builder, x: Tensor, indices: Tensor, axis: int) -> Tensor:
+    """Return indices along an axis of `x`; negative ones, which count from its end, made plain."""
+    if indices.data is not None and bool((indices.data >= 0).all()):
+        return indices
+    size = b.cast(_scalar(b, size_of(b, x, axis)), indices.dtype)
+    zero = np.array(0, indices.dtype)
+    return b("SELECT_V2", b("LESS", indices, zero), b("ADD", indices, size), indices)
+
+
+def _scalar(b: Builder, size: Size) -> Tensor:
+    return b.const(size, INT32, "size") if isinstance(size, int) else size
+
+
+def taken_along(b: Builder, x: Tensor, indices: Tensor, axis: int) -> Tensor:
+    """Return y with y[…, i, …] = x[…, indices[…, i, …], …] along an axis in [0, rank).
+
+    The other dimensions of `indices` are those of `x`.
+    """
+    order = [i for i in range(x.rank) if i != axis] + [axis]
+    back = [order.index(i) for i in range(x.rank)]
+    x, indices = b.transpose(x, order), b.transpose(indices, order)
+    last = x.rank - 1
+    return b.transpose(b("GATHER", x, indices, axis=last, batch_dims=last), back)
