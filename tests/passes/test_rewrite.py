@@ -1,0 +1,151 @@
+"""Rewrites that nobody needs: one that fails leaves no trace, towers of them take linear time."""
+
+from __future__ import annotations
+
+from time import process_time
+
+import numpy as np
+import pytest
+from conftest import run_litert
+from graph_text import parse
+
+from tqconv.errors import UnsupportedError
+from tqconv.exporters.tflite import serialize
+from tqconv.ir.graph import Graph, Model, Op, Tensor
+from tqconv.ir.text import graph_text
+from tqconv.ops.emit import emit
+from tqconv.passes.driver import Stage, run_stage, run_stages
+from tqconv.passes.pipeline import FLOAT_STAGES, LAST
+from tqconv.passes.rewrite import at
+
+CHAIN = """x: f32[1,4,3] -> z
+y = RELU(x)
+z = ADD(y, f32[3])"""
+
+
+def state(graph: Graph) -> tuple[object, ...]:
+    """Return all that edits change."""
+    tensors = [
+        (t.name, t.range, sorted((id(u.op), u.index) for u in t.uses)) for t in graph.tensors()
+    ]
+    return graph_text(graph), tensors, sorted(graph._names), [id(t) for t in graph.outputs]
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["an error", "nothing to do"])
+def test_a_rewrite_that_is_not_done_leaves_the_graph_as_it_was(fails: bool) -> None:
+    def rewrite(graph: Graph, op: Op) -> bool:
+        made = emit(graph, "TANH", op.input(0), name=op.output.name)
+        graph.rename(made, "elsewhere")
+        graph.set_input(op, 0, made)
+        graph.set_input(op, len(op.inputs), graph.constant("more", np.zeros(3, np.float32)))
+        graph.release(op.output.name)
+        graph.replace(op.output, emit(graph, "NEG", made, name="other"))
+        if fails:
+            raise UnsupportedError("operands do not fit")
+        return False
+
+    graph = parse(CHAIN)
+    before = state(graph)
+    assert at("ADD", "RELU")(rewrite)(graph) == 0
+    assert state(graph) == before
+    graph.check()
+
+
+def test_a_stage_that_does_not_settle_is_left_as_it_is() -> None:
+    def swap(graph: Graph, op: Op) -> bool:
+        kind = {"RELU": "TANH", "TANH": "RELU"}[op.type]
+        graph.replace(op.output, emit(graph, kind, op.input(0), name=op.output.name))
+        return True
+
+    graph = parse(CHAIN)
+    stage = Stage("restless", (at("RELU", "TANH")(swap),))
+    assert run_stage(stage, graph) > 0
+    graph.check()
+    assert [op.type for op in graph.ops if op.type in ("RELU", "TANH")] != []
+
+
+def test_a_dense_layer_on_sequences_of_unknown_number_converts() -> None:
+    """The shape [?,8,?] that one rewrite would need leaves two sizes open."""
+    graph = parse("""x: f32[?,8,6] -> z
+    r = RESHAPE(x, [-1,6])
+    y = FULLY_CONNECTED(r, f32[3,6], f32[3])
+    s = SHAPE(x) {out_type=INT32}
+    b = STRIDED_SLICE(s, [0], [1], [1]) {shrink_axis_mask=1}
+    d = PACK(b, 8, 3) {values_count=3, axis=0}
+    z = RESHAPE(y, d)""")
+    source = bytes(serialize(Model([graph])))
+    run_stages(Model([graph]), FLOAT_STAGES, check=True)
+    x = np.random.default_rng(5).uniform(-1, 1, (2, 8, 6)).astype(np.float32)
+    want, got = run_litert(source, [x])[0], run_litert(graph, [x])[0]
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)  # six products of numbers below 1
+
+
+def tower(kinds: tuple[str, ...], count: int) -> Graph:
+    """A chain of so many operators, of these kinds in turn."""
+    graph = Graph("tower")
+    y = graph.add_input("x", (1, 4, 4, 2), np.dtype(np.float32))
+    for i in range(count):
+        kind, name = kinds[i % len(kinds)], f"t{i}"
+        if kind == "TRANSPOSE":
+            order = ([0, 2, 1, 3], [0, 1, 3, 2])[i % 3 % 2]
+            y = emit(graph, kind, y, np.array(order, np.int32), name=name)
+        elif kind == "RESHAPE":
+            sizes = [1, 4, 2, 4] if y.shape[3] == 2 else [1, 4, 4, 2]
+            y = emit(graph, kind, y, np.array(sizes, np.int32), name=name)
+        elif kind == "ADD":
+            y = emit(graph, kind, y, np.array(0.5, np.float32), name=name)
+        else:
+            y = emit(graph, kind, y, name=name)
+    graph.outputs.append(emit(graph, "TANH", y, name="y"))
+    return graph
+
+
+@pytest.mark.parametrize("count", [60, 2000])
+def test_a_tower_of_transposes_is_one(count: int) -> None:
+    graph = tower(("TRANSPOSE", "ABS"), count)
+    run_stages(Model([graph]), FLOAT_STAGES, check=True)
+    kept = [op.type for op in graph.ops if op.type != "ABS"]
+    assert sorted(kept) in (["TANH"], ["TANH", "TRANSPOSE"])
+
+
+def wide(count: int) -> Graph:
+    """A graph of so many operators that read one tensor, each an output."""
+    graph = Graph("wide")
+    x = graph.add_input("x", (2,), np.dtype(np.float32))
+    made: list[Tensor] = [emit(graph, "SIN", x, name=f"y{i}") for i in range(count)]
+    graph.outputs[:] = made
+    return graph
+
+
+def equal(count: int) -> Graph:
+    """So many operators alike, all of which are summed."""
+    graph = Graph("equal")
+    x = graph.add_input("x", (2,), np.dtype(np.float32))
+    parts = [emit(graph, "SIN", x, name=f"y{i}") for i in range(count)]
+    graph.outputs.append(emit(graph, "CONCATENATION", *parts, name="y", axis=0))
+    return graph
+
+
+SHAPES = {
+    "functions": lambda n: tower(("SIN",), n),
+    "sums": lambda n: tower(("ADD",), n),
+    "clamps": lambda n: tower(("RELU",), n),
+    "negatives": lambda n: tower(("NEG",), n),
+    "permutations": lambda n: tower(("TRANSPOSE", "RESHAPE", "SIN"), n),
+    "reshapes": lambda n: tower(("RESHAPE", "SIN"), n),
+    "softmax in place": lambda n: tower(("RESHAPE", "SOFTMAX"), n),
+    "outputs": wide,
+    "equals": equal,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_time_grows_with_the_number_of_operators(shape: str) -> None:
+    """Eight times the operators take less than three times the time of each (8 x 8 / 24)."""
+    times = []
+    for count in (500, 4000):
+        graph = SHAPES[shape](count)
+        start = process_time()
+        run_stages(Model([graph]), (*FLOAT_STAGES, LAST))
+        times.append(process_time() - start)
+    assert times[1] < 24 * max(times[0], 0.05)
