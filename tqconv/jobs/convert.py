@@ -117,7 +117,8 @@ def _quantize(
     `names`: those of the tensors before anything was fused.
     """
     asked = options.quantize
-    if asked.mode is None and asked.input_type is None and not options.toco.wants_float:
+    borders = asked.input_type is not None or asked.output_type is not None
+    if asked.mode is None and not borders and not options.toco.wants_float:
         return []
     from tqconv.quant import no_effect
     from tqconv.quant.evidence import inputs
