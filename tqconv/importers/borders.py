@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.config import Dims, LoadOptions
-from tqconv.errors import UsageError, suggestion
+from tqconv.errors import TqconvError, UsageError, suggestion
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source, type_name
 from tqconv.ops.emit import emit
@@ -37,15 +37,20 @@ LISTED = 8
 class Declared:
     """What a file says about an input.
 
-    shape: None where it does not say; () where it says a scalar, or perhaps nothing. fixed: the
-    tensor is an input in the file, whose type and rank the user cannot change; not so one in the
-    midst of a model that is cut there.
+    shape, dtype: None where it does not say; shape is () where it says a scalar, or perhaps
+    nothing. fixed: the tensor is an input in the file, whose rank the user cannot change; not so
+    one in the midst of a model that is cut there. guessed: the user may know the type better.
+    asked: where it does not say the shape, that in which something reads the tensor, and what does.
+    advice: what to do where that is not enough.
     """
 
     name: str
     shape: Dims | None
-    dtype: np.dtype
+    dtype: np.dtype | None
     fixed: bool = True
+    guessed: bool = False
+    asked: tuple[Dims, str] | None = None
+    advice: str = "give --input_shapes"
 
 
 def unknown_name(
@@ -123,17 +128,18 @@ def add_inputs(
     """
     names = [one.name for one in declared]
     check_counts(names, options)
+    named = {name.removesuffix(":0"): shape for name, shape in options.named_shapes.items()}
     tensors = []
     for position, one in enumerate(declared):
         if one.name in names[:position]:
             raise UsageError(f"`{one.name}` is listed twice in --input_arrays")
-        given = options.named_shapes.get(one.name)
+        given = named.get(one.name.removesuffix(":0"))
         if given is None and options.shapes is not None:
             given = options.shapes[position]
-        shape = _shape(one, given)
+        shape = _shape(one, given, notes)
         dtype = _dtype(one, options.dtypes[position] if options.dtypes else None)
         tensors.append(_add_input(graph, one.name, shape, dtype, notes))
-    unknown = set(options.named_shapes) - set(names)
+    unknown = set(named) - {name.removesuffix(":0") for name in names}
     if unknown:
         name = min(unknown)
         raise UsageError(
@@ -156,11 +162,17 @@ def check_counts(names: Sequence[str], options: LoadOptions) -> None:
 
 
 def _dtype(declared: Declared, given: str | None) -> np.dtype:
+    own = declared.dtype
     if given is None:
-        return declared.dtype
+        if own is None:
+            raise UsageError(
+                f"the graph does not say the type of input `{declared.name}`",
+                hint="give --input_data_types",
+            )
+        return own
     dtype = np.dtype(given)
-    if declared.fixed:
-        check_dtype(declared.name, declared.dtype, dtype)
+    if own is not None and not declared.guessed:
+        check_dtype(declared.name, own, dtype)
     return dtype
 
 
@@ -175,21 +187,60 @@ def check_dtype(name: str, own: np.dtype, given: np.dtype) -> None:
         )
 
 
-def _shape(declared: Declared, given: Dims | None) -> Dims:
+def _shape(declared: Declared, given: Dims | None, notes: list[str]) -> Dims:
     own = declared.shape
     if given is None:
-        if own is None:
-            raise UsageError(
-                f"the graph does not say the shape of input `{declared.name}`",
-                hint="give --input_shapes",
-            )
-        return own
-    if own is not None and declared.fixed and len(given) != len(own) and own != ():
+        return _unsaid_shape(declared, notes) if own is None else own
+    if own is None:
+        return given
+    if declared.fixed and len(given) != len(own) and own != ():
         raise UsageError(
             f"input `{declared.name}` has rank {len(own)} in the graph, "
             f"--input_shapes gives {list(given)}"
         )
+    if contradicts(given, own):
+        notes.append(
+            f"{CONTRADICTION} {printed(given)} for input {declared.name}, which is {printed(own)} "
+            "in the graph"
+        )
     return given
+
+
+def _unsaid_shape(declared: Declared, notes: list[str]) -> Dims:
+    """Return the shape in which an input is read, if that leaves only the number of rows open."""
+    known = ""
+    if declared.asked is not None:
+        asked, reader = declared.asked
+        if None not in asked[1:]:
+            notes.append(f"input {declared.name} is {printed(asked)}, as {reader} reads it")
+            return asked
+        known = f"; {reader} reads it as {printed(asked)}"
+    raise UsageError(
+        f"the graph does not say the shape of input `{declared.name}`{known}",
+        hint=declared.advice,
+    )
+
+
+CONTRADICTION = "--input_shapes gives"
+"""How the note begins that the shape of an input is not that of the graph."""
+
+
+def contradicts(given: Dims, own: Dims) -> bool:
+    """Whether a shape has another rank than the graph says, or another size where it has one."""
+    pairs = zip(given, own, strict=False)
+    return len(given) != len(own) or any(g != o for g, o in pairs if None not in (g, o))
+
+
+def printed(shape: Dims) -> str:
+    """Return a shape as messages show it: `[?, 3]`."""
+    return "[" + ", ".join("?" if d is None else str(d) for d in shape) + "]"
+
+
+def mention_shapes(error: TqconvError, notes: Sequence[str]) -> None:
+    """Add to an error that the user's shapes contradict the graph, which may be its cause."""
+    found = "; ".join(note for note in notes if note.startswith(CONTRADICTION))
+    if found:
+        error.hint = f"{found}; {error.hint}" if error.hint else found
 
 
 def _add_input(graph: Graph, name: str, shape: Dims, dtype: np.dtype, notes: list[str]) -> Tensor:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from tqconv.config import Dims
 from tqconv.errors import UsageError
-from tqconv.importers.borders import FLOAT32, Declared, unknown_name
+from tqconv.importers.borders import unknown_name
 from tqconv.importers.tf.flow.primitives import SWITCHES
 from tqconv.importers.tf.flow.regions import counters_of, regions_of
-from tqconv.importers.tf.leftovers import READERS, kind_of
-from tqconv.importers.tf.node import Node, Ref, dtype_of, graph_ref
+from tqconv.importers.tf.leftovers import PLACEHOLDERS, READERS, kind_of
+from tqconv.importers.tf.node import Node, Ref, graph_ref
 
-PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "LegacyFedInput")
 NOT_OUTPUTS = ("Const", *PLACEHOLDERS, *SWITCHES, "PlaceholderWithDefault")
 """Nodes that nobody reads and that are no result either, beside what training leaves behind."""
 
@@ -93,35 +89,3 @@ def placeholders_before(nodes: Mapping[str, Node], outputs: Sequence[Ref]) -> li
 def exists(nodes: Mapping[str, Node], name: str) -> bool:
     """Whether the graph has the tensor that a user names."""
     return graph_ref(name.strip().lstrip("^")).node in nodes
-
-
-def declared(ref: Ref, node: Node, producer: int) -> Declared:
-    """Return what the graph says about a tensor that becomes an input."""
-    shape = _declared_shape(ref, node, producer)
-    return Declared(str(ref), shape, source_dtype(node, ref.index), node.op in PLACEHOLDERS)
-
-
-def _declared_shape(ref: Ref, node: Node, producer: int) -> Dims | None:
-    """Return the shape that the graph declares for a tensor, or None where it says nothing."""
-    if node.op in (*PLACEHOLDERS, "PlaceholderWithDefault") and "shape" in node.attr:
-        shape: Dims | None = node.get("shape")
-        if shape == () and producer < 24 and "_output_shapes" not in node.attr:
-            return None  # before producer 24 an empty shape meant an unknown one
-        return shape
-    shapes = node.get("_output_shapes") or node.get("output_shapes")
-    return shapes[ref.index] if shapes and ref.index < len(shapes) else None
-
-
-_TYPE_ATTRIBUTES = ("dtype", "DstT", "output_type", "out_type", "T", "Tparams", "SrcT")
-
-
-def source_dtype(node: Node, index: int) -> np.dtype:
-    """Return the type that the source graph gives an output of a node."""
-    for name in ("output_types", "component_types", "Tout"):
-        types = node.get(name)
-        if isinstance(types, list) and index < len(types):
-            return dtype_of(types[index])
-    for name in _TYPE_ATTRIBUTES:
-        if name in node.attr and node.attr[name].WhichOneof("value") == "type":
-            return dtype_of(node.attr[name].type)
-    return FLOAT32

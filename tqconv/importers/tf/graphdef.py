@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,29 @@ import numpy as np
 
 from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, TqconvError, UsageError
-from tqconv.importers.borders import add_inputs, add_output, check_dtype, without_missing
+from tqconv.importers.borders import (
+    FLOAT32,
+    add_inputs,
+    add_output,
+    mention_shapes,
+    without_missing,
+)
 from tqconv.importers.tf import handlers  # noqa: F401  (fills the registry)
 from tqconv.importers.tf.borders import (
-    PLACEHOLDERS,
     dangling,
-    declared,
     exists,
     placeholders_before,
     resolve,
-    source_dtype,
 )
 from tqconv.importers.tf.flow.functional import functionalize
 from tqconv.importers.tf.flow.functions import Function
 from tqconv.importers.tf.flow.primitives import reached
+from tqconv.importers.tf.inner import type_of
+from tqconv.importers.tf.inputs import declared, known_shapes
 from tqconv.importers.tf.kept import Kept, declare
-from tqconv.importers.tf.leftovers import left_out
-from tqconv.importers.tf.node import Node, Ref, graph_ref, nodes_of
+from tqconv.importers.tf.leftovers import PLACEHOLDERS, left_out
+from tqconv.importers.tf.node import Node, Ref, dtype_of, graph_ref, nodes_of
+from tqconv.importers.tf.phases import settings
 from tqconv.importers.tf.registry import TF
 from tqconv.importers.tf.shared import Shared
 from tqconv.importers.tf.states import read_states, write_states
@@ -110,15 +115,32 @@ def import_graph(
     model = Model([Graph("main")], origin=file)
     if options.allow_nonexistent_arrays:
         options = without_missing(options, partial(exists, nodes), model.notes)
-    nodes = prepare(nodes, options, model.notes)
+    nodes = prepare(nodes, functions, options, model.notes, producer)
     inputs, outputs = _borders(nodes, options, model.notes)
-    graph = model.main
-    if options.inputs is not None and (options.shapes is None or options.dtypes is not None):
-        inner = _inner_tensors(nodes, functions, file, inputs, options, producer)
-        options = _informed(options, inputs, inner)
-    said = [declared(ref, nodes[ref.node], producer) for ref in inputs]
-    tensors = add_inputs(graph, said, options, model.notes)
+    known = known_shapes(nodes, functions, inputs, producer)
+    said = [declared(ref, nodes, known) for ref in inputs]
+    tensors = add_inputs(model.main, said, options, model.notes)
     feeds = dict(zip(inputs, tensors, strict=True))
+    try:
+        _fill(model, nodes, functions, options, feeds, outputs, kept)
+    except TqconvError as error:
+        mention_shapes(error, model.notes)
+        raise
+    return model
+
+
+def _fill(
+    model: Model,
+    nodes: dict[str, Node],
+    functions: Mapping[str, Any],
+    options: LoadOptions,
+    fed: Mapping[Ref, Tensor],
+    outputs: Sequence[Ref],
+    kept: Kept,
+) -> None:
+    """Translate what lies between the inputs, which `fed` stands for, and the outputs."""
+    graph = model.main
+    feeds, inputs = dict(fed), list(fed)
     edges, states = read_states(graph, nodes, inputs, feeds, options)
     feeds |= states
     handles = declare(graph, kept)
@@ -126,7 +148,7 @@ def import_graph(
     fetches = [*outputs, *(edge.source for edge in edges), *map(Ref, kept.writes)]
     nodes, bodies = _prepared(nodes, fetches, feeds, options, model.notes)
     translation = Translation(
-        TF, file, model.notes, options.allow_custom_ops, array_ranges=options.array_ranges
+        TF, model.origin, model.notes, options.allow_custom_ops, array_ranges=options.array_ranges
     )
     shared = Shared(
         translation,
@@ -138,11 +160,10 @@ def import_graph(
         stored_grid=options.stored_grid,
     )
     values = run(shared, graph, nodes, feeds, fetches)
-    _check_placeholders(translation, inputs)
+    _check_placeholders(translation, nodes, inputs)
     translation.raise_failures(values, partial(computed_inputs, nodes))
     write_states(graph, edges, values[len(outputs) : len(outputs) + len(edges)])
-    _finish(model, nodes, inputs, outputs, values[: len(outputs)])
-    return model
+    _finish(model, nodes, outputs, values[: len(outputs)])
 
 
 def _prepared(
@@ -161,39 +182,6 @@ def _prepared(
     return functionalize(freeze(nodes, needed, options.checkpoint, notes), fetches, feeds)
 
 
-def _inner_tensors(
-    nodes: dict[str, Node],
-    functions: Mapping[str, Any],
-    file: str,
-    inputs: Sequence[Ref],
-    options: LoadOptions,
-    producer: int,
-) -> dict[str, Tensor]:
-    """Return what the graph computes for inputs in its midst; nothing if it cannot tell."""
-    inner = [ref for ref in inputs if nodes[ref.node].op not in PLACEHOLDERS]
-    if not inner:
-        return {}
-    whole = LoadOptions(outputs=tuple(map(str, inner)), values=options.values)
-    try:
-        model = import_graph(nodes, functions, file, whole, producer=producer)
-    except TqconvError:
-        return {}  # the part before the cut need not be translatable; the user gives the shape then
-    return {str(r): t for r, t in zip(inner, model.main.outputs, strict=True)}
-
-
-def _informed(
-    options: LoadOptions, inputs: Sequence[Ref], inner: Mapping[str, Tensor]
-) -> LoadOptions:
-    """Return the options with the shapes of inner inputs; UsageError for types they do not have."""
-    for ref, given in zip(inputs, options.dtypes or (), strict=False):
-        if given is not None and str(ref) in inner:
-            check_dtype(str(ref), inner[str(ref)].dtype, np.dtype(given))
-    if options.shapes is not None:
-        return options
-    shapes = {name: tensor.shape for name, tensor in inner.items()}
-    return replace(options, named_shapes={**shapes, **options.named_shapes})
-
-
 def _borders(
     nodes: Mapping[str, Node], options: LoadOptions, notes: list[str]
 ) -> tuple[list[Ref], list[Ref]]:
@@ -210,24 +198,29 @@ def _borders(
     found = placeholders_before(nodes, [*outputs, *sources])
     inputs = [ref for ref in found if ref not in states]
     notes.append("input arrays: " + (", ".join(map(str, inputs)) or "none"))
+    fixed = settings(map(str, inputs), nodes)
+    if fixed:
+        notes.append(f"some of them only tell training from use; to do without: {fixed}")
     return inputs, outputs
 
 
-def _check_placeholders(translation: Translation, inputs: Sequence[Ref]) -> None:
+def _check_placeholders(
+    translation: Translation, nodes: Mapping[str, Node], inputs: Sequence[Ref]
+) -> None:
     """Turn a placeholder that the walk met into an error about --input_arrays."""
     extra = [name for name, op in translation.missing.items() if op in PLACEHOLDERS]
     if extra:
+        setting = settings(extra, nodes) or f"--set_input {extra[0]}=VALUE"
         raise UsageError(
             f"the outputs depend on placeholders that are no inputs: {', '.join(extra)}",
-            hint=f"name all of them, --input_arrays {','.join([*map(str, inputs), *extra])}, "
-            f"or give one a value with --set_input {extra[0]}=VALUE",
+            hint=f"give one a value, {setting}, or name all of them, "
+            f"--input_arrays {','.join([*map(str, inputs), *extra])}",
         )
 
 
 def _finish(
     model: Model,
     nodes: Mapping[str, Node],
-    inputs: Sequence[Ref],
     outputs: Sequence[Ref],
     values: Sequence[Any],
 ) -> None:
@@ -235,6 +228,11 @@ def _finish(
     for ref, value in zip(outputs, values, strict=True):
         if value is DEAD or isinstance(value, Failed):
             raise UsageError(f"output `{ref}` is never computed: its branch is switched off")
-        add_output(graph, value, str(ref), source_dtype(nodes[ref.node], ref.index))
+        add_output(graph, value, str(ref), _source_dtype(nodes, ref))
     graph.prune()
     model.signatures.append(Signature.of(graph))
+
+
+def _source_dtype(nodes: Mapping[str, Node], ref: Ref) -> np.dtype:
+    number = type_of(nodes, ref)
+    return FLOAT32 if number is None else dtype_of(number)

@@ -21,6 +21,8 @@ LEFT_OVERS: Mapping[str, str] = {
 }
 """Operators, and what a note calls such nodes when no output needs them."""
 
+PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "LegacyFedInput")
+VARIABLES = ("Variable", "VariableV2", "VarHandleOp", "AutoReloadVariable")
 READERS = (
     *("IteratorGetNext", "IteratorGetNextSync", "IteratorGetNextAsOptional"),
     *("QueueDequeue", "QueueDequeueMany", "QueueDequeueUpTo"),

@@ -10,12 +10,11 @@ from typing import Any
 from tqconv.errors import TqconvError, UnsupportedError
 from tqconv.importers.outline import NodeFacts, Outline, by_frequency
 from tqconv.importers.tf import graphdef
-from tqconv.importers.tf.borders import PLACEHOLDERS, dangling
+from tqconv.importers.tf.borders import dangling
+from tqconv.importers.tf.leftovers import PLACEHOLDERS, VARIABLES
 from tqconv.importers.tf.node import Node, TypeNumber, decode, dtype_of, graph_ref, nodes_of
 from tqconv.importers.tf.registry import TF
 from tqconv.ir.types import STRING
-
-VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "AutoReloadVariable"})
 
 
 def outline(path: Path, reason: str = "") -> Outline:

@@ -10,33 +10,42 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.config import LoadOptions
+from tqconv.config import Dims, LoadOptions
 from tqconv.errors import UnsupportedError, UsageError
+from tqconv.importers.borders import contradicts, printed
 from tqconv.importers.tf.borders import resolve
 from tqconv.importers.tf.bundle import Bundle, open_bundle, variable_names
-from tqconv.importers.tf.leftovers import READERS
+from tqconv.importers.tf.definitions import NUMBERS
+from tqconv.importers.tf.inner import type_of
+from tqconv.importers.tf.inputs import known_shapes
+from tqconv.importers.tf.leftovers import READERS, VARIABLES
 from tqconv.importers.tf.node import BFLOAT16, Node, Ref, dtype_of
 from tqconv.ir.types import STRING
 from tqconv.schema import proto
 
-VARIABLES = ("Variable", "VariableV2", "VarHandleOp", "AutoReloadVariable")
 SHOWN = 8
 """Names that a message lists before it says how many more there are."""
 
-_TYPE_ATTRIBUTES = ("dtype", "T", "DstT", "out_type", "output_type", "Tparams")
 
-
-def prepare(nodes: Mapping[str, Node], options: LoadOptions, notes: list[str]) -> dict[str, Node]:
+def prepare(
+    nodes: Mapping[str, Node],
+    functions: Mapping[str, Any],
+    options: LoadOptions,
+    notes: list[str],
+    producer: int,
+) -> dict[str, Node]:
     """Return the nodes to import after putting constants where the user gave a value.
 
     Raises UsageError for a name that the graph does not have, or a value that does not fit.
     """
+    refs = {name: resolve(name, nodes) for name in options.values}
+    inputs = [resolve(name, nodes) for name in options.inputs or ()] if refs else []
+    shapes = known_shapes(nodes, functions, list(refs.values()), producer) if refs else {}
     result = dict(nodes)
     for name, text in options.values.items():
-        ref = resolve(name, result)
-        if options.inputs and ref in [resolve(i, result) for i in options.inputs]:
+        if refs[name] in inputs:
             raise UsageError(f"`{name}` is an input and has a value", hint="drop one of the two")
-        _set_value(result, ref, text)
+        _set_value(result, refs[name], text, shapes.get(refs[name]))
         notes.append(f"{name} = {text}")
     return result
 
@@ -121,23 +130,22 @@ def _number(text: str) -> Any:
         ) from None
 
 
-def _set_value(nodes: dict[str, Node], ref: Ref, text: str) -> None:
-    node = nodes[ref.node]
-    number = next(
-        (
-            node.attr[name].type
-            for name in _TYPE_ATTRIBUTES
-            if name in node.attr and node.attr[name].WhichOneof("value") == "type"
-        ),
-        10 if text.strip().lower() in ("true", "false") else 1,
-    )
+def _set_value(nodes: dict[str, Node], ref: Ref, text: str, shape: Dims | None) -> None:
+    """Put a constant in the place of a tensor, which has that shape in the graph."""
+    is_word = text.strip().lower() in ("true", "false")
+    number = type_of(nodes, ref) or NUMBERS["bool" if is_word else "float32"]
     array = parse_value(text, dtype_of(number))
-    declared = node.get("shape")
-    if declared is not None and None not in declared and array.ndim == 0:
-        array = np.broadcast_to(array, declared).copy()
-    name = node.name if ref.index == 0 else f"{ref}/value"
+    if shape is not None and array.ndim == 0:
+        array = np.full([1 if size is None else size for size in shape], array, array.dtype)
+    elif shape is not None and contradicts(array.shape, shape):
+        raise UsageError(
+            f"`{text}` has the shape {printed(array.shape)}, but `{ref}` is {printed(shape)}",
+            hint="one number stands for all elements",
+        )
+    others = any(r.node == ref.node and r != ref for n in nodes.values() for r in n.inputs)
+    name = f"{ref}/value" if others or ref.index else ref.node
     nodes[name] = constant_node(name, array, number)
-    if ref.index:
+    if name != ref.node:
         for other in list(nodes.values()):
             if ref in other.inputs:
                 inputs = tuple(Ref(name) if r == ref else r for r in other.inputs)

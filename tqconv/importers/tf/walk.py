@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tqconv.errors import FormatError, UnsupportedError
+from tqconv.importers.tf.definitions import first_output
 from tqconv.importers.tf.node import Node, Ref
 from tqconv.importers.tf.order import NOTHING, execution_order, file_order
-from tqconv.importers.tf.ports import first_output
 from tqconv.importers.tf.registry import TFBuilder
 from tqconv.importers.tf.shared import Shared
 from tqconv.importers.translate import Failed

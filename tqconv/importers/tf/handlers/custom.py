@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.importers.tf.node import TypeNumber
+from tqconv.importers.tf.definitions import NUMBERS, output_count, output_type
+from tqconv.importers.tf.foreign import output_shapes
+from tqconv.importers.tf.inner import said_type
+from tqconv.importers.tf.node import Node, TypeNumber, computed_dtype
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
 from tqconv.schema.flatbuf import flex_map
 
 FLOAT32 = np.dtype(np.float32)
-TYPE_ATTRIBUTES = ("Tout", "out_type", "output_type", "dtype", "DstT", "T")
-"""Where a node may say its output's type, the surest first."""
 DETECTION = "TFLite_Detection_PostProcess"
 
 QUANTIZED = {
@@ -30,17 +31,20 @@ def custom(b: TFBuilder, *inputs: Tensor, **attributes: Any) -> tuple[Tensor, ..
     """Emit a custom operator whose options are the attributes, as a flexbuffer map.
 
     The node says its outputs in the attributes `_output_types` and `_output_shapes`; without them
-    it has one, of the type in `Tout`, `dtype` or `T`. The kernel corrects an unknown shape, which
-    no builtin operator may then read. What
-    TOCO asked the node about quantization, the attributes in `QUANTIZED`, is asked here too.
+    TensorFlow's definition of the operator counts, and for one that is not TensorFlow's it has one,
+    of the type in `Tout`, `dtype` or `T`. The kernel corrects an unknown shape, which no builtin
+    operator may then read. What TOCO asked the node about quantization, the attributes in
+    `QUANTIZED`, is asked here too.
     """
-    outputs = (_detections if b.node.op == DETECTION else _outputs)(attributes)
+    unshaped = b.shared.translation.unshaped
+    shapes = output_shapes(b.node, [None if id(x) in unshaped else x.shape for x in inputs])
+    detects = b.node.op == DETECTION
+    outputs = _detections(attributes) if detects else _outputs(b.node, shapes)
     facts = {fact: True for name, fact in QUANTIZED.items() if attributes.get(name)}
     made = b.custom(b.node.op, inputs, outputs, options_of(attributes), **facts)
-    shapes = attributes.get("_output_shapes") or []
-    if b.node.op != DETECTION:
+    if not detects:
         unknown = [t for i, t in enumerate(made) if i >= len(shapes) or shapes[i] is None]
-        b.shared.translation.unshaped |= {id(t): t for t in unknown}
+        unshaped |= {id(t): t for t in unknown}
     return made
 
 
@@ -104,19 +108,18 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, str | bytes | int | float) and not isinstance(value, TypeNumber)
 
 
-def _outputs(attributes: Mapping[str, Any]) -> Sequence[tuple[Shape, np.dtype]]:
-    types = attributes.get("_output_types") or [_output_type(attributes)]
-    shapes = attributes.get("_output_shapes") or []
-    known = [*shapes, *[None] * (len(types) - len(shapes))]
+def _outputs(node: Node, shapes: Sequence[Shape | None]) -> list[tuple[Shape, np.dtype]]:
+    """Return shape and type of each output; a scalar's shape where it is not known."""
+    listed = node.get("_output_types")
+    count = len(listed) if isinstance(listed, list) else output_count(node)
+    types = [output_type(node, i) for i in range(1 if count is None else count)]
+    if types == [None]:
+        types = [said_type(node)]
+    known = [*shapes, *[None] * len(types)]
     return [
-        (() if shape is None else shape, dtype.dtype)
-        for dtype, shape in zip(types, known, strict=False)
+        (() if shape is None else shape, computed_dtype(NUMBERS["float32"] if t is None else t))
+        for t, shape in zip(types, known, strict=False)
     ]
-
-
-def _output_type(attributes: Mapping[str, Any]) -> TypeNumber:
-    named = (attributes.get(name) for name in TYPE_ATTRIBUTES)
-    return next((value for value in named if isinstance(value, TypeNumber)), TypeNumber(1))
 
 
 def _detections(attributes: Mapping[str, Any]) -> Sequence[tuple[Shape, np.dtype]]:
