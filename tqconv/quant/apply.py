@@ -75,6 +75,7 @@ class _Writer:
         self.plan.tensors[new] = read
         if y in self.plan.borders:
             self.plan.borders[new] = self.plan.borders[y]
+        y.dtype, y.quant = new.dtype, new.quant
         self.graph.replace(y, new)
         self.graph.remove(op)
 
