@@ -94,7 +94,11 @@ RANGE_KINDS = ("user", "fake_quant", "input_stats", "calibrated", "fixed", "prop
 
 @dataclass(frozen=True)
 class Range:
-    """Evidence about the real values of a tensor: low <= x <= high."""
+    """Evidence about the real values of a tensor: low <= x <= high.
+
+    `exact`: the ends are those of a type whose scale and zero point the source gives; in float64
+    they say both to the last bit.
+    """
 
     low: float
     high: float
@@ -102,6 +106,7 @@ class Range:
     detail: str = ""
     bits: int = 8
     narrow: bool = False
+    exact: bool = False
 
 
 MOST_SOURCES = 64

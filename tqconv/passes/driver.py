@@ -37,8 +37,8 @@ def run_stages(
     the graph's invariants there. A model that holds integers sees the passes alone that keep every
     bit (`rewrite.exact`).
     """
-    integers = any(holds_integers(graph) for graph in model.all_graphs())
     for stage in stages:
+        integers = any(holds_integers(graph) for graph in model.all_graphs())
         allowed = tuple(p for p in stage.passes if p in EXACT or not integers)
         for graph in model.all_graphs():
             run_stage(Stage(stage.name, allowed), graph, observe, check)

@@ -1,7 +1,7 @@
 """FAKE_QUANT: read the range that it says, and leave it out.
 
 An importer leaves the node in the graph only where a quantizer was asked for
-(`LoadOptions.quantizing`).
+(`LoadOptions.quantizing`). Reals that are stored as integers and read again at once say the same.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import of_type, sole_reader
-from tqconv.ir.types import Range
+from tqconv.ir.match import made_by, of_type, sole_reader
+from tqconv.ir.types import Quant, Range
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import having, spec
+from tqconv.passes.rewrite import exact
 
+STORED = frozenset(map(np.dtype, (np.int8, np.uint8, np.int16, np.uint16, np.int32)))
+"""Types in which reals are stored."""
 FAR = 3e38
 """Beyond every range that a FAKE_QUANT can have."""
 LIMITS = having(lambda row: row.clamp or row.within)
@@ -42,6 +45,74 @@ def read_fake_quant(graph: Graph) -> int:
     y = FAKE_QUANT(x) {min=a, max=b}   ->   the same, with x and y in [a, b]
     """
     return sum(read_range(op) for op in of_type(graph, "FAKE_QUANT"))
+
+
+@exact
+def read_conversions(graph: Graph) -> int:
+    """Read a conversion to integers and back as evidence, with its scale and zero point.
+
+    y = DEQUANTIZE(QUANTIZE(x))   ->   y = FAKE_QUANT(x), with the exact range on y
+    y = DEQUANTIZE(QUANTIZE(x) by channels)   ->   y = MINIMUM(MAXIMUM(x, lows), highs)
+    y = DEQUANTIZE(constant)   ->   a constant; its values say the grid, also by channels
+    """
+    count = 0
+    for op in of_type(graph, "DEQUANTIZE"):
+        stored = op.input(0)
+        if stored.quant is None or stored.quant.details is not None or stored.dtype not in STORED:
+            continue
+        x = made.input(0) if (made := made_by(stored, "QUANTIZE")) is not None else None
+        name = f"{op.output.name}/reals"
+        if stored.data is not None:
+            reals = _decoded(stored.quant, stored.data)
+            graph.replace(op.output, graph.constant(name, reals.astype(np.float32)))
+        elif x is not None and x.data is not None:
+            reals = _decoded(stored.quant, _encoded(stored, x.data))
+            graph.replace(op.output, graph.constant(name, reals.astype(np.float32)))
+        elif x is not None and x.dtype == np.float32:
+            graph.replace(op.output, _as_evidence(graph, op, x, stored))
+        else:
+            continue
+        count += 1
+    if count:
+        graph.prune()
+    return count
+
+
+def _spread(quant: Quant, rank: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return scales and zero points, shaped to broadcast over a tensor."""
+    shape = [-1 if axis == quant.axis else 1 for axis in range(rank)]
+    shape = [] if quant.is_per_tensor else shape
+    return quant.scale.reshape(shape), quant.zero_point.astype(np.float64).reshape(shape)
+
+
+def _decoded(quant: Quant, integers: NDArray[Any]) -> NDArray[np.float64]:
+    scale, zero = _spread(quant, integers.ndim)
+    return np.asarray((integers - zero) * scale)
+
+
+def _encoded(stored: Tensor, reals: NDArray[Any]) -> NDArray[np.float64]:
+    assert stored.quant is not None
+    scale, zero = _spread(stored.quant, reals.ndim)
+    limits = np.iinfo(stored.dtype)
+    return np.asarray(np.clip(np.rint(reals / scale) + zero, limits.min, limits.max))
+
+
+def _as_evidence(graph: Graph, op: Op, x: Tensor, stored: Tensor) -> Tensor:
+    """Return `x` clamped to what a type can store; where one scale serves all, as FAKE_QUANT."""
+    assert stored.quant is not None
+    limits, name = np.iinfo(stored.dtype), f"{op.output.name}/range"
+    scale, zero = _spread(stored.quant, x.rank)
+    low, high = ((end - zero) * scale for end in (limits.min, limits.max))
+    if not stored.quant.is_per_tensor:
+        lows, highs = low.astype(np.float32), high.astype(np.float32)
+        y = emit(graph, "MAXIMUM", x, lows, name=f"{name}/low", source=op.source)
+        clamped: Tensor = emit(graph, "MINIMUM", y, highs, name=name, source=op.source)
+        return clamped
+    bits, ends = 8 * stored.dtype.itemsize, (float(low), float(high))
+    options = {"min": ends[0], "max": ends[1], "num_bits": bits}
+    made: Tensor = emit(graph, "FAKE_QUANT", x, name=name, source=op.source, **options)
+    made.range = Range(*ends, "fake_quant", str(op.source), bits, exact=True)
+    return made
 
 
 def clamp_fake_quant(graph: Graph) -> int:
@@ -71,6 +142,9 @@ def clamp_fake_quant(graph: Graph) -> int:
 
 def nudged(op: Op) -> tuple[float, float]:
     """Return the ends of the range of a FAKE_QUANT, moved so that 0 is one of its steps."""
+    said = said_by(op)
+    if said.exact:
+        return said.low, said.high
     ends = np.array([-FAR, FAR], np.float32)
     low, high = _rounded(Op(op.type, (Tensor("ends", (2,), ends.dtype, ends),), (), op.options))
     return float(low), float(high)
@@ -167,7 +241,9 @@ def read_range(op: Op) -> bool:
 
 def said_by(op: Op) -> Range:
     """Return the range of a FAKE_QUANT operator."""
-    options = op.options
+    options, known = op.options, op.output.range if op.outputs else None
+    if known is not None and known.exact:
+        return known
     return Range(
         float(np.float32(options.get("min", 0.0))),
         float(np.float32(options.get("max", 0.0))),

@@ -117,7 +117,8 @@ def stages_before(
         passes = (fake_quant.clamp_fake_quant,)
     # In 8 bits the squares of a spelled-out norm lose far more than its epsilon is worth.
     norms = Stage("norms", (patterns.recognize_loose_l2_normalization,))
-    return (Stage("evidence", passes), norms, *STAGES)
+    conversions = Stage("conversions", (fake_quant.read_conversions,))
+    return (conversions, Stage("evidence", passes), norms, *STAGES)
 
 
 QUANTIZED = Stage("quantization", (cleanup.share_constants,))

@@ -65,8 +65,16 @@ class Group:
 
     @property
     def ends(self) -> tuple[float, float] | None:
-        """The range of all members, None while nothing is known. A user's word counts alone."""
+        """The range of all members, None while nothing is known.
+
+        A user's word counts alone. What leaves an exact range by less than a step adds nothing.
+        """
         told = [r for r in self.ranges if r.kind == "user"] or self.ranges
+        exact = [r for r in told if r.exact]
+        if exact:
+            low, high = min(r.low for r in exact), max(r.high for r in exact)
+            step = (high - low) / 255
+            told = [r for r in told if r.low < low - step or r.high > high + step] + exact
         return (min(r.low for r in told), max(r.high for r in told)) if told else None
 
     def params(self) -> Params | None:

@@ -43,6 +43,7 @@ def stages(
     spread: tuple[Pass, ...] = (fake_quant.spread_fake_quant,) if spread_fake_quant else ()
     general = cross_general if cross_fake_quant else keep_general
     return (
+        Stage("conversions", (fake_quant.read_conversions,)),
         Stage("recognize", (fake_quant.read_fake_quant, share_weights, *RECOGNIZE, *sunk)),
         Stage("general", (general,)),
         Stage("spread", spread),
