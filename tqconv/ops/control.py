@@ -96,7 +96,7 @@ for _name, (_operands, _shape) in _BODIES.items():
         category="control",
         pure=False,
         takes=_PASSED,
-        late_memory=True,
+        late_memory=_name != "CALL_ONCE",
     )
 
 _STATE: dict[str, tuple[str, ShapeRule]] = {
