@@ -62,3 +62,13 @@ def test_what_has_no_result_is_there_for_its_effect() -> None:
     assert those(lambda row: not row.operands.outputs) == {
         *("ASSIGN_VARIABLE", "CALL_ONCE", "HASHTABLE_IMPORT"),
     }
+
+
+def test_scales_that_kernels_compute() -> None:
+    floors = having(lambda row: None if row.quant is None else row.quant.floor)
+    assert {name: floor([0.5, 2.0], 1) for name, floor in floors.items()} == {
+        "ADD": 4 / 2**20,
+        "SUB": 4 / 2**20,
+        "SQUARED_DIFFERENCE": 16 / 2**14,
+        "HARD_SWISH": 0.5 / 128,
+    }

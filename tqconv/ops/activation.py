@@ -92,6 +92,11 @@ def _local_response(op: Op) -> NDArray[Any]:
     return np.asarray(x * scale, data.dtype)
 
 
+def _hard_swish_floor(scales: Sequence[float], width: int) -> float:
+    """Inputs are scaled by 1/128 and then down to the output: kernels/activations.cc."""
+    return scales[0] / 128
+
+
 # Minimum versions of this file: LiteRT tools/versioning/op_version.cc.
 _CLAMPS: dict[str, tuple[tuple[float, float], QuantRule, VersionRule]] = {
     "RELU": ((0.0, math.inf), QuantRule(), by_type(int8=2, uint8=2, int16=3)),
@@ -117,7 +122,11 @@ _WITHIN = {"LOGISTIC": (0.0, 1.0), "SOFTMAX": (0.0, 1.0), "TANH": (-1.0, 1.0)}
 _ELEMENTWISE: dict[str, tuple[FoldRule, QuantRule, VersionRule]] = {
     "ELU": (with_numpy(_elu), QuantRule(types=frozenset({"INT8"})), by_type()),
     "LEAKY_RELU": (_leaky_relu, QuantRule(), by_type(int16=2)),
-    "HARD_SWISH": (with_numpy(_hard_swish), QuantRule(types=EIGHT_BIT), by_type()),
+    "HARD_SWISH": (
+        with_numpy(_hard_swish),
+        QuantRule(types=EIGHT_BIT, floor=_hard_swish_floor),
+        by_type(),
+    ),
     "GELU": (_gelu, QuantRule(), by_type(int8=2, uint8=2, int16=3)),
     "LOGISTIC": (with_numpy(_logistic), QuantRule(fixed=UNIT), by_type(int8=2, int16=3)),
     "TANH": (with_numpy(np.tanh), QuantRule(fixed=SIGNED_UNIT), by_type(int8=2, int16=3)),

@@ -142,6 +142,16 @@ def _minimum(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return np.where(a < b, a, b)
 
 
+def _sum_floor(scales: Sequence[float], width: int) -> float:
+    """Sums add at twice the coarser scale, shifted left by 20 bits (int16: 15): kernels/add.cc."""
+    return 2 * max(scales) / 2 ** (20 if width == 1 else 15)
+
+
+def _squared_difference_floor(scales: Sequence[float], width: int) -> float:
+    """Differences are shifted left by 7 bits and squared: kernels/squared_difference.cc."""
+    return float((2 * max(scales)) ** 2 / 2**14)
+
+
 # Minimum versions of all rows: LiteRT tools/versioning/op_version.cc.
 _SMALL = {"int8": 2, "int16": 4}
 _BINARY: dict[str, dict[str, Any]] = {
@@ -149,7 +159,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "fold": with_activation(np.add),
         "version": _add_version,
         "types": _WIDE | {"int16"},
-        "quant": QuantRule(),
+        "quant": QuantRule(floor=_sum_floor),
         "in_place": True,
         "fuses_activation": True,
         "polynomial": True,
@@ -158,7 +168,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "fold": with_activation(np.subtract),
         "version": _sub_version,
         "types": _WIDE,
-        "quant": QuantRule(),
+        "quant": QuantRule(floor=_sum_floor),
         "in_place": True,
         "fuses_activation": True,
         "polynomial": True,
@@ -206,7 +216,7 @@ _BINARY: dict[str, dict[str, Any]] = {
     "SQUARED_DIFFERENCE": {
         "fold": with_numpy(_squared_difference),
         "version": by_type(int8=2),
-        "quant": QuantRule(types=frozenset({"INT8"})),
+        "quant": QuantRule(types=frozenset({"INT8"}), floor=_squared_difference_floor),
         "types": _NUMBERS,
     },
     "BITWISE_XOR": {"fold": with_numpy(np.bitwise_xor), "types": _BITS},

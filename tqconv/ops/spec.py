@@ -21,6 +21,7 @@ Typed = tuple[Shape, np.dtype]
 ShapeRule = Callable[[Op], Sequence[Typed]]
 FoldRule = Callable[[Op], "NDArray[Any] | Sequence[NDArray[Any]] | None"]
 VersionRule = Callable[[Op], int]
+ScaleFloor = Callable[[Sequence[float], int], float]
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,9 @@ class QuantRule:
     needs_bias: activation types whose kernel without a bias refuses to run, or sums in 32 bits;
     centered: constants at these operands have zero point 0; with `same` the whole group has;
     nonzero: operands in which a stored zero stops the kernel;
-    averages: outputs mix elements, so inputs may not saturate at the range of the output.
+    averages: outputs mix elements, so inputs may not saturate at the range of the output;
+    floor: the least output scale that the kernel computes, from the scales of the inputs and the
+    bytes of the activation type.
     """
 
     weight: Mapping[str, int | None] = field(default_factory=dict)
@@ -145,6 +148,7 @@ class QuantRule:
     centered: tuple[str, ...] = ()
     averages: bool = False
     nonzero: tuple[str, ...] = ()
+    floor: ScaleFloor | None = None
 
 
 Copies = Literal["order", "permuted", "chosen", "filled"]

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor, Use
+from tqconv.ops.table import having
 from tqconv.quant.evidence.intervals import CLAMPS
 from tqconv.quant.groups import Grouping
 from tqconv.quant.params import from_peaks, peaks
 from tqconv.quant.schemes import INT8
 from tqconv.quant.select import operand_name, reals, rule_of
 
-Floor = Callable[[Sequence[float], int], float]
 MARGIN = 1.01
 """Keeps a rescale that must be below one clear of it."""
 MOST_RESCALE = 256.0
 """XNNPACK refuses a whole model with a convolution that rescales by this much or more."""
-
-
-def _sum(scales: Sequence[float], width: int) -> float:
-    """Sums add at twice the coarser scale, shifted left by 20 bits (int16: 15): kernels/add.cc."""
-    return 2 * max(scales) / 2 ** (20 if width == 1 else 15)
-
-
-def _squared_difference(scales: Sequence[float], width: int) -> float:
-    """Differences are shifted left by 7 bits and squared: kernels/squared_difference.cc."""
-    return float((2 * max(scales)) ** 2 / 2**14)
-
-
-def _hard_swish(scales: Sequence[float], width: int) -> float:
-    """Inputs are scaled by 1/128 and then down to the output: kernels/activations.cc."""
-    return scales[0] / 128
 
 
 def _clamped(op: Op) -> float:
@@ -43,13 +28,7 @@ def _clamped(op: Op) -> float:
     return max(ends, default=0.0) / 2**31
 
 
-FLOORS: dict[str, Floor] = {
-    "ADD": _sum,
-    "SUB": _sum,
-    "SQUARED_DIFFERENCE": _squared_difference,
-    "HARD_SWISH": _hard_swish,
-}
-"""The least output scale, from the input scales and the bytes of the activation type."""
+FLOORS = having(lambda row: None if row.quant is None else row.quant.floor)
 
 
 def raise_scales(graph: Graph, groups: Grouping, types: Mapping[Op, np.dtype]) -> None:
