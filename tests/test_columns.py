@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from tqconv.ir.types import Range
 from tqconv.ops.spec import Linear
 from tqconv.ops.table import having, those
 
@@ -72,3 +73,14 @@ def test_scales_that_kernels_compute() -> None:
         "SQUARED_DIFFERENCE": 16 / 2**14,
         "HARD_SWISH": 0.5 / 128,
     }
+
+
+def test_steps_that_results_need() -> None:
+    made = Range(-2.0, 4.0, "calibrated")
+    steps = having(lambda row: row.step)
+    assert {name: step(made) for name, step in steps.items()} == {
+        "LOG": math.exp(-2.0),
+        "RSQRT": 1 / 16,
+        "SOFTMAX": 4.0,
+    }
+    assert those(lambda row: row.same_unit) == {"ABS", "ADD", "NEG", "SUB"}

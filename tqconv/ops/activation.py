@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
+from tqconv.ir.types import Range
 from tqconv.ops.rules import broadcast, same, values, with_numpy
 from tqconv.ops.spec import ELEMENTWISE, FoldRule, QuantRule, Typed, VersionRule, by_type, op
 
@@ -60,6 +61,14 @@ def _softmax(op: Op) -> NDArray[Any]:
     x = data.astype(np.float64) * op.options.get("beta", 0.0)
     powers = np.exp(x - x.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True), data.dtype)
+
+
+def _before_softmax(made: Range) -> float:
+    """Steps of 4 make neighbours differ by a factor of 55: only the order would be left.
+
+    The range of what follows a mask of -1e9 is no range of logits.
+    """
+    return 4.0
 
 
 def _log_softmax(x: NDArray[Any]) -> NDArray[Any]:
@@ -182,6 +191,7 @@ for _name, (_fold, _quant, _version) in _LAST_AXIS.items():
         category="activation",
         types=FLOAT,
         in_place=_name == "SOFTMAX",
+        step=_before_softmax if _name == "SOFTMAX" else None,
         within=_WITHIN.get(_name),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
+from tqconv.ir.types import Range
 from tqconv.ops.rules import (
     FLOAT32,
     broadcast,
@@ -152,10 +154,21 @@ def _squared_difference_floor(scales: Sequence[float], width: int) -> float:
     return float((2 * max(scales)) ** 2 / 2**14)
 
 
+def _before_log(made: Range) -> float:
+    """The smallest input: what is below one step becomes the logarithm of zero."""
+    return math.exp(min(made.low, 700.0))
+
+
+def _before_inverse_root(made: Range) -> float:
+    """The smallest input, 1 / y**2 of the largest output."""
+    return 1 / max(made.high, 1e-150) ** 2
+
+
 # Minimum versions of all rows: LiteRT tools/versioning/op_version.cc.
 _SMALL = {"int8": 2, "int16": 4}
 _BINARY: dict[str, dict[str, Any]] = {
     "ADD": {
+        "same_unit": True,
         "fold": with_activation(np.add),
         "version": _add_version,
         "types": _WIDE | {"int16"},
@@ -165,6 +178,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "polynomial": True,
     },
     "SUB": {
+        "same_unit": True,
         "fold": with_activation(np.subtract),
         "version": _sub_version,
         "types": _WIDE,
@@ -239,20 +253,32 @@ def _rsqrt(x: NDArray[Any]) -> NDArray[Any]:
 _SIGNED = QuantRule(types=ALL_TYPES - {"UINT8"})
 _UNARY: dict[str, dict[str, Any]] = {
     "ABS": {
+        "same_unit": True,
         "fold": np.abs,
         "version": _abs_version,
         "quant": _SIGNED,
         "types": _NUMBERS | {"int16"},
     },
     "NEG": {
+        "same_unit": True,
         "fold": np.negative,
         "polynomial": True,
         "types": _WIDE | {"int8", "int16"},
     },
     "EXP": {"fold": np.exp, "version": by_type(int8=2, int16=2), "quant": _SIGNED},
-    "LOG": {"fold": np.log, "version": by_type(int8=2, int16=2), "quant": _SIGNED},
+    "LOG": {
+        "step": _before_log,
+        "fold": np.log,
+        "version": by_type(int8=2, int16=2),
+        "quant": _SIGNED,
+    },
     "SQRT": {"fold": np.sqrt, "version": by_type(int8=2, int16=2), "quant": _SIGNED},
-    "RSQRT": {"fold": _rsqrt, "version": by_type(int8=2, int16=3), "quant": _SIGNED},
+    "RSQRT": {
+        "step": _before_inverse_root,
+        "fold": _rsqrt,
+        "version": by_type(int8=2, int16=3),
+        "quant": _SIGNED,
+    },
     "SQUARE": {"fold": np.square, "polynomial": True},
     "SIN": {"fold": np.sin},
     "COS": {"fold": np.cos},

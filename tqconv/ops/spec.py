@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Op
-from tqconv.ir.types import Shape
+from tqconv.ir.types import Range, Shape
 
 Typed = tuple[Shape, np.dtype]
 ShapeRule = Callable[[Op], Sequence[Typed]]
@@ -198,6 +198,10 @@ class OpSpec:
     late_memory: bool = False
     """LiteRT gives a result memory when it knows its size, and none where it is empty."""
     linear: Linear | None = None
+    same_unit: bool = False
+    """Results are in the unit of the operands: a step of one is a step of the other."""
+    step: Callable[[Range], float] | None = None
+    """Where small differences matter: the step of the operand that a range of results needs."""
     clamp: tuple[float, float] | None = None
     """The numbers between which it puts each element of its operand."""
     within: tuple[float, float] | None = None

@@ -7,12 +7,13 @@ A value of 0 … 10 that shares a scale with one of 0 … 10**8, or that is thei
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import Range
+from tqconv.ops.table import having, those
 from tqconv.quant.groups import Group, Grouping
 from tqconv.quant.params import with_zero
 from tqconv.quant.scale_limits import product_step
@@ -20,34 +21,9 @@ from tqconv.quant.select import bound_of, operand_name, reals, rule_of
 
 FEWEST_STEPS = 4
 """A value that spans fewer steps is lost; well-behaved models keep all above 30."""
-LINEAR = frozenset({"ADD", "SUB", "ABS", "NEG", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1"})
+SAME_UNIT = those(lambda row: row.same_unit or row.clamp is not None)
 """Operators whose inputs and outputs are in the same unit, beside those that share scales."""
-
-
-def _before_log(made: Range) -> float:
-    """The smallest input: what is below one step becomes the logarithm of zero."""
-    return math.exp(min(made.low, 700.0))  # exp(709) is the largest float64
-
-
-def _before_inverse_root(made: Range) -> float:
-    """The smallest input, 1 / y**2 of the largest output."""
-    return 1 / max(made.high, 1e-150) ** 2
-
-
-def _before_softmax(made: Range) -> float:
-    """Steps of 4 make neighbours differ by a factor of 55: only the order would be left."""
-    return 4.0
-
-
-STEEP: dict[str, Callable[[Range], float]] = {
-    "LOG": _before_log,
-    "SOFTMAX": _before_softmax,
-    "RSQRT": _before_inverse_root,
-}
-"""Operators for which small differences matter: the step that these need, from the output's range.
-
-The range of what follows a mask of -1e9 is no range of logits.
-"""
+STEEP = having(lambda row: row.step)
 
 
 def lost(
@@ -113,7 +89,7 @@ def _needs(
 def _demand(op: Op, needs: Mapping[Tensor, float], found: Mapping[Tensor, Range]) -> float:
     """Return the coarsest step of inputs that leaves something of an operator's outputs."""
     rule = rule_of(op)
-    if op.type in LINEAR or (rule is not None and rule.same):
+    if op.type in SAME_UNIT or (rule is not None and rule.same):
         return min((needs.get(t, math.inf) for t in op.outputs), default=math.inf)
     if op.type in STEEP and op.outputs[0] in found:
         return STEEP[op.type](found[op.outputs[0]])
