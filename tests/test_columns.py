@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from tqconv.ir.types import Range
-from tqconv.ops.spec import Linear
+from tqconv.ops.spec import Linear, QuantRule
 from tqconv.ops.table import having, those
 
 
@@ -84,3 +85,26 @@ def test_steps_that_results_need() -> None:
         "SOFTMAX": 4.0,
     }
     assert those(lambda row: row.same_unit) == {"ABS", "ADD", "NEG", "SUB"}
+
+
+def test_what_integers_ask() -> None:
+    def rules(holds: Callable[[QuantRule], bool]) -> frozenset[str]:
+        return those(lambda row: row.quant is not None and holds(row.quant))
+
+    assert rules(lambda rule: rule.skewed) == {"BATCH_MATMUL", "FULLY_CONNECTED"}
+    assert rules(lambda rule: rule.hybrid_all) == {
+        *("BIDIRECTIONAL_SEQUENCE_LSTM", "LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+        *("BIDIRECTIONAL_SEQUENCE_RNN", "RNN", "UNIDIRECTIONAL_SEQUENCE_RNN"),
+    }
+    assert rules(lambda rule: rule.int16_options == {"pot_scale_int16": False}) == {"ADD", "SUB"}
+    assert rules(lambda rule: bool(rule.int16_options)) == {"ADD", "SUB"}
+    assert those(lambda row: row.dense) == {"BATCH_MATMUL", "FULLY_CONNECTED"}
+    assert those(lambda row: row.converts) == {"DEQUANTIZE", "QUANTIZE"}
+
+
+def test_other_facts() -> None:
+    assert those(lambda row: row.strict) == {"BATCH_MATMUL", "TRANSPOSE"}
+    assert having(lambda row: row.states or None) == {
+        "UNIDIRECTIONAL_SEQUENCE_LSTM": ("h", "c"),
+        "UNIDIRECTIONAL_SEQUENCE_RNN": ("h",),
+    }

@@ -166,13 +166,15 @@ def _before_inverse_root(made: Range) -> float:
 
 # Minimum versions of all rows: LiteRT tools/versioning/op_version.cc.
 _SMALL = {"int8": 2, "int16": 4}
+# The default asks int16 sums for scales that are powers of two.
+_SUMS = QuantRule(floor=_sum_floor, int16_options={"pot_scale_int16": False})
 _BINARY: dict[str, dict[str, Any]] = {
     "ADD": {
         "same_unit": True,
         "fold": with_activation(np.add),
         "version": _add_version,
         "types": _WIDE | {"int16"},
-        "quant": QuantRule(floor=_sum_floor),
+        "quant": _SUMS,
         "in_place": True,
         "fuses_activation": True,
         "polynomial": True,
@@ -182,7 +184,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "fold": with_activation(np.subtract),
         "version": _sub_version,
         "types": _WIDE,
-        "quant": QuantRule(floor=_sum_floor),
+        "quant": _SUMS,
         "in_place": True,
         "fuses_activation": True,
         "polynomial": True,

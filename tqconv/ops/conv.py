@@ -271,7 +271,7 @@ _MATRIX = QuantRule(
     free_weights=frozenset({"INT8", "UINT8"}),
 )
 # Without a bias its int16 kernel adds up in 32 bits; one of int64 says that 64 are wanted.
-_DENSE = replace(_MATRIX, needs_bias=frozenset({"INT16"}))
+_DENSE = replace(_MATRIX, needs_bias=frozenset({"INT16"}), skewed=True)
 _FILTER = QuantRule(weight={"w": 0}, bias=_BIAS, hybrid={"w": 0}, needs_bias=ALL_TYPES)
 # DEPTHWISE_CONV_2D beside float activations reads one scale for each channel, also where there is
 # only one; a grouped CONV_2D refuses a single one.
@@ -320,6 +320,7 @@ for _name, (_operands, _shape, _quant, _version, _macs) in _ROWS.items():
         macs=_macs,
         types=FLOAT,
         linear=_LINEAR.get(_name),
+        dense=_name == "FULLY_CONNECTED",
     )
 
 op(
@@ -336,8 +337,12 @@ op(
     shape=_batch_matmul,
     fold=_multiply,
     # XNNPACK takes over only products with a symmetric constant.
-    quant=QuantRule(types=frozenset({"INT8", "INT16"}), centered=("b",), hybrid={"b": None}),
+    quant=QuantRule(
+        types=frozenset({"INT8", "INT16"}), centered=("b",), hybrid={"b": None}, skewed=True
+    ),
     version=_batch_matmul_version,
+    dense=True,
+    strict=True,
     category="conv",
     macs=_batch_matmul_macs,
     types=FLOAT,

@@ -65,6 +65,7 @@ op(
     version=_transpose_version,
     polynomial=True,
     copies="permuted",
+    strict=True,
     category="movement",
 )
 

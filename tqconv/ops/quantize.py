@@ -111,6 +111,7 @@ op(
     shape=_retyped,
     layout=ELEMENTWISE,
     version=_quantize_version,
+    converts=True,
     category="quantize",
 )
 op(
@@ -120,6 +121,7 @@ op(
     fold=_wide,
     layout=ELEMENTWISE,
     version=_dequantize_version,
+    converts=True,
     category="quantize",
 )
 op(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -179,6 +180,7 @@ def _weights(operands: str) -> QuantRule:
 
 _RNN = "x w r b h -> y"
 _BOTH_RNN = "x w r b h bw_w bw_r bw_b bw_h aux aux_w bw_aux_w -> y bw_y"
+_STATES = {"UNIDIRECTIONAL_SEQUENCE_LSTM": ("h", "c"), "UNIDIRECTIONAL_SEQUENCE_RNN": ("h",)}
 _ROWS = {
     "LSTM": (LSTM, _lstm, _weights(LSTM), _lstm_version),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": (
@@ -213,9 +215,10 @@ for _name, (_operands, _shape, _quant, _version) in _ROWS.items():
         _name,
         _operands,
         shape=_shape,
-        quant=_quant,
+        quant=replace(_quant, hybrid_all=_name != "SVDF"),
         version=_version,
         category="recurrent",
+        states=_STATES.get(_name, ()),
         macs=_macs,
         types=frozenset({"float32"}),
     )

@@ -131,7 +131,11 @@ class QuantRule:
     nonzero: operands in which a stored zero stops the kernel;
     averages: outputs mix elements, so inputs may not saturate at the range of the output;
     floor: the least output scale that the kernel computes, from the scales of the inputs and the
-    bytes of the activation type.
+    bytes of the activation type;
+    hybrid_all: all operands in `hybrid` must have the same type;
+    skewed: beside one int8 scale the kernel takes `asymmetric_quantize_inputs`, with which skewed
+    inputs come out twice as exact (FULLY_CONNECTED version 9; per channel it has none, 12);
+    int16_options: what an int16 operator must say, where the schema's default means otherwise.
     """
 
     weight: Mapping[str, int | None] = field(default_factory=dict)
@@ -149,6 +153,9 @@ class QuantRule:
     averages: bool = False
     nonzero: tuple[str, ...] = ()
     floor: ScaleFloor | None = None
+    hybrid_all: bool = False
+    skewed: bool = False
+    int16_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 Copies = Literal["order", "permuted", "chosen", "filled"]
@@ -195,6 +202,14 @@ class OpSpec:
     """Set where elements are moved, and not computed with."""
     in_place: bool = False
     """LiteRT's builtin kernel may write over its operand (measured)."""
+    converts: bool = False
+    """Turns integers into the reals that they stand for, or back."""
+    dense: bool = False
+    """A product of matrices, to which `--no_per_channel_dense` applies."""
+    strict: bool = False
+    """The shape rule refuses nothing that LiteRT runs, with operands of whatever type."""
+    states: tuple[str, ...] = ()
+    """Operands that are read and written in each step."""
     late_memory: bool = False
     """LiteRT gives a result memory when it knows its size, and none where it is empty."""
     linear: Linear | None = None

@@ -10,9 +10,8 @@ from tqconv.quant.evidence.intervals import clamp_of
 from tqconv.quant.params import Params, activation, encode
 from tqconv.quant.plan import Plan
 from tqconv.quant.schemes import INT8, INT16, UINT8
+from tqconv.quant.select import rule_of
 
-INT16_OPTIONS = {"ADD": {"pot_scale_int16": False}, "SUB": {"pot_scale_int16": False}}
-"""The schema's default asks int16 sums for scales that are powers of two."""
 APART = (INT16, UINT8)
 """From the first to the second LiteRT has no QUANTIZE (back it has); int8 lies between."""
 
@@ -92,8 +91,9 @@ class _Writer:
             have = self.plan.tensors.get(tensor)
             if wanted is not have and not (wanted is not None and wanted.equals(have)):
                 self.graph.set_input(op, index, self._read(tensor, have, wanted))
-        if self.plan.types.get(op) == INT16:
-            op.options.update(INT16_OPTIONS.get(op.type, {}))
+        rule = rule_of(op)
+        if self.plan.types.get(op) == INT16 and rule is not None:
+            op.options.update(rule.int16_options)
 
     def _constant(self, tensor: Tensor, use: Use, wanted: Params) -> Tensor:
         """Return a constant stored as wanted; the first such takes the name of the float one."""

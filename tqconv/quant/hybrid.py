@@ -13,13 +13,13 @@ import numpy as np
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import Operand, emit, finish
-from tqconv.ops.table import spec
+from tqconv.ops.table import spec, those
 from tqconv.quant.params import encode, weights
 from tqconv.quant.schemes import INT8
 from tqconv.quant.select import operand_name, rule_of
 
-TAKES_FROM = frozenset({"GATHER", "GATHER_ND"})
-"""Operators whose kernel copies elements of operand 0: integers come out as integers."""
+TAKES_FROM = those(lambda row: row.copies == "chosen" and "indices" in row.operands.names)
+"""Operators whose kernel copies elements of operand 0 at places that are computed."""
 WIDE_ROW = 192
 """Elements of a row beside which a scale and a zero point of its own (12 bytes) weigh little."""
 

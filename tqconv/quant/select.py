@@ -13,14 +13,13 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import made_by, with_constant
 from tqconv.ir.types import dtype_of, type_name
 from tqconv.ops.spec import QuantRule
-from tqconv.ops.table import known, spec
+from tqconv.ops.table import known, spec, those
 from tqconv.quant.schemes import INT16, Scheme
 
-CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
+CONVERSIONS = those(lambda row: row.converts)
 FALLBACK_TYPES = ("INT8", "INT16")
 """Types that stand in for a missing kernel where float is not allowed, cheapest first."""
-DENSE = frozenset({"FULLY_CONNECTED", "BATCH_MATMUL"})
-"""Operators to which `--no_per_channel_dense` applies."""
+DENSE = those(lambda row: row.dense)
 MOVED = "every operator that it shares values with is float"
 
 

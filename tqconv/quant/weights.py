@@ -25,22 +25,6 @@ from tqconv.quant.select import DENSE, Choice, check_patterns, is_kept_float, op
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
 SMALLEST_HALF = float(np.finfo(np.float16).smallest_normal)
-ASYMMETRIC = frozenset({"FULLY_CONNECTED", "BATCH_MATMUL"})
-"""Operators that take `asymmetric_quantize_inputs` and come out twice as exact on skewed inputs.
-
-With it FULLY_CONNECTED has a kernel for one scale only (version 9, per channel is 12).
-"""
-ALL_OR_NOTHING = frozenset(
-    {
-        "LSTM",
-        "UNIDIRECTIONAL_SEQUENCE_LSTM",
-        "BIDIRECTIONAL_SEQUENCE_LSTM",
-        "RNN",
-        "UNIDIRECTIONAL_SEQUENCE_RNN",
-        "BIDIRECTIONAL_SEQUENCE_RNN",
-    }
-)
-"""Kernels whose matrices must all have the same type."""
 
 
 def quantize(model: Model, options: QuantizeOptions) -> None:
@@ -161,7 +145,8 @@ def _store_weights(
     for use, axis in chosen:
         tensor = op.input(use.index)
         graph.set_input(op, use.index, small(graph, tensor, _axis(op, axis, choice), stored))
-    if op.type in ASYMMETRIC and _is_per_tensor(op, chosen):
+    rule = rule_of(op)
+    if rule is not None and rule.skewed and _is_per_tensor(op, chosen):
         op.options["asymmetric_quantize_inputs"] = True
 
 
@@ -180,7 +165,7 @@ def _hybrid_weights(op: Op, least: int) -> list[tuple[Use, int | None]]:
             continue
         if _is_large(tensor, least):
             found.append((Use(op, index), rule.hybrid[operand_name(op, index)]))
-        elif op.type in ALL_OR_NOTHING:
+        elif rule.hybrid_all:
             return []
     return found
 

@@ -11,9 +11,6 @@ from tqconv.schema.flatbuf import options_table
 MALFORMED = (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
 """What a shape rule stumbles over in operands or options that are not its operator's."""
 
-EXACT = frozenset({"TRANSPOSE", "BATCH_MATMUL"})
-"""Operators whose rule refuses nothing that LiteRT runs."""
-
 
 def check_options(type: str, table: str) -> None:
     """Raise FormatError where options are of another operator's table."""
@@ -42,7 +39,7 @@ def check_operator(op: Op) -> None:
     except MALFORMED as error:
         raise _unfit(op, error) from error
     except TqconvError as error:
-        if isinstance(error, InternalError) or op.type in EXACT:
+        if isinstance(error, InternalError) or spec(op.type).strict:
             raise _unfit(op, error) from error
         # Operands that the rule does not know (a newer kernel, quantized types) are kept as read.
 

@@ -15,10 +15,11 @@ import numpy as np
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Source
 from tqconv.ops.emit import Operand, emit
+from tqconv.ops.table import having
 from tqconv.passes.recurrent.cells import Cell, Weights, cell_of
 
 GATES = ("i", "f", "c", "o")
-STATES = {"UNIDIRECTIONAL_SEQUENCE_LSTM": (18, 19), "UNIDIRECTIONAL_SEQUENCE_RNN": (4,)}
+STATES = having(lambda row: tuple(map(row.operands.index, row.states)) or None)
 """Which operands are states."""
 
 
