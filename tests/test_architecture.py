@@ -104,7 +104,11 @@ def test_no_import_circles() -> None:
     assert sorted(open_) == [], "a circle, and what depends on it"
 
 
-FRAMEWORKS = re.compile(r"tensorflow(?! lite)|keras|onnx|torch|\btf\b|_tf_", re.IGNORECASE)
+FRAMEWORKS = re.compile(
+    r"tensorflow(?! lite)|keras|onnx|torch|\btf\b|_tf_|nhwc|nchw|data_format", re.IGNORECASE
+)
+OF_THE_SOURCE = {"node", "walk", "shared"}
+"""What the builders of importers know beside the neutral one."""
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if room(p) == "compose"], ids=place)
@@ -121,6 +125,8 @@ def test_composition_knows_no_source(path: Path) -> None:
         if isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in prose
     }
     assert [text for text in names | texts if text and FRAMEWORKS.search(text)] == []
+    asked = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    assert asked & OF_THE_SOURCE == set()
 
 
 @pytest.mark.parametrize("path", FILES, ids=place)

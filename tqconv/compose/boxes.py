@@ -33,7 +33,7 @@ def suppressed(
 ) -> tuple[Tensor, Tensor]:
     """Return the indices of the boxes that are kept, zeros behind them, and their number.
 
-    Boxes of equal score come in LiteRT's order, not by index as in TensorFlow.
+    Boxes of equal score come in LiteRT's order, not by index.
     """
     operands = (max_output_size, _dropping(b, iou_threshold), score_threshold)
     drops_nothing = iou_threshold.data is not None and float(iou_threshold.data) >= 1
@@ -63,7 +63,7 @@ def soft_suppressed(
 
 
 def _dropping(b: Builder, threshold: Tensor) -> Tensor:
-    """Return LiteRT's threshold: it drops overlap >= threshold, TensorFlow overlap > threshold.
+    """Return LiteRT's threshold: it drops overlap >= threshold where > threshold is asked for.
 
     The next number above a constant says the same. From 1 on, no box would drop itself: `_solid`.
     """
@@ -76,7 +76,7 @@ def _solid(b: Builder, boxes: Tensor) -> Tensor:
     """Return the boxes with those of no area replaced by others that overlap nothing.
 
     LiteRT 2.3 takes a chosen box off its list because it overlaps itself. A box of no area does
-    not, and is chosen again and again; TensorFlow chooses it once.
+    not, and is chosen again and again; it has to be chosen once.
     """
     corners, two = np.zeros((2, 2), INT32), np.array([-1, 2], INT32)
     corners[1, 1] = 2

@@ -1,4 +1,4 @@
-"""Integer operands (axes, sizes, shapes), which TensorFlow gives as int32 or int64."""
+"""Integer operands (axes, sizes, shapes), which sources give as int32 or int64."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def average_pool(
 def ceiled(window: Window, size: int | None) -> Window:
     """Return a window with so much padding behind that the last, partial window counts.
 
-    A window that would begin in the padding behind is left out, as PyTorch and ONNX do.
+    A window that would begin in the padding behind is left out.
     """
     if not isinstance(window.padding, tuple):
         return window

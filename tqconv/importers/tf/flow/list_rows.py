@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tqconv.compose import lists
+from tqconv.compose.builder import Builder
 from tqconv.compose.control import facts_of, is_unborn
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.registry import TFBuilder
@@ -34,7 +35,7 @@ def join(b: TFBuilder, rows: Tensor, index: Tensor, piece: Tensor) -> Tensor:
     return made
 
 
-def element_of(b: TFBuilder, shape: Tensor) -> Shape | None:
+def element_of(b: Builder, shape: Tensor) -> Shape | None:
     """Return the element shape that an operand gives; None when not even the rank is known."""
     known = b.known(shape)
     if shape.rank == 0 or known is None:
@@ -51,7 +52,7 @@ def known_size(tensor: Tensor) -> Tensor:
     return size
 
 
-def born(b: TFBuilder, handle: Tensor, element: Shape | None = None) -> Tensor:
+def born(b: Builder, handle: Tensor, element: Shape | None = None) -> Tensor:
     """Return a list as a tensor; one that was never written to is all zeros of a known shape."""
     if not is_unborn(handle):
         return lists.checked(handle)
@@ -63,12 +64,12 @@ def born(b: TFBuilder, handle: Tensor, element: Shape | None = None) -> Tensor:
     return lists.zeros(b, facts["dtype"], size, declared)
 
 
-def gathered(b: TFBuilder, rows: Tensor, indices: Tensor) -> Tensor:
+def gathered(b: Builder, rows: Tensor, indices: Tensor) -> Tensor:
     """Return some rows; the list itself when the indices count all of them."""
     return rows if counts(b, indices, rows) else lists.read(b, rows, indices)
 
 
-def scattered(b: TFBuilder, value: Tensor, indices: Tensor, size: Tensor) -> Tensor:
+def scattered(b: Builder, value: Tensor, indices: Tensor, size: Tensor) -> Tensor:
     """Return a list of `size` elements, of which `indices[i]` is row i and the rest is zero."""
     lists.checked(value)
     known = b.known(size)
@@ -83,7 +84,7 @@ def scattered(b: TFBuilder, value: Tensor, indices: Tensor, size: Tensor) -> Ten
     return made
 
 
-def concatenated(b: TFBuilder, rows: Tensor) -> tuple[Tensor, Tensor]:
+def concatenated(b: Builder, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return [n, k, ...] as [n * k, ...], and n times k."""
     count, piece = lists.checked(rows, 2).shape[:2]
     total = None if count is None or piece is None else count * piece
@@ -100,7 +101,7 @@ def concatenated(b: TFBuilder, rows: Tensor) -> tuple[Tensor, Tensor]:
     return joined, b("FILL", number, width)
 
 
-def split(b: TFBuilder, tensor: Tensor, lengths: Tensor) -> Tensor:
+def split(b: Builder, tensor: Tensor, lengths: Tensor) -> Tensor:
     """Return a tensor cut into elements of equal lengths."""
     pieces = b.ints(lengths, "lengths")
     if len(set(pieces)) > 1:
@@ -108,7 +109,7 @@ def split(b: TFBuilder, tensor: Tensor, lengths: Tensor) -> Tensor:
     return b.reshape(tensor, (len(pieces), pieces[0] if pieces else 0, *tensor.shape[1:]))
 
 
-def counts(b: TFBuilder, indices: Tensor, rows: Tensor) -> bool:
+def counts(b: Builder, indices: Tensor, rows: Tensor) -> bool:
     """Whether indices are 0, 1, ... up to the number of rows."""
     if indices.data is not None:
         return rows.shape[0] == indices.size and bool(

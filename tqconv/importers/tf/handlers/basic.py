@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from tqconv.compose.builder import Builder
 from tqconv.errors import UnsupportedError
 from tqconv.importers.borders import COMPUTED
 from tqconv.importers.tf.node import TypeNumber
-from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.importers.tf.registry import handles
 from tqconv.importers.tf.walk import DEAD, Dead
 from tqconv.ir.graph import Tensor
 
 
 @handles("Const")
-def constant(b: TFBuilder, *, value: Any, dtype: TypeNumber | None = None) -> Tensor:
+def constant(b: Builder, *, value: Any, dtype: TypeNumber | None = None) -> Tensor:
     """Take the array; double and half become float32, the type that kernels compute with."""
     target = COMPUTED.get(value.dtype)
     return b.const(value if target is None else value.astype(target))
@@ -30,7 +31,7 @@ def constant(b: TFBuilder, *, value: Any, dtype: TypeNumber | None = None) -> Te
     "PlaceholderWithDefault",
 )
 def passed_through(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     *,
     message: str = "",
@@ -42,13 +43,13 @@ def passed_through(
 
 
 @handles("IdentityN")
-def passed_through_all(b: TFBuilder, *xs: Tensor) -> tuple[Tensor, ...]:
+def passed_through_all(b: Builder, *xs: Tensor) -> tuple[Tensor, ...]:
     """Return all inputs as they are."""
     return xs
 
 
 @handles("Switch", "RefSwitch")
-def switch(b: TFBuilder, data: Tensor, predicate: Tensor) -> tuple[Tensor | Dead, Tensor | Dead]:
+def switch(b: Builder, data: Tensor, predicate: Tensor) -> tuple[Tensor | Dead, Tensor | Dead]:
     """Send data to output 1 where the constant predicate is true, else to output 0."""
     if predicate.data is None:
         raise UnsupportedError(

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 from tqconv.compose import complex
+from tqconv.compose.builder import Builder
 from tqconv.compose.functions import of_one_shape
-from tqconv.importers.tf.registry import TFBuilder, direct, handles
+from tqconv.importers.tf.registry import direct, handles
 from tqconv.ir.graph import Tensor
 
 direct(ComplexAbs="COMPLEX_ABS", Imag="IMAG")
 
 
 @handles("Real")
-def real(b: TFBuilder, x: Tensor) -> Tensor:
+def real(b: Builder, x: Tensor) -> Tensor:
     """The real part."""
     return complex.real(b, x)
 
 
 @handles("Complex")
-def joined(b: TFBuilder, real: Tensor, imaginary: Tensor) -> Tensor:
+def joined(b: Builder, real: Tensor, imaginary: Tensor) -> Tensor:
     """A complex number of two reals that broadcast."""
     real, imaginary = of_one_shape(b, real, imaginary)
     return complex.join(b, real, imaginary)
 
 
 @handles("Angle")
-def angle(b: TFBuilder, x: Tensor) -> Tensor:
+def angle(b: Builder, x: Tensor) -> Tensor:
     """The argument, in (-pi, pi]."""
     return b("ATAN2", complex.imaginary(b, x), complex.real(b, x))
 
 
 @handles("Conj")
-def conjugate(b: TFBuilder, x: Tensor) -> Tensor:
+def conjugate(b: Builder, x: Tensor) -> Tensor:
     """The complex conjugate; a real number is its own."""
     return complex.conjugate(b, x) if x.dtype.kind == "c" else x

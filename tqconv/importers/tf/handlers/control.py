@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose import lists
+from tqconv.compose.builder import Builder
 from tqconv.compose.control import Make, MakeSome, branch, loop, within
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.flow.calls import call, find
@@ -173,12 +174,12 @@ def _body(b: TFBuilder, target: FunctionName) -> Make:
     return put
 
 
-def _become(b: TFBuilder) -> Any:
+def _become(b: Builder) -> Any:
     return lambda graph, tensor, like, make: lists.become(graph, b, tensor, like, make)
 
 
 def _check_joins(
-    b: TFBuilder,
+    b: Builder,
     indices: Sequence[Tensor],
     initial: Sequence[Tensor],
     inside: Sequence[Tensor],

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tqconv.compose.builder import Builder
 from tqconv.importers.tf.definitions import NUMBERS, output_count, output_type
 from tqconv.importers.tf.foreign import output_shapes
 from tqconv.importers.tf.inner import said_type
@@ -50,7 +51,7 @@ def custom(b: TFBuilder, *inputs: Tensor, **attributes: Any) -> tuple[Tensor, ..
 
 @handles("AudioSpectrogram")
 def audio_spectrogram(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     *,
     window_size: int,
@@ -67,12 +68,12 @@ def audio_spectrogram(
         "magnitude_squared": magnitude_squared,
     }
     shape = (channels, frames, bins)
-    return b.custom(b.node.op, (x,), [(shape, FLOAT32)], options_of(options))
+    return b.custom(b.source.op_type, (x,), [(shape, FLOAT32)], options_of(options))
 
 
 @handles("Mfcc")
 def mfcc(
-    b: TFBuilder,
+    b: Builder,
     spectrogram: Tensor,
     sample_rate: Tensor,
     *,
@@ -90,7 +91,7 @@ def mfcc(
     }
     shape = (*spectrogram.shape[:2], dct_coefficient_count)
     inputs = (spectrogram, b.reshape(sample_rate, (1,)))
-    return b.custom(b.node.op, inputs, [(shape, FLOAT32)], options_of(options))
+    return b.custom(b.source.op_type, inputs, [(shape, FLOAT32)], options_of(options))
 
 
 def options_of(attributes: Mapping[str, Any]) -> bytes:

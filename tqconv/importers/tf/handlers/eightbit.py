@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tqconv.compose.builder import Builder
 from tqconv.compose.pool import Pool, average_pool, max_pool
 from tqconv.importers.tf.handlers import matmul, pool, shape
 from tqconv.importers.tf.handlers.array import concat
@@ -133,7 +134,7 @@ def quantized_add(
 
 @handles("QuantizedBiasAdd")
 def quantized_bias_add(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     bias: Tensor,
     min_x: Tensor,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tqconv.compose.builder import Builder
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -64,7 +65,7 @@ def fake_quant_per_channel(
     return on_grid(b, x, low, high, num_bits, narrow_range)
 
 
-def _clamped(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+def _clamped(b: Builder, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Clamp without rounding, which is left to the integers: activations have one scale."""
     return b("MINIMUM", b("MAXIMUM", x, low), high)
 
@@ -113,7 +114,7 @@ def _evidence(b: TFBuilder, x: Tensor, range: Range) -> Tensor:
     return y
 
 
-def on_grid(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, bits: int, narrow: bool) -> Tensor:
+def on_grid(b: Builder, x: Tensor, low: Tensor, high: Tensor, bits: int, narrow: bool) -> Tensor:
     """Clamp to the nudged range and round to its steps, as TensorFlow's kernel; 0 if empty."""
     _check_bits(bits)
     first, last = F(narrow), F(2**bits - 1)
@@ -174,7 +175,7 @@ def quantize_and_dequantize(
 
 @handles("QuantizeAndDequantizeV3")
 def quantize_and_dequantize_v3(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     low: Tensor,
     high: Tensor,
@@ -201,7 +202,7 @@ def quantize_and_dequantize_v3(
 
 @handles("QuantizeAndDequantize")
 def quantize_and_dequantize_v1(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     *,
     signed_input: bool = True,
@@ -222,18 +223,18 @@ def quantize_and_dequantize_v1(
     )
 
 
-def _along(b: TFBuilder, bound: Tensor, rank: int, axis: int) -> Tensor:
+def _along(b: Builder, bound: Tensor, rank: int, axis: int) -> Tensor:
     """A bound for each slice along `axis`, or one for all when it is -1."""
     return bound if axis < 0 else b.reshape(bound, [-1 if i == axis else 1 for i in range(rank)])
 
 
-def _extreme(b: TFBuilder, type: str, x: Tensor, axis: int) -> Tensor:
+def _extreme(b: Builder, type: str, x: Tensor, axis: int) -> Tensor:
     axes = [i for i in range(x.rank) if i != axis]
     return b(type, x, np.array(axes, np.int32), keep_dims=axis >= 0)
 
 
 def _symmetric(
-    b: TFBuilder, low: Tensor, high: Tensor, first: np.float32, last: np.float32
+    b: Builder, low: Tensor, high: Tensor, first: np.float32, last: np.float32
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return steps per real, reals per step, and the range that the steps cover.
 
@@ -252,6 +253,6 @@ def _symmetric(
     return scale, inverse, least, most
 
 
-def _steps(b: TFBuilder, end: np.float32, bound: Tensor) -> Tensor:
+def _steps(b: Builder, end: np.float32, bound: Tensor) -> Tensor:
     same_side = b("GREATER", b("MUL", bound, end), F(0))
     return b("SELECT_V2", same_side, b("DIV", end, bound), LARGEST)

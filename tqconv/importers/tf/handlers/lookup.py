@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.builder import Builder
 from tqconv.compose.operands import with_kernel
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.flow.calls import find
@@ -149,7 +150,7 @@ def table_find(b: TFBuilder, handle: Tensor, keys: Tensor, default: Tensor) -> T
     return b("GATHER", values, row, axis=0)
 
 
-def _row_by_comparison(b: TFBuilder, table: Table, keys: Tensor) -> Tensor:
+def _row_by_comparison(b: Builder, table: Table, keys: Tensor) -> Tensor:
     """Return the row of each key, the number of rows where there is none: int32."""
     last = np.array([keys.rank], np.int32)
     hits = b("EQUAL", b("EXPAND_DIMS", with_kernel(b, keys), last[0]), b.const(table.keys))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tqconv.compose.builder import Builder
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.handlers.fakequant import LARGEST, fake_quant
 from tqconv.importers.tf.node import TypeNumber, dtype_of
@@ -34,7 +35,7 @@ class Steps:
         return F(float(self.highest) - float(self.lowest))
 
 
-def round_away(b: TFBuilder, x: Tensor) -> Tensor:
+def round_away(b: Builder, x: Tensor) -> Tensor:
     """The nearest integer, halves away from zero."""
     return b("MUL", b("FLOOR", b("ADD", b("ABS", x), F(0.5))), b("SIGN", x))
 
@@ -77,14 +78,14 @@ def _is_rounded_here(x: Tensor) -> bool:
     return x.producer is not None and x.producer.source.op_type == "QuantizeV2"
 
 
-def _along(b: TFBuilder, bound: Tensor, rank: int, axis: int) -> Tensor:
+def _along(b: Builder, bound: Tensor, rank: int, axis: int) -> Tensor:
     """A bound for each slice along `axis`, or one for all when it is -1."""
     if axis < 0:
         return b.reshape(bound, ()) if bound.rank else bound
     return b.reshape(bound, [-1 if i == axis else 1 for i in range(rank)])
 
 
-def stored(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, dtype: np.dtype) -> Tensor:
+def stored(b: Builder, x: Tensor, low: Tensor, high: Tensor, dtype: np.dtype) -> Tensor:
     """Return the integers that stand for `x` where [low, high] are the ends of their type."""
     return b.cast(b.cast(_min_first(b, x, low, high, Steps.of(dtype)), np.int32), dtype)
 
@@ -138,9 +139,7 @@ def _evidence(
     return fake_quant(b, x, first, last, 8 * dtype.itemsize, narrow)
 
 
-def _wide_enough(
-    b: TFBuilder, low: Tensor, high: Tensor, least: np.float32
-) -> tuple[Tensor, Tensor]:
+def _wide_enough(b: Builder, low: Tensor, high: Tensor, least: np.float32) -> tuple[Tensor, Tensor]:
     """The range with 0 in it, and not too small for its steps."""
     size = b("MAXIMUM", b("MAXIMUM", b("ABS", low), b("ABS", high)), F(1))
     first = b("MINIMUM", low, F(0))
@@ -149,7 +148,7 @@ def _wide_enough(
 
 
 def _scaled(
-    b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, steps: Steps, round_mode: str
+    b: Builder, x: Tensor, low: Tensor, high: Tensor, steps: Steps, round_mode: str
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Integers are reals times a scale, so that 0 is 0."""
     scale = _side(b, steps.highest, high)
@@ -161,19 +160,19 @@ def _scaled(
     return rounded, least, most
 
 
-def _side(b: TFBuilder, end: np.float32, bound: Tensor) -> Tensor:
+def _side(b: Builder, end: np.float32, bound: Tensor) -> Tensor:
     same_side = b("GREATER", b("MUL", bound, end), F(0))
     return b("SELECT_V2", same_side, b("DIV", end, bound), LARGEST)
 
 
-def _min_first(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, steps: Steps) -> Tensor:
+def _min_first(b: Builder, x: Tensor, low: Tensor, high: Tensor, steps: Steps) -> Tensor:
     scale = b("DIV", steps.count, b("SUB", high, low))
     start = round_away(b, b("MUL", low, scale))
     values = b("SUB", round_away(b, b("MUL", x, scale)), b("SUB", start, steps.lowest))
     return b("MINIMUM", b("MAXIMUM", values, steps.lowest), steps.highest)
 
 
-def _min_combined(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, steps: Steps) -> Tensor:
+def _min_combined(b: Builder, x: Tensor, low: Tensor, high: Tensor, steps: Steps) -> Tensor:
     scale = b("DIV", steps.count, b("SUB", high, low))
     values = b("MUL", b("SUB", b("MAXIMUM", b("MINIMUM", x, high), low), low), scale)
     return round_away(b, b("ADD", values, steps.lowest))

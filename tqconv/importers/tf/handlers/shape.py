@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.builder import Builder
 from tqconv.compose.dims import reshape_target
 from tqconv.compose.operands import axis_operand, int32_of
 from tqconv.compose.sizes import inserted
-from tqconv.errors import Unsupported
+from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.node import TypeNumber
-from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.importers.tf.registry import handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import axis_of, same_shape
@@ -21,7 +22,7 @@ INT32 = np.dtype(np.int32)
 
 
 @handles("Reshape")
-def reshape(b: TFBuilder, x: Tensor, shape: Tensor) -> Tensor:
+def reshape(b: Builder, x: Tensor, shape: Tensor) -> Tensor:
     """Reshape to a vector of sizes; it becomes a constant when at most one size is open."""
     target = reshape_target(x, shape)
     if target is None:
@@ -32,13 +33,13 @@ def reshape(b: TFBuilder, x: Tensor, shape: Tensor) -> Tensor:
 
 
 @handles("Squeeze")
-def squeeze(b: TFBuilder, x: Tensor, *, squeeze_dims: list[int] | None = None) -> Tensor:
+def squeeze(b: Builder, x: Tensor, *, squeeze_dims: list[int] | None = None) -> Tensor:
     """Drop dimensions of size 1: the named ones, or all."""
     axes = [axis_of(axis, x.rank) for axis in squeeze_dims or ()]
     if not axes:
         axes = [axis for axis, size in enumerate(x.shape) if size == 1]
         if not x.is_static:
-            raise Unsupported(
+            raise UnsupportedError(
                 f"Squeeze names no axes, and which sizes of {list(x.shape)} are 1 is not known",
                 hint="give the inputs a shape with --input_shapes",
             )
@@ -48,26 +49,26 @@ def squeeze(b: TFBuilder, x: Tensor, *, squeeze_dims: list[int] | None = None) -
 
 
 @handles("ExpandDims")
-def expand_dims(b: TFBuilder, x: Tensor, axis: Tensor) -> Tensor:
+def expand_dims(b: Builder, x: Tensor, axis: Tensor) -> Tensor:
     """Insert a dimension of size 1."""
     place = axis_operand(b, axis, x.rank + 1)
     return inserted(b, x, place)
 
 
 @handles("Shape")
-def shape_of(b: TFBuilder, x: Tensor, *, out_type: TypeNumber | None = None) -> Tensor:
+def shape_of(b: Builder, x: Tensor, *, out_type: TypeNumber | None = None) -> Tensor:
     """Return the sizes as a vector."""
     return b.shape_of(x, INT32 if out_type is None else out_type.dtype)
 
 
 @handles("ShapeN")
-def shapes_of(b: TFBuilder, *xs: Tensor, out_type: TypeNumber | None = None) -> tuple[Tensor, ...]:
+def shapes_of(b: Builder, *xs: Tensor, out_type: TypeNumber | None = None) -> tuple[Tensor, ...]:
     """Return the sizes of each input."""
     return tuple(shape_of(b, x, out_type=out_type) for x in xs)
 
 
 @handles("Size")
-def size_of(b: TFBuilder, x: Tensor, *, out_type: TypeNumber | None = None) -> Tensor:
+def size_of(b: Builder, x: Tensor, *, out_type: TypeNumber | None = None) -> Tensor:
     """Return the number of elements."""
     dtype = INT32 if out_type is None else out_type.dtype
     if x.is_static:
@@ -76,19 +77,19 @@ def size_of(b: TFBuilder, x: Tensor, *, out_type: TypeNumber | None = None) -> T
 
 
 @handles("Rank")
-def rank_of(b: TFBuilder, x: Tensor) -> Tensor:
+def rank_of(b: Builder, x: Tensor) -> Tensor:
     """Return the number of dimensions."""
     return b.const(x.rank, INT32)
 
 
 @handles("EnsureShape")
-def ensure_shape(b: TFBuilder, x: Tensor, *, shape: Shape | None) -> Tensor:
+def ensure_shape(b: Builder, x: Tensor, *, shape: Shape | None) -> Tensor:
     """Return the input with what `shape` adds to its known sizes."""
     return x if shape is None else b.reshape(x, same_shape((x.shape, shape)))
 
 
 @handles("BroadcastTo")
-def broadcast_to(b: TFBuilder, x: Tensor, shape: Tensor) -> Tensor:
+def broadcast_to(b: Builder, x: Tensor, shape: Tensor) -> Tensor:
     """Repeat along dimensions of size 1."""
     if x.is_static and b.known(shape) == x.shape:
         return x
@@ -96,7 +97,7 @@ def broadcast_to(b: TFBuilder, x: Tensor, shape: Tensor) -> Tensor:
 
 
 @handles("BroadcastArgs")
-def broadcast_args(b: TFBuilder, s0: Tensor, s1: Tensor) -> Tensor:
+def broadcast_args(b: Builder, s0: Tensor, s1: Tensor) -> Tensor:
     """Return the shape that two shapes broadcast to."""
     if s0.shape[0] == 0 or s1.shape[0] == 0:
         return s1 if s0.shape[0] == 0 else s0
@@ -104,7 +105,7 @@ def broadcast_args(b: TFBuilder, s0: Tensor, s1: Tensor) -> Tensor:
 
 
 @handles("BroadcastGradientArgs")
-def broadcast_gradient_args(b: TFBuilder, s0: Tensor, s1: Tensor) -> tuple[Tensor, Tensor]:
+def broadcast_gradient_args(b: Builder, s0: Tensor, s1: Tensor) -> tuple[Tensor, Tensor]:
     """Return the axes along which each of two constant shapes is repeated, or is 1.
 
     Equal shapes have none, whatever they are.
@@ -126,7 +127,7 @@ def broadcast_gradient_args(b: TFBuilder, s0: Tensor, s1: Tensor) -> tuple[Tenso
 
 @handles("ConcatOffset")
 def concat_offset(
-    b: TFBuilder, axis: Tensor, *shapes: Tensor, shape_type: TypeNumber | None = None
+    b: Builder, axis: Tensor, *shapes: Tensor, shape_type: TypeNumber | None = None
 ) -> tuple[Tensor, ...]:
     """Return where each part starts in a concatenation: one vector per part."""
     rank = shapes[0].shape[0] or 0
@@ -141,26 +142,26 @@ def concat_offset(
 
 @handles("Fill")
 def fill(
-    b: TFBuilder, dims: Tensor, value: Tensor, *, index_type: TypeNumber | None = None
+    b: Builder, dims: Tensor, value: Tensor, *, index_type: TypeNumber | None = None
 ) -> Tensor:
     """Repeat one value."""
     return b("FILL", int32_of(b, dims), value)
 
 
 @handles("Empty")
-def empty(b: TFBuilder, shape: Tensor, *, dtype: TypeNumber, init: bool = False) -> Tensor:
+def empty(b: Builder, shape: Tensor, *, dtype: TypeNumber, init: bool = False) -> Tensor:
     """Return zeros: without `init` the content may be anything, zeros included."""
     return b("FILL", int32_of(b, shape), np.zeros((), dtype.dtype))
 
 
 @handles("Range")
-def range_(b: TFBuilder, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
+def range_(b: Builder, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
     """Count from `start` to before `limit`."""
     return b("RANGE", start, limit, delta)
 
 
 @handles("LinSpace")
-def lin_space(b: TFBuilder, start: Tensor, stop: Tensor, num: Tensor) -> Tensor:
+def lin_space(b: Builder, start: Tensor, stop: Tensor, num: Tensor) -> Tensor:
     """Return `num` values in equal steps, `start` and `stop` included: start + step * i.
 
     Where TensorFlow sets the last one to `stop`, this one may differ in its last bit.
@@ -177,5 +178,5 @@ def lin_space(b: TFBuilder, start: Tensor, stop: Tensor, num: Tensor) -> Tensor:
 
 def _linear(start: NDArray[Any], stop: NDArray[Any], count: int) -> NDArray[Any]:
     if count <= 0:
-        raise Unsupported(f"LinSpace of {count} values")
+        raise UnsupportedError(f"LinSpace of {count} values")
     return np.linspace(float(start.reshape(())), float(stop.reshape(())), count)

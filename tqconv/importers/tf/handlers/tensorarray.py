@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose import lists
+from tqconv.compose.builder import Builder
 from tqconv.compose.control import facts_of, is_unborn
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.flow import list_rows
@@ -57,7 +58,7 @@ def write_array(b: TFBuilder, handle: Tensor, index: Tensor, value: Tensor, flow
 
 @handles("TensorArrayReadV2", "TensorArrayReadV3")
 def read_array(
-    b: TFBuilder, handle: Tensor, index: Tensor, flow: Tensor, *, dtype: TypeNumber
+    b: Builder, handle: Tensor, index: Tensor, flow: Tensor, *, dtype: TypeNumber
 ) -> Tensor:
     """Return one element."""
     return lists.read(b, _stacked(b, handle, flow), index)
@@ -65,7 +66,7 @@ def read_array(
 
 @handles("TensorArrayGatherV2", "TensorArrayGatherV3")
 def gather_array(
-    b: TFBuilder,
+    b: Builder,
     handle: Tensor,
     indices: Tensor,
     flow: Tensor,
@@ -79,7 +80,7 @@ def gather_array(
 
 @handles("TensorArrayScatterV2", "TensorArrayScatterV3")
 def scatter_array(
-    b: TFBuilder, handle: Tensor, indices: Tensor, value: Tensor, flow: Tensor
+    b: Builder, handle: Tensor, indices: Tensor, value: Tensor, flow: Tensor
 ) -> Tensor:
     """Return the array with element `indices[i]` set to row i."""
     facts = _facts(handle)
@@ -93,7 +94,7 @@ def scatter_array(
 
 
 @handles("TensorArraySizeV2", "TensorArraySizeV3")
-def array_size(b: TFBuilder, handle: Tensor, flow: Tensor) -> Tensor:
+def array_size(b: Builder, handle: Tensor, flow: Tensor) -> Tensor:
     """Count the elements."""
     if _facts(handle)["rows"].joined:
         raise Unsupported("the number of pieces of a concatenated array is asked for")
@@ -102,7 +103,7 @@ def array_size(b: TFBuilder, handle: Tensor, flow: Tensor) -> Tensor:
 
 @handles("TensorArrayConcatV2", "TensorArrayConcatV3")
 def concat_array(
-    b: TFBuilder,
+    b: Builder,
     handle: Tensor,
     flow: Tensor,
     *,
@@ -116,9 +117,7 @@ def concat_array(
 
 
 @handles("TensorArraySplitV2", "TensorArraySplitV3")
-def split_array(
-    b: TFBuilder, handle: Tensor, value: Tensor, lengths: Tensor, flow: Tensor
-) -> Tensor:
+def split_array(b: Builder, handle: Tensor, value: Tensor, lengths: Tensor, flow: Tensor) -> Tensor:
     """Cut a tensor into elements of equal lengths."""
     return list_rows.split(b, value, lengths)
 
@@ -130,7 +129,7 @@ def _facts(handle: Tensor) -> dict[str, Any]:
     return facts
 
 
-def _stacked(b: TFBuilder, handle: Tensor, flow: Tensor, element: Shape | None = None) -> Tensor:
+def _stacked(b: Builder, handle: Tensor, flow: Tensor, element: Shape | None = None) -> Tensor:
     if _facts(handle)["rows"].joined:
         raise Unsupported("an array of pieces with different lengths is both concatenated and read")
     return list_rows.born(b, flow, element)

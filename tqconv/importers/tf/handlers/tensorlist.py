@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tqconv.compose import lists
+from tqconv.compose.builder import Builder
 from tqconv.compose.control import facts_of, is_unborn
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.flow import list_rows
@@ -32,7 +33,7 @@ def reserve(
 
 @handles("EmptyTensorList")
 def empty_list(
-    b: TFBuilder,
+    b: Builder,
     element_shape: Tensor,
     max_num_elements: Tensor,
     *,
@@ -46,7 +47,7 @@ def empty_list(
 
 @handles("TensorListFromTensor")
 def from_tensor(
-    b: TFBuilder,
+    b: Builder,
     tensor: Tensor,
     element_shape: Tensor,
     *,
@@ -59,7 +60,7 @@ def from_tensor(
 
 @handles("TensorListScatter", "TensorListScatterV2")
 def scatter_list(
-    b: TFBuilder,
+    b: Builder,
     tensor: Tensor,
     indices: Tensor,
     element_shape: Tensor,
@@ -83,7 +84,7 @@ def scatter_list(
 
 @handles("TensorListScatterIntoExistingList")
 def scatter_into(
-    b: TFBuilder, handle: Tensor, tensor: Tensor, indices: Tensor, *, element_dtype: TypeNumber
+    b: Builder, handle: Tensor, tensor: Tensor, indices: Tensor, *, element_dtype: TypeNumber
 ) -> Tensor:
     """Return the list with element `indices[i]` set to row i."""
     if is_unborn(handle):
@@ -108,7 +109,7 @@ def scatter_into(
 
 @handles("TensorListGetItem")
 def get_item(
-    b: TFBuilder, handle: Tensor, index: Tensor, element_shape: Tensor, *, element_dtype: TypeNumber
+    b: Builder, handle: Tensor, index: Tensor, element_shape: Tensor, *, element_dtype: TypeNumber
 ) -> Tensor:
     """Return one element."""
     return lists.read(b, list_rows.born(b, handle), index)
@@ -136,14 +137,14 @@ def set_item(
 
 
 @handles("TensorListPushBack")
-def push_back(b: TFBuilder, handle: Tensor, item: Tensor, *, element_dtype: TypeNumber) -> Tensor:
+def push_back(b: Builder, handle: Tensor, item: Tensor, *, element_dtype: TypeNumber) -> Tensor:
     """Return the list with one more element."""
     return lists.append(b, lists.born_for(b, handle, item), item)
 
 
 @handles("TensorListPopBack")
 def pop_back(
-    b: TFBuilder, handle: Tensor, element_shape: Tensor, *, element_dtype: TypeNumber
+    b: Builder, handle: Tensor, element_shape: Tensor, *, element_dtype: TypeNumber
 ) -> tuple[Tensor, Tensor]:
     """Return the list without its last element, and that element."""
     rows = list_rows.born(b, handle)
@@ -155,7 +156,7 @@ def pop_back(
 
 
 @handles("TensorListLength")
-def list_length(b: TFBuilder, handle: Tensor) -> Tensor:
+def list_length(b: Builder, handle: Tensor) -> Tensor:
     """Count the elements."""
     if is_unborn(handle):
         return list_rows.known_size(handle)
@@ -164,7 +165,7 @@ def list_length(b: TFBuilder, handle: Tensor) -> Tensor:
 
 @handles("TensorListStack")
 def stack(
-    b: TFBuilder,
+    b: Builder,
     handle: Tensor,
     element_shape: Tensor,
     *,
@@ -177,7 +178,7 @@ def stack(
 
 @handles("TensorListGather")
 def gather_list(
-    b: TFBuilder,
+    b: Builder,
     handle: Tensor,
     indices: Tensor,
     element_shape: Tensor,
@@ -192,7 +193,7 @@ def gather_list(
 
 @handles("TensorListConcat")
 def concat_list_v1(
-    b: TFBuilder,
+    b: Builder,
     handle: Tensor,
     *,
     element_dtype: TypeNumber,
@@ -223,7 +224,7 @@ def concat_list(
 
 @handles("TensorListSplit")
 def split_list(
-    b: TFBuilder,
+    b: Builder,
     tensor: Tensor,
     element_shape: Tensor,
     lengths: Tensor,
@@ -236,7 +237,7 @@ def split_list(
 
 
 @handles("TensorListResize")
-def resize_list(b: TFBuilder, handle: Tensor, size: Tensor) -> Tensor:
+def resize_list(b: Builder, handle: Tensor, size: Tensor) -> Tensor:
     """Append zeros or cut elements off."""
     rows = lists.padded_to(b, list_rows.born(b, handle), size)
     count = b.reshape(size, (1,))
@@ -247,7 +248,7 @@ def resize_list(b: TFBuilder, handle: Tensor, size: Tensor) -> Tensor:
 
 
 @handles("TensorListElementShape")
-def element_shape_of(b: TFBuilder, handle: Tensor, *, shape_type: TypeNumber) -> Tensor:
+def element_shape_of(b: Builder, handle: Tensor, *, shape_type: TypeNumber) -> Tensor:
     """Return the shape of an element."""
     rows = list_rows.born(b, handle)
     if rows.is_static:

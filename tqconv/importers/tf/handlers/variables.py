@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.builder import Builder
 from tqconv.compose.scatter import with_updates
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.node import TypeNumber
@@ -52,13 +53,13 @@ def shape_of(b: TFBuilder, variable: Tensor, *, out_type: TypeNumber | None = No
 
 
 @handles("IsVariableInitialized", "VarIsInitializedOp")
-def is_initialized(b: TFBuilder, variable: Tensor, *, dtype: TypeNumber | None = None) -> Tensor:
+def is_initialized(b: Builder, variable: Tensor, *, dtype: TypeNumber | None = None) -> Tensor:
     """Return true: a frozen variable has its value."""
     return b.const(np.array(True))
 
 
 @handles("Assign", "AssignAdd", "AssignSub", "ScatterUpdate", "ScatterAdd", "ScatterSub")
-def assign_reference(b: TFBuilder, variable: Tensor, *operands: Tensor, **attributes: Any) -> None:
+def assign_reference(b: Builder, variable: Tensor, *operands: Tensor, **attributes: Any) -> None:
     """Refuse a result that depends on the new value of a variable of TF1."""
     raise Unsupported(
         f"an output needs the new value of variable '{variable.name}'",
@@ -114,7 +115,7 @@ def scatter_rows(
     return variable
 
 
-def _broadcast(b: TFBuilder, updates: Tensor, old: Tensor, indices: Tensor) -> Tensor:
+def _broadcast(b: Builder, updates: Tensor, old: Tensor, indices: Tensor) -> Tensor:
     """Repeat a scalar update for every slice."""
     if updates.rank:
         return updates
