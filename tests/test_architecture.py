@@ -24,6 +24,7 @@ LAYERS = (
     {"config", "output"},
     {"ops"},
     {"ir", "schema"},
+    {"untrusted"},
     {"errors"},
 )
 """A room may import those of lower lines; rooms of one line never import each other."""
@@ -184,8 +185,8 @@ def test_errors_are_not_swallowed(path: Path) -> None:
         assert not broad or place(path) in ALLOWED_BROAD
 
 
-ALLOWED_BROAD = {"cli/main.py"}
-"""Where an unexpected error becomes a sentence and an exit code."""
+ALLOWED_BROAD = {"cli/main.py", "untrusted.py"}
+"""Where an unexpected error becomes a sentence and an exit code; where a library's becomes ours."""
 
 VAGUE = {"utils", "util", "common", "helper", "helpers", "manager", "misc"}
 

@@ -56,7 +56,7 @@ def test_strings_that_tensors_share_are_read_once() -> None:
     held = [{}, {"data": data}]
     content = {"version": 3, "subgraphs": [graph], "buffers": held, "operator_codes": []}
     main = parse(bytes(write(content)), "strings.tflite").main
-    assert main.outputs[0].data is main.outputs[2].data
+    assert np.shares_memory(main.outputs[0].data, main.outputs[2].data)
     assert list(main.outputs[1].data) == [b"word"] * 5
 
 

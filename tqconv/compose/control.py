@@ -58,7 +58,7 @@ def branch(
     test = as_predicate(b, condition)
     if test.data is not None:
         return list((then if test.data.item() else other)(b.graph, list(operands)))
-    graphs = (Graph(f"{b.name}/then"), Graph(f"{b.name}/else"))
+    graphs = (b.graph.body(f"{b.name}/then"), b.graph.body(f"{b.name}/else"))
     inside = [[stand_in(g, t, t.shape, baked=t.is_constant) for t in operands] for g in graphs]
     made = [m(g, i) for m, g, i in zip((then, other), graphs, inside, strict=True)]
     if len(made[0]) != len(made[1]):
@@ -112,7 +112,7 @@ def loop(
             break
     else:
         raise UnsupportedError(f"the shapes in the loop '{b.name}' do not settle")
-    test = Graph(f"{b.name}/cond")
+    test = b.graph.body(f"{b.name}/cond")
     decision = condition(test, state.stand_ins(test))[0]
     close(test, [as_predicate(within(b, test), decision)])
     moving = [i for i in range(len(results)) if not state.is_baked(i)]
@@ -151,7 +151,7 @@ class _Loop:
 
     def run(self) -> tuple[Graph, list[Tensor], list[Tensor]]:
         """Translate the body with the types known so far."""
-        graph = Graph(f"{self.b.name}/body")
+        graph = self.b.graph.body(f"{self.b.name}/body")
         inside = self.stand_ins(graph)
         return graph, inside, self.body(graph, list(inside))
 

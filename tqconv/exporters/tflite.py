@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from tqconv import __version__
 from tqconv.errors import InternalError, UnsupportedError
+from tqconv.ir.arrays import checksum, memory_of, same_bytes
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.types import STRING, Quant, type_name
 from tqconv.ops.options import SUBGRAPHS, encode
@@ -46,10 +46,9 @@ class _File:
         self.graphs = save_order(model)
         self.buffers: list[dict[str, Any]] = [{}]
         self.codes: dict[tuple[str, str, int], int] = {}
-        self._shared: dict[tuple[int, int], list[tuple[memoryview, int]]] = {}
-        self._by_identity: dict[int, int] = {}
+        self._shared: dict[tuple[int, int], list[tuple[NDArray[Any], int]]] = {}
+        self._by_memory: dict[tuple[object, ...], int] = {}
         self._quants: dict[int, dict[str, Any]] = {}
-        self._kept: list[Any] = []
 
     def finish(self) -> memoryview:
         """Write everything."""
@@ -153,30 +152,27 @@ class _File:
     def _buffer(self, tensor: Tensor) -> int:
         if tensor.data is None:
             return 0
-        found = self._by_identity.get(id(tensor.data))
+        memory = memory_of(tensor.data)
+        found = self._by_memory.get(memory)
         if found is None:
-            found = self._add_buffer(encode_array(tensor.data))
-            self._by_identity[id(tensor.data)] = found
-            self._kept.append(tensor.data)
+            found = self._by_memory[memory] = self._add_buffer(encode_array(tensor.data))
         return found
 
     def _add_buffer(self, data: bytes | NDArray[Any]) -> int:
-        if len(data) == 0 if isinstance(data, bytes) else data.size == 0:
+        array = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
+        if array.size == 0:
             return self._new_buffer(b"")
-        flat: Any = (
-            data if isinstance(data, bytes) else np.ascontiguousarray(data).reshape(-1).view("u1")
-        )
-        view = memoryview(flat).cast("B")
-        key = (len(view), zlib.crc32(view))
+        key = (array.nbytes, checksum(array))
         for other, index in self._shared.get(key, ()):
-            if other == view:
+            if same_bytes(other, array):
                 return index
-        index = self._new_buffer(view)
-        self._shared.setdefault(key, []).append((view, index))
+        index = self._new_buffer(array)
+        self._shared.setdefault(key, []).append((array, index))
         return index
 
-    def _new_buffer(self, data: Any) -> int:
-        self.buffers.append({"data": data} if len(data) else {})
+    def _new_buffer(self, data: bytes | NDArray[Any]) -> int:
+        empty = not data if isinstance(data, bytes) else not data.size
+        self.buffers.append({} if empty else {"data": data})
         return len(self.buffers) - 1
 
     def _metadata(self) -> list[dict[str, Any]]:

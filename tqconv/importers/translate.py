@@ -29,7 +29,7 @@ from tqconv.ops.table import known, spec
 SHOWN_NODES = 4
 """Node names listed per missing operator."""
 
-MALFORMED = (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """What a handler stumbles over in a node whose inputs or attributes are not its operator's."""
 
 Reads = Callable[[str], Iterable[tuple[str, str]]]
@@ -101,12 +101,10 @@ class Translation:
             return Failed(error.node)
         except TqconvError as error:
             return self.failed(b, needs_shape or error)
+        except MemoryError as error:
+            return self.failed(b, caused("it needs more memory than there is", error))
         except MALFORMED as error:
-            problem = FormatError(
-                f"the node does not fit its operator: {error}",
-                hint="is the graph damaged? if not, report this with the output of --debug",
-            )
-            problem.__cause__ = error
+            problem = caused(f"the node does not fit its operator: {error}", error)
             return self.failed(b, needs_shape or problem)
         self._name_outputs(b.graph, b.name, made, count)
         if needs_shape is not None:
@@ -173,6 +171,15 @@ class Translation:
             f"{len(problems)} nodes of {self.file} cannot be translated\n" + "\n".join(lines),
             hint=next((p.hint for p in problems if p.hint), None),
         )
+
+
+def caused(message: str, error: Exception) -> FormatError:
+    """Return the error of a node that made a handler stumble."""
+    problem = FormatError(
+        message, hint="is the graph damaged? if not, report this with the output of --debug"
+    )
+    problem.__cause__ = error
+    return problem
 
 
 def missing_error(missing: Mapping[str, str], file: str, reads: Reads) -> UnsupportedError:

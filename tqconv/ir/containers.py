@@ -52,6 +52,39 @@ for _name in (
     setattr(Border, _name, _changing(_name))
 
 
+class Names:
+    """Names that are taken, and the next one that is free."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._next: dict[str, int] = {}
+        """Name -> the lowest number behind it that may be free."""
+
+    def add(self, name: str) -> None:
+        """Take a name."""
+        self._taken.add(name)
+
+    def discard(self, name: str) -> None:
+        """Give a name back."""
+        self._taken.discard(name)
+        start, _, number = name.rpartition("_")
+        if start in self._next and number.isdecimal():
+            self._next[start] = min(self._next[start], int(number))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._taken
+
+    def free(self, name: str) -> str:
+        """Return `name`, or the first of `name_1`, `name_2`, … that nobody has."""
+        if name not in self._taken:
+            return name
+        count = self._next.get(name, 1)
+        while f"{name}_{count}" in self._taken:
+            count += 1
+        self._next[name] = count
+        return f"{name}_{count}"
+
+
 class Uses:
     """The places that read a tensor, in the order in which they came."""
 

@@ -19,7 +19,7 @@ class Copy:
 def copy_graph(graph: Graph) -> Copy:
     """Return a copy whose edits do not reach the original; bodies of control flow are shared."""
     tensors = {t: _copy_tensor(t) for t in graph.tensors()}
-    result = Graph(graph.name)
+    result = graph.body(graph.name)
     for tensor in tensors.values():
         result.unique(tensor.name)
     result.inputs[:] = [tensors[t] for t in graph.inputs]

@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.errors import InternalError, UnsupportedError
-from tqconv.ir.containers import Border
+from tqconv.ir.containers import Border, Names
 from tqconv.ir.tensor import Op as Op  # the parts are named with the whole
 from tqconv.ir.tensor import Tensor as Tensor
 from tqconv.ir.tensor import Use as Use
 from tqconv.ir.types import Shape
+from tqconv.untrusted import Budget
 
 
 @dataclass(eq=False, slots=True)
@@ -35,8 +36,14 @@ class Graph:
     inputs: Border[Tensor] = field(default_factory=Border)
     outputs: Border[Tensor] = field(default_factory=Border)
     ops: list[Op] = field(default_factory=list)
-    _names: set[str] = field(default_factory=set)
+    _names: Names = field(default_factory=Names)
     _undo: list[Callable[[], object]] | None = None
+    budget: Budget = field(default_factory=Budget)
+    """What the model may still cost beyond its file; all its graphs share one."""
+
+    def body(self, name: str) -> Graph:
+        """Return an empty graph of the same model, for an operator that calls it."""
+        return Graph(name, budget=self.budget)
 
     def attempt(self, rewrite: Callable[[Graph, Op], bool], op: Op) -> bool:
         """Return whether a rewrite that nobody needs was done; where it was not, nothing stays.
@@ -62,10 +69,7 @@ class Graph:
 
     def unique(self, name: str) -> str:
         """Reserve and return `name`, with `_1`, `_2`, … behind it when it is taken."""
-        candidate, count = name, 0
-        while candidate in self._names:
-            count += 1
-            candidate = f"{name}_{count}"
+        candidate = self._names.free(name)
         self._take(candidate)
         return candidate
 

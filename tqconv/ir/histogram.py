@@ -25,6 +25,10 @@ COUNTED = 1 << 15
 """Elements of one sample that are counted; of larger tensors an even selection is."""
 FINEST = -120
 """Smallest exponent: 2**120 is still a float32."""
+FARTHEST = 1 << 31
+"""Largest number of a bin; see `exponent_for`."""
+MOST = 1 << 48
+"""Largest count that is believed: sums of all bins stay exact in 64 bits and in float64."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +128,17 @@ class Histogram:
     def from_json(data: Mapping[str, Any], samples: int, low: float, high: float) -> Histogram:
         """Read what `to_json` wrote; FormatError when it is damaged."""
         try:
-            raw = zlib.decompress(base64.b85decode(data["counts"]))
+            packed = base64.b85decode(data["counts"])
+            unpacker = zlib.decompressobj()
+            raw = unpacker.decompress(packed, 8 * BINS + 1)  # more are never written
             counts = np.frombuffer(raw, "<i8").astype(np.int64)
             numbers = [int(data[key]) for key in ("exponent", "first", "zeros", "lost")]
-        except (KeyError, ValueError, TypeError, zlib.error) as error:
+        except (KeyError, ValueError, TypeError, OverflowError, zlib.error) as error:
             raise FormatError("the histogram of a ranges file is damaged") from error
         exponent, first, zeros, lost = numbers
+        placed = abs(exponent) <= -FINEST and abs(first) <= FARTHEST and min(zeros, lost) >= 0
+        if not (placed and unpacker.eof) or np.any(counts < 0) or np.any(counts > MOST):
+            raise FormatError("the histogram of a ranges file is damaged")
         return Histogram(samples, low, high, exponent, first, counts, zeros, lost)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -70,7 +71,7 @@ class Tensor:
     @property
     def size(self) -> int:
         """The number of elements; unknown dimensions count as 1."""
-        return int(np.prod([1 if d is None else d for d in self.shape], dtype=np.int64))
+        return math.prod(1 if d is None else d for d in self.shape)
 
     def __repr__(self) -> str:
         dims = ",".join("?" if d is None else str(d) for d in self.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.errors import InternalError, UnsupportedError
+from tqconv.ir.arrays import contiguous, stored_bytes, stored_elements
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import NOWHERE, Source
 from tqconv.ops.operands import check_kernel, check_operands, fitted
@@ -17,9 +19,13 @@ from tqconv.ops.options import check_names, check_values
 from tqconv.ops.parameters import parameters
 from tqconv.ops.spec import OpSpec, Typed
 from tqconv.ops.table import spec
+from tqconv.untrusted import WORK_PER_ELEMENT, Budget, check_sizes
 
 FOLD_LIMIT = 1_000_000
-"""Elements; a larger result is folded only where it is not larger than the operands."""
+"""Elements; a larger result is folded only where it is not larger than what is stored of the
+operands."""
+FREE_BYTES = 4096
+"""Results up to this size are always folded: shapes, axes and indices have to be constants."""
 ELEMENTS_LIMIT = 64
 """Longest integer vector whose known elements are tracked; shapes are far shorter."""
 
@@ -58,7 +64,8 @@ def located(source: Source) -> Iterator[None]:
 
 def finish(graph: Graph, row: OpSpec, op: Op, types: Sequence[Typed], name: str) -> Any:
     """Give a checked operator its outputs, folding it where that is possible."""
-    folded = fold(row, op, types)
+    check_outputs(types, name)
+    folded = fold(row, op, types, graph.budget)
     known = [] if folded is not None else known_elements(row, op, types)
     if known and all(parts is not None and None not in parts for parts in known):
         folded = _settled(known, types)
@@ -123,8 +130,17 @@ def infer(op: Op) -> Sequence[Typed]:
     return spec(op.type).shape(op)
 
 
-def fold(row: OpSpec, op: Op, types: Sequence[Typed]) -> list[NDArray[Any]] | None:
-    """Return the outputs as arrays when they can be computed now, else None."""
+def check_outputs(types: Sequence[Typed], name: str) -> None:
+    """Raise UnsupportedError where an output is larger than a file can say."""
+    for shape, _ in types:
+        check_sizes(shape, f"'{name}'")
+
+
+def fold(row: OpSpec, op: Op, types: Sequence[Typed], budget: Budget) -> list[NDArray[Any]] | None:
+    """Return the outputs as arrays when they can be computed now, else None.
+
+    What takes more memory or time than the budget has stays an operator.
+    """
     if row.fold is None or op.graphs:
         return None
     shape_only = row.name in ("SHAPE", "RANK")
@@ -134,8 +150,7 @@ def fold(row: OpSpec, op: Op, types: Sequence[Typed]) -> list[NDArray[Any]] | No
         return None
     if any(t is not None and t.quant is not None for t in op.inputs):
         return None
-    size = sum(int(np.prod([d or 0 for d in shape], dtype=np.int64)) for shape, _ in types)
-    if size > max(FOLD_LIMIT, sum(t.size for t in op.inputs if t is not None)):
+    if not _is_affordable(row, op, types, budget):
         return None
     result = row.fold(op)
     if result is None:
@@ -144,13 +159,31 @@ def fold(row: OpSpec, op: Op, types: Sequence[Typed]) -> list[NDArray[Any]] | No
     return [_declared(np.asarray(a), t, row.name) for a, t in zip(arrays, types, strict=True)]
 
 
+def _is_affordable(row: OpSpec, op: Op, types: Sequence[Typed], budget: Budget) -> bool:
+    """Whether folding costs little for what is stored, or no more than is left; it is paid for."""
+    sizes = [math.prod(d or 0 for d in shape) for shape, _ in types]
+    grown = sum(n * dtype.itemsize for n, (_, dtype) in zip(sizes, types, strict=True))
+    known = [t.data for t in op.inputs if t is not None and t.data is not None]
+    stored = sum(map(stored_elements, known))
+    if sum(sizes) > max(FOLD_LIMIT, stored):
+        return False
+    work = sum(sizes) + sum(a.size for a in known)
+    if row.macs is not None:
+        made = tuple(Tensor("", shape, dtype) for shape, dtype in types)
+        work += row.macs(Op(op.type, op.inputs, made, op.options))
+    return budget.affords(
+        grown - sum(map(stored_bytes, known)) if grown > FREE_BYTES else 0,
+        work - WORK_PER_ELEMENT * stored,
+    )
+
+
 def _declared(array: NDArray[Any], typed: Typed, name: str) -> NDArray[Any]:
     shape, dtype = typed
     if any(
         want is not None and want != have for want, have in zip(shape, array.shape, strict=False)
     ) or len(shape) != len(array.shape):
         raise InternalError(f"{name} folds to {array.shape}, its shape rule says {shape}")
-    return np.ascontiguousarray(array, dtype).reshape(array.shape)
+    return contiguous(array, dtype)
 
 
 def known_elements(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
+from tqconv.ir.arrays import repeated
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape, dtype_of
 from tqconv.ops.rules import (
@@ -228,7 +229,7 @@ def _filled(op: Op) -> list[Typed]:
 
 def _fill(op: Op) -> NDArray[Any]:
     value = values(op, 1)
-    return np.full([int(d) for d in values(op, 0)], value.reshape(()), value.dtype)
+    return repeated(value.reshape(()), [int(d) for d in values(op, 0)], value.dtype)
 
 
 op(

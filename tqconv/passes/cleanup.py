@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import numpy as np
 
+from tqconv.ir.arrays import checksum, memory_of, same_bytes
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import (
     has_activation,
@@ -198,6 +198,7 @@ def share_constants(graph: Graph) -> int:
     """
     count = 0
     seen: dict[tuple[Any, ...], list[Tensor]] = {}
+    sums: dict[tuple[object, ...], int] = {}
     for tensor in list(graph.tensors()):
         if (
             tensor.data is None
@@ -206,7 +207,10 @@ def share_constants(graph: Graph) -> int:
             or tensor in graph.outputs
         ):
             continue
-        key = (tensor.shape, tensor.dtype, zlib.crc32(np.ascontiguousarray(tensor.data).tobytes()))
+        memory = memory_of(tensor.data)
+        if memory not in sums:
+            sums[memory] = checksum(tensor.data)
+        key = (tensor.shape, tensor.dtype, sums[memory])
         for other in seen.setdefault(key, []):
             if _same_constant(other, tensor):
                 for op, index in list(tensor.uses):
@@ -222,4 +226,4 @@ def _same_constant(a: Tensor, b: Tensor) -> bool:
     same_quant = a.quant is b.quant or (a.quant is not None and a.quant.equals(b.quant))
     assert a.data is not None
     assert b.data is not None
-    return same_quant and a.range == b.range and a.data.tobytes() == b.data.tobytes()
+    return same_quant and a.range == b.range and same_bytes(a.data, b.data)

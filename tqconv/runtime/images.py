@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,11 @@ from numpy.typing import NDArray
 
 from tqconv.errors import DependencyError, FormatError, UsageError
 from tqconv.ir.graph import Tensor
+from tqconv.untrusted import IMAGE_PIXELS, reading
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".webp")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "WEBP")
+"""What Pillow may take a file for; some of its other readers start programs."""
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's modes by number of channels."""
 
@@ -65,14 +70,18 @@ def _image_shape(tensor: Tensor) -> tuple[int, int, int]:
 def _pixels(path: Path, height: int, width: int, channels: int) -> NDArray[np.float32]:
     """Return the image [h, w, c] with values 0 … 255, resized without keeping its proportions."""
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ImportError as error:
         raise DependencyError("reading images needs Pillow", hint="pip install pillow") from error
-    try:
-        with Image.open(path) as file:
+    with reading(f"{path} is not an image that Pillow reads"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # said below, as an error
+        with Image.open(path, formats=FORMATS) as file:
+            if math.prod(file.size) > IMAGE_PIXELS:
+                raise FormatError(
+                    f"{path} has {file.width} x {file.height} pixels, too many to be read",
+                    hint=f"samples are small: make images of at most {IMAGE_PIXELS} pixels",
+                )
             image = file.convert(MODES[channels])
             if image.size != (width, height):
                 image = image.resize((width, height), Image.Resampling.BILINEAR)
-    except (OSError, UnidentifiedImageError) as error:
-        raise FormatError(f"{path} is not an image that Pillow reads") from error
     return np.asarray(image, np.float32).reshape(height, width, channels)

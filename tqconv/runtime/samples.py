@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import FormatError, UsageError, first_line, suggestion
+from tqconv.errors import UsageError, suggestion
 from tqconv.ir.graph import Tensor
+from tqconv.runtime.arrays import read_arrays
 from tqconv.runtime.images import SUFFIXES, Scaling, read_image
 
 Array = NDArray[Any]
@@ -143,32 +141,10 @@ def _raw(path: Path, tensor: Tensor) -> Array:
 
 def _arrays(path: Path, inputs: Sequence[Tensor]) -> dict[str, Array]:
     """Return an array per input: by name, or by order where no name is known."""
-    try:
-        with path.open("rb") as file:
-            content = np.load(file, allow_pickle=False)
-            if isinstance(content, np.ndarray):
-                return {_only(inputs, path).name: content}
-            arrays = {name: _member(content, name, path) for name in content.files}
-    except DAMAGES as error:
-        raise FormatError(f"{path} is not a numpy file: {first_line(error)}") from error
-    return _by_name(path, arrays, inputs)
-
-
-DAMAGES = (
-    *(OSError, ValueError, EOFError, KeyError, NotImplementedError, SyntaxError, TypeError),
-    *(OverflowError, RuntimeError, MemoryError, BadZipFile, zlib.error, struct.error),
-)
-"""What numpy and zipfile raise for files that they cannot read."""
-
-
-def _member(content: Mapping[str, Array], name: str, path: Path) -> Array:
-    try:
-        return content[name]
-    except DAMAGES as error:
-        raise FormatError(
-            f"array '{name}' of {path} cannot be read: {first_line(error)}",
-            hint="save numbers with numpy.savez(path, name=array)",
-        ) from error
+    content = read_arrays(path)
+    if isinstance(content, np.ndarray):
+        return {_only(inputs, path).name: content}
+    return _by_name(path, content, inputs)
 
 
 def _by_name(path: Path, arrays: dict[str, Array], inputs: Sequence[Tensor]) -> dict[str, Array]:

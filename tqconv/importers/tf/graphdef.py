@@ -44,6 +44,7 @@ from tqconv.importers.translate import Failed, Translation
 from tqconv.ir.graph import Graph, Model, Signature, Tensor
 from tqconv.schema import proto
 from tqconv.schema.files import without_mark
+from tqconv.untrusted import Budget
 
 OPERATOR = re.compile(r"[A-Z_a-z][\w>./ -]*")
 """Names of operators; what stands there when a MetaGraphDef is read as a GraphDef is none."""
@@ -89,13 +90,20 @@ def looks_like_text(content: bytes) -> bool:
 
 def load(path: Path, options: LoadOptions) -> Model:
     """Import a frozen graph; FormatError, UsageError (names), UnsupportedError (operators)."""
-    message = parse(path.read_bytes(), path)
+    content = path.read_bytes()
+    message = parse(content, path)
     if not len(message.node):
         raise FormatError(f"{path.name} holds no nodes", hint="is it a GraphDef?")
     nodes = nodes_of(iter(message.node), graph_ref)
     functions = {f.signature.name: f for f in message.library.function}
     producer = message.versions.producer
-    return import_graph(nodes, functions, path.name, options, producer=producer)
+    budget = Budget.of(len(content), node_count(message))
+    return import_graph(nodes, functions, path.name, options, producer=producer, budget=budget)
+
+
+def node_count(message: Any) -> int:
+    """Return how many nodes a GraphDef holds, those of its functions among them."""
+    return len(message.node) + sum(len(f.node_def) for f in message.library.function)
 
 
 def import_graph(
@@ -106,13 +114,15 @@ def import_graph(
     *,
     producer: int = 1000,
     kept: Kept | None = None,
+    budget: Budget | None = None,
 ) -> Model:
     """Import the part of a graph between its inputs and outputs as a model with one signature.
 
-    kept: the variables that running the outputs assigns, and which stay variables.
+    kept: the variables that running the outputs assigns, and which stay variables. budget: what the
+    model may cost beyond its file; None: that of a small one.
     """
     kept = Kept() if kept is None else kept
-    model = Model([Graph("main")], origin=file)
+    model = Model([Graph("main", budget=Budget() if budget is None else budget)], origin=file)
     if options.allow_nonexistent_arrays:
         options = without_missing(options, partial(exists, nodes), model.notes)
     nodes = prepare(nodes, functions, options, model.notes, producer)

@@ -16,10 +16,9 @@ from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.tf.flow.calls import MAX_DEPTH
 from tqconv.importers.tf.flow.functions import Function, function_of, instantiate
 from tqconv.importers.tf.node import Node, Ref
+from tqconv.untrusted import Budget
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-NODE_LIMIT = 500_000
-"""Nodes after inlining: some twenty times those of the largest models that phones run."""
 PLAIN_CALL = re.compile(r"(?:Stateful)?PartitionedCall(?:_\d+)?")
 """Names that tracing gives to calls; they say nothing, so that the nodes inside go without."""
 
@@ -29,6 +28,7 @@ class _Inliner:
     """The nodes so far, and where the outputs and arguments of calls come from."""
 
     library: Mapping[str, Any]
+    budget: Budget
     nodes: dict[str, Node] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     aliases: dict[tuple[str, int], Ref] = field(default_factory=dict)
@@ -47,11 +47,6 @@ class _Inliner:
             if node.op in CALLS and "f" in node.attr:
                 moved = self._expand(moved, chain)
             self.nodes[moved.name] = moved
-        if len(self.nodes) > NODE_LIMIT:
-            raise UnsupportedError(
-                f"the functions of the graph call each other so often that it has more than "
-                f"{NODE_LIMIT} nodes"
-            )
 
     def _expand(self, call: Node, chain: tuple[str, ...]) -> Node:
         """Add the body of a call; return a node that stands for the call, and whose outputs are."""
@@ -69,6 +64,7 @@ class _Inliner:
                 f"function `{target.name}` takes {len(function.arguments)} arguments, "
                 f"got {len(call.inputs)}"
             )
+        self.budget.call(len(function.nodes), f"function `{target.name}`")
         renamed = self._names(call.name, function)
         for argument, ref in zip(function.arguments, call.inputs, strict=True):
             self.aliases[renamed[argument], 0] = ref
@@ -105,13 +101,15 @@ def _moved(ref: Ref, renamed: Mapping[str, str]) -> Ref:
     return Ref(renamed.get(ref.node, ref.node), ref.index, ref.port)
 
 
-def inline(nodes: Mapping[str, Node], library: Mapping[str, Any]) -> dict[str, Node]:
+def inline(
+    nodes: Mapping[str, Node], library: Mapping[str, Any], budget: Budget
+) -> dict[str, Node]:
     """Return the nodes with the bodies of all calls among them; `library`: FunctionDefs by name.
 
     Raises FormatError where a function is missing, UnsupportedError where one calls itself or the
-    result passes `NODE_LIMIT`.
+    result has more nodes than the budget.
     """
-    inliner = _Inliner(library, taken=set(nodes))
+    inliner = _Inliner(library, budget, taken=set(nodes))
     inliner.add(nodes, {name: name for name in nodes}, ())
     return {
         name: replace(node, inputs=tuple(inliner.source(ref) for ref in node.inputs))

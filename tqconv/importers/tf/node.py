@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.borders import COMPUTED, FLOAT32
+from tqconv.ir.arrays import repeated
 from tqconv.ir.types import RESOURCE, STRING, VARIANT
 
 DTYPES: Mapping[int, np.dtype] = {
@@ -205,26 +207,49 @@ _VALUE_FIELDS = {
     "uint64": "uint64_val",
     "object": "string_val",
 }
+_LISTS = (*dict.fromkeys(_VALUE_FIELDS.values()), "half_val", "scomplex_val", "dcomplex_val")
 TENSOR_LIMIT = 2**31
 """Bytes; a flatbuffer is not larger, and its offsets reach no further."""
+
+
+def growth(value: Any) -> int:
+    """Return the bytes that a constant (an AttrValue) takes beyond what its message holds.
+
+    FormatError where its shape is not known or too large for any file.
+    """
+    if isinstance(value, np.ndarray) or value.WhichOneof("value") != "tensor":
+        return 0
+    if value.tensor.tensor_content:
+        return 0
+    count, _, dtype = _extent(value.tensor)
+    listed = sum(len(getattr(value.tensor, field)) for field in _LISTS)
+    return (count - listed) * dtype.itemsize
+
+
+def _extent(message: Any) -> tuple[int, int, np.dtype]:
+    """Return how many elements a TensorProto has, the number of its type, and that type."""
+    shape = decode_shape(message.tensor_shape)
+    if shape is None:
+        raise FormatError("a constant has an unknown shape")
+    dims = [int(d) for d in shape if d is not None]
+    if len(dims) < len(shape):
+        raise FormatError("a constant has an unknown shape")
+    kind = message.dtype - REF if message.dtype > REF else message.dtype
+    dtype = dtype_of(kind)
+    count = math.prod(dims)
+    if count * dtype.itemsize > TENSOR_LIMIT:
+        raise FormatError(f"a constant of shape {dims} is too large")
+    return count, kind, dtype
 
 
 def decode_tensor(message: Any) -> NDArray[Any]:
     """Return a TensorProto as an array; FormatError when its content does not fill its shape.
 
     Fewer values than elements: the last one is repeated (TensorFlow's compression of constants).
+    One value makes a view that repeats it.
     """
-    shape = decode_shape(message.tensor_shape)
-    if shape is None or None in shape:
-        raise FormatError("a constant has an unknown shape")
-    dims = tuple(int(d) for d in shape if d is not None)
-    count = 1
-    for size in dims:
-        count *= size
-    kind = message.dtype - REF if message.dtype > REF else message.dtype
-    dtype = dtype_of(kind)
-    if count * dtype.itemsize > TENSOR_LIMIT:
-        raise FormatError(f"a constant of shape {list(dims)} is too large")
+    count, kind, dtype = _extent(message)
+    dims = tuple(int(d.size) for d in message.tensor_shape.dim)
     content = message.tensor_content
     if content:
         return _from_content(content, kind, dtype, count).reshape(dims)
@@ -232,8 +257,9 @@ def decode_tensor(message: Any) -> NDArray[Any]:
     if values.size > count:
         raise FormatError(f"a constant of shape {list(dims)} has {values.size} values")
     if values.size == 0:
-        empty: Any = "" if dtype == STRING else 0
-        return np.full(dims, empty, dtype)
+        return repeated("" if dtype == STRING else 0, dims, dtype)
+    if values.size == 1:
+        return repeated(values[0], dims, dtype)
     if values.size < count:
         values = np.concatenate([values, np.full(count - values.size, values[-1], dtype)])
     return values.reshape(dims)

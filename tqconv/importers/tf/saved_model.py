@@ -18,7 +18,7 @@ from tqconv.importers.outline import Outline
 from tqconv.importers.source import Format
 from tqconv.importers.tf.assets import fill_tables
 from tqconv.importers.tf.borders import resolve
-from tqconv.importers.tf.graphdef import import_graph, looks_like_text
+from tqconv.importers.tf.graphdef import import_graph, looks_like_text, node_count
 from tqconv.importers.tf.handlers.lookup import FILLS
 from tqconv.importers.tf.inline import inline
 from tqconv.importers.tf.kept import ancestors, keep
@@ -27,6 +27,7 @@ from tqconv.importers.tf.outline import outline_of
 from tqconv.importers.tf.stored import Stored
 from tqconv.ir.graph import Model, Signature
 from tqconv.schema import proto
+from tqconv.untrusted import Budget
 
 GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
 DEFAULT_SIGNATURE = "serving_default"
@@ -59,10 +60,13 @@ def load(path: Path, options: LoadOptions) -> Model:
             "arrays can be named for one signature only",
             hint=f"add --saved_model_signature_key {entries[0].key}",
         )
-    nodes, library = graph_of(meta, folder)
+    budget = _budget(folder, meta)
+    nodes, library = graph_of(meta, folder, budget)
     stored = Stored.of(meta, nodes, folder)
     nodes = _computing(nodes, entries, options)
-    models = [_import(entry, nodes, library, stored, folder, meta, options) for entry in entries]
+    models = [
+        _import(entry, nodes, library, stored, folder, meta, options, budget) for entry in entries
+    ]
     whole = models[0]
     for number, model in enumerate(models[1:], 1):
         whole.graphs += model.graphs
@@ -70,6 +74,12 @@ def load(path: Path, options: LoadOptions) -> Model:
         notes += model.notes
     whole.notes[:] = list(dict.fromkeys([*notes, *whole.notes]))
     return whole
+
+
+def _budget(folder: Path, meta: Any) -> Budget:
+    """Return what one graph of a folder may cost, whose checkpoint and assets are stored, too."""
+    stored = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return Budget.of(stored, node_count(meta.graph_def))
 
 
 def read(path: Path) -> Any:
@@ -149,10 +159,10 @@ def _entry(key: str, signature: Any) -> Entry:
     return Entry(key, inputs, outputs)
 
 
-def graph_of(meta: Any, folder: Path) -> tuple[dict[str, Node], dict[str, Any]]:
+def graph_of(meta: Any, folder: Path, budget: Budget) -> tuple[dict[str, Node], dict[str, Any]]:
     """Return the nodes of a MetaGraph with calls inlined and tables filled, and its functions."""
     library = {f.signature.name: f for f in meta.graph_def.library.function}
-    nodes = inline(nodes_of(iter(meta.graph_def.node), graph_ref), library)
+    nodes = inline(nodes_of(iter(meta.graph_def.node), graph_ref), library, budget)
     assets = {
         graph_ref(a.tensor_info.name).node: folder / "assets" / a.filename
         for a in meta.asset_file_def
@@ -182,6 +192,7 @@ def _import(
     folder: Path,
     meta: Any,
     options: LoadOptions,
+    budget: Budget,
 ) -> Model:
     """Import one signature; its names are those of the result's inputs and outputs."""
     borders, asked = _borders(entry, nodes, options)
@@ -198,6 +209,7 @@ def _import(
         asked,
         producer=meta.graph_def.versions.producer or 1000,
         kept=kept,
+        budget=budget,
     )
     model.notes[:0] = notes
     _name_borders(model, entry, borders)
@@ -264,7 +276,7 @@ def outline(path: Path, reason: str = "") -> Outline:
     folder = path if path.is_dir() else path.parent
     computing = {k: s for k, s in sorted(meta.signature_def.items()) if k != INIT_SIGNATURE}
     entries = [_entry(key, signature) for key, signature in computing.items()]
-    nodes = _computing(graph_of(meta, folder)[0], entries, LoadOptions())
+    nodes = _computing(graph_of(meta, folder, _budget(folder, meta))[0], entries, LoadOptions())
     found = outline_of(meta.graph_def, nodes, folder.name or str(folder), reason)
     signatures = {e.key: {"inputs": tuple(e.inputs), "outputs": tuple(e.outputs)} for e in entries}
     outputs = {ref.node for e in entries for ref in e.outputs.values()}

@@ -100,7 +100,7 @@ def _shape(
 
 def _initialize(graph: Graph, name: str, shape: Dims) -> None:
     """Store zeros before the first run."""
-    first = Graph(f"{name}/init")
+    first = graph.body(f"{name}/init")
     zeros = np.zeros([d or 0 for d in shape], np.float32)
     emit(first, "ASSIGN_VARIABLE", _handle(first, name), zeros, name=f"{name}/zeros")
     graph.add(Op("CALL_ONCE", (), (), {}, Source("", name, "Variable"), (first,)))

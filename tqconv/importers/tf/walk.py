@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.tf.definitions import first_output
-from tqconv.importers.tf.node import Node, Ref
+from tqconv.importers.tf.node import Node, Ref, growth
 from tqconv.importers.tf.order import NOTHING, execution_order, file_order
 from tqconv.importers.tf.registry import TFBuilder
 from tqconv.importers.tf.shared import Shared
@@ -95,12 +96,20 @@ class _Walk:
         operands = [v for v in inputs if not isinstance(v, Dead)]
         if len(operands) < len(inputs) or any(isinstance(v, Dead) for v in controls):
             return [(Ref(node.name), DEAD)]
-        made = self.shared.translation.translate(self._builder(node), operands, node.attributes)
+        made = self.shared.translation.translate(
+            self._builder(node), operands, lambda: self._attributes(node)
+        )
         if isinstance(made, Failed):
             return [(Ref(node.name), made)]
         return [(Ref(node.name, i), value) for i, value in enumerate(made)] or [
             (Ref(node.name), DEAD)
         ]
+
+    def _attributes(self, node: Node) -> dict[str, Any]:
+        """Return what the handler is told, after paying for what its constants grow to."""
+        for name, value in node.attr.items():
+            self.graph.budget.take(growth(value), f"the constant `{name}`")
+        return node.attributes()
 
     def _merge(self, node: Node, inputs: Sequence[Value]) -> Iterable[tuple[Ref, Value]]:
         alive = [(i, v) for i, v in enumerate(inputs) if not isinstance(v, Dead)]

@@ -8,7 +8,7 @@ from tqconv.ops.emit import infer
 from tqconv.ops.table import known, spec
 from tqconv.schema.flatbuf import options_table
 
-MALFORMED = (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What a shape rule stumbles over in operands or options that are not its operator's."""
 
 

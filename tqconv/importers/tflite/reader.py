@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,13 @@ from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, UsageError
 from tqconv.importers.source import Format
 from tqconv.importers.tflite.borders import check_types, cut, reshape_inputs
+from tqconv.importers.tflite.buffers import Buffers
 from tqconv.importers.tflite.operators import check_operator, check_options
 from tqconv.ir.graph import Graph, Model, Op, Signature, Tensor
-from tqconv.ir.types import STRING, Quant, Shape, Source, dtype_of
+from tqconv.ir.types import Shape, Source, dtype_of
 from tqconv.ops.options import SUBGRAPHS, decode
 from tqconv.schema.flatbuf import enum_name, read, tflite
+from tqconv.untrusted import Budget
 
 MIN_RUNTIME = "min_runtime_version"
 """Written anew by the exporter, from the operators that are in the file then."""
@@ -49,7 +50,7 @@ def load(path: Path, options: LoadOptions) -> Model:
 def parse(content: bytes, file: str) -> Model:
     """Return the model that the bytes of a .tflite file hold; FormatError where it is damaged."""
     try:
-        return _Reader(read(content), file).model()
+        return _Reader(read(content), file, Budget.of(len(content))).model()
     except FormatError as error:
         error.where = file if error.where is None else error.where
         raise
@@ -58,20 +59,21 @@ def parse(content: bytes, file: str) -> Model:
 class _Reader:
     """One decoded file, turned into graphs."""
 
-    def __init__(self, root: Mapping[str, Any], file: str) -> None:
+    def __init__(self, root: Mapping[str, Any], file: str, budget: Budget) -> None:
         self.root = root
         self.file = file
+        self.budget = budget
+        self.decoded = Buffers(budget)
         self.schema = tflite()
         self.buffers = [b.get("data") for b in root.get("buffers", [])]
-        self._quants: dict[tuple[int, ...], Quant | None] = {}
-        self._texts: dict[tuple[int, tuple[int, ...]], NDArray[Any]] = {}
         self.codes = [self._code(c) for c in root.get("operator_codes", [])]
         self.subgraphs = root.get("subgraphs", [])
         if not self.subgraphs:
             raise FormatError("the file has no graph")
 
     def model(self) -> Model:
-        graphs = [Graph(s.get("name") or f"graph_{i}") for i, s in enumerate(self.subgraphs)]
+        names = [s.get("name") or f"graph_{i}" for i, s in enumerate(self.subgraphs)]
+        graphs = [Graph(name, budget=self.budget) for name in names]
         tensors = [self._tensors(g, s) for g, s in zip(graphs, self.subgraphs, strict=True)]
         for graph, subgraph, made in zip(graphs, self.subgraphs, tensors, strict=True):
             self._fill(graph, subgraph, made, graphs)
@@ -112,26 +114,10 @@ class _Reader:
         else:
             tensor = Tensor(graph.unique(name), shape, dtype)
         if dtype.kind in "iuV":
-            tensor.quant = self._quant(entry.get("quantization", {}), shape, name)
+            tensor.quant = self.decoded.quant(entry.get("quantization", {}), shape, name)
         tensor.variable = entry.get("is_variable", False)
         tensor.sparsity = entry.get("sparsity")
         return tensor
-
-    def _quant(self, entry: Mapping[str, Any], shape: Shape, name: str) -> Quant | None:
-        """Return what integers stand for; tensors that share scales in the file share them here.
-
-        Raises FormatError where LiteRT refuses the file: neither one scale nor one per channel.
-        """
-        if "details" in entry:
-            return _parameters(entry, name)
-        scale, zero = entry.get("scale", ()), entry.get("zero_point", ())
-        axis, count = entry.get("quantized_dimension", 0), len(scale)
-        if count > 1 and not (0 <= axis < len(shape) and shape[axis] in (count, None)):
-            raise FormatError(f"tensor '{name}' of shape {list(shape)} has {count} scales")
-        key = (_place(scale), _place(zero), count, axis)
-        if count == 1 or key not in self._quants:
-            self._quants[key] = _parameters(entry, name)
-        return self._quants[key]
 
     def _dtype(self, number: int, name: str) -> np.dtype:
         try:
@@ -151,19 +137,7 @@ class _Reader:
             return np.zeros(shape, dtype) if empty else None
         if entry.get("sparsity"):
             return np.asarray(raw)
-        if dtype == STRING:
-            found = self._texts.get((index, shape))
-            if found is None:
-                found = self._texts[index, shape] = _strings(raw, shape, name)
-            return found
-        if dtype.name in ("int4", "uint4"):
-            return unpack_nibbles(raw, shape, dtype)
-        count = int(np.prod(shape, dtype=np.int64))
-        if len(raw) != count * dtype.itemsize:
-            raise FormatError(
-                f"tensor '{name}' of shape {list(shape)} has {len(raw)} bytes of data"
-            )
-        return np.asarray(raw).view(dtype).reshape(shape)
+        return self.decoded.array(np.asarray(raw), shape, dtype, name)
 
     def _fill(
         self,
@@ -286,49 +260,6 @@ def _places(
             raise FormatError(f"signature entry '{name}' names no input or output of its graph")
         found.append((name, place))
     return found
-
-
-def _parameters(entry: Mapping[str, Any], name: str) -> Quant | None:
-    scale = np.asarray(entry.get("scale", ()), np.float64)
-    if not scale.size and "details" not in entry:
-        return None
-    zero = np.asarray(entry.get("zero_point", np.zeros(scale.size)), np.int64)
-    if zero.size != scale.size:
-        raise FormatError(
-            f"tensor '{name}': {scale.size} scales stand beside {zero.size} zero points"
-        )
-    return Quant(scale, zero, entry.get("quantized_dimension", 0), entry.get("details"))
-
-
-def _place(vector: Any) -> int:
-    """Return where the numbers of a vector lie in memory."""
-    return int(vector.__array_interface__["data"][0]) if isinstance(vector, np.ndarray) else 0
-
-
-def unpack_nibbles(raw: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype) -> NDArray[Any]:
-    """Return 4-bit values as an array, the inverse of the exporter's packing."""
-    count = int(np.prod(shape, dtype=np.int64))
-    packed = np.asarray(raw, np.uint8)
-    if packed.size != (count + 1) // 2:
-        raise FormatError(
-            f"{count} 4-bit values take {(count + 1) // 2} bytes, found {packed.size}"
-        )
-    values = np.stack([packed & 0x0F, packed >> 4], axis=-1).reshape(-1)[:count]
-    signed = values.astype(np.int8)
-    if dtype.name == "int4":
-        signed = np.where(signed > 7, signed - 16, signed).astype(np.int8)
-    return signed.astype(dtype).reshape(shape)
-
-
-def _strings(raw: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
-    content = bytes(raw)
-    count = int.from_bytes(content[:4], "little")
-    if 4 * (count + 2) > len(content):
-        raise FormatError(f"string tensor '{name}' is damaged")
-    offsets = np.frombuffer(content, "<i4", count + 1, 4)
-    values = np.empty(count, object)
-    values[:] = [content[a:b] for a, b in pairwise(offsets)]
-    return values.reshape(shape) if int(np.prod(shape)) == count else values
 
 
 FORMAT = Format(load)

@@ -12,6 +12,7 @@ from tqconv.errors import FormatError, UnsupportedError, UsageError, suggestion
 from tqconv.ir.types import Range
 from tqconv.schema import proto
 from tqconv.schema.files import without_mark
+from tqconv.untrusted import check_pattern
 
 BITS = {"IO_DATA_TYPE_UNKNOWN": 8, "FLOAT": 8, "QUANTIZED_UINT8": 8, "QUANTIZED_INT16": 16}
 """Data type of an entry -> bits of the integer; reals are stored as integers in any case."""
@@ -38,11 +39,12 @@ def read(path: Path) -> tuple[ArrayRange, ...]:
         _entry(entry, names.get(entry.data_type, ""), f"{path}, entry {index + 1}")
         for index, entry in enumerate(message.entries)
     )
-    labels = [(entry.name, entry.pattern) for entry in found]
-    for index, (name, pattern) in enumerate(labels):
-        if (name, pattern) in labels[:index]:
+    labels: set[tuple[str, str]] = set()
+    for index, entry in enumerate(found):
+        if (entry.name, entry.pattern) in labels:
             where = f"{path}, entry {index + 1}"
-            raise FormatError(f"`{name or pattern}` has an entry already", where=where)
+            raise FormatError(f"`{entry.name or entry.pattern}` has an entry already", where=where)
+        labels.add((entry.name, entry.pattern))
     return found
 
 
@@ -76,10 +78,7 @@ def _entry(entry: Any, data_type: str, where: str) -> ArrayRange:
         raise FormatError(f"min {entry.min} and max {entry.max} are not a range", where=where)
     if data_type not in BITS:
         raise UnsupportedError(f"`data_type: {data_type}` is not supported", where=where)
-    try:
-        re.compile(entry.name_regexp)
-    except re.error as error:
-        raise FormatError(f"`{entry.name_regexp}`: {error}", where=where) from error
+    check_pattern(entry.name_regexp, where)
     bits = BITS[data_type]
     known = Range(entry.min, entry.max, "user", "--arrays_extra_info_file", bits)
     return ArrayRange(entry.name, entry.name_regexp, known)

@@ -16,6 +16,7 @@ from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.histogram import Histogram
 from tqconv.ir.types import RANGE_KINDS, Range
 from tqconv.quant.evidence.thresholds import METHODS, extremes
+from tqconv.untrusted import check_pattern, parse_json
 
 FORMAT = "tqconv ranges 1"
 USER = "user"
@@ -203,12 +204,10 @@ def _entry(key: dict[str, str], record: Record) -> str:
 def load(path: Path) -> Ranges:
     """Read a ranges file; FormatError names the entry that is wrong."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        content = json.loads(text)
+        text = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise FormatError(f"{path} is not JSON: {error}") from error
+    content = parse_json(text, str(path))
     entries = content.get("tensors") if isinstance(content, dict) else None
     if not isinstance(entries, list) or content.get("format", FORMAT) != FORMAT:
         raise FormatError(
@@ -233,10 +232,7 @@ def _read_entry(ranges: Ranges, entry: Any, where: str) -> None:
     if "name" in entry:
         ranges.records[str(label)] = record
         return
-    try:
-        re.compile(str(label))
-    except re.error as error:
-        raise FormatError(f"`{label}` is not a regular expression: {error}", where=where) from error
+    check_pattern(str(label), where)
     ranges.patterns.append((str(label), record))
 
 
@@ -249,7 +245,7 @@ def _read_record(entry: Mapping[str, Any], where: str) -> Record:
         samples = int(entry.get("samples", 0))
         clipped = float(entry.get("clipped", 0.0))
         seen = [float(np.float32(v)) for v in entry.get("observed", ())]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise FormatError("`min` and `max` must be numbers", where=where) from error
     if not (np.isfinite(low) and np.isfinite(high) and low <= high):
         raise FormatError(f"min {low} and max {high} are not a range", where=where)

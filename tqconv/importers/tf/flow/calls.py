@@ -41,7 +41,7 @@ def call(
     """Translate a function's body into `graph` (default: where `b` builds) and return its results.
 
     A result that could not be made is Failed: perhaps nobody needs it. Raises UnsupportedError when
-    the function calls itself.
+    the function calls itself, or when the model's calls together become too many nodes.
     """
     function = instantiate(find(b.shared, target.name), target.attr)
     if len(arguments) != len(function.arguments):
@@ -54,6 +54,7 @@ def call(
         raise UnsupportedError(f"function `{target.name}` calls itself")
     if len(active) >= MAX_DEPTH:
         raise UnsupportedError(f"functions call each other more than {MAX_DEPTH} deep")
+    b.graph.budget.call(len(function.nodes), f"function `{target.name}`")
     feeds = {Ref(n): t for n, t in zip(function.arguments, arguments, strict=True)}
     active.append(target.name)
     try:

@@ -53,7 +53,7 @@ def hash_table(
 ) -> Tensor:
     """Return a handle; the table itself is made where it is read."""
     filled = next((f for f in _fillings(b.shared, b.shared.nodes, {}) if f[0].node is b.node), None)
-    content = [] if filled is None else [_content(b.shared, root) for root in filled[1:]]
+    content = [] if filled is None else [_content(b.graph, b.shared, root) for root in filled[1:]]
     if not content or any(array is None for array in content):
         raise Unsupported(
             f"table '{b.node.name}' is not filled with constants",
@@ -70,7 +70,7 @@ def _computed(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
-def _content(shared: Shared, root: Root) -> NDArray[Any] | None:
+def _content(graph: Graph, shared: Shared, root: Root) -> NDArray[Any] | None:
     """Return the value of a node that is a constant, or computed from constants; else None."""
     if root.node.op == "Const":
         value: NDArray[Any] = root.node.get("value")
@@ -78,7 +78,7 @@ def _content(shared: Shared, root: Root) -> NDArray[Any] | None:
     if root.nodes is not shared.nodes:
         return None
     aside = Shared(Translation(TF, shared.translation.file), shared.functions, shared.nodes)
-    computed = run(aside, Graph("table"), shared.nodes, {}, [root.ref])[0]
+    computed = run(aside, graph.body("table"), shared.nodes, {}, [root.ref])[0]
     return computed.data if isinstance(computed, Tensor) else None
 
 
@@ -173,7 +173,7 @@ def _made(b: TFBuilder, table: Table) -> Tensor:
         "key_dtype": type_name(table.keys.dtype),
         "value_dtype": type_name(table.values.dtype),
     }
-    first = Graph(f"{table.name}/fill")
+    first = b.graph.body(f"{table.name}/fill")
     filled = emit(first, "HASHTABLE", name="table", source=b.source, **options)
     emit(
         first, "HASHTABLE_IMPORT", filled, table.keys, table.values, name="import", source=b.source

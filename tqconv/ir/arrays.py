@@ -1,0 +1,96 @@
+"""Constants as arrays: what they take in memory, and views that repeat one value."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+PIECE = 1 << 20
+"""Bytes of a repeated value that are hashed at once."""
+
+
+def repeated(value: Any, shape: Sequence[int], dtype: np.dtype) -> Array:
+    """Return an array of one value without storing it more than once; it is read-only."""
+    one = np.empty((), dtype)
+    one[()] = value
+    return np.broadcast_to(one, tuple(shape))
+
+
+def stored_elements(array: Array) -> int:
+    """Return how many elements an array has in memory; a view that repeats one has one.
+
+    >>> stored_elements(np.broadcast_to(np.float32(0), (1000, 1000)))
+    1
+    """
+    pairs = zip(array.shape, array.strides, strict=True)
+    return math.prod(size if stride else min(size, 1) for size, stride in pairs)
+
+
+def is_repeated(array: Array) -> bool:
+    """Whether an array is a view of one element that it repeats."""
+    return array.size > 1 and stored_elements(array) == 1
+
+
+def stored_bytes(array: Array) -> int:
+    """Return how many bytes of memory an array takes; see `stored_elements`."""
+    return stored_elements(array) * array.itemsize
+
+
+def converted(array: Array, dtype: np.dtype) -> Array:
+    """Return an array in another type; a view that repeats one value stays one."""
+    if array.dtype == dtype:
+        return array
+    if is_repeated(array):
+        one = array[(0,) * array.ndim].astype(dtype)
+        return repeated(one, array.shape, dtype)
+    return array.astype(dtype)
+
+
+def memory_of(array: Array) -> tuple[object, ...]:
+    """Return what two arrays have in common that are the same view of the same memory.
+
+    It holds as long as the array is alive.
+    """
+    address = array.__array_interface__["data"][0]
+    return address, array.shape, array.strides, array.dtype
+
+
+def contiguous(array: Array, dtype: np.dtype) -> Array:
+    """Return an array in C order and in a type; a view that repeats one value stays one."""
+    if is_repeated(array):
+        return converted(array, dtype)
+    return np.ascontiguousarray(array, dtype).reshape(array.shape)
+
+
+def checksum(array: Array) -> int:
+    """Return a checksum of the bytes in C order; equal arrays have the same."""
+    if not is_repeated(array):
+        return zlib.crc32(_flat(array).data)
+    one = array[(0,) * array.ndim].tobytes()
+    piece = one * max(1, PIECE // len(one))
+    result, left = 0, array.nbytes
+    while left > 0:
+        result = zlib.crc32(piece[:left], result)
+        left -= len(piece)
+    return result
+
+
+def same_bytes(a: Array, b: Array) -> bool:
+    """Whether two arrays hold the same bytes in C order; NaN equals itself."""
+    if a.nbytes != b.nbytes:
+        return False
+    if memory_of(a) == memory_of(b):
+        return True
+    if is_repeated(a) and is_repeated(b) and a.dtype == b.dtype:
+        return bool(a[(0,) * a.ndim].tobytes() == b[(0,) * b.ndim].tobytes())
+    return np.array_equal(_flat(a), _flat(b))
+
+
+def _flat(array: Array) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)

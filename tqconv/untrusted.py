@@ -1,0 +1,143 @@
+"""Files come from strangers: what one may cost, and how damage is said.
+
+A reader takes a `Budget` of its file's size and pays from it for everything that needs more memory
+than the file has bytes: constants that repeat one value, buffers that many tensors share, archives
+that are compressed. What libraries raise for damaged bytes becomes a FormatError in `reading`.
+The limits and their reasons stand here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tqconv.errors import FormatError, TqconvError, UnsupportedError, first_line
+
+MIB = 1 << 20
+
+GROWTH = 256 * MIB
+"""Bytes that any file may take beyond its size. A pass may copy what it changes and the writer
+copies once more, so that four times as much is the most that a small file can need: 1 GiB."""
+RATIO = 32
+"""Bytes in memory per byte of a file: language models share all weights among a dozen entry
+graphs, and masks and sparse samples compress so well."""
+WORK = 1 << 32
+"""Elements, or multiplications, that folding constants may take beyond what the constants weigh:
+some seconds. Merged adapters and products of weights stay far below."""
+WORK_PER_ELEMENT = 64
+"""Elements that may be looked at for each one that is stored, whatever that sums up to."""
+CALLED_NODES = 50_000
+"""Nodes that the functions of any file may become where they are called: a few seconds. Large
+published models have a fifth of that in all."""
+CALLS_PER_NODE = 30
+"""Times that each node may be translated beyond that: loops are, until their shapes settle, and
+loops inside of loops multiply that."""
+IMAGE_PIXELS = 64 * MIB
+"""Pixels of an image: Pillow takes 4 bytes for each, and twice that to convert it."""
+SIZE = 2**31 - 1
+"""The largest size of a dimension: .tflite stores sizes as 32 bit integers."""
+
+
+@dataclass
+class Budget:
+    """What reading one model may still cost beyond what is stored, all its graphs together.
+
+    bytes: of memory; work: elements of folding; nodes: of functions that are called.
+    """
+
+    bytes: int = GROWTH
+    work: int = WORK
+    nodes: int = CALLED_NODES
+
+    @staticmethod
+    def of(stored: int, nodes: int = 0) -> Budget:
+        """Return the budget of files of so many bytes, in which so many nodes are written out."""
+        called = CALLED_NODES + CALLS_PER_NODE * nodes
+        return Budget(GROWTH + RATIO * stored, nodes=called)
+
+    def take(self, count: int, what: str) -> None:
+        """Pay for `count` bytes; FormatError that names `what` needs them where they are not left.
+
+        A count below 0 costs nothing.
+        """
+        if count > self.bytes:
+            raise FormatError(
+                f"{what} takes {_size(count)} in memory, far more than is stored for it",
+                hint=f"at most {_size(GROWTH)} and {RATIO} times the size of the file are read",
+            )
+        self.bytes -= max(count, 0)
+
+    def call(self, count: int, what: str) -> None:
+        """Pay for a call that becomes `count` nodes; UnsupportedError where they are not left."""
+        self.nodes -= count
+        if self.nodes < 0:
+            raise UnsupportedError(
+                f"{what} is called too often: calls of functions become more than "
+                f"{CALLED_NODES} nodes and {CALLS_PER_NODE} times those of the file",
+                hint="cut the model with --output_arrays, and convert its parts",
+            )
+
+    def affords(self, grown: int, work: int) -> bool:
+        """Whether so many bytes and so much work are left; if so, they are paid for."""
+        if grown > self.bytes or work > self.work:
+            return False
+        self.bytes -= max(grown, 0)
+        self.work -= max(work, 0)
+        return True
+
+
+def _size(count: int) -> str:
+    for unit, name in ((1 << 30, "GiB"), (MIB, "MiB"), (1 << 10, "KiB")):
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count} bytes"
+
+
+@contextmanager
+def reading(what: str, hint: str | None = None) -> Iterator[None]:
+    """Turn whatever a library raises for damaged bytes into a FormatError: "`what`: reason".
+
+    Parsers of images, archives and headers raise many kinds, and not those that they document.
+    """
+    try:
+        yield
+    except TqconvError:
+        raise
+    except Exception as error:
+        raise FormatError(f"{what}: {first_line(error)}", hint=hint) from error
+
+
+def parse_json(text: str | bytes, what: str) -> Any:
+    """Return what JSON text says, with or without a mark that it is UTF-8.
+
+    Raises FormatError where it is none or nested too deeply.
+    """
+    try:
+        return json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
+    except RecursionError as error:
+        raise FormatError(f"{what} is not JSON: it is nested too deeply") from error
+    except ValueError as error:
+        raise FormatError(f"{what} is not JSON: {error}") from error
+
+
+def check_pattern(text: str, where: str) -> None:
+    """Raise FormatError where text is no regular expression."""
+    try:
+        re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise FormatError(f"`{text}` is not a regular expression: {error}", where=where) from error
+
+
+def check_sizes(shape: Sequence[int | None], what: str) -> None:
+    """Raise UnsupportedError where a size of a shape cannot be stored in a .tflite file."""
+    if all(d is None or 0 <= d <= SIZE for d in shape):
+        return
+    shown = ", ".join("?" if d is None else str(d) for d in shape)
+    raise UnsupportedError(
+        f"{what} has the shape [{shown}], whose sizes do not fit into 31 bits",
+        hint="is the graph damaged?",
+    )
