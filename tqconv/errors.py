@@ -85,12 +85,6 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return "; did you mean " + " or ".join(f"`{name}`" for name in near) + "?" if near else ""
 
 
-def render(error: TqconvError) -> str:
-    """Return the text for the terminal: one line per fact, then the hint."""
-    text = f"error: {error}"
-    return f"{text}\nhint: {error.hint}" if error.hint else text
-
-
 def first_line(error: Exception) -> str:
     """Return the type of an error and the first line of its text."""
     lines = str(error).strip().splitlines()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from tqconv.errors import UsageError
 
@@ -15,13 +18,13 @@ TEMPORARY_STEM = 200
 """Bytes of a target's name that its temporary file repeats; file systems allow 255 in all."""
 
 _UNFINISHED: set[Path] = set()
-"""Temporary files of this moment; `discard_unfinished` is called in the middle of their writing."""
+"""Temporary files and folders of this moment, for `discard_unfinished`."""
 
 
 def discard_unfinished() -> None:
     """Remove what is half written: for the handler of a signal, which ends the process."""
-    for path in _UNFINISHED:
-        path.unlink(missing_ok=True)
+    for path in sorted(_UNFINISHED, reverse=True):  # what is in a folder before the folder
+        _remove(path)
 
 
 def check_target(path: Path) -> None:
@@ -52,6 +55,33 @@ def _check_place(path: Path) -> None:
         folder = folder.parent
     if not folder.is_dir():
         raise UsageError(f"{path} cannot be written: {folder} is not a folder")
+
+
+@contextmanager
+def temporary_file(name: str, content: IO[bytes]) -> Iterator[Path]:
+    """Give a file of that name with what a stream holds; it is gone afterwards, also by signals."""
+    import shutil
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="tqconv."))
+    path = folder / name
+    _UNFINISHED.update((path, folder))
+    try:
+        with path.open("xb") as file:
+            shutil.copyfileobj(content, file)
+        yield path
+    finally:
+        _remove(path)
+        _remove(folder)
+        _UNFINISHED.difference_update((path, folder))
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or a folder that is empty."""
+    if path.is_dir():
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
 
 
 def real(path: Path) -> Path:

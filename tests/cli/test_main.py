@@ -34,13 +34,15 @@ def test_help_imports_nothing_that_is_slow() -> None:
 def test_help_lists_the_commands(tqconv: Tqconv) -> None:
     result = tqconv("--help")
     assert result.code == 0
-    for command in ("convert", "calibrate", "inspect", "dot"):
+    for command in ("convert", "calibrate", "inspect", "dot", "completion"):
         assert f"\n  {command} " in result.out
-    assert tqconv().out == result.out
+    nothing = tqconv()
+    assert (nothing.code, nothing.out, nothing.err) == (2, "", result.out)
 
 
 def test_version(tqconv: Tqconv) -> None:
     assert tqconv("--version").out == f"tqconv, version {__version__}\n"
+    assert tqconv("-V") == tqconv("--version")
 
 
 def test_unknown_commands_are_suggested(tqconv: Tqconv) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from tqconv.cli.arguments import read
 from tqconv.cli.flags import CONVERT
-from tqconv.cli.options import convert_options, source_of
+from tqconv.cli.options import convert_options
+from tqconv.cli.places import source_of
 from tqconv.config import ConvertOptions
 from tqconv.errors import UsageError
 

@@ -9,6 +9,7 @@ import click
 
 from tqconv.cli.arguments import read
 from tqconv.cli.flag import ACCEPTED, FIXED, REFUSED, Flag, spelled
+from tqconv.errors import UsageError
 
 HELP = ("-h", "--help", "--helpfull")
 WIDTH = 100
@@ -24,10 +25,13 @@ class FlagCommand(click.Command):
         self.argument = argument
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Fill `ctx.params`; print the help when it is asked for or nothing is given."""
-        if not args or any(word in HELP for word in args):
+        """Fill `ctx.params`; print the help where it is asked for, the usage without any words."""
+        if any(word in HELP for word in args):
             click.echo(ctx.get_help())
             ctx.exit()
+        if not args:
+            click.echo(f"{ctx.get_usage()}\n\nList all flags with --help.", err=True)
+            ctx.exit(UsageError.exit_code)
         ctx.params = {"given": read(args, self.table)}
         return []
 

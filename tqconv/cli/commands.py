@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -15,8 +16,18 @@ COMMANDS = {
     "calibrate": "tqconv.cli.calibrate",
     "inspect": "tqconv.cli.inspect",
     "dot": "tqconv.cli.dot",
+    "completion": "tqconv.cli.completion",
 }
 """Command -> module that defines `command`; imported when it is used."""
+
+OLD_TOOLS = ("toco", "tflite_convert")
+"""Names under which tqconv is `tqconv convert`: of links that users make to it."""
+OWN_FLAGS = ("-h", "--help", "-V", "--version")
+ANYWHERE = ("-q", "--quiet", "-v", "-vv", "--verbose", "--json", "--debug")
+"""Switches of every command that may also stand before it."""
+COMPLETE = "_TQCONV_COMPLETE"
+"""A variable that the scripts of `completion` set: what they want to know."""
+NOTHING_GIVEN = 2
 
 
 class Commands(click.Group):
@@ -29,28 +40,59 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; UsageError with a suggestion when there is none."""
         if cmd_name not in COMMANDS:
+            looks_like_file = any(mark in cmd_name for mark in (os.sep, "."))
+            what = "neither a command nor a file" if looks_like_file else "not a command"
             raise UsageError(
-                f"`{cmd_name}` is not a command{suggestion(cmd_name, COMMANDS)}",
+                f"`{cmd_name}` is {what}{suggestion(cmd_name, COMMANDS)}",
                 hint=f"one of: {', '.join(COMMANDS)}",
             )
-        command: click.Command = import_module(COMMANDS[cmd_name]).command
-        return command
+        return command_of(cmd_name)
+
+
+def command_of(name: str) -> click.Command:
+    """Return a command by its name."""
+    command: click.Command = import_module(COMMANDS[name]).command
+    return command
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="tqconv")
+@click.version_option(__version__, "-V", "--version", prog_name="tqconv")
 def cli() -> None:
-    """Convert trained models to TensorFlow Lite, without TensorFlow."""
+    """Convert trained models to TensorFlow Lite, without TensorFlow.
+
+    `tqconv MODEL …` and `tqconv --input_file=MODEL …` are `tqconv convert …`.
+    """
 
 
-def run(words: Sequence[str]) -> int:
+def intended(words: Sequence[str], called: str = "tqconv") -> list[str]:
+    """Return the words with their command in front.
+
+    Old scripts name none: words that begin with a flag or a file mean `convert`, and so does a
+    program that is called like an old tool.
+    """
+    if called in OLD_TOOLS:
+        return ["convert", *words]
+    leading = next((i for i, word in enumerate(words) if word not in ANYWHERE), len(words))
+    if leading < len(words) and words[leading] in COMMANDS:
+        return [words[leading], *words[:leading], *words[leading + 1 :]]
+    if not words or words[0] in OWN_FLAGS:
+        return list(words)
+    is_file = not words[0].startswith("-") and os.path.lexists(words[0])
+    return ["convert", *words] if is_file or words[0].startswith("-") else list(words)
+
+
+def run(words: Sequence[str], called: str = "tqconv") -> int:
     """Carry out a command line and return its exit code.
 
     Errors come out as they are raised. `Group.main` is not used: it ends the process itself where
     a pipe breaks, with an exit code of its own.
     """
+    given = intended(words, called)
+    if not given:
+        click.echo(cli.get_help(click.Context(cli, info_name="tqconv")), err=True)
+        return NOTHING_GIVEN
     try:
-        with cli.make_context("tqconv", list(words) or ["--help"]) as context:
+        with cli.make_context("tqconv", given) as context:
             code = cli.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code

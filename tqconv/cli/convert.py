@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tqconv.cli.arguments import Given
 from tqconv.cli.command import FlagCommand
+from tqconv.cli.facts import result_text
 from tqconv.cli.flags import CONVERT
-from tqconv.cli.options import convert_options, source_of, target_of
+from tqconv.cli.layout import bytes_of, size
+from tqconv.cli.messages import print_notes, print_result
+from tqconv.cli.options import convert_options
+from tqconv.cli.places import model_file, source_of, target_of
 from tqconv.cli.progress import progress_bar
-from tqconv.cli.streams import is_stdout
 
 if TYPE_CHECKING:
+    from tqconv.config import ConvertOptions
+    from tqconv.exporters.report import ModelFacts
     from tqconv.ir.graph import Graph
 
 HELP = """Convert a model to TensorFlow Lite.
@@ -30,32 +37,59 @@ EVERY_PASS = 2
 
 def run(given: Given) -> None:
     """Convert and print what came out."""
-    source, target = source_of(given), target_of(given)
+    began = time.perf_counter()
+    source = source_of(given)
     options, notes = convert_options(given)
-    print_notes(notes)
+    ending = ".dot" if options.target_format == "dot" else ".tflite"
+    target, more = target_of(given, source, ending)
+    print_notes(given, [*notes, *more])
     log = PassLog(given.get("verbosity", 0))
     from tqconv import api
-    from tqconv.cli.facts import result_text
     from tqconv.exporters.report import describe
 
-    with progress_bar("calibrating") as progress:
-        report = api.convert(source, target, options, observe=log.observe, progress=progress)
+    with model_file(source) as path, progress_bar("calibrating") as progress:
+        report = api.convert(path, target, options, observe=log.observe, progress=progress)
+        read = bytes_of(Path(path))
     log.finish()
-    print_notes(report.notes)
+    print_notes(given, report.notes)
     facts = describe(report.model)
+    spent = Spent(mode_word(options, facts), read, report.size, time.perf_counter() - began)
     if given.get("json"):
         measured = [asdict(difference) for difference in report.differences]
-        document = {"file": target, "source": source, "bytes": report.size, **facts.as_dict()}
+        document = {"file": target, "source": source, **spent.as_dict(), **facts.as_dict()}
         text = json.dumps({**document, "verify": measured} if measured else document, indent=1)
     else:
-        text = result_text(facts, target, report.size)
-    click.echo(text, err=is_stdout(target))
+        text = f"{result_text(facts, target, report.size)}\n{spent}"
+    print_result(given, text, target)
 
 
-def print_notes(notes: list[str]) -> None:
-    """Print sentences for the user where they do not disturb results."""
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
+@dataclass(frozen=True)
+class Spent:
+    """What a conversion cost and saved: its mode, bytes before and after, seconds."""
+
+    mode: str
+    read: int
+    written: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.mode}: {size(self.read)} -> {size(self.written)} in {self.seconds:.2f} s"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the same for programs."""
+        return {
+            "mode": self.mode,
+            "source_bytes": self.read,
+            "bytes": self.written,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def mode_word(options: ConvertOptions, facts: ModelFacts) -> str:
+    """Return the quantization that was asked for, or what the model was and still is."""
+    if options.quantize.mode is not None:
+        return options.quantize.mode
+    return "quantized as before" if any(t.scale for t in facts.main.tensors) else "float"
 
 
 class PassLog:

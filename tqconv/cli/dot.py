@@ -7,8 +7,9 @@ import click
 from tqconv.cli.arguments import Given
 from tqconv.cli.command import FlagCommand
 from tqconv.cli.flags import DOT
-from tqconv.cli.options import load_options, source_of
-from tqconv.cli.streams import is_stdout
+from tqconv.cli.messages import print_notes, print_result
+from tqconv.cli.options import load_options
+from tqconv.cli.places import model_file, source_of, target_of
 
 HELP = """Draw a model in Graphviz's language; render it with `dot -Tsvg`.
 
@@ -20,16 +21,16 @@ def run(given: Given) -> None:
     """Write the picture, or print it."""
     source = source_of(given)
     options = load_options(given)
-    target = None if given.get("target") == "-" else given.get("target")
+    target = None if given.get("target", "-") == "-" else target_of(given, source, ".dot")[0]
     from tqconv import api
 
-    text, notes = api.draw(source, options, optimized=given.get("optimize", False), target=target)
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
+    with model_file(source) as path:
+        text, notes = api.draw(path, options, optimized=given.get("optimize", False), target=target)
+    print_notes(given, notes)
     if target is None:
         click.echo(text, nl=False)
     else:
-        click.echo(f"{target}: {len(text.encode())} bytes", err=is_stdout(target))
+        print_result(given, f"{target}: {len(text.encode())} bytes", target)
 
 
 command = FlagCommand("dot", DOT, "MODEL", callback=run, help=HELP)

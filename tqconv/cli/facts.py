@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tqconv.cli.layout import cut, quantity, shape, size, table
+from tqconv.cli.layout import counted, cut, quantity, shape, size, table
 
 if TYPE_CHECKING:
     from tqconv.exporters.report import GraphFacts, ModelFacts, OpFacts, Support, TensorFacts
@@ -41,10 +42,15 @@ def model_text(facts: ModelFacts, heading: str, *, verbose: bool) -> str:
 def result_text(facts: ModelFacts, target: str, size_of_file: int) -> str:
     """Return what a conversion made: the file, its size, its inputs and outputs."""
     count = sum(facts.op_counts.values())
-    heading = f"{target}: {size(size_of_file)}, {count} operators"
+    heading = f"{target}: {size(size_of_file)}, {counted(count, 'operator')}"
     return "\n".join(
         (heading, _section("inputs", facts.main.inputs), _section("outputs", facts.main.outputs))
     )
+
+
+def shown(name: str) -> str:
+    """Return a name as it is printed: whole for a program that reads it, cut for a terminal."""
+    return cut(name, NAME_WIDTH) if sys.stdout.isatty() else name
 
 
 def _titled(title: str, body: str) -> str:
@@ -102,9 +108,7 @@ def tensor_rows(tensors: Sequence[TensorFacts]) -> str:
     rows = []
     for tensor in tensors:
         kind = "const" if tensor.constant else ""
-        rows.append(
-            (cut(tensor.name, NAME_WIDTH), tensor.type, shape(tensor.shape), kind, _reals(tensor))
-        )
+        rows.append((shown(tensor.name), tensor.type, shape(tensor.shape), kind, _reals(tensor)))
     if not any(row[3] for row in rows):
         rows = [(a, b, c, e) for a, b, c, _, e in rows]  # type: ignore[misc]  # one column fewer
     return table(rows)
@@ -134,7 +138,7 @@ def _ops(graph: GraphFacts) -> str:
     for index, op in enumerate(graph.ops):
         macs = f"{quantity(op.macs).strip()} MACs" if op.macs else ""
         made = " ".join(shapes.get(name, "") for name in op.outputs)
-        rows.append((str(index), op.type, cut(op.name, NAME_WIDTH), made, macs, _options(op)))
+        rows.append((str(index), op.type, shown(op.name), made, macs, _options(op)))
     return table(rows, right=(0, 4))
 
 

@@ -25,7 +25,7 @@ from tqconv.cli.flag import (
     refused,
     switch,
 )
-from tqconv.cli.values import BORDER_TYPES, SOURCE_TYPES, all_of, choice
+from tqconv.cli.values import BORDER_TYPES, SOURCE_TYPES, Choice, ListOf
 
 FORMATS = {
     "TENSORFLOW_GRAPHDEF": "graphdef",
@@ -66,12 +66,12 @@ _MODEL = (
     flag("output_file output o", "the file to write", MODEL, "target", metavar="PATH"),
     flag(
         "input_format", "the model's format where its content does not tell",
-        MODEL, "load.format", read=choice(FORMATS), metavar="|".join(FORMATS),
+        MODEL, "load.format", read=Choice(FORMATS), metavar="|".join(FORMATS),
     ),
     flag(
         "output_format", "TFLITE, or a picture of the result",
         MODEL, "target_format", metavar="TFLITE|GRAPHVIZ_DOT",
-        read=choice({"TFLITE": "tflite", "GRAPHVIZ_DOT": "dot", "TENSORFLOW_GRAPHDEF": "graphdef"}),
+        read=Choice({"TFLITE": "tflite", "GRAPHVIZ_DOT": "dot", "TENSORFLOW_GRAPHDEF": "graphdef"}),
     ),
     flag(
         "saved_model_tag_set savedmodel_tagset saved_model_tags",
@@ -108,7 +108,7 @@ _ARRAYS = (
     ),
     flag(
         "input_data_types input_data_type", "types of the inputs in the source model",
-        ARRAYS, "load.dtypes", read=all_of(choice(SOURCE_TYPES)), metavar="TYPE,TYPE",
+        ARRAYS, "load.dtypes", read=ListOf(Choice(SOURCE_TYPES)), metavar="TYPE,TYPE",
     ),
     flag(
         "set_input", "put a constant in the place of an input", ARRAYS, "values",
@@ -127,7 +127,7 @@ _ARRAYS = (
 _QUANTIZATION = (
     flag(
         "quantize", "how to quantize", QUANTIZATION, "quantize",
-        read=choice({"none": "float", **{mode: mode for mode in MODES}}), metavar="|".join(MODES),
+        read=Choice({"none": "float", **{mode: mode for mode in MODES}}), metavar="|".join(MODES),
     ),
     switch(
         "post_training_quantize quantize_weights", "the same as --quantize dynamic",
@@ -137,7 +137,7 @@ _QUANTIZATION = (
     flag(
         "supported_ops target_ops converter_mode",
         "TFLITE_BUILTINS_INT8 is --quantize int8 --integer_only", QUANTIZATION, "op_sets",
-        read=all_of(choice(OP_SETS)), metavar="SET,SET",
+        read=ListOf(Choice(OP_SETS)), metavar="SET,SET",
     ),
     switch(
         "integer_only", "no float tensor may remain", QUANTIZATION, "quantize.integer_only",
@@ -145,11 +145,11 @@ _QUANTIZATION = (
     ),
     flag(
         "inference_input_type input_type input_types", "type of the result's inputs",
-        QUANTIZATION, "input_types", read=all_of(choice(BORDER_TYPES)), metavar="TYPE",
+        QUANTIZATION, "input_types", read=ListOf(Choice(BORDER_TYPES)), metavar="TYPE",
     ),
     flag(
         "inference_output_type", "type of the result's outputs",
-        QUANTIZATION, "quantize.output_type", read=choice(BORDER_TYPES), metavar="TYPE",
+        QUANTIZATION, "quantize.output_type", read=Choice(BORDER_TYPES), metavar="TYPE",
     ),
     flag(
         "calibration_data", "samples to measure ranges on: .npz, .npy, a folder of images",
@@ -166,7 +166,7 @@ _QUANTIZATION = (
     ),
     flag(
         "calibration_method method", "how values become a range", QUANTIZATION, "quantize.method",
-        read=choice(METHODS), metavar="|".join(METHODS), modes=INTEGERS,
+        read=Choice(METHODS), metavar="|".join(METHODS), modes=INTEGERS,
     ),
     flag(
         "mean", "mean of the pixels of calibration images", QUANTIZATION, "quantize.mean",
@@ -230,7 +230,7 @@ _TOCO = (
     flag(
         "inference_type",
         "QUANTIZED_UINT8: one uint8 scale per tensor, from FakeQuant nodes or defaults",
-        TOCO, "inference_type", read=choice({**INFERENCE_TYPES, "QUANTIZED_INT16": "int16"}),
+        TOCO, "inference_type", read=Choice({**INFERENCE_TYPES, "QUANTIZED_INT16": "int16"}),
         metavar="FLOAT|QUANTIZED_UINT8|INT8",
     ),
     flag(
@@ -308,7 +308,8 @@ _PICTURES = (
         "verbosity",
         read=values.integer, metavar="N",
     ),
-    switch("json", "print the result as JSON", PICTURES, "json"),
+    switch("quiet q", "say nothing but errors", PICTURES, "quiet"),
+    switch("json", "print the result, or the error, as JSON", PICTURES, "json"),
     switch("debug", "show the Python traceback of an error", PICTURES, "debug"),
 )  # fmt: skip
 
@@ -366,14 +367,14 @@ INSPECT: tuple[Flag, ...] = (
     ),
     switch("nodes", "show a GraphDef node by node, as the file has it", PICTURES, "nodes"),
     switch("supported_ops", "print the table of operators instead", PICTURES, "supported_ops"),
-    *_of("json", "debug"),
+    *_of("quiet", "json", "debug"),
 )  # fmt: skip
 
 DOT: tuple[Flag, ...] = (
     *_BASIC,
     *_of("target"),
     switch("optimize", "draw the model as `convert` would write it", PICTURES, "optimize"),
-    *_of("debug"),
+    *_of("quiet", "debug"),
 )
 
 CALIBRATE: tuple[Flag, ...] = (
@@ -386,5 +387,5 @@ CALIBRATE: tuple[Flag, ...] = (
     *_of("quantize.samples", "quantize.random", "quantize.method", "quantize.mean", "quantize.std"),
     *_of("input_ranges"),
     flag("update", "merge with the ranges in this file", QUANTIZATION, "update", metavar="FILE"),
-    *_of("debug"),
+    *_of("quiet", "debug"),
 )  # fmt: skip

@@ -10,7 +10,10 @@ import click
 from tqconv.cli.arguments import Given
 from tqconv.cli.command import FlagCommand
 from tqconv.cli.flags import INSPECT
-from tqconv.cli.options import load_options, source_of
+from tqconv.cli.layout import bytes_of, size
+from tqconv.cli.messages import print_notes
+from tqconv.cli.options import load_options
+from tqconv.cli.places import model_file, source_of
 
 HELP = """Show what a model is made of: inputs, outputs, operators, parameters, MACs.
 
@@ -22,36 +25,32 @@ def run(given: Given) -> None:
     if given.get("supported_ops"):
         return print_supported(given.get("json", False))
     source = source_of(given)
+    with model_file(source) as path:
+        _inspect(given, source, Path(path))
+    return None
+
+
+def _inspect(given: Given, source: str, path: Path) -> None:
     options = load_options(given)
     from tqconv import api
     from tqconv.cli.facts import model_text, outline_text
-    from tqconv.cli.layout import size
     from tqconv.exporters.report import ModelFacts
     from tqconv.importers.detect import NAMES, kind_of
 
-    facts = api.inspect(source, options, nodes=given.get("nodes", False))
-    file_bytes = bytes_of(Path(source))
-    kind = kind_of(Path(source), options.format)
+    facts = api.inspect(path, options, nodes=given.get("nodes", False))
+    file_bytes = bytes_of(path)
+    kind = kind_of(path, options.format)
     if given.get("json"):
         document = {"file": source, "format": kind, "bytes": file_bytes, **facts.as_dict()}
         click.echo(json.dumps(document, indent=1, default=str))
-        return None
+        return
     heading = f"{source}: {NAMES[kind]}, {size(file_bytes)}"
     verbose = given.get("verbosity", 0) > 0
     if isinstance(facts, ModelFacts):
         click.echo(model_text(facts, heading, verbose=verbose))
     else:
         click.echo(outline_text(facts, heading, verbose=verbose))
-        if facts.reason:
-            click.echo(f"note: {facts.reason}", err=True)
-    return None
-
-
-def bytes_of(path: Path) -> int:
-    """Return the size of a file, or of all files in a folder."""
-    if path.is_dir():
-        return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
-    return path.stat().st_size
+        print_notes(given, [facts.reason] if facts.reason else [])
 
 
 def print_supported(as_json: bool) -> None:

@@ -1,8 +1,9 @@
-"""Text for terminals: aligned tables, sizes and counts."""
+"""Text for people: aligned tables, sizes and counts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 
 def table(rows: Iterable[Sequence[str]], *, right: Sequence[int] = (), indent: str = "  ") -> str:
@@ -25,9 +26,21 @@ def _longest(cells: Sequence[Sequence[str]]) -> int:
     return max(len(row) for row in cells)
 
 
+def bytes_of(path: Path) -> int:
+    """Return the size of a file, or of all files in a folder."""
+    if path.is_dir():
+        return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    return path.stat().st_size
+
+
 def size(count: int) -> str:
     """Return a number of bytes for people: 1.25 MB."""
     return f"{count} B" if count < 1000 else f"{quantity(count)}B"
+
+
+def counted(count: int, word: str) -> str:
+    """Return a number and what it counts: 1 operator, 2 operators."""
+    return f"{count} {word}" + ("" if count == 1 else "s")
 
 
 def quantity(count: int) -> str:

@@ -5,6 +5,7 @@ What it imports is little: until `signals.install` ran, Ctrl-C ends in a traceba
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TextIO
@@ -14,7 +15,6 @@ from tqconv.cli import signals, streams
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 """128 + the signal's number, as shells report it."""
-INTERNAL = 70
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,22 +25,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         signals.install()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    called = "tqconv" if arguments is not None else os.path.basename(sys.argv[0])
     streams.replace_closed()
     try:
-        return _run(words)
+        return _run(words, called)
     except BrokenPipeError:
         # The reader went away (`| head`): nothing more can be said to it, not even at exit.
         streams.silence_where_broken()
         return BROKEN_PIPE
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], called: str) -> int:
     if "--debug" not in words:
         _shorten_warnings()
     try:
         from tqconv.cli import commands
 
-        code = commands.run(words)
+        code = _complete() if commands.COMPLETE in os.environ else commands.run(words, called)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -53,7 +54,14 @@ def _run(words: list[str]) -> int:
             raise
         if isinstance(error, OSError):
             streams.silence_where_full(sys.stdout)
-        return report(error)
+        return report(error, words)
+
+
+def _complete() -> int:
+    """Answer a shell that asks how a command line goes on."""
+    from tqconv.cli import commands, completion
+
+    return completion.answer(os.environ[commands.COMPLETE])
 
 
 def _shorten_warnings() -> None:
@@ -74,28 +82,18 @@ def _say_warning(
     print(f"note: {message}", file=sys.stderr)
 
 
-def report(error: Exception) -> int:
-    """Print an error for people and return its exit code."""
-    code, text = described(error)
+def report(error: Exception, words: Sequence[str] = ()) -> int:
+    """Print an error for people, with --json also for programs, and return its exit code."""
+    from tqconv.cli import failures
+
+    failure = failures.failure_of(error)
     try:
-        print(text, file=sys.stderr, flush=True)
+        if failures.wants_json(words):
+            stream = sys.stderr if failures.writes_to_stdout(words) else sys.stdout
+            print(failure.as_json(), file=stream, flush=True)
+        print(failure.text, file=sys.stderr, flush=True)
     except BrokenPipeError:
         raise
     except OSError:  # a full disk behind stderr: the code alone must do
         streams.silence(sys.stderr)
-    return code
-
-
-def described(error: Exception) -> tuple[int, str]:
-    """Return the exit code of an error, and its text for people."""
-    from tqconv.errors import TqconvError, UsageError, first_line, render
-
-    if isinstance(error, TqconvError):
-        return error.exit_code, render(error)
-    if isinstance(error, OSError):
-        where = "the output cannot be written" if error.filename is None else error.filename
-        return UsageError.exit_code, f"error: {where}: {error.strerror or error}"
-    if isinstance(error, MemoryError):
-        return INTERNAL, "error: not enough memory"
-    advice = "hint: this is a bug of tqconv; --debug shows where"
-    return INTERNAL, f"internal error: {first_line(error)}\n{advice}"
+    return failure.code

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from tqconv.cli.arguments import Given
@@ -21,37 +19,6 @@ from tqconv.config import (
     parse_shapes,
 )
 from tqconv.errors import UsageError
-from tqconv.output import STDOUT
-
-
-def source_of(given: Given) -> str:
-    """Return the model's path: the bare word or the flag. UsageError when there are none or two."""
-    words = list(given.words)
-    if "source" in given:
-        if words:
-            raise UsageError(
-                f"the model is given twice: `{words[0]}` and {given.typed['source']} "
-                f"`{given.get('source')}`"
-            )
-        words = [given.get("source")]
-    if not words:
-        raise UsageError("no model is given", hint="name its file, or use --input_file")
-    if len(words) > 1:
-        absent = [word for word in words if not Path(word).exists()]
-        what = f"`{absent[0]}` is no file; does it belong to a flag? " if absent else ""
-        raise UsageError(
-            f"one model at a time: `{words[0]}`, then `{words[1]}`",
-            hint=f"{what}a value with blanks needs quotes",
-        )
-    return str(words[0])
-
-
-def target_of(given: Given, example: str = "model.tflite") -> str:
-    """Return the path of the result; UsageError when it is missing."""
-    if "target" not in given:
-        raise UsageError("the result has no name", hint=f"add --output_file {example}")
-    target = str(given.get("target"))
-    return os.path.abspath(target) if target != "-" and Path(target) == STDOUT else target
 
 
 def load_options(given: Given, toco_type: str | None = None) -> LoadOptions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tqconv.config import Count, parse_names
@@ -104,23 +105,31 @@ def names(value: str) -> tuple[str, ...]:
     return parse_names(value)
 
 
-def choice(choices: Mapping[str, Any]) -> Reader:
-    """Return a reader of one of the words, in any case, `-` and `_` alike."""
+@dataclass(frozen=True)
+class Choice:
+    """A reader of one of the words, in any case, `-` and `_` alike: word -> what it means."""
 
-    def read(value: str) -> Any:
+    choices: Mapping[str, Any]
+
+    def __call__(self, value: str) -> Any:
+        """Return what a word means."""
         word = value.strip().upper().replace("-", "_")
-        for name, meaning in choices.items():
+        for name, meaning in self.choices.items():
             if name.upper().replace("-", "_") == word:
                 return meaning
-        near = suggestion(value.upper(), choices) or suggestion(value, choices)
-        raise UsageError(f"`{value}` is unknown{near}", hint="one of: " + ", ".join(choices))
-
-    return read
+        near = suggestion(value.upper(), self.choices) or suggestion(value, self.choices)
+        raise UsageError(f"`{value}` is unknown{near}", hint="one of: " + ", ".join(self.choices))
 
 
-def all_of(one: Reader) -> Reader:
-    """Return a reader of a comma separated list of what `one` reads."""
-    return lambda value: tuple(one(word) for word in value.split(",") if word.strip())
+@dataclass(frozen=True)
+class ListOf:
+    """A reader of a comma separated list of what `one` reads."""
+
+    one: Reader
+
+    def __call__(self, value: str) -> tuple[Any, ...]:
+        """Return what the words mean."""
+        return tuple(self.one(word) for word in value.split(",") if word.strip())
 
 
 def pattern(value: str) -> str:
