@@ -14,6 +14,8 @@ from tqconv.ops.rules import axis_of, constant_axis, elements_or_unknown, same_s
 from tqconv.ops.spec import WIDE_INDEX, QuantRule, Takes, Typed, by_type, moves, moves_input, op
 
 _SAME = QuantRule(same=True)
+JOINED = 6
+"""Dimensions that XNNPACK takes; it fails to prepare more (measured)."""
 # Element types are measured with LiteRT 2.3.0.
 _NUMBERS = frozenset({"float32", "int8", "int16", "int32", "int64", "uint8"})
 
@@ -50,6 +52,7 @@ op(
     copies="chosen",
     category="movement",
     types=_NUMBERS,
+    max_rank=JOINED,
 )
 
 
@@ -98,6 +101,7 @@ op(
     category="movement",
     takes={"sizes": Takes(WIDE_INDEX, ranks=(1,))},
     types=_NUMBERS,
+    max_rank=JOINED,
 )
 
 
@@ -136,6 +140,7 @@ op(
     copies="filled",
     category="movement",
     types=_NUMBERS | {"uint32", "bool"},
+    max_rank=JOINED,
 )
 
 

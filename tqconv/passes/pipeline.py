@@ -5,7 +5,7 @@ from __future__ import annotations
 from tqconv.config import TocoOptions
 from tqconv.passes import bodies, cleanup, dense, fake_quant, fold, fuse, layout, order, reshape
 from tqconv.passes.driver import Pass, Stage
-from tqconv.passes.legal import bits, ranks, types
+from tqconv.passes.legal.rewriters import REWRITERS
 from tqconv.passes.recognize import activations, dilation, dropout, functions, patterns
 from tqconv.passes.recurrent import loops, steps
 from tqconv.passes.toco import stages as toco
@@ -70,21 +70,12 @@ STAGES: tuple[Stage, ...] = (
             dense.keep_dense_dims,
         ),
     ),
-    Stage(
-        "lower",
-        (
-            bits.move_as_bits,
-            types.lower_types,
-            types.lower_ranks,
-            ranks.collapse_padded,
-            ranks.collapse_joined,
-        ),
-    ),
+    Stage("lower", REWRITERS),
     Stage("finish", (cleanup.drop_identities, cleanup.share_equal_ops, cleanup.share_constants)),
 )
 """What may be assumed after each stage: simplify: no TRANSPOSE that cancels, no scale or shift
-behind a linear operator; fuse: activations may be fused, nothing later folds weights; lower: every
-operator has a kernel for its types and rank."""
+behind a linear operator; fuse: activations may be fused, nothing later folds weights; lower: the
+target takes every operator with its types and ranks."""
 
 
 FLOAT_STAGES: tuple[Stage, ...] = (

@@ -10,6 +10,7 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ops.emit import finish
 from tqconv.ops.operands import data_operand, is_data
 from tqconv.ops.table import known, spec, those
+from tqconv.targets.target import LITERT
 
 SAME_WIDTH: Mapping[str, np.dtype] = {
     "uint16": np.dtype(np.int16),
@@ -32,12 +33,12 @@ def move_as_bits(graph: Graph) -> int:
     for op in list(graph.ops):
         if op.type not in MOVES or not known(op.type) or op.outputs[0].producer is not op:
             continue
-        row = spec(op.type)
-        dtype = op.input(data_operand(row)).dtype
+        dtype = op.input(data_operand(spec(op.type))).dtype
+        allowed = LITERT.types(op)
         bits: np.dtype | None = SAME_WIDTH.get(dtype.name)
-        if row.types is None or bits is None:
+        if allowed is None or bits is None:
             continue
-        if dtype.name in row.types or bits.name not in row.types:
+        if dtype.name in allowed or bits.name not in allowed:
             continue
         _move(graph, op, dtype, bits)
         count += 1

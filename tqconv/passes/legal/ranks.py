@@ -13,11 +13,8 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import of_type
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import emit
-from tqconv.ops.table import spec
 from tqconv.passes.reshape import reshaped
-
-JOINED_MAX_RANK = 6
-"""Dimensions of CONCATENATION and SPLIT that XNNPACK takes; it fails to prepare more (measured)."""
+from tqconv.targets.target import LITERT
 
 
 def collapse_padded(graph: Graph) -> int:
@@ -27,8 +24,8 @@ def collapse_padded(graph: Graph) -> int:
     """
     count = 0
     for op in of_type(graph, "PAD", "PADV2"):
-        limit = spec(op.type).max_rank
-        if limit is None or op.input(0).rank <= limit:
+        limit = LITERT.ranks(op)
+        if limit is None or LITERT.refused_rank(op) is None:
             continue
         amounts = op.input(1).data
         if amounts is None:
@@ -78,7 +75,7 @@ def collapse_joined(graph: Graph) -> int:
     for op in of_type(graph, "CONCATENATION", "SPLIT", "SPLIT_V"):
         operands = {"CONCATENATION": range(len(op.inputs)), "SPLIT": (1,), "SPLIT_V": (0,)}[op.type]
         rank = op.input(operands[0]).rank
-        if rank <= JOINED_MAX_RANK:
+        if LITERT.refused_rank(op) is None:
             continue
         _join_flat(graph, op, list(operands), _joined_axis(op, rank))
         count += 1

@@ -1,6 +1,6 @@
 """Adapt operators to what kernels take: element types they lack, ranks above theirs.
 
-The facts are the columns `types` and `max_rank` of the operator table.
+What is refused says the target.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import type_name
 from tqconv.ops.emit import emit, finish
-from tqconv.ops.operands import data_operand, is_data
+from tqconv.ops.operands import is_data
 from tqconv.ops.spec import OpSpec
-from tqconv.ops.table import known, spec
+from tqconv.ops.table import spec
+from tqconv.targets.target import LITERT
 
 WIDER = {
     "bool": ("uint8", "int8", "int32"),
@@ -32,9 +33,6 @@ WIDER = {
 }
 """Element type -> types that stand in for it, the nearest first; CAST has no kernel for uint64."""
 
-RUNTIME_RANK = 8
-"""Dimensions that the elementwise kernels hold; LiteRT 2.3 aborts the process above (measured)."""
-
 
 def lower_types(graph: Graph) -> int:
     """Compute in a wider type where the kernel lacks the one of the operands.
@@ -43,35 +41,20 @@ def lower_types(graph: Graph) -> int:
     """
     count = 0
     for op in list(graph.ops):
-        if not known(op.type) or not op.outputs or op.outputs[0].producer is not op:
+        narrow = LITERT.refused_type(op)
+        if narrow is None or not op.outputs or op.outputs[0].producer is not op:
             continue
-        row = spec(op.type)
-        if row.types is None or op.type in ("CAST", "QUANTIZE", "DEQUANTIZE"):
-            continue
-        narrow = _type_to_lower(op, row)
-        if narrow is None:
-            continue
-        wide = next((w for w in WIDER.get(narrow.name, ()) if w in row.types), None)
+        allowed = LITERT.types(op) or frozenset()
+        wide = next((w for w in WIDER.get(narrow, ()) if w in allowed), None)
         if wide is None:
             raise UnsupportedError(
-                f"{op.type} has no kernel for {narrow.name}",
+                f"{op.type} has no kernel for {narrow}",
                 where=op.source,
                 hint="cast the operands in the model",
             )
-        _recompute(graph, op, row, narrow, np.dtype(wide))
+        _recompute(graph, op, spec(op.type), np.dtype(narrow), np.dtype(wide))
         count += 1
     return count
-
-
-def _type_to_lower(op: Op, row: OpSpec) -> np.dtype | None:
-    """Return the element type of the data operand when the kernel cannot compute with it."""
-    assert row.types is not None
-    tensor = op.inputs[data_operand(row)] if op.inputs else None
-    if tensor is None or any(
-        t is not None and t.quant is not None for t in (*op.inputs, *op.outputs)
-    ):
-        return None
-    return tensor.dtype if tensor.dtype.name not in row.types and tensor.dtype != object else None
 
 
 def _recompute(graph: Graph, op: Op, row: OpSpec, narrow: np.dtype, wide: np.dtype) -> None:
@@ -110,12 +93,11 @@ def lower_ranks(graph: Graph) -> int:
     """
     count = 0
     for op in list(graph.ops):
-        if not known(op.type) or not op.outputs or op.outputs[0].producer is not op:
+        rank = LITERT.refused_rank(op)
+        if rank is None or not op.outputs or op.outputs[0].producer is not op:
             continue
-        row = spec(op.type)
-        rank = max((t.rank for t in (*op.inputs, *op.outputs) if t is not None), default=0)
-        limit = RUNTIME_RANK if row.max_rank is None else row.max_rank
-        if rank <= limit or row.layout.kind != "elementwise":
+        row, limit = spec(op.type), LITERT.ranks(op) or 0
+        if row.layout.kind != "elementwise":
             continue
         if not all(t is None or t.is_static for t in (*op.inputs, *op.outputs)):
             raise UnsupportedError(

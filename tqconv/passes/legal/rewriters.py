@@ -1,0 +1,15 @@
+"""All that is done about what a target refuses."""
+
+from __future__ import annotations
+
+from tqconv.passes.legal import bits, ranks, types
+from tqconv.passes.rewrite import Pass
+
+REWRITERS: tuple[Pass, ...] = (
+    bits.move_as_bits,
+    types.lower_types,
+    types.lower_ranks,
+    ranks.collapse_padded,
+    ranks.collapse_joined,
+)
+"""Each takes the operators that `targets.target` refuses for one reason, and leaves the others."""
