@@ -12,6 +12,7 @@ from graph_text import parse
 from tqconv.config import QuantizeOptions
 from tqconv.ir.graph import Model
 from tqconv.jobs.quantize import quantize
+from tqconv.quant.fit.codes import is_clustered
 from tqconv.quant.fit.moments import columns, empty
 from tqconv.quant.fit.rounding import fitted_codes
 
@@ -63,6 +64,17 @@ def test_clustered_weights_keep_their_clusters(tmp_path: Path, scaled: bool) -> 
     assert codes is not None
     for row, stored in zip(weights, codes, strict=True):
         assert np.unique(stored).size <= np.unique(row).size
+
+
+def test_weights_of_eight_bits_are_fitted_again() -> None:
+    graph = parse("x: f32[1,600] -> y\ny = FULLY_CONNECTED(x, f32[8,600])")
+    weights = graph.ops[0].input(1)
+    assert weights.data is not None
+    rounded = np.round(weights.data / 0.0079).astype(np.float32) * np.float32(0.0079)
+    weights.data = rounded
+    assert not is_clustered(graph.ops[0])
+    weights.data = np.sign(rounded) * np.abs(rounded) ** np.float32(1.3)
+    assert is_clustered(graph.ops[0])
 
 
 def test_the_same_inputs_give_the_same_integers() -> None:

@@ -19,6 +19,8 @@ ENOUGH = 2
 """Columns seen per weight of an output, below which rounding would fit the samples alone."""
 CLUSTERS = 256
 """Values that weights are clustered to, at most; float16 leaves thousands in a large layer."""
+EVEN = 0.02
+"""Part of the smallest distance by which others may miss a multiple of it."""
 LOOKED_AT = 16
 """Outputs whose weights are compared with each other: a scale folded into them may differ."""
 WEIGHTS, BIAS = 1, 2
@@ -39,7 +41,7 @@ def fitted_weights(plan: Plan, seen: Mapping[Op, Moments]) -> Codes:
         params = plan.edges[Use(ops[0], WEIGHTS)]
         if params is None or moments.rows < ENOUGH * moments.second.shape[-1]:
             continue
-        if _is_clustered(ops[0]):
+        if is_clustered(ops[0]):
             continue
         fitted = _fit(ops[0], params, moments)
         same = [op for op in ops if params.equals(plan.edges[Use(op, WEIGHTS)])]
@@ -47,20 +49,26 @@ def fitted_weights(plan: Plan, seen: Mapping[Op, Moments]) -> Codes:
     return codes
 
 
-def _is_clustered(op: Op) -> bool:
+def is_clustered(op: Op) -> bool:
     """Whether few values are shared by many weights, of one output or of all, beside 0.
 
-    Rounding each one for itself would undo what makes the file small.
+    Rounding each one for itself would undo what makes the file small. Values at equal distances
+    are no clusters: weights that were stored in 8 bits before have those.
     """
     data = op.input(WEIGHTS).data
     assert data is not None
     grouped = _by_group(op, data)
     rows = [*grouped.reshape(-1, grouped.shape[2])[:LOOKED_AT], data.reshape(-1)]
-    return any(
-        2 * count < np.count_nonzero(row)
-        for row in rows
-        if (count := np.unique(row[row != 0]).size) <= CLUSTERS
-    )
+    return any(_has_clusters(row[row != 0]) for row in rows)
+
+
+def _has_clusters(weights: NDArray[Any]) -> bool:
+    values = np.unique(weights).astype(np.float64)
+    if values.size > CLUSTERS or 2 * values.size >= weights.size:
+        return False
+    gaps = np.diff(values)
+    steps = gaps / gaps.min(initial=np.inf)
+    return bool(np.any(np.abs(steps - np.rint(steps)) > EVEN))
 
 
 def shared(seen: Mapping[Op, Moments]) -> list[tuple[list[Op], Moments]]:
