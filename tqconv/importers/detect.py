@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 from tqconv.errors import FormatError, UsageError
 from tqconv.schema.files import without_mark
 
-KNOWN = "tqconv reads frozen GraphDefs (binary or text), SavedModels and .tflite files"
+KNOWN = "tqconv reads frozen GraphDefs (binary or text), SavedModels, ONNX and .tflite files"
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ZIP = b"PK\x03\x04"
 TFLITE = b"TFL3"

@@ -21,6 +21,7 @@ from tqconv.ir.graph import Model
 HOMES: Mapping[str, str] = {
     "graphdef": "tqconv.importers.tf.source",
     "meta_graph": "tqconv.importers.tf.source",
+    "onnx": "tqconv.importers.onnx.source",
     "saved_model": "tqconv.importers.tf.saved_model",
     "tflite": "tqconv.importers.tflite.reader",
 }

@@ -19,7 +19,7 @@ from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, TqconvError, UnsupportedError, UsageError
 from tqconv.exporters.tflite import serialize
 from tqconv.importers.tf.bundle import open_bundle, slice_key, variable_names
-from tqconv.importers.tf.training import parse_value
+from tqconv.importers.values import parse_value
 from tqconv.ir.graph import Model
 from tqconv.schema import proto
 

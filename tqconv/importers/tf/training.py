@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,7 +19,7 @@ from tqconv.importers.tf.inner import type_of
 from tqconv.importers.tf.inputs import known_shapes
 from tqconv.importers.tf.leftovers import READERS, VARIABLES
 from tqconv.importers.tf.node import BFLOAT16, Node, Ref, dtype_of
-from tqconv.ir.types import STRING
+from tqconv.importers.values import parse_value
 from tqconv.schema import proto
 
 SHOWN = 8
@@ -99,35 +98,6 @@ def freeze(
         )
     notes.append(f"{counted(len(variables), 'variable')} read from {bundle.prefix}")
     return result
-
-
-def parse_value(text: str, dtype: np.dtype) -> NDArray[Any]:
-    """Return the constant that `false`, `0.5`, `[1, 2]` or a string stands for, or UsageError."""
-    if dtype == STRING:
-        return np.array(text.encode(), object)
-    try:
-        content = json.loads(text.strip().replace("(", "[").replace(")", "]").lower())
-    except json.JSONDecodeError:
-        content = _number(text)
-    array = np.array(content)
-    fits = array.dtype.kind in {"b": "b", "f": "fiu", "c": "fiuc"}.get(dtype.kind, "iu")
-    if array.dtype.kind == "i" and dtype.kind == "b":
-        fits = bool(np.isin(array, (0, 1)).all())
-    if not fits:
-        raise UsageError(f"`{text}` is not a value of type {dtype.name}")
-    result = array.astype(dtype)
-    if dtype.kind in "iu" and not np.array_equal(result.astype(object), array.astype(object)):
-        raise UsageError(f"`{text}` does not fit into {dtype.name}")
-    return result
-
-
-def _number(text: str) -> Any:
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(
-            f"`{text}` is not a value", hint="write true, 0.5, [1, 2] or [[1, 2], [3, 4]]"
-        ) from None
 
 
 def _set_value(nodes: dict[str, Node], ref: Ref, text: str, shape: Dims | None) -> None:

@@ -1,0 +1,174 @@
+"""Files, borders and the walk of ONNX models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from networks import assert_like_reference, computed, load, network, node
+
+from tqconv import api
+from tqconv.config import LoadOptions
+from tqconv.errors import FormatError, TqconvError, UnsupportedError, UsageError
+
+X = np.array([[1, -2], [3, 4]], np.float32)
+W = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
+
+
+def two_layers(**options: Any) -> Any:
+    nodes = [node("MatMul", "x w", "h"), node("Relu", "h", "y")]
+    return network(nodes, {"x": X}, ["y"], {"w": W}, **options)
+
+
+def test_names_and_results_are_those_of_the_file(tmp_path: Path) -> None:
+    model = load(two_layers(), tmp_path)
+    assert [t.name for t in model.main.inputs] == ["x"]
+    assert [t.name for t in model.main.outputs] == ["y"]
+    assert_like_reference(two_layers(), tmp_path, {"x": X})
+
+
+def test_named_dimensions_stay_open(tmp_path: Path) -> None:
+    model = load(two_layers(shapes={"x": ("batch", 2)}), tmp_path)
+    assert model.main.inputs[0].shape == (None, 2)
+    assert model.main.outputs[0].shape == (None, 3)
+
+
+def test_nodes_may_stand_in_any_order(tmp_path: Path) -> None:
+    model = two_layers()
+    model.graph.node.reverse()
+    np.testing.assert_array_equal(computed(model, tmp_path, {"x": X})[0][0], np.maximum(X @ W, 0))
+
+
+def test_constants_that_are_inputs_as_well_stay_constants(tmp_path: Path) -> None:
+    model = two_layers()
+    info = onnx.helper.make_tensor_value_info("w", onnx.TensorProto.FLOAT, W.shape)
+    model.graph.input.append(info)
+    assert [t.name for t in load(model, tmp_path).main.inputs] == ["x"]
+
+
+def test_two_nodes_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    nodes = [node("Relu", "x", "a", name="n"), node("Sigmoid", "a", "y", name="n")]
+    assert_like_reference(network(nodes, {"x": X}, ["y"]), tmp_path, {"x": X})
+
+
+@pytest.mark.parametrize("name", ["h", "first"])
+def test_a_model_is_cut_at_tensors_and_nodes(tmp_path: Path, name: str) -> None:
+    model = two_layers()
+    model.graph.node[0].name = "first"
+    made = load(model, tmp_path, LoadOptions(outputs=(name,)))
+    assert [op.type for op in made.main.ops] == ["FULLY_CONNECTED"]
+    made = load(model, tmp_path, LoadOptions(inputs=("h",)))
+    assert made.main.inputs[0].shape == (2, 3)
+    assert [op.type for op in made.main.ops] == ["RELU"]
+
+
+def test_a_tensor_gets_a_value(tmp_path: Path) -> None:
+    model = network([node("Add", "x k", "y")], {"x": X, "k": X}, ["y"])
+    made = load(model, tmp_path, LoadOptions(values={"k": "2"}))
+    assert [t.name for t in made.main.inputs] == ["x"]
+
+
+def test_local_functions_are_inlined(tmp_path: Path) -> None:
+    body = [node("Mul", "a a", "s"), node("Add", "s a", "r")]
+    function = onnx.helper.make_function(
+        "own", "Poly", ["a"], ["r"], body, [onnx.helper.make_opsetid("", 17)]
+    )
+    model = network([node("Poly", "x", "y", domain="own")], {"x": X}, ["y"])
+    model.functions.append(function)
+    model.opset_import.append(onnx.helper.make_opsetid("own", 1))
+    np.testing.assert_array_equal(computed(model, tmp_path, {"x": X})[0][0], X * X + X)
+
+
+def external(folder: Path, location: str, offset: int = 0) -> Any:
+    model = two_layers()
+    tensor = model.graph.initializer[0]
+    (folder / "w.bin").write_bytes(b"\0" * 8 + W.tobytes())
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", offset), ("length", W.nbytes)):
+        tensor.external_data.add(key=key, value=str(value))
+    return model
+
+
+def test_large_tensors_lie_in_a_file_beside_the_model(tmp_path: Path) -> None:
+    model = external(tmp_path, "w.bin", offset=8)
+    np.testing.assert_array_equal(computed(model, tmp_path, {"x": X})[0][0], np.maximum(X @ W, 0))
+
+
+@pytest.mark.parametrize(
+    ("location", "offset", "message"),
+    [
+        ("../w.bin", 0, "outside of the model's folder"),
+        ("/etc/passwd", 0, "outside of the model's folder"),
+        ("link.bin", 0, "outside of the model's folder"),
+        ("missing.bin", 0, "which is not there"),
+        ("w.bin", 16, "lies outside of w.bin, which has 32 bytes"),
+        ("w.bin", -4, "lies outside of w.bin"),
+    ],
+)
+def test_files_outside_are_not_read(
+    tmp_path: Path, location: str, offset: int, message: str
+) -> None:
+    (tmp_path / "secret.bin").write_bytes(bytes(64))
+    folder = tmp_path / "m"
+    folder.mkdir()
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    with pytest.raises(FormatError, match=message):
+        load(external(folder, location, offset), folder)
+
+
+def damaged(change: str) -> Any:
+    model = two_layers()
+    tensor = model.graph.initializer[0]
+    if change == "short":
+        tensor.raw_data = tensor.raw_data[:-4]
+    elif change == "huge":
+        tensor.dims[:] = [1 << 40, 1 << 20]
+    elif change == "unmade":
+        model.graph.node[1].input[0] = "nothing"
+    elif change == "twice":
+        model.graph.node[0].output[0] = "y"
+    elif change == "cycle":
+        model.graph.node[0].input[0] = "y"
+    elif change == "opset":
+        model.opset_import[0].version = 6
+    elif change == "operator":
+        model.graph.node[1].op_type = "NotAnOperator"
+    elif change == "attribute":
+        model.graph.node[0].attribute.append(onnx.helper.make_attribute("unknown", 1))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "message"),
+    [
+        ("short", FormatError, "has 20 bytes of float32"),
+        ("huge", FormatError, "has 24 bytes of float32"),
+        ("unmade", FormatError, "reads 'nothing', which nothing makes"),
+        ("twice", FormatError, "both make 'y'"),
+        ("cycle", UnsupportedError, "has a cycle through"),
+        ("opset", UnsupportedError, "uses opset 6; tqconv reads 7 and later"),
+        ("operator", UnsupportedError, "NotAnOperator x1"),
+        ("attribute", UnsupportedError, "has an attribute `unknown`"),
+    ],
+)
+def test_what_does_not_fit_is_named(
+    tmp_path: Path, change: str, kind: type[TqconvError], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        load(damaged(change), tmp_path)
+
+
+def test_a_truncated_file_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(two_layers().SerializeToString()[:-10])
+    with pytest.raises(FormatError, match="looks like an ONNX model"):
+        api.load(path)
+
+
+def test_an_unknown_name_has_a_suggestion(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no tensor named `yy`; did you mean `y`"):
+        load(two_layers(), tmp_path, LoadOptions(outputs=("yy",)))

@@ -1,0 +1,175 @@
+"""Convolutions, pools and normalizations. Images have channels first: [n, c, …]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tqconv.compose import conv as convolution
+from tqconv.compose import norm, pool, products
+from tqconv.compose.windows import Window
+from tqconv.errors import UnsupportedError
+from tqconv.importers.onnx.handlers.windows import windows_of
+from tqconv.importers.onnx.registry import ONNXBuilder, handles
+from tqconv.ir.graph import Tensor
+
+F = np.float32
+
+
+@handles("Conv")
+def conv(
+    b: ONNXBuilder,
+    x: Tensor,
+    w: Tensor,
+    bias: Tensor | None = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Tensor:
+    """Convolve x: [n, c, …] with w: [out, c / group, k…]."""
+    windows = windows_of(
+        x, w.shape[2:], strides=strides, dilations=dilations, pads=pads, auto_pad=auto_pad
+    )
+    y = b.channels_last(x, True, lambda t: _convolved(b, t, w, bias, windows, group))
+    return y
+
+
+def _convolved(
+    b: ONNXBuilder,
+    x: Tensor,
+    w: Tensor,
+    bias: Tensor | None,
+    windows: Sequence[Window],
+    group: int,
+) -> Tensor:
+    """Convolve x: [n, …, c]; as many groups as channels are a depthwise convolution."""
+    out, own, *kernel = w.shape
+    spatial = range(2, w.rank)
+    channels = x.shape[-1]
+    if own is not None and channels is not None and own * group != channels:
+        raise UnsupportedError(f"a filter of {own} channels in {group} groups for {channels}")
+    if group > 1 and own == 1 and out is not None:
+        w = b.reshape(w, (group, out // group, *kernel))
+        filters = b.transpose(w, (*spatial, 0, 1))
+        y = convolution.depthwise(b, x, filters, windows)
+    else:
+        y = convolution.conv(b, x, b.transpose(w, (*spatial, 1, 0)), windows)
+    return y if bias is None else b("ADD", y, bias)
+
+
+@handles("MaxPool")
+def max_pool(
+    b: ONNXBuilder,
+    x: Tensor,
+    *,
+    kernel_shape: Sequence[int],
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    storage_order: int = 0,
+    strides: Sequence[int] | None = None,
+) -> Tensor:
+    """The largest element of each window."""
+    if b.wants(1):
+        raise UnsupportedError("the indices of a MaxPool")
+    windows = windows_of(
+        x,
+        kernel_shape,
+        strides=strides,
+        dilations=dilations,
+        pads=pads,
+        auto_pad=auto_pad,
+        ceil_mode=ceil_mode,
+    )
+    return b.channels_last(x, True, lambda t: pool.max_pool(b, t, windows))
+
+
+@handles("AveragePool")
+def average_pool(
+    b: ONNXBuilder,
+    x: Tensor,
+    *,
+    kernel_shape: Sequence[int],
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    count_include_pad: int = 0,
+    dilations: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Tensor:
+    """The mean of each window; of the padding, that of the attribute may count as zeros."""
+    windows = windows_of(
+        x,
+        kernel_shape,
+        strides=strides,
+        dilations=dilations,
+        pads=pads,
+        auto_pad=auto_pad,
+        ceil_mode=ceil_mode,
+    )
+    counted = None
+    if count_include_pad:
+        amounts = list(pads) if pads else [0] * (2 * len(windows))
+        counted = list(zip(amounts[: len(windows)], amounts[len(windows) :], strict=True))
+    return b.channels_last(x, True, lambda t: pool.average_pool(b, t, windows, counted))
+
+
+@handles(GlobalAveragePool="MEAN", GlobalMaxPool="REDUCE_MAX")
+def global_pool(b: ONNXBuilder, type: str, x: Tensor) -> Tensor:
+    """Reduce all axes behind the channels, which stay as 1."""
+    return b(type, x, np.arange(2, x.rank, dtype=np.int32), keep_dims=True)
+
+
+@handles("BatchNormalization")
+def batch_norm(
+    b: ONNXBuilder,
+    x: Tensor,
+    scale: Tensor,
+    offset: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    *,
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    spatial: int = 1,
+    training_mode: int = 0,
+) -> Tensor:
+    """Normalize each channel with stored statistics."""
+    if training_mode or any(map(b.wants, range(1, 5))):
+        raise UnsupportedError("a batch normalization in training mode")
+    if not spatial and x.rank > 2:
+        raise UnsupportedError("a batch normalization with statistics for every element")
+    return norm.normalized(b, x, scale, offset, mean, variance, epsilon, axis=1)
+
+
+@handles("Gemm")
+def gemm(
+    b: ONNXBuilder,
+    x: Tensor,
+    w: Tensor,
+    c: Tensor | None = None,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    transA: int = 0,  # noqa: N803  (ONNX's spelling)
+    transB: int = 0,  # noqa: N803  (ONNX's spelling)
+) -> Tensor:
+    """Return alpha x w + beta c, x and w transposed where that is asked for."""
+    y = products.product(b, x, w, adj_x=bool(transA), adj_w=bool(transB))
+    if alpha != 1:
+        y = b("MUL", y, np.array(alpha, y.dtype))
+    if c is None or beta == 0:
+        return y
+    return b("ADD", y, c if beta == 1 else b("MUL", c, np.array(beta, c.dtype)))
+
+
+@handles("MatMul")
+def matmul(b: ONNXBuilder, x: Tensor, w: Tensor) -> Tensor:
+    """Multiply matrices; the axes before the last two broadcast."""
+    return products.product(b, x, w)

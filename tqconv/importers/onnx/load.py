@@ -1,0 +1,155 @@
+"""An ONNX model becomes a `Model`: channels stay where they are until the layout pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tqconv.config import Dims, LoadOptions
+from tqconv.errors import FormatError, TqconvError, UnsupportedError, UsageError
+from tqconv.importers.borders import (
+    Declared,
+    add_inputs,
+    add_output,
+    check_dtype,
+    unknown_name,
+    without_missing,
+)
+from tqconv.importers.onnx import handlers  # noqa: F401  (fills the registry)
+from tqconv.importers.onnx.model import Body, Network, ValueInfo, read
+from tqconv.importers.onnx.registry import ONNX
+from tqconv.importers.onnx.shared import Shared
+from tqconv.importers.onnx.tensors import computed, dtype_of
+from tqconv.importers.onnx.walk import computed_inputs, run
+from tqconv.importers.translate import Translation
+from tqconv.importers.values import parse_value
+from tqconv.ir.graph import Graph, Model, Signature, Tensor
+
+
+def load(path: Path, options: LoadOptions) -> Model:
+    """Import an ONNX file; FormatError, UsageError (names), UnsupportedError (operators)."""
+    return import_network(read(path), path.name, options)
+
+
+def import_network(network: Network, file: str, options: LoadOptions) -> Model:
+    """Import the part of a network between its inputs and outputs."""
+    body = network.body
+    model = Model([Graph("main")], origin=file)
+    if options.allow_nonexistent_arrays:
+        options = without_missing(options, partial(_exists, body), model.notes)
+    outputs = [_resolve(n, body) for n in options.outputs or (o.name for o in body.outputs)]
+    given = {_resolve(name, body): text for name, text in options.values.items()}
+    inputs = _inputs(body, options, given)
+    declared = [_declared(network, file, name, options) for name in inputs]
+    tensors = add_inputs(model.main, declared, options, model.notes)
+    feeds = dict(zip(inputs, tensors, strict=True))
+    feeds |= _constants(model, network, file, given)
+    translation = Translation(
+        ONNX,
+        file,
+        model.notes,
+        options.allow_custom_ops,
+        array_ranges=options.array_ranges,
+        opset=network.opset,
+    )
+    shared = Shared(translation, network, options.quantizing)
+    values = run(shared, model.main, body, feeds, outputs)
+    translation.raise_failures(values, partial(computed_inputs, body))
+    for name, value in zip(outputs, values, strict=True):
+        assert isinstance(value, Tensor)
+        add_output(model.main, value, name, _output_dtype(body, name, value))
+    model.main.prune()
+    model.signatures.append(Signature.of(model.main))
+    return model
+
+
+def _exists(body: Body, name: str) -> bool:
+    known = (*body.makers, *body.constants, *(i.name for i in body.inputs))
+    return name.strip() in known
+
+
+def _resolve(name: str, body: Body) -> str:
+    """Return the tensor that a user names; a node's name stands for its first output."""
+    name = name.strip()
+    if _exists(body, name):
+        return name
+    node = next((n for n in body.nodes if n.name == name), None)
+    if node is not None:
+        return next(filter(None, node.outputs), name)
+    raise unknown_name(
+        name,
+        [*body.makers, *(i.name for i in body.inputs)],
+        inputs=(i.name for i in body.inputs),
+        outputs=(o.name for o in body.outputs),
+    )
+
+
+def _inputs(body: Body, options: LoadOptions, given: Mapping[str, str]) -> list[str]:
+    if options.inputs is not None:
+        names = [_resolve(name, body) for name in options.inputs]
+        both = [name for name in names if name in given]
+        if both:
+            raise UsageError(f"`{both[0]}` is an input and has a value", hint="drop one of the two")
+        return names
+    return [i.name for i in body.inputs if i.name not in given]
+
+
+def _declared(network: Network, file: str, name: str, options: LoadOptions) -> Declared:
+    """Return what is known about an input: what the file says, or what the part before computes."""
+    info = next((i for i in network.body.inputs if i.name == name), None)
+    if info is not None:
+        return Declared(name, info.shape, _dtype(info))
+    tensor = _computed_before(network, file, name, options)
+    if tensor is None:
+        return Declared(name, None, np.dtype(np.float32), fixed=False)
+    if options.inputs is not None and options.dtypes is not None:
+        wanted = (
+            options.dtypes[list(options.inputs).index(name)] if name in options.inputs else None
+        )
+        if wanted is not None:
+            check_dtype(name, tensor.dtype, np.dtype(wanted))
+    return Declared(name, tensor.shape, tensor.dtype, fixed=False)
+
+
+def _computed_before(network: Network, file: str, name: str, options: LoadOptions) -> Tensor | None:
+    whole = LoadOptions(outputs=(name,), values=options.values)
+    try:
+        return import_network(network, file, whole).main.outputs[0]
+    except TqconvError:
+        return None  # the part before the cut need not be translatable
+
+
+def _dtype(info: ValueInfo) -> np.dtype:
+    if info.dtype < 0:
+        raise UnsupportedError(
+            f"input '{info.name}' is a {info.params[0].removesuffix('_type')}, not a tensor",
+            hint="cut the model behind what takes it apart, with --input_arrays",
+        )
+    if info.dtype == 0:
+        raise FormatError(f"input '{info.name}' has no type")
+    return dtype_of(info.dtype)
+
+
+def _constants(
+    model: Model, network: Network, file: str, given: Mapping[str, str]
+) -> dict[str, Tensor]:
+    """Return the values that the user gives tensors, in the types that these have."""
+    made = {}
+    for name, text in given.items():
+        declared = _declared(network, file, name, LoadOptions())
+        array: Any = computed(parse_value(text, declared.dtype))
+        shape: Dims | None = declared.shape
+        if array.ndim == 0 and shape is not None and None not in shape:
+            array = np.broadcast_to(array, [d or 0 for d in shape]).copy()
+        made[name] = model.main.constant(name, array)
+        model.notes.append(f"{name} = {text}")
+    return made
+
+
+def _output_dtype(body: Body, name: str, value: Tensor) -> np.dtype:
+    info = next((o for o in body.outputs if o.name == name), None)
+    return value.dtype if info is None or info.dtype <= 0 else dtype_of(info.dtype)

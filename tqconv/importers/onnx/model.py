@@ -1,0 +1,232 @@
+"""An ONNX file as nodes, constants and borders; local functions are inlined."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from tqconv.config import Dims
+from tqconv.errors import FormatError, UnsupportedError, first_line
+from tqconv.importers.onnx.tensors import Files, array_of
+from tqconv.schema import proto
+
+DOMAINS = ("", "ai.onnx")
+"""Names of the standard operators' domain."""
+OLDEST_OPSET = 7
+"""Before, operators broadcast by an attribute; such files are older than ONNX 1.2 (2018)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One node. `op`: its operator, with its domain before it where that is not ONNX's own."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    message: Any
+    files: Files
+
+    def attributes(self) -> dict[str, Any]:
+        """Return all attributes as Python values: tensors as arrays, graphs as messages."""
+        return {a.name: _decoded(a, self.files) for a in self.message.attribute}
+
+
+def _decoded(attribute: Any, files: Files) -> Any:
+    kind = attribute.type
+    if kind == onnx.AttributeProto.TENSOR:
+        return array_of(attribute.t, files)
+    if kind == onnx.AttributeProto.STRING:
+        return _text(attribute.s)
+    if kind == onnx.AttributeProto.STRINGS:
+        return [_text(s) for s in attribute.strings]
+    if kind in (onnx.AttributeProto.SPARSE_TENSOR, onnx.AttributeProto.SPARSE_TENSORS):
+        raise UnsupportedError("a sparse constant")
+    value = onnx.helper.get_attribute_value(attribute)
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, bytes) else value
+
+
+def _text(content: bytes) -> str | bytes:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
+
+
+@dataclass(frozen=True)
+class ValueInfo:
+    """A tensor as the file declares it: `shape` None where even the rank is unknown."""
+
+    name: str
+    dtype: int
+    shape: Dims | None
+    params: tuple[str, ...] = ()
+    """For each dimension its name, or ""."""
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """A graph: the model's, or that of a branch or a loop."""
+
+    name: str
+    inputs: tuple[ValueInfo, ...]
+    outputs: tuple[ValueInfo, ...]
+    nodes: tuple[Node, ...]
+    constants: Mapping[str, Any]
+    """Initializers by name, as messages."""
+    makers: Mapping[str, Node] = field(default_factory=dict)
+    """The node that makes each tensor."""
+
+    def captured(self) -> list[str]:
+        """Return the names of the outer tensors that are read, here or in graphs inside."""
+        own = {*self.constants, *self.makers, *(i.name for i in self.inputs)}
+        read: dict[str, None] = {}
+        for node in self.nodes:
+            read |= dict.fromkeys(reads(node))
+        read |= dict.fromkeys(o.name for o in self.outputs)
+        return [name for name in read if name and name not in own]
+
+
+def reads(node: Node) -> Iterator[str]:
+    """Yield the tensors that a node reads, also through the graphs in its attributes."""
+    yield from filter(None, node.inputs)
+    for attribute in node.message.attribute:
+        for graph in (attribute.g, *attribute.graphs) if _holds_graphs(attribute) else ():
+            yield from body_of(graph, node.files).captured()
+
+
+def _holds_graphs(attribute: Any) -> bool:
+    return attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A model: its main graph, and the version of each domain's operators."""
+
+    body: Body
+    opset: int
+    files: Files
+    producer: str
+    metadata: Mapping[str, str]
+
+
+def read(path: Path) -> Network:
+    """Return the model in a file; FormatError where it is damaged."""
+    model = proto.parse_binary(onnx.ModelProto, path.read_bytes(), path.name)
+    if not model.HasField("graph") or not (model.graph.node or model.graph.output):
+        raise FormatError(f"{path} holds no graph")
+    files = Files(path.parent)
+    opset = max((o.version for o in model.opset_import if o.domain in DOMAINS), default=0)
+    if opset == 0 and not model.functions:
+        opset = 1 if not model.opset_import else onnx.defs.onnx_opset_version()
+    if opset < OLDEST_OPSET:
+        raise UnsupportedError(
+            f"{path} uses opset {opset}; tqconv reads {OLDEST_OPSET} and later",
+            hint="export the model again, or raise it with onnx.version_converter",
+        )
+    if len(model.functions):
+        model = _inlined(model, path)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    producer = f"{model.producer_name} {model.producer_version}".strip()
+    return Network(body_of(model.graph, files), opset, files, producer, metadata)
+
+
+def _inlined(model: Any, path: Path) -> Any:
+    import onnx.inliner
+
+    try:
+        return onnx.inliner.inline_local_functions(model)
+    except (RuntimeError, ValueError) as error:
+        raise FormatError(f"the functions of {path} fit nowhere: {first_line(error)}") from error
+
+
+def body_of(graph: Any, files: Files) -> Body:
+    """Return a GraphProto; FormatError where two nodes make one tensor."""
+    counts = Counter(message.name for message in graph.node)
+    nodes: list[Node] = []
+    makers: dict[str, Node] = {}
+    for number, message in enumerate(graph.node):
+        own = message.name if message.name and counts[message.name] == 1 else ""
+        name = own or next(filter(None, message.output), f"{message.op_type}_{number}")
+        op = message.op_type
+        op = op if message.domain in DOMAINS else f"{message.domain}:{op}"
+        node = Node(name, op, tuple(message.input), tuple(message.output), message, files)
+        nodes.append(node)
+        for output in filter(None, node.outputs):
+            if output in makers:
+                raise FormatError(
+                    f"nodes '{makers[output].name}' and '{name}' both make '{output}'"
+                )
+            makers[output] = node
+    constants = {t.name: t for t in graph.initializer}
+    inputs = tuple(_declared(i) for i in graph.input if i.name not in constants)
+    outputs = tuple(map(_declared, graph.output))
+    if len(graph.sparse_initializer):
+        raise UnsupportedError(
+            "the model has sparse constants", hint="store them dense and export it again"
+        )
+    return Body(graph.name, inputs, outputs, tuple(nodes), constants, makers)
+
+
+def _declared(info: Any) -> ValueInfo:
+    if info.HasField("type") and not info.type.HasField("tensor_type"):
+        kind = info.type.WhichOneof("value")
+        return ValueInfo(f"{info.name}", -1, None, (str(kind),))
+    kind = info.type.tensor_type
+    if not kind.HasField("shape"):
+        return ValueInfo(info.name, kind.elem_type, None)
+    shape = tuple(
+        d.dim_value if d.WhichOneof("value") == "dim_value" else None for d in kind.shape.dim
+    )
+    if any(d is not None and d < 0 for d in shape):
+        shape = tuple(None if d is None or d < 0 else d for d in shape)
+    return ValueInfo(info.name, kind.elem_type, shape, tuple(d.dim_param for d in kind.shape.dim))
+
+
+def in_order(body: Body, fetches: Sequence[str], known: Iterable[str]) -> list[Node]:
+    """Return the nodes that the fetches need, as the file lists them but after what they read.
+
+    Nothing behind `known` tensors is needed. FormatError for a tensor that nothing makes,
+    UnsupportedError for a cycle.
+    """
+    given = {*known, *body.constants}
+    needed: dict[str, Node] = {}
+    stack = [(name, "the model") for name in fetches]
+    while stack:
+        name, reader = stack.pop()
+        if name in given:
+            continue
+        node = body.makers.get(name)
+        if node is None:
+            raise FormatError(f"'{reader}' reads '{name}', which nothing makes")
+        if node.name not in needed:
+            needed[node.name] = node
+            stack += [(other, node.name) for other in reads(node)]
+    position = {node.name: i for i, node in enumerate(body.nodes)}
+    readers: dict[str, list[str]] = {name: [] for name in needed}
+    missing = {}
+    for node in needed.values():
+        before = {body.makers[n].name for n in reads(node) if n not in given}
+        missing[node.name] = len(before)
+        for name in before:
+            readers[name].append(node.name)
+    ready = [(position[name], name) for name, count in missing.items() if count == 0]
+    heapq.heapify(ready)
+    result = []
+    while ready:
+        _, name = heapq.heappop(ready)
+        result.append(needed[name])
+        for reader in readers[name]:
+            missing[reader] -= 1
+            if missing[reader] == 0:
+                heapq.heappush(ready, (position[reader], reader))
+    if len(result) < len(needed):
+        name = next(n for n in needed if missing[n])
+        raise UnsupportedError(f"the graph has a cycle through '{name}'")
+    return result

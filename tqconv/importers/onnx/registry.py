@@ -1,0 +1,41 @@
+"""The ONNX registry and the builder that its handlers get.
+
+`@handles("Softmax", since=13)` registers a version; the newest that is not above the model's opset
+is called. Operators of other domains are named with it: `com.microsoft:Gelu`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tqconv.compose.builder import Builder
+from tqconv.importers.onnx.model import Node
+from tqconv.importers.registry import Registry
+from tqconv.ir.graph import Graph
+from tqconv.ir.types import Source
+
+if TYPE_CHECKING:
+    from tqconv.importers.onnx.shared import Shared
+
+ONNX = Registry("ONNX", lambda name, value: False, frozenset({"Identity"}))
+handles = ONNX.handles
+direct = ONNX.direct
+composed = ONNX.composed
+
+
+class ONNXBuilder(Builder):
+    """A builder that also knows the node, and what the handlers of the model share."""
+
+    def __init__(self, graph: Graph, source: Source, name: str, node: Node, shared: Shared) -> None:
+        super().__init__(graph, source, name)
+        self.node = node
+        self.shared = shared
+
+    @property
+    def opset(self) -> int:
+        """The version of the standard operators."""
+        return self.shared.translation.opset
+
+    def wants(self, index: int) -> bool:
+        """Whether the node names output `index`, so that somebody may read it."""
+        return index < len(self.node.outputs) and bool(self.node.outputs[index])

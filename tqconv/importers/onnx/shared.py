@@ -1,0 +1,18 @@
+"""What the handlers of one ONNX model share, beside the graph that they build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tqconv.importers.onnx.model import Network
+from tqconv.importers.translate import Translation
+
+
+@dataclass
+class Shared:
+    """The import of one model, of which branches and loops fill several graphs."""
+
+    translation: Translation
+    network: Network
+    quantizing: bool = False
+    """Q/DQ pairs will be dropped by a quantizer that knows the ranges they say."""

@@ -1,0 +1,143 @@
+"""Tensors of an ONNX file as arrays, also those whose bytes lie in a file beside it."""
+
+from __future__ import annotations
+
+import math
+import mmap
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from tqconv.errors import FormatError, UnsupportedError, first_line
+from tqconv.ir.types import STRING
+
+FLOAT32 = np.dtype(np.float32)
+COMPUTED = {np.dtype(np.float64): FLOAT32, np.dtype(np.float16): FLOAT32}
+"""Types that LiteRT's kernels do not compute with, and what tqconv uses instead."""
+NARROW: dict[int, np.dtype] = {
+    onnx.TensorProto.INT4: np.dtype(np.int8),
+    onnx.TensorProto.UINT4: np.dtype(np.uint8),
+    onnx.TensorProto.BFLOAT16: FLOAT32,
+}
+"""Types that are stored in fewer bits than the result has."""
+
+
+def dtype_of(number: int) -> np.dtype:
+    """Return the numpy type of a TensorProto.DataType; UnsupportedError where LiteRT has none."""
+    if number in NARROW:
+        return NARROW[number]
+    if number == onnx.TensorProto.STRING:
+        return STRING
+    try:
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(number))
+    except (KeyError, TypeError) as error:
+        raise UnsupportedError(f"data type {number} is not supported") from error
+    if dtype.kind not in "fiubc":
+        raise UnsupportedError(
+            f"data type {onnx.TensorProto.DataType.Name(number)} is not supported"
+        )
+    return dtype
+
+
+def computed(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array in the type that the converted model computes with."""
+    return array.astype(COMPUTED[array.dtype]) if array.dtype in COMPUTED else array
+
+
+@dataclass
+class Files:
+    """The files beside a model that hold its large tensors; never outside of its folder."""
+
+    folder: Path
+    _mapped: dict[Path, memoryview] = field(default_factory=dict)
+
+    def bytes_of(self, tensor: Any) -> memoryview:
+        """Return the bytes of a tensor with external data; FormatError where they do not exist."""
+        place = {entry.key: entry.value for entry in tensor.external_data}
+        data = self._map(self._inside(place.get("location", ""), tensor.name))
+        try:
+            offset = int(place.get("offset", 0))
+            length = int(place.get("length", len(data) - offset))
+        except ValueError as error:
+            raise FormatError(
+                f"tensor '{tensor.name}' has no readable place in its file"
+            ) from error
+        if offset < 0 or length < 0 or offset + length > len(data):
+            raise FormatError(
+                f"tensor '{tensor.name}' lies outside of {place['location']}, which has "
+                f"{len(data)} bytes",
+                hint="copy or download the file again",
+            )
+        return data[offset : offset + length]
+
+    def _inside(self, location: str, name: str) -> Path:
+        folder = self.folder.resolve()
+        try:
+            path = (folder / location).resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise FormatError(f"`{location}` of tensor '{name}' is not a file name") from error
+        if not location or folder not in path.parents:
+            raise FormatError(
+                f"tensor '{name}' lies in `{location}`, outside of the model's folder"
+            )
+        if not path.is_file():
+            raise FormatError(
+                f"tensor '{name}' lies in {location}, which is not there",
+                hint="copy it to the folder of the model",
+            )
+        return path
+
+    def _map(self, path: Path) -> memoryview:
+        if path not in self._mapped:
+            with path.open("rb") as file:
+                empty = path.stat().st_size == 0
+                content = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._mapped[path] = memoryview(content)
+        return self._mapped[path]
+
+
+def array_of(tensor: Any, files: Files) -> NDArray[Any]:
+    """Return a TensorProto as an array, in the file's bytes where that is possible.
+
+    Raises FormatError where its content does not fill its shape, UnsupportedError for a type that
+    LiteRT lacks.
+    """
+    dtype = dtype_of(tensor.data_type)
+    shape = tuple(tensor.dims)
+    if any(d < 0 for d in shape):
+        raise FormatError(f"tensor '{tensor.name}' has the shape {list(shape)}")
+    external = tensor.data_location == onnx.TensorProto.EXTERNAL
+    raw = files.bytes_of(tensor) if external else memoryview(tensor.raw_data)
+    plain = tensor.data_type not in NARROW and dtype != STRING
+    if plain and (external or tensor.HasField("raw_data")):
+        if len(raw) != math.prod(shape) * dtype.itemsize:
+            raise FormatError(
+                f"tensor '{tensor.name}' of shape {list(shape)} has {len(raw)} bytes of {dtype}"
+            )
+        return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
+    if external:
+        inner = onnx.TensorProto(data_type=tensor.data_type, dims=shape, raw_data=bytes(raw))
+        inner.name = tensor.name
+        tensor = inner
+    return _decoded(tensor, dtype, shape)
+
+
+def _decoded(tensor: Any, dtype: np.dtype, shape: tuple[int, ...]) -> NDArray[Any]:
+    stored = max(len(tensor.raw_data), tensor.ByteSize())
+    if math.prod(shape) > 8 * max(stored, 1):
+        raise FormatError(f"tensor '{tensor.name}' of shape {list(shape)} has {stored} bytes")
+    try:
+        array = np.asarray(numpy_helper.to_array(tensor))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise FormatError(f"tensor '{tensor.name}' is damaged: {first_line(error)}") from error
+    if dtype == STRING:
+        flat = [v if isinstance(v, bytes) else str(v).encode() for v in array.reshape(-1).tolist()]
+        result = np.empty(len(flat), object)
+        result[:] = flat
+        return result.reshape(shape)
+    return array.astype(dtype)
