@@ -200,6 +200,31 @@ def test_what_the_function_assigns_lasts_over_runs_in_the_order_of_control(tmp_p
         np.testing.assert_array_equal(found["y"], X @ W + [1, 2, 3] + 2 * number + 1)
 
 
+@pytest.mark.parametrize("op", ["ResourceScatterUpdate", "ResourceScatterNdUpdate"])
+def test_parts_of_a_variable_are_stored(tmp_path: Path, op: str) -> None:
+    rows = "[[1]]" if "Nd" in op else "[1]"
+    body = function(
+        "serve(x, cells, kernel) -> now:value:0",
+        f"""
+        rows = Const {rows}
+        one = Const [0]
+        picked = GatherV2 x one:output:0 one0:output:0
+        one0 = Const 0
+        store = {op} cells rows:output:0 picked:output:0
+        now = ReadVariableOp cells ^store dtype=f32
+        """,
+    )
+    meta = meta_graph(TF2, WRAPPER, body)
+    signature(meta, "serving_default", {"x": "x_0:0"}, {"y": "StatefulPartitionedCall"})
+    for name in ("wrapper", "serve"):
+        meta.object_graph_def.concrete_functions[name].bound_inputs.extend([1, 2])
+    stored = {"b/value": np.zeros((3, 2), np.float32), "w/value": W}
+    stored[OBJECT_GRAPH] = objects(**{"b/value": 1, "w/value": 2})
+    model = api.optimize(api.load(save(tmp_path / "m", meta, **stored)))
+    for found in runs(model, {"x": X}, {"x": X}):
+        np.testing.assert_array_equal(found["y"], [[0, 0], X[0], [0, 0]])
+
+
 def test_an_assignment_within_a_branch_is_refused(tmp_path: Path) -> None:
     body = function(
         "serve(x, bias, kernel) -> i:output:0",

@@ -105,7 +105,7 @@ def _declared(network: Network, file: str, name: str, options: LoadOptions) -> D
         return Declared(name, info.shape, _dtype(info))
     tensor = _computed_before(network, file, name, options)
     if tensor is None:
-        return Declared(name, None, np.dtype(np.float32), fixed=False)
+        return Declared(name, None, None, fixed=False)
     if options.inputs is not None and options.dtypes is not None:
         wanted = (
             options.dtypes[list(options.inputs).index(name)] if name in options.inputs else None
@@ -141,7 +141,7 @@ def _constants(
     made = {}
     for name, text in given.items():
         declared = _declared(network, file, name, LoadOptions())
-        array: Any = computed(parse_value(text, declared.dtype))
+        array: Any = computed(parse_value(text, declared.dtype or np.dtype(np.float32)))
         shape: Dims | None = declared.shape
         if array.ndim == 0 and shape is not None and None not in shape:
             array = np.broadcast_to(array, [d or 0 for d in shape]).copy()
