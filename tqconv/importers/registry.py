@@ -19,6 +19,7 @@ from typing import Any
 
 from tqconv.compose.builder import Builder
 from tqconv.errors import FormatError, UnsupportedError, suggestion
+from tqconv.importers.annotations import misfit
 from tqconv.ir.graph import Tensor
 from tqconv.ops.table import spec
 
@@ -44,7 +45,8 @@ class Signature:
 
     required: int
     most: int | None
-    attributes: frozenset[str]
+    attributes: Mapping[str, str]
+    """Name -> the text of its type."""
     required_attributes: frozenset[str]
     takes_all_attributes: bool
 
@@ -59,7 +61,7 @@ class Signature:
         return Signature(
             required=sum(p.default is p.empty for p in positional),
             most=None if variadic else len(positional),
-            attributes=frozenset(p.name for p in named),
+            attributes={p.name: str(p.annotation) for p in named},
             required_attributes=frozenset(p.name for p in named if p.default is p.empty),
             takes_all_attributes=any(p.kind is p.VAR_KEYWORD for p in parameters),
         )
@@ -122,7 +124,8 @@ class Registry:
     ) -> tuple[Tensor, ...]:
         """Bind inputs and attributes to a handler and return the tensors it makes.
 
-        Raises UnsupportedError for an attribute that the handler does not know.
+        Raises UnsupportedError for an attribute that the handler does not know, FormatError for one
+        of another type than the signature's.
         """
         signature = self._signatures.get(handler)
         if signature is None:
@@ -151,7 +154,12 @@ class Registry:
     ) -> dict[str, Any]:
         named = {}
         for name, value in attributes.items():
-            if name in signature.attributes or signature.takes_all_attributes:
+            if name in signature.attributes:
+                problem = misfit(signature.attributes[name], value)
+                if problem is not None:
+                    raise FormatError(f"the attribute `{name}` {problem}")
+                named[name] = value
+            elif signature.takes_all_attributes:
                 named[name] = value
             elif not self.is_bookkeeping(name, value):
                 raise UnsupportedError(
