@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tqconv.compose.builder import Builder
 from tqconv.compose.functions import softplus
 from tqconv.compose.integers import as_ordered
-from tqconv.compose.sizes import calculate, operand, reshaped, size_of, sizes_of
+from tqconv.compose.sizes import operand, size_of
 from tqconv.ir.graph import Tensor
-from tqconv.ops.table import having, spec
+from tqconv.ops.table import having
 
 SELU_SCALE = 1.0507009873554805
 SELU_ALPHA = 1.6732632423543772
@@ -122,12 +121,12 @@ def soft_shrink(b: Builder, x: Tensor, threshold: float, bias: float | None = No
 
 def softmax(b: Builder, x: Tensor, axis: int = -1) -> Tensor:
     """Return exp(x) / sum(exp(x)) over an axis."""
-    return b.on_last_axis(x, axis, lambda x: _by_rows(b, "SOFTMAX", x, beta=1.0))
+    return b.on_last_axis(x, axis, lambda x: b("SOFTMAX", x, beta=1.0))
 
 
 def log_softmax(b: Builder, x: Tensor, axis: int = -1) -> Tensor:
     """Return the logarithm of the softmax over an axis."""
-    return b.on_last_axis(x, axis, lambda x: _by_rows(b, "LOG_SOFTMAX", x))
+    return b.on_last_axis(x, axis, lambda x: b("LOG_SOFTMAX", x))
 
 
 def softmax_cross_entropy(b: Builder, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,13 +146,3 @@ def sparse_softmax_cross_entropy(
     hot = b("ONE_HOT", index, operand(size_of(b, features, 1)), one, zero, axis=-1)
     loss: Tensor = b("NEG", chosen)
     return loss, b("SUB", b("SOFTMAX", features, beta=1.0), hot)
-
-
-def _by_rows(b: Builder, type: str, x: Tensor, **options: Any) -> Tensor:
-    """Emit an operator on the last axis; ranks above the kernel's go through [rows, last]."""
-    limit = spec(type).max_rank
-    if limit is None or x.rank <= limit:
-        return b(type, x, **options)
-    *outer, last = sizes_of(b, x)
-    y = b(type, reshaped(b, x, [calculate(b, "MUL", *outer), last]), **options)
-    return reshaped(b, y, [*outer, last])

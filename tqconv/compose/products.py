@@ -12,7 +12,6 @@ from tqconv.compose.sizes import Size, calculate, reshaped, size_of, sizes_of, v
 from tqconv.errors import Unsupported
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
-from tqconv.ops.table import spec
 
 
 def product(
@@ -31,12 +30,6 @@ def product(
         return integer_product(b, _adjoint(b, x, adj_x), _adjoint(b, w, adj_w))
     if w.is_constant and w.rank <= max(x.rank, 2) and _is_matrix(w):
         return affine(b, _adjoint(b, x, adj_x), b.reshape(w, w.shape[-2:]), transposed=adj_w)
-    limit = spec("BATCH_MATMUL").max_rank
-    batch = _batch_sizes(b, x, w)
-    if limit is not None and len(batch) + 2 > limit:
-        x, w = _one_batch_axis(b, x, batch), _one_batch_axis(b, w, batch)
-        y = b("BATCH_MATMUL", x, w, adj_x=adj_x, adj_y=adj_w)
-        return reshaped(b, y, [*batch, size_of(b, y, -2), size_of(b, y, -1)])
     return b("BATCH_MATMUL", x, w, adj_x=adj_x, adj_y=adj_w)
 
 
@@ -80,6 +73,16 @@ def broadcast_size(b: Builder, x: Tensor, w: Tensor, axis: int) -> Size:
     if own is None and other not in (None, 1):
         return other
     return size_of(b, w, axis) if own == 1 and -axis <= w.rank else size_of(b, x, axis)
+
+
+def product_over_one_batch(
+    b: Builder, x: Tensor, w: Tensor, *, adj_x: bool = False, adj_y: bool = False
+) -> Tensor:
+    """Return the product of x: [..., m, k] and w: [..., k, n] by a kernel of three dimensions."""
+    batch = _batch_sizes(b, x, w)
+    x, w = _one_batch_axis(b, x, batch), _one_batch_axis(b, w, batch)
+    y = b("BATCH_MATMUL", x, w, adj_x=adj_x, adj_y=adj_y)
+    return reshaped(b, y, [*batch, size_of(b, y, -2), size_of(b, y, -1)])
 
 
 def _batch_sizes(b: Builder, x: Tensor, w: Tensor) -> list[Size]:

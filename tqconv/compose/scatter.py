@@ -19,11 +19,10 @@ from tqconv.compose.sizes import operand, size_of
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
+from tqconv.ops.table import spec
 
 INT32 = np.dtype(np.int32)
 ZERO, ONE = np.array(0, INT32), np.array(1, INT32)
-SPARSE_MAX_RANK = 4
-"""Dimensions that the SPARSE_TO_DENSE kernel writes."""
 WIDER = {np.dtype(t): INT32 for t in (np.int8, np.uint8, np.int16, np.uint16)}
 """Types whose extremes the int32 segment kernels compute exactly."""
 
@@ -147,7 +146,8 @@ def sparse_to_dense(
 ) -> Tensor:
     """Put values into a tensor of one default value."""
     sizes = b.known(shape)
-    if sizes is not None and len(sizes) > SPARSE_MAX_RANK:
+    most = spec("SPARSE_TO_DENSE").max_rank
+    if sizes is not None and most is not None and len(sizes) > most:
         return _flat_to_dense(b, indices, sizes, values, default)
     return b("SPARSE_TO_DENSE", int32_of(b, indices), int32_of(b, shape), values, default)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from tqconv.passes.legal import bits, ranks, types
+from tqconv.passes.legal import bits, decompose, ranks, types
 from tqconv.passes.rewrite import Pass
 
 REWRITERS: tuple[Pass, ...] = (
     bits.move_as_bits,
     types.lower_types,
     types.lower_ranks,
+    decompose.join_batch_axes,
     ranks.collapse_padded,
     ranks.collapse_joined,
 )
