@@ -28,7 +28,10 @@ def state(graph: Graph) -> tuple[object, ...]:
     tensors = [
         (t.name, t.range, sorted((id(u.op), u.index) for u in t.uses)) for t in graph.tensors()
     ]
-    return graph_text(graph), tensors, sorted(graph._names), [id(t) for t in graph.outputs]
+    free = [graph.unique(name) for name in ("y", "z", "other", "elsewhere", "more")]
+    for name in free:
+        graph.release(name)
+    return graph_text(graph), tensors, free, [id(t) for t in graph.outputs]
 
 
 @pytest.mark.parametrize("fails", [True, False], ids=["an error", "nothing to do"])
