@@ -42,6 +42,23 @@ def test_convolution(axes: int, padding: Padding, groups: int) -> None:
     assert_composed(lambda b, x: conv.conv(b, x, b.const(w), over), [x], expected)
 
 
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize("each", [1, 2])
+def test_a_group_for_each_channel_is_a_depthwise_convolution(axes: int, each: int) -> None:
+    x, kernel = numbers(2, *SIZES[axes], 3), [3, 2][:axes]
+    w = numbers(*kernel, 1, 3 * each, seed=1)
+    types: list[str] = []
+
+    def make(b: Any, x: Any) -> Any:
+        y = conv.conv(b, x, b.const(w), windows_over(kernel))
+        types.extend(op.type for op in b.graph.ops)
+        return y
+
+    assert_composed(make, [x], conv_reference(x, w, [1] * axes, "VALID"))
+    assert "DEPTHWISE_CONV_2D" in types
+    assert "CONV_2D" not in types
+
+
 @pytest.mark.parametrize("padding", [SAME, SAME_LOWER, (1, 2)])
 def test_convolution_of_unknown_sizes(padding: Padding) -> None:
     x, w = numbers(2, 9, 7, 4), numbers(3, 2, 4, 5, seed=1)

@@ -28,6 +28,10 @@ def conv(b: Builder, x: Tensor, w: Tensor, windows: Sequence[Window]) -> Tensor:
     """
     if len(windows) == 1:
         return in_one_row(b, x, w, windows[0], conv)
+    if len(windows) == 2 and _is_depthwise(x, w):
+        channels = static_size(x, 3)
+        shape = (*w.shape[:2], channels, static_size(w, 3) // channels)
+        return depthwise(b, x, b.reshape(w, shape), windows)
     x, padding = left_to_kernel(b, x, windows)
     if x.dtype.kind in "iu":
         return _of_integers(b, x, w, windows, padding)
@@ -36,6 +40,13 @@ def conv(b: Builder, x: Tensor, w: Tensor, windows: Sequence[Window]) -> Tensor:
     filters = b.transpose(w, (3, 0, 1, 2))
     bias = zero_bias(b, size_of(b, w, 3), x.dtype)
     return b("CONV_2D", x, filters, bias, padding=padding, **options_of(windows))
+
+
+def _is_depthwise(x: Tensor, w: Tensor) -> bool:
+    """Whether each of several channels is a group, which has a kernel of its own."""
+    channels, filters = x.shape[3] or 0, w.shape[3] or 0
+    grouped = x.dtype.kind == "f" and w.is_static and w.shape[2] == 1 and channels > 1
+    return grouped and filters > 0 and filters % channels == 0
 
 
 def depthwise(b: Builder, x: Tensor, w: Tensor, windows: Sequence[Window]) -> Tensor:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tqconv.compose import grids
 from tqconv.compose.builder import Builder
-from tqconv.errors import Unsupported
+from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.grid import on_stored_grid
@@ -16,6 +17,12 @@ from tqconv.ir.types import Range
 
 F = np.float32
 LARGEST = F(np.finfo(np.float32).max)
+
+
+def on_grid(b: Builder, x: Tensor, low: Tensor, high: Tensor, bits: int, narrow: bool) -> Tensor:
+    """Clamp to the nudged range and round to its steps; 0 if it is empty."""
+    _check_bits(bits)
+    return grids.on_grid(b, x, low, high, bits, narrow)
 
 
 @handles("FakeQuantWithMinMaxArgs")
@@ -97,7 +104,7 @@ def fake_quant(b: TFBuilder, x: Tensor, low: float, high: float, bits: int, narr
 
 def _check_bits(bits: int) -> None:
     if not 2 <= bits <= 16:
-        raise Unsupported(f"num_bits is {bits}, TensorFlow takes 2 to 16")
+        raise UnsupportedError(f"num_bits is {bits}, TensorFlow takes 2 to 16")
 
 
 def _evidence(b: TFBuilder, x: Tensor, range: Range) -> Tensor:
@@ -112,21 +119,6 @@ def _evidence(b: TFBuilder, x: Tensor, range: Range) -> Tensor:
         y = b("FAKE_QUANT", x, min=range.low, max=range.high, **options)
     y.range = range
     return y
-
-
-def on_grid(b: Builder, x: Tensor, low: Tensor, high: Tensor, bits: int, narrow: bool) -> Tensor:
-    """Clamp to the nudged range and round to its steps, as TensorFlow's kernel; 0 if empty."""
-    _check_bits(bits)
-    first, last = F(narrow), F(2**bits - 1)
-    scale = b("DIV", b("SUB", high, low), last - first)
-    divisor = b("SELECT_V2", b("EQUAL", scale, F(0)), F(1), scale)
-    inverse = b("DIV", F(1), divisor)
-    zero = b("SUB", first, b("DIV", low, divisor))
-    zero = b("FLOOR", b("ADD", b("MINIMUM", b("MAXIMUM", zero, first), last), F(0.5)))
-    least, most = (b("MUL", b("SUB", end, zero), scale) for end in (first, last))
-    steps = b("MUL", b("SUB", b("MAXIMUM", b("MINIMUM", x, most), least), least), inverse)
-    offset = b("SUB", F(0.5 + first), zero)
-    return b("MUL", b("FLOOR", b("ADD", steps, offset)), scale)
 
 
 @handles("QuantizeAndDequantizeV2", "QuantizeAndDequantizeV4")
@@ -145,10 +137,10 @@ def quantize_and_dequantize(
 ) -> Tensor:
     """Round to a grid with 0 on it, over a given range or that of the elements."""
     if round_mode not in ("HALF_TO_EVEN", "HALF_UP"):
-        raise Unsupported(f"round_mode `{round_mode}`")
+        raise UnsupportedError(f"round_mode `{round_mode}`")
     least = 1 + signed_input
     if not least <= num_bits <= 24:
-        raise Unsupported(f"num_bits is {num_bits}, it is {least} to 24 here")
+        raise UnsupportedError(f"num_bits is {num_bits}, it is {least} to 24 here")
     first = -(2 ** (num_bits - 1)) if signed_input else 0
     last = 2 ** (num_bits - signed_input) - 1
     first += int(narrow_range and signed_input)
