@@ -237,7 +237,7 @@ def test_an_output_that_is_always_zero_has_nothing_to_lose() -> None:
 
 def test_a_softmax_behind_a_mask_stays_float() -> None:
     graph = parse("""x: f32[1,4] -> z
-        y = ADD(x, [0,0,-1000000000.0,0])
+        y = ADD(x, [0.0,0.0,-1000000000.0,0.0])
         z = SOFTMAX(y) {beta=1.0}""")
     made = planned(graph, {"x": (-4, 4), "y": (-1e9, 4), "z": (0, 1)})
     assert set(made.floats) == set(graph.ops)

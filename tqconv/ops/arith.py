@@ -327,6 +327,13 @@ op(
 )
 
 
+def _summed(op: Op) -> list[Typed]:
+    x = op.input(0)
+    if op.input(1).data is not None:
+        constant_axis(op, 1, x.rank)
+    return [(x.shape, x.dtype)]
+
+
 def _running_sum(op: Op) -> NDArray[Any]:
     x = values(op, 0)
     axis = constant_axis(op, 1, x.ndim)
@@ -342,7 +349,7 @@ def _running_sum(op: Op) -> NDArray[Any]:
 op(
     "CUMSUM",
     "x axis -> y",
-    shape=same,
+    shape=_summed,
     fold=_running_sum,
     layout=moves_input(1),
     category="arithmetic",

@@ -14,6 +14,7 @@ from tqconv.ops.rules import (
     INT64,
     broadcast_as,
     broadcast_shapes,
+    has_shape,
     same,
     same_shape,
     values,
@@ -91,6 +92,8 @@ def _selected(op: Op) -> list[Typed]:
         shape = same_shape((condition.shape, shape))
     elif condition.rank > 1:
         raise UnsupportedError(f"a condition of rank {condition.rank} for values of rank {x.rank}")
+    elif condition.rank == 1:
+        has_shape(condition, shape[:1])
     return [(shape, x.dtype)]
 
 

@@ -117,5 +117,5 @@ _RANDOM: dict[str, tuple[str, ShapeRule]] = {
     "MULTINOMIAL": ("logits count -> y", _multinomial),
 }
 for _name, (_operands, _shape) in _RANDOM.items():
-    takes = {"count": Takes(INDEX, ranks=(0,))}
+    takes = {"count": Takes(INDEX, ranks=(0,)), "logits": Takes(frozenset({"float32"}))}
     op(_name, _operands, shape=_shape, category="random", pure=False, takes=takes)

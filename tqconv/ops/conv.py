@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape
-from tqconv.ops.rules import broadcast_shapes, elements, same_size, values, window_size
+from tqconv.ops.rules import (
+    ACTIVATIONS,
+    broadcast_shapes,
+    elements,
+    has_shape,
+    not_negative,
+    same_size,
+    values,
+    window_size,
+)
 from tqconv.ops.spec import (
     ALL_TYPES,
     Linear,
@@ -57,7 +66,16 @@ def _conv_2d(op: Op) -> Sequence[Typed]:
         raise UnsupportedError(f"{x[3]} channels do not split into groups of {w[3]}")
     if w[0] is not None and _groups(op) > 1 and w[0] % _groups(op) != 0:
         raise UnsupportedError(f"{w[0]} filters do not split into {_groups(op)} groups")
+    _has_weights(op, x[3], w[0])
     return [((x[0], *_window(op, x[1:3], w[1:3], "hw"), w[0]), op.input(0).dtype)]
+
+
+def _has_weights(op: Op, channels: int | None, outputs: int | None) -> None:
+    """Raise where there is nothing to multiply, or another bias than one for each output."""
+    if 0 in op.input(1).shape or channels == 0:
+        raise UnsupportedError(f"the filter '{op.input(1).name}' has no elements")
+    place = 3 if op.type.endswith(("TRANSPOSE", "TRANSPOSE_CONV")) else 2
+    has_shape(op.inputs[place] if len(op.inputs) > place else None, (outputs,))
 
 
 def _depthwise(op: Op) -> Sequence[Typed]:
@@ -65,6 +83,11 @@ def _depthwise(op: Op) -> Sequence[Typed]:
     x, w = _ranked(op.input(0), 4), _ranked(op.input(1), 4)
     if x[3] is not None and w[3] is not None and (x[3] == 0 or w[3] % x[3] != 0):
         raise UnsupportedError(f"{w[3]} filters are not a multiple of {x[3]} channels")
+    same_size(w[0], 1)
+    multiplier = op.options.get("depth_multiplier", 0)
+    if multiplier and x[3] is not None:
+        same_size(w[3], x[3] * multiplier)
+    _has_weights(op, x[3], w[3])
     return [((x[0], *_window(op, x[1:3], w[1:3], "hw"), w[3]), op.input(0).dtype)]
 
 
@@ -72,6 +95,7 @@ def _conv_3d(op: Op) -> Sequence[Typed]:
     """x: [n, d, h, w, c]; w: [kd, kh, kw, c, o]."""
     x, w = _ranked(op.input(0), 5), _ranked(op.input(1), 5)
     same_size(x[4], w[3])
+    _has_weights(op, x[4], w[4])
     return [((x[0], *_window(op, x[1:4], w[:3], "dhw"), w[4]), op.input(0).dtype)]
 
 
@@ -85,6 +109,10 @@ def _transposed(rank: int, outputs: int) -> ShapeRule:
             raise UnsupportedError(f"the output shape has {len(known)} elements, not {rank}")
         channels = same_size(known[-1], w[outputs])
         batch = same_size(known[0], x[0])
+        not_negative(known, "an output")
+        _has_weights(op, same_size(x[-1], w[-1]), w[outputs])
+        if 0 in x[1:-1] and 0 not in known:
+            raise UnsupportedError(f"a transposed convolution of {list(x)}, which has no elements")
         return [((batch, *known[1:-1], channels), op.input(2).dtype)]
 
     return rule
@@ -93,6 +121,7 @@ def _transposed(rank: int, outputs: int) -> ShapeRule:
 def _fully_connected(op: Op) -> Sequence[Typed]:
     """x: [..., i]; w: [o, i]; y: [..., o], or [n, o] without `keep_num_dims`."""
     x, w = op.input(0), _ranked(op.input(1), 2)
+    has_shape(op.inputs[2] if len(op.inputs) > 2 else None, (w[0],))
     if op.options.get("keep_num_dims", False):
         same_size(x.shape[-1] if x.rank else 1, w[1])
         return [((*x.shape[:-1], w[0]), x.dtype)]
@@ -118,6 +147,21 @@ def _batch_matmul(op: Op) -> Sequence[Typed]:
     other, columns = _matrix(b.shape, op.options.get("adj_y", False))
     same_size(depth, other)
     return [((*broadcast_shapes([a.shape[:-2], b.shape[:-2]]), rows, columns), a.dtype)]
+
+
+def _dense_of_nothing(op: Op) -> NDArray[Any] | None:
+    """Fold over a depth of zero, which adds nothing to the bias.
+
+    Other products stay: recurrent cells are known by them, also where the first state is constant.
+    """
+    x, w = values(op, 0), values(op, 1)
+    if w.shape[1] or x.dtype != np.float32:
+        return None
+    activation = ACTIVATIONS.get(op.options.get("fused_activation_function", "NONE"))
+    y = np.zeros([d or 0 for d in _fully_connected(op)[0][0]], np.float32)
+    if len(op.inputs) > 2 and op.inputs[2] is not None:
+        y = y + values(op, 2)
+    return None if activation is None else activation(y)
 
 
 def _multiply(op: Op) -> NDArray[Any]:
@@ -321,6 +365,7 @@ for _name, (_operands, _shape, _quant, _version, _macs) in _ROWS.items():
         types=FLOAT,
         linear=_LINEAR.get(_name),
         dense=_name == "FULLY_CONNECTED",
+        fold=_dense_of_nothing if _name == "FULLY_CONNECTED" else None,
     )
 
 op(

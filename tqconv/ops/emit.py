@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tqconv.errors import InternalError, UnsupportedError
 from tqconv.ir.arrays import contiguous, stored_bytes, stored_elements
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.types import NOWHERE, Source
+from tqconv.ir.types import NOWHERE, Quant, Source
+from tqconv.ops.empty import nothing, settled
 from tqconv.ops.operands import check_kernel, check_operands, fitted
 from tqconv.ops.options import check_names, check_values
 from tqconv.ops.parameters import parameters
@@ -38,7 +39,8 @@ def emit(
     """Add an operator and return its output, or the tuple of them where the row has several.
 
     Arrays become constants named `<name>/<operand>`. When every input is a constant and the row
-    can fold, no operator is made and the outputs are constants. Raises UnsupportedError where the
+    can fold, no operator is made and the outputs are constants; so are results without elements,
+    whatever the operator. Raises UnsupportedError where the
     operands do not fit.
     """
     row = spec(type)
@@ -74,6 +76,8 @@ def finish(graph: Graph, row: OpSpec, op: Op, types: Sequence[Typed], name: str)
     )
     if folded is not None:
         tensors = tuple(graph.constant(output_name(name, i), a) for i, a in enumerate(folded))
+        for tensor in tensors:
+            tensor.quant = _quant_of(op, tensor)
         if row.copies in ("order", "permuted"):  # every element is there, so is their range
             tensors[0].range = op.input(0).range
     else:
@@ -89,6 +93,12 @@ def finish(graph: Graph, row: OpSpec, op: Op, types: Sequence[Typed], name: str)
         op.outputs = tensors
         graph.add(op)
     return tensors if many else tensors[0]
+
+
+def _quant_of(op: Op, tensor: Tensor) -> Quant | None:
+    """Return parameters of a tensor without elements: any are right, so those of an operand."""
+    like = (t for t in op.inputs if t is not None and t.dtype == tensor.dtype)
+    return next((t.quant for t in like if t.quant is not None), None)
 
 
 def _settled(
@@ -141,8 +151,12 @@ def fold(row: OpSpec, op: Op, types: Sequence[Typed], budget: Budget) -> list[ND
 
     What takes more memory or time than the budget has stays an operator.
     """
+    made = nothing(row, types)
+    if made is not None:
+        return made
     if row.fold is None or op.graphs:
         return None
+    op = settled(op)
     shape_only = row.name in ("SHAPE", "RANK")
     if not shape_only and not all(t is None or t.is_constant for t in op.inputs):
         return None

@@ -13,7 +13,8 @@ from tqconv.ops.rules import (
     axes_of,
     axis_of,
     elements_or_unknown,
-    same,
+    has_shape,
+    not_negative,
     values,
     with_numpy,
 )
@@ -75,6 +76,7 @@ def _padding(op: Op) -> list[tuple[int | None, int | None]]:
     known = elements_or_unknown(op.input(1), 2 * rank)
     if len(known) != 2 * rank:
         raise UnsupportedError(f"{len(known)} amounts of padding for a tensor of rank {rank}")
+    not_negative(known, "paddings")
     return [(known[2 * i], known[2 * i + 1]) for i in range(rank)]
 
 
@@ -120,6 +122,15 @@ for name, operands in {"PAD": "x paddings -> y", "PADV2": "x paddings value -> y
     )
 
 
+def _mirrored(op: Op) -> list[Typed]:
+    """There is no more to mirror than the tensor has; REFLECT leaves out the border itself."""
+    kept = 0 if op.options.get("mode", "REFLECT") == "SYMMETRIC" else 1
+    for size, pair in zip(op.input(0).shape, _padding(op), strict=True):
+        if size is not None and any(d is not None and d > max(0, size - kept) for d in pair):
+            raise UnsupportedError(f"mirrored paddings {list(pair)} of a size of {size}")
+    return _padded(op)
+
+
 def _mirror(op: Op) -> NDArray[Any]:
     symmetric = op.options.get("mode", "REFLECT") == "SYMMETRIC"
     amounts = values(op, 1).astype(np.int64)
@@ -129,7 +140,7 @@ def _mirror(op: Op) -> NDArray[Any]:
 op(
     "MIRROR_PAD",
     "x paddings -> y",
-    shape=_padded,
+    shape=_mirrored,
     fold=_mirror,
     layout=rows_input(1),
     quant=_SAME,
@@ -145,6 +156,7 @@ def _tiled(op: Op) -> list[Typed]:
     multiples = elements_or_unknown(op.input(1), x.rank)
     if len(multiples) != x.rank:
         raise UnsupportedError(f"{len(multiples)} multiples for a tensor of rank {x.rank}")
+    not_negative(multiples, "multiples")
     sizes = zip(x.shape, multiples, strict=True)
     return [(tuple(None if d is None or m is None else d * m for d, m in sizes), x.dtype)]
 
@@ -193,6 +205,16 @@ op(
 )
 
 
+def _sequences(op: Op) -> list[Typed]:
+    x, rank = op.input(0), op.input(0).rank
+    time = axis_of(int(op.options.get("seq_dim", 0)), rank)
+    batch = axis_of(int(op.options.get("batch_dim", 0)), rank)
+    if time == batch:
+        raise UnsupportedError(f"axis {time} is both that of the batch and that of the sequences")
+    has_shape(op.input(1), (x.shape[batch],))
+    return [(x.shape, x.dtype)]
+
+
 def _reverse_sequence(op: Op) -> NDArray[Any]:
     x, lengths = values(op, 0), values(op, 1)
     time = axis_of(int(op.options.get("seq_dim", 0)), x.ndim)
@@ -206,7 +228,7 @@ def _reverse_sequence(op: Op) -> NDArray[Any]:
 op(
     "REVERSE_SEQUENCE",
     "x lengths -> y",
-    shape=same,
+    shape=_sequences,
     fold=_reverse_sequence,
     layout=moves("seq_dim", "batch_dim"),
     quant=QuantRule(same=True, types=frozenset({"UINT8", "INT16"})),

@@ -139,7 +139,7 @@ WHOLE = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32
 
 def _foldable(wanted: Takes) -> frozenset[str] | None:
     """Return the types that a fold reads: integers of any width."""
-    if wanted.types is None or not wanted.types & WHOLE:
+    if wanted.types is None or not wanted.types <= WHOLE:
         return wanted.types
     return WHOLE
 

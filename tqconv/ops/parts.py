@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
-from tqconv.ops.rules import axis_of, constant_axis, elements_or_unknown, same_shape, values
+from tqconv.ops.rules import (
+    axis_of,
+    constant_axis,
+    elements_or_unknown,
+    not_negative,
+    same_shape,
+    values,
+)
 from tqconv.ops.spec import WIDE_INDEX, QuantRule, Takes, Typed, by_type, moves, moves_input, op
 
 _SAME = QuantRule(same=True)
@@ -67,6 +74,7 @@ def _parts(op: Op, size: int | None) -> list[int | None]:
         total = sum(s for s in others if s is not None)
         open_ = size is None or None in others
         sizes[sizes.index(-1)] = None if open_ else (size or 0) - total
+    not_negative(sizes, f"parts from a size of {size},")
     if size is not None and None not in sizes and sum(s or 0 for s in sizes) != size:
         raise UnsupportedError(f"parts of {sizes} from a size of {size}")
     return sizes
@@ -112,6 +120,8 @@ def _present(op: Op) -> list[Tensor]:
 def _joined(op: Op) -> list[Typed]:
     xs = _present(op)
     axis = axis_of(int(op.options.get("axis", 0)), xs[0].rank)
+    if any(t.rank != xs[0].rank for t in xs):
+        raise UnsupportedError(f"ranks {[t.rank for t in xs]} should be equal")
     rest = same_shape((*t.shape[:axis], *t.shape[axis + 1 :]) for t in xs)
     sizes = [t.shape[axis] for t in xs]
     total = None if None in sizes else sum(s or 0 for s in sizes)

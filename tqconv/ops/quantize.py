@@ -12,7 +12,7 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
 from tqconv.ir.types import dtype_of
 from tqconv.ops.rules import FLOAT32, declared, same, same_as, values
-from tqconv.ops.spec import ELEMENTWISE, Typed, op
+from tqconv.ops.spec import ELEMENTWISE, Takes, Typed, op
 
 CASTABLE = frozenset(
     {"float16", "float32", "float64", "complex64", "bool"}
@@ -123,6 +123,7 @@ op(
     version=_dequantize_version,
     converts=True,
     category="quantize",
+    takes={"x": Takes(frozenset({"float16", "int16", "int8", "uint8", "int4", "int2"}))},
 )
 op(
     "FAKE_QUANT",

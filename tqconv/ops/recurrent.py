@@ -10,6 +10,7 @@ import numpy as np
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape
+from tqconv.ops.rules import has_shape
 from tqconv.ops.spec import QuantRule, Typed, VersionRule, op
 
 # Gates in the kernels' order: input, forget, cell, output. Without the input gate's operands (CIFG)
@@ -62,7 +63,9 @@ def _lstm(op: Op) -> Sequence[Typed]:
     if op.options.get("kernel_type", "FULL") == "BASIC":
         return _basic_lstm(op)
     _need(op, (20, 24))
-    return [((*_lead(op, 2), _units(op.input(6), 1)), dtype)]
+    lead = _lead(op, 2)
+    _check_gates(op, 0, lead[0])
+    return [((*lead, _units(op.input(6), 1)), dtype)]
 
 
 def _basic_lstm(op: Op) -> Sequence[Typed]:
@@ -70,6 +73,11 @@ def _basic_lstm(op: Op) -> Sequence[Typed]:
     _need(op, (5,))
     x, before, weights, _, cell = (op.input(i) for i in range(5))
     joined, gates = _units(weights, 1), _units(weights, 0)
+    depths = x.shape[-1:], before.shape[-1:]
+    if joined is not None and all(d and d[0] is not None for d in depths):
+        has_shape(weights, (4 * (before.shape[-1] or 0), sum(d[0] or 0 for d in depths)))
+    has_shape(op.input(3), (gates,))
+    has_shape(cell, before.shape)
     scratch = np.dtype(np.int16) if x.dtype == np.uint8 else x.dtype
     return [
         (before.shape, x.dtype),
@@ -79,10 +87,39 @@ def _basic_lstm(op: Op) -> Sequence[Typed]:
     ]
 
 
+def _check_gates(op: Op, first: int, batch: int | None) -> None:
+    """Raise where weights, biases or states do not fit each other.
+
+    `first`: how far behind operand 0 the gates begin; the states of one direction follow them.
+    """
+    depth = op.input(0).shape[-1]
+    cells, out = _units(op.input(first + 2), 0), _units(op.input(first + 6), 1)
+    shapes: list[tuple[range, Shape]] = [
+        (range(1, 5), (cells, depth)),
+        (range(5, 9), (cells, out)),
+        (range(9, 16), (cells,)),
+        (range(16, 17), (out, cells)),
+        (range(17, 18), (out,)),
+    ]
+    if first == 0 and op.type != "BIDIRECTIONAL_SEQUENCE_LSTM":
+        shapes += [
+            (range(18, 19), (batch, out)),
+            (range(19, 20), (batch, cells)),
+            (range(20, 24), (cells,)),
+        ]
+    diagonal = op.options.get("diagonal_recurrent_tensors", False)
+    for places, shape in shapes:
+        for place in places:
+            if first + place < len(op.inputs) and not (diagonal and place in range(5, 9)):
+                has_shape(op.inputs[first + place], shape)
+
+
 def _sequence_lstm(op: Op) -> Sequence[Typed]:
     """x: [n, t, i] or, with `time_major`, [t, n, i]; y like it with the output's depth."""
     _need(op, (20, 24))
-    return [((*_lead(op, 3), _units(op.input(6), 1)), op.input(0).dtype)]
+    lead = _lead(op, 3)
+    _check_gates(op, 0, lead[1 if op.options.get("time_major", False) else 0])
+    return [((*lead, _units(op.input(6), 1)), op.input(0).dtype)]
 
 
 def _both(op: Op, forward: int | None, backward: int | None) -> Sequence[Typed]:
@@ -100,19 +137,41 @@ def _bidirectional_lstm(op: Op) -> Sequence[Typed]:
     Importers keep the outputs apart and join them: with `merge_outputs` and without `time_major`
     LiteRT 2.3.0 reads memory that nothing has written.
     """
+    batch = _lead(op, 3)[1 if op.options.get("time_major", False) else 0]
+    for first in (0, 17):
+        _check_gates(op, first, batch)
+        out, cells = _units(op.input(first + 6), 1), _units(op.input(first + 2), 0)
+        state = 35 if first == 0 else 37
+        has_shape(op.inputs[state], (batch, out))
+        has_shape(op.inputs[state + 1], (batch, cells))
     return _both(op, _units(op.input(6), 1), _units(op.input(23), 1))
 
 
 def _rnn(op: Op) -> Sequence[Typed]:
     """x: [n, i]; w: [units, i]; y: [n, units]."""
-    return [((*_lead(op, 2), _units(op.input(1), 0)), op.input(0).dtype)]
+    lead = _lead(op, 2)
+    _check_rnn(op, 1, lead[0])
+    return [((*lead, _units(op.input(1), 0)), op.input(0).dtype)]
+
+
+def _check_rnn(op: Op, first: int, batch: int | None) -> None:
+    """w: [units, i], r: [units, units], b: [units], h: [n, units], from operand `first` on."""
+    units = _units(op.input(first), 0)
+    shapes = ((units, op.input(0).shape[-1]), (units, units), (units,), (batch, units))
+    for place, shape in enumerate(shapes, first):
+        has_shape(op.inputs[place], shape)
 
 
 def _sequence_rnn(op: Op) -> Sequence[Typed]:
-    return [((*_lead(op, 3), _units(op.input(1), 0)), op.input(0).dtype)]
+    lead = _lead(op, 3)
+    _check_rnn(op, 1, lead[1 if op.options.get("time_major", False) else 0])
+    return [((*lead, _units(op.input(1), 0)), op.input(0).dtype)]
 
 
 def _bidirectional_rnn(op: Op) -> Sequence[Typed]:
+    batch = _lead(op, 3)[1 if op.options.get("time_major", False) else 0]
+    for first in (1, 5):
+        _check_rnn(op, first, batch)
     return _both(op, _units(op.input(1), 0), _units(op.input(5), 0))
 
 
@@ -122,6 +181,12 @@ def _svdf(op: Op) -> Sequence[Typed]:
     if rank < 1 or (filters is not None and filters % rank != 0):
         raise UnsupportedError(f"{filters} filters do not make units of rank {rank}")
     units = None if filters is None else filters // rank
+    batch, memory = _lead(op, 2)[0], _units(op.input(2), 1)
+    has_shape(op.input(1), (filters, op.input(0).shape[-1]))
+    has_shape(op.input(2), (filters, memory))
+    has_shape(op.inputs[3], (units,))
+    if memory is not None and filters is not None:
+        has_shape(op.input(4), (batch, memory * filters))
     return [((*_lead(op, 2), units), op.input(0).dtype)]
 
 

@@ -57,12 +57,26 @@ def _product(x: NDArray[Any], axes: tuple[int, ...], keep: bool) -> NDArray[Any]
 
 
 def _mean(x: NDArray[Any], axes: tuple[int, ...], keep: bool) -> NDArray[Any]:
-    """Integer means truncate toward zero."""
+    """Integer means truncate toward zero. The mean of nothing is not a number; of integers, 0."""
+    count = int(np.prod([x.shape[i] for i in axes], dtype=np.int64))
+    if count == 0:
+        return np.full_like(_sum(x, axes, keep), np.nan if x.dtype.kind == "f" else 0)
     if x.dtype.kind == "f":
         return np.asarray(np.mean(x, axes, dtype=x.dtype, keepdims=keep))
-    count = int(np.prod([x.shape[i] for i in axes], dtype=np.int64))
     total = np.sum(x, axes, dtype=np.int64, keepdims=keep)
     return np.asarray(np.sign(total) * (np.abs(total) // count), x.dtype)
+
+
+def _largest_of(x: NDArray[Any], axes: tuple[int, ...], keep: bool) -> NDArray[Any]:
+    """Of nothing, what every number is at least."""
+    least = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    return np.asarray(np.max(x, axes, keepdims=keep, initial=least))
+
+
+def _smallest_of(x: NDArray[Any], axes: tuple[int, ...], keep: bool) -> NDArray[Any]:
+    """Of nothing, what every number is at most."""
+    most = np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).max
+    return np.asarray(np.min(x, axes, keepdims=keep, initial=most))
 
 
 # Element types here and below: measured with LiteRT 2.3.0. Sums and means of raw 8- and 16-bit
@@ -86,12 +100,12 @@ _REDUCTIONS: dict[str, dict[str, Any]] = {
         "types": _WIDE,
     },
     "REDUCE_MAX": {
-        "fold": lambda x, axes, keep: np.max(x, axes, keepdims=keep),
+        "fold": _largest_of,
         "version": by_type(int8=2, int16=3),
         "quant": QuantRule(same=True),
     },
     "REDUCE_MIN": {
-        "fold": lambda x, axes, keep: np.min(x, axes, keepdims=keep),
+        "fold": _smallest_of,
         "version": by_type(int8=2, int16=3),
         "quant": QuantRule(same=True),
     },
@@ -131,6 +145,8 @@ for name, find in {"ARG_MAX": np.argmax, "ARG_MIN": np.argmin}.items():
 
     def _find(op: Op, find: Any = find) -> NDArray[Any]:
         x = values(op, 0)
+        if x.shape[constant_axis(op, 1, x.ndim)] == 0:
+            raise UnsupportedError("the place of an extreme among no elements")
         return np.asarray(find(x, constant_axis(op, 1, x.ndim)))
 
     op(
@@ -208,6 +224,9 @@ op(
 
 def _segments_shape(op: Op) -> list[Typed]:
     x, ids = op.input(0), op.input(1)
+    if x.rank == 0:
+        raise UnsupportedError("segments of a scalar")
+    same_size(x.shape[0], ids.shape[0])
     count = None
     if ids.data is not None:
         count = int(ids.data[-1]) + 1 if ids.data.size else 0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
-from tqconv.ops.rules import elements, values
+from tqconv.ops.rules import elements, not_negative, values
 from tqconv.ops.spec import FoldRule, QuantRule, ShapeRule, Typed, VersionRule, by_type, op
 
 EIGHT_BIT = frozenset({"INT8", "UINT8"})
@@ -30,10 +30,12 @@ def _image(tensor: Tensor) -> tuple[int | None, ...]:
 
 def _resized(op: Op) -> Sequence[Typed]:
     """x: [n, h, w, c]; size: [2] of height and width."""
-    n, _, _, c = _image(op.input(0))
+    n, h, w, c = _image(op.input(0))
     size = elements(op.input(1)) or (None, None)
     if len(size) != 2:
         raise UnsupportedError(f"a size of {len(size)} elements, not of height and width")
+    if any(d is not None and d < 1 for d in (*size, 1 if h is None else h, 1 if w is None else w)):
+        raise UnsupportedError(f"resizing {[h, w]} to {list(size)}")
     return [((n, *size, c), op.input(0).dtype)]
 
 
@@ -91,6 +93,8 @@ def _block(op: Op) -> int:
 
 
 def _split(size: int | None, block: int, what: str) -> int | None:
+    if block < 1:
+        raise UnsupportedError(f"a block of {block} is not positive")
     if size is not None and size % block != 0:
         raise UnsupportedError(f"{what} {size} is not a multiple of {block}")
     return None if size is None else size // block
@@ -137,6 +141,10 @@ def _blocks(op: Op) -> tuple[tuple[int | None, ...], tuple[tuple[int | None, int
     count = x.rank - 2 if length is None else length
     if count != x.rank - 2:
         raise UnsupportedError(f"{count} block sizes for a tensor of rank {x.rank}")
+    if op.input(2).is_static and op.input(2).shape != (count, 2):
+        raise UnsupportedError(
+            f"`{op.input(2).name}` has shape {list(op.input(2).shape)}, not [{count}, 2]"
+        )
     block = elements(op.input(1)) or (None,) * count
     flat = elements(op.input(2)) or (None,) * (2 * count)
     return block, tuple(zip(flat[::2], flat[1::2], strict=True))
@@ -145,6 +153,7 @@ def _blocks(op: Op) -> tuple[tuple[int | None, ...], tuple[tuple[int | None, int
 def _to_batch_shape(op: Op) -> Sequence[Typed]:
     block, paddings = _blocks(op)
     x = op.input(0)
+    not_negative((d for pair in paddings for d in pair), "paddings")
     batch, sizes = x.shape[0], list[int | None]()
     for size, each, (before, after) in zip(x.shape[1:-1], block, paddings, strict=True):
         batch = _times(batch, each)
@@ -166,6 +175,7 @@ def _to_space_shape(op: Op) -> Sequence[Typed]:
         known = grown is not None and before is not None and after is not None
         sizes.append(grown - before - after if known else None)  # type: ignore[operator]
     batch = None if factor is None else _split(x.shape[0], factor, "batch")
+    not_negative(sizes, f"crops {list(elements(op.input(2)) or ())} leave sizes")
     return [((batch, *sizes, x.shape[-1]), x.dtype)]
 
 

@@ -143,6 +143,24 @@ def same_shape(shapes: Iterable[Shape]) -> Shape:
     return tuple(result)
 
 
+def has_shape(tensor: Tensor | None, shape: Iterable[int | None]) -> None:
+    """Raise UnsupportedError where an operand, if there is one, cannot have this shape."""
+    if tensor is None:
+        return
+    wanted = tuple(shape)
+    known = zip(tensor.shape, wanted, strict=False)
+    if tensor.rank != len(wanted) or any(None not in pair and pair[0] != pair[1] for pair in known):
+        sizes = ", ".join("?" if d is None else str(d) for d in wanted)
+        raise UnsupportedError(f"'{tensor.name}' has shape {list(tensor.shape)}, not [{sizes}]")
+
+
+def not_negative(sizes: Iterable[int | None], what: str) -> None:
+    """Raise UnsupportedError for a size below zero."""
+    listed = list(sizes)
+    if any(size is not None and size < 0 for size in listed):
+        raise UnsupportedError(f"{what} of {listed}")
+
+
 def scalar(op: Op, index: int) -> int | None:
     """Return the one integer at input `index`, or None while it is not known."""
     known = elements(op.input(index))

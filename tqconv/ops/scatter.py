@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
 from tqconv.ir.types import Shape
-from tqconv.ops.rules import FLOAT32, INT32, axis_of, same, same_as, same_shape, scalar, values
+from tqconv.ops.rules import (
+    FLOAT32,
+    INT32,
+    axis_of,
+    has_shape,
+    same_as,
+    same_shape,
+    same_size,
+    scalar,
+    values,
+)
 from tqconv.ops.spec import (
     ELEMENTWISE,
     ONE_OF_DATA,
@@ -49,6 +59,8 @@ def _gathered(op: Op) -> list[Typed]:
     x, indices = op.input(0), op.input(1)
     axis, batch = _gather_axes(op)
     shared = same_shape((x.shape[:batch], indices.shape[:batch]))
+    if x.shape[axis] == 0 and 0 not in indices.shape and indices.is_static:
+        raise UnsupportedError(f"cannot gather along axis {axis} of {list(x.shape)}")
     shape = (*shared, *x.shape[batch:axis], *indices.shape[batch:], *x.shape[axis + 1 :])
     return [(shape, x.dtype)]
 
@@ -102,6 +114,8 @@ def _gathered_nd(op: Op) -> list[Typed]:
         raise UnsupportedError(
             f"coordinates of shape {list(indices.shape)} in a tensor of rank {x.rank}"
         )
+    if 0 in x.shape[:depth] and 0 not in indices.shape and indices.is_static:
+        raise UnsupportedError(f"cannot gather from {list(x.shape)}, which has no elements")
     return [((*indices.shape[:-1], *x.shape[depth:]), x.dtype)]
 
 
@@ -138,7 +152,17 @@ op(
 
 
 def _scattered(op: Op) -> list[Typed]:
-    return [(described_shape(op.input(2)), op.input(1).dtype)]
+    """indices: [..., d]; updates: [..., the sizes behind the first d of the shape]."""
+    indices, updates, shape = op.input(0), op.input(1), described_shape(op.input(2))
+    depth = indices.shape[-1] if indices.rank else None
+    if depth is None and indices.rank:
+        return [(shape, updates.dtype)]
+    if depth is None or depth > len(shape):
+        raise UnsupportedError(
+            f"places of shape {list(indices.shape)} in a result of {list(shape)}"
+        )
+    has_shape(updates, (*indices.shape[:-1], *shape[depth:]))
+    return [(shape, updates.dtype)]
 
 
 def _scatter(op: Op) -> NDArray[Any] | None:
@@ -166,7 +190,15 @@ op(
 
 
 def _dense_shape(op: Op) -> list[Typed]:
-    return [(described_shape(op.input(1)), op.input(2).dtype)]
+    """indices: [n, rank], [n] where the rank is 1, or one; value: [n], or one for all."""
+    indices, value, shape = op.input(0), op.input(2), described_shape(op.input(1))
+    if indices.rank > 2 or (indices.rank < 2 and len(shape) != 1):
+        raise UnsupportedError(f"places of rank {indices.rank} in a result of rank {len(shape)}")
+    if indices.rank == 2:
+        same_size(indices.shape[1], len(shape))
+    if value.rank:
+        has_shape(value, indices.shape[:1] or (1,))
+    return [(shape, value.dtype)]
 
 
 def _dense(op: Op) -> NDArray[Any] | None:
@@ -250,6 +282,16 @@ op(
 )
 
 
+def _with_diagonal(op: Op) -> list[Typed]:
+    x = op.input(0)
+    if x.rank < 2:
+        raise UnsupportedError(f"the diagonal of a tensor of rank {x.rank}")
+    sides = x.shape[-2:]
+    shorter = None if None in sides else min(d or 0 for d in sides)
+    has_shape(op.input(1), (*x.shape[:-2], shorter))
+    return [(x.shape, x.dtype)]
+
+
 def _set_diagonal(op: Op) -> NDArray[Any]:
     y, diagonal = values(op, 0).copy(), values(op, 1)
     places = np.arange(min(y.shape[-2:]))
@@ -260,7 +302,7 @@ def _set_diagonal(op: Op) -> NDArray[Any]:
 op(
     "MATRIX_SET_DIAG",
     "x diagonal -> y",
-    shape=same,
+    shape=_with_diagonal,
     fold=_set_diagonal,
     quant=_SAME,
     copies="filled",
@@ -289,6 +331,8 @@ def _kept(op: Op) -> Shape:
     boxes = op.input(0)
     if boxes.rank != 2:
         raise UnsupportedError(f"boxes of rank {boxes.rank}, expected [n, 4]")
+    has_shape(boxes, (None, 4))
+    has_shape(op.input(1), boxes.shape[:1])
     return (scalar(op, 2),)
 
 

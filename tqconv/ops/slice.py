@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
 from tqconv.ir.types import Shape
-from tqconv.ops.rules import elements, elements_or_unknown, values
+from tqconv.ops.rules import elements, elements_or_unknown, has_shape, values
 from tqconv.ops.spec import WIDE_INDEX, QuantRule, Takes, Typed, by_type, op, rows_input
 
 _SAME = QuantRule(same=True)
@@ -29,6 +29,10 @@ def _sliced(op: Op) -> list[Typed]:
 
 def _slice_size(dim: int | None, begin: int | None, size: int | None) -> int | None:
     """A size of -1 takes all that is left."""
+    if (begin is not None and begin < 0) or (size is not None and size < -1):
+        raise UnsupportedError(f"{size} elements from {begin} on")
+    if size == -1 and dim is not None and begin is not None and begin > dim:
+        raise UnsupportedError(f"what follows {begin} elements in a size of {dim}")
     if size == -1:
         return None if dim is None or begin is None else dim - begin
     if None not in (dim, begin, size) and (begin or 0) + (size or 0) > (dim or 0):
@@ -140,6 +144,8 @@ def _cuts(op: Op) -> list[_Cut]:
     """
     x = op.input(0)
     count = _spec_length(op)
+    for index in (1, 2, 3):
+        has_shape(op.input(index), (count,))
     begin, end, strides = (elements_or_unknown(op.input(i), count) for i in (1, 2, 3))
     ellipsis = _mask(op, "ellipsis_mask", count)
     bits = _mask(op, "new_axis_mask", count)
@@ -239,6 +245,10 @@ def _updated(op: Op) -> list[Typed]:
     x, update = op.input(0), op.input(1)
     if x.rank != update.rank:
         raise UnsupportedError(f"an update of rank {update.rank} for a tensor of rank {x.rank}")
+    has_shape(op.input(2), (x.rank,))
+    pairs = zip(update.shape, x.shape, strict=True)
+    if any(a is not None and b is not None and a > b for a, b in pairs):
+        raise UnsupportedError(f"an update of {list(update.shape)} in {list(x.shape)}")
     return [(x.shape, x.dtype)]
 
 

@@ -17,6 +17,7 @@ from tqconv.ops.rules import (
     axis_of,
     constant_axis,
     elements,
+    not_negative,
     values,
 )
 from tqconv.ops.spec import SCALAR_OF_DATA, WIDE_INDEX, QuantRule, Takes, Typed, by_type, op
@@ -30,6 +31,8 @@ def described_shape(tensor: Tensor) -> Shape:
     """Return what is known of the shape that an integer vector describes."""
     known = elements(tensor)
     if known is not None:
+        if any(d is not None and d < -1 for d in known):
+            raise UnsupportedError(f"'{tensor.name}' describes the shape {list(known)}")
         return known
     if tensor.rank != 1 or tensor.shape[0] is None:
         raise UnsupportedError(
@@ -224,7 +227,9 @@ op(
 
 
 def _filled(op: Op) -> list[Typed]:
-    return [(described_shape(op.input(0)), op.input(1).dtype)]
+    shape = described_shape(op.input(0))
+    not_negative(shape, "sizes")
+    return [(shape, op.input(1).dtype)]
 
 
 def _fill(op: Op) -> NDArray[Any]:

@@ -15,6 +15,8 @@ from tqconv.ir.match import (
     values_of,
     with_constant,
 )
+from tqconv.ops.emit import emit
+from tqconv.ops.empty import is_empty, nothing
 from tqconv.ops.memory import may_lack_memory
 from tqconv.ops.table import known, spec
 from tqconv.passes.rewrite import at, exact
@@ -134,6 +136,35 @@ _IDENTITIES = {
     "RELU": _already_clamped,
     "RELU6": _already_clamped,
 }
+
+
+@exact
+@at()
+def drop_empty(graph: Graph, op: Op) -> bool:
+    """Make constants of results without elements, and join only what has some.
+
+    y = TILE(x: [2,0], 3); z = CONCATENATION(y, w)   ->   y is a constant, and z's readers read w
+    """
+    if not known(op.type):
+        return False
+    done = False
+    for old in op.outputs:
+        arrays = nothing(spec(op.type), [(old.shape, old.dtype)])
+        if arrays is not None and (old.uses or old in graph.outputs):
+            new = graph.constant(f"{old.name}/empty", arrays[0])
+            new.quant = old.quant
+            graph.replace(old, new)
+            done = True
+    if done or op.type != "CONCATENATION" or not any(_is_empty(t) for t in op.inputs):
+        return done
+    kept = [t for t in op.inputs if not _is_empty(t)]
+    name = f"{op.output.name}/joined"
+    graph.replace(op.output, emit(graph, op.type, *kept, name=name, source=op.source, **op.options))
+    return True
+
+
+def _is_empty(tensor: Tensor | None) -> bool:
+    return tensor is not None and is_empty(tensor.shape)
 
 
 @at("MUL")

@@ -17,6 +17,7 @@ STAGES: tuple[Stage, ...] = (
             bodies.trim_branches,
             bodies.trim_loops,
             dropout.drop_dropout,
+            cleanup.drop_empty,
             cleanup.drop_identities,
             reshape.as_reshape,
             reshape.merge_reshapes,

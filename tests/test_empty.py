@@ -1,0 +1,175 @@
+"""Tensors without elements: what is made of them, for every row."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import run_litert
+from graph_text import parse
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from op_example import Example
+from test_table import EXAMPLES
+
+from tqconv.errors import UnsupportedError
+from tqconv.ir.graph import Graph, Tensor
+from tqconv.ops.emit import emit
+from tqconv.ops.empty import is_empty
+from tqconv.ops.operands import is_data
+from tqconv.ops.table import spec
+from tqconv.passes.driver import run_stage
+from tqconv.passes.pipeline import STAGES
+
+INF, NAN = np.inf, np.nan
+FLOAT = np.dtype(np.float32)
+
+
+def made(type: str, *operands: Any, dtype: Any = np.float32, **options: Any) -> Tensor:
+    """Emit an operator; a tuple is the shape of an input of the graph, a list a constant."""
+    graph = Graph("main")
+    tensors = [
+        graph.add_input(f"x{i}", o, np.dtype(dtype)) if isinstance(o, tuple) else _array(o)
+        for i, o in enumerate(operands)
+    ]
+    y = emit(graph, type, *tensors, name="y", **options)
+    assert not graph.ops
+    result: Tensor = y[0] if isinstance(y, tuple) else y
+    return result
+
+
+def _array(value: Any) -> NDArray[Any]:
+    array = np.asarray(value)
+    return array.astype(np.float32 if array.dtype.kind == "f" else np.int32)
+
+
+@pytest.mark.parametrize(
+    ("type", "real", "whole"),
+    [
+        ("SUM", 0.0, 0),
+        ("REDUCE_PROD", 1.0, 1),
+        ("REDUCE_MAX", -INF, -(2**31)),
+        ("REDUCE_MIN", INF, 2**31 - 1),
+        ("MEAN", NAN, 0),
+    ],
+)
+def test_a_reduction_of_nothing_is_where_it_starts(type: str, real: float, whole: int) -> None:
+    for dtype, start in ((np.float32, real), (np.int32, whole)):
+        y = made(type, (2, 0, 3), [1], dtype=dtype)
+        np.testing.assert_array_equal(y.data, np.full((2, 3), start, dtype))
+
+
+def test_logic_of_nothing() -> None:
+    assert not made("REDUCE_ANY", (2, 0), [1], dtype=np.bool_).data.any()
+    assert made("REDUCE_ALL", (2, 0), [1], dtype=np.bool_).data.all()
+
+
+@pytest.mark.parametrize(
+    ("type", "operands", "options", "result"),
+    [
+        ("BATCH_MATMUL", ((2, 0), (0, 3)), {}, np.zeros((2, 3))),
+        ("FULLY_CONNECTED", ((2, 0), (2, 0), [1.0, -5.0]), {}, [[1.0, -5.0]] * 2),
+        ("PADV2", ((2, 0), [[0, 0], [1, 1]], [7.0]), {}, np.full((2, 2), 7.0)),
+        ("SCATTER_ND", ([[0]][:0], (0, 2), [3, 2]), {}, np.zeros((3, 2))),
+        ("UNSORTED_SEGMENT_PROD", ((0, 2), [1][:0], 2), {}, np.ones((2, 2))),
+    ],
+)
+def test_what_is_made_of_nothing(
+    type: str, operands: tuple[Any, ...], options: dict[str, Any], result: Any
+) -> None:
+    if type == "SCATTER_ND":
+        operands = (np.empty((0, 1), np.int32), *operands[1:])
+    if type == "UNSORTED_SEGMENT_PROD":
+        operands = (operands[0], np.empty(0, np.int32), operands[2])
+    np.testing.assert_array_equal(made(type, *operands, **options).data, np.float32(result))
+
+
+def test_the_place_of_an_extreme_among_nothing_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="among no elements"):
+        made("ARG_MAX", (2, 0), 1, output_type="INT32")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "y = REVERSE_V2(x, [0])",
+        "y = LOG_SOFTMAX(x)",
+        "y, v = UNPACK(x) {num=2, axis=0}",
+        "y = STRIDED_SLICE(x, [-7, 0], [9, 0], [1, 1])",
+        "y = TILE(x, [2, 2])",
+        "y = RANDOM_UNIFORM([2, 0])",
+        "y = BATCH_MATMUL(x, f32[0,0])",
+    ],
+)
+def test_no_operator_makes_a_result_without_elements(statement: str) -> None:
+    graph = parse(f"x: f32[2,0] -> z\n{statement}\nz = RELU(y)")
+    assert not graph.ops
+    assert graph.outputs[0].data is not None
+    assert graph.outputs[0].size == 0
+
+
+def test_what_is_joined_has_elements() -> None:
+    graph = parse(
+        """
+        x: f32[2,0], w: f32[2,3], v: f32[2,1] -> z
+        y = CONCATENATION(x, w, v, x) {axis=1}
+        z = RELU(y)
+        """
+    )
+    for stage in STAGES:
+        run_stage(stage, graph, check=True)
+    assert [t.name for t in graph.ops[0].inputs if t is not None] == ["w", "v"]
+    w, v = np.ones((2, 3), np.float32), np.ones((2, 1), np.float32)
+    inputs = {"x": np.ones((2, 0), np.float32), "w": w, "v": v}
+    np.testing.assert_array_equal(run_litert(graph, inputs)[0], np.ones((2, 4)))
+
+
+def test_an_operator_that_a_file_holds_is_dropped_too() -> None:
+    graph = parse("x: f32[2,3] -> y, z\ny = RELU(x)\nz = REVERSE_V2(x, [0])")
+    for tensor in graph.tensors():
+        if not tensor.is_constant:
+            tensor.shape = (2, 0)
+    for stage in STAGES:
+        run_stage(stage, graph, check=True)
+    assert not graph.ops
+    assert [(t.name, t.shape, t.is_constant) for t in graph.outputs] == [
+        ("y", (2, 0), True),
+        ("z", (2, 0), True),
+    ]
+
+
+def emptied(example: Example, size: int) -> Example:
+    """Return the example with every dimension of this size in its data made 0."""
+    row = spec(example.type)
+    operands = list(example.operands)
+    for index, array in enumerate(operands):
+        if array is not None and is_data(row, index):
+            cut = tuple(slice(0, 0) if n == size else slice(None) for n in array.shape)
+            operands[index] = array[cut]
+    return dataclasses.replace(example, operands=tuple(operands))
+
+
+PURE = [e for e in EXAMPLES if spec(e.type).pure and e.type not in ("SHAPE", "RANK")]
+
+
+@seed(20_240_801)
+@settings(max_examples=200, deadline=None, database=None)
+@given(st.sampled_from(PURE), st.integers(1, 6))
+def test_litert_runs_what_is_left_of_any_operator(example: Example, size: int) -> None:
+    graph = Graph("main")
+    case = emptied(example, size)
+    try:
+        outputs = case.build(graph)
+    except UnsupportedError:
+        return  # TensorFlow refuses it too: dimensions that no longer agree
+    assert all(t.is_constant for t in outputs if is_empty(t.shape)) or len(outputs) > 1
+    computed = [t for t in outputs if not t.is_constant]
+    if not computed:
+        return
+    graph.outputs[:] = computed
+    for delegate in (True, False):
+        measured = run_litert(graph, case.arrays(), delegate)
+        assert [a.shape for a in measured] == [t.shape for t in computed]
