@@ -14,10 +14,11 @@ from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import (
     ACTIVATIONS,
-    broadcast_shapes,
     elements,
     has_shape,
+    is_sub_byte,
     not_negative,
+    ranked,
     same_size,
     values,
     window_size,
@@ -34,13 +35,6 @@ from tqconv.ops.spec import (
 )
 
 FLOAT = frozenset({"float32"})
-
-
-def _ranked(tensor: Tensor, rank: int) -> Shape:
-    """Return the shape of a tensor that must have this rank."""
-    if tensor.rank != rank:
-        raise UnsupportedError(f"'{tensor.name}' has rank {tensor.rank}, the kernel takes {rank}")
-    return tensor.shape
 
 
 def _window(op: Op, sizes: Shape, kernel: Shape, axes: str) -> Shape:
@@ -61,7 +55,7 @@ def _window(op: Op, sizes: Shape, kernel: Shape, axes: str) -> Shape:
 
 def _conv_2d(op: Op) -> Sequence[Typed]:
     """x: [n, h, w, c]; w: [o, kh, kw, c / groups]."""
-    x, w = _ranked(op.input(0), 4), _ranked(op.input(1), 4)
+    x, w = ranked(op.input(0), 4), ranked(op.input(1), 4)
     if x[3] is not None and w[3] is not None and (w[3] == 0 or x[3] % w[3] != 0):
         raise UnsupportedError(f"{x[3]} channels do not split into groups of {w[3]}")
     if w[0] is not None and _groups(op) > 1 and w[0] % _groups(op) != 0:
@@ -80,7 +74,7 @@ def _has_weights(op: Op, channels: int | None, outputs: int | None) -> None:
 
 def _depthwise(op: Op) -> Sequence[Typed]:
     """x: [n, h, w, c]; w: [1, kh, kw, c * multiplier]."""
-    x, w = _ranked(op.input(0), 4), _ranked(op.input(1), 4)
+    x, w = ranked(op.input(0), 4), ranked(op.input(1), 4)
     if x[3] is not None and w[3] is not None and (x[3] == 0 or w[3] % x[3] != 0):
         raise UnsupportedError(f"{w[3]} filters are not a multiple of {x[3]} channels")
     same_size(w[0], 1)
@@ -93,7 +87,7 @@ def _depthwise(op: Op) -> Sequence[Typed]:
 
 def _conv_3d(op: Op) -> Sequence[Typed]:
     """x: [n, d, h, w, c]; w: [kd, kh, kw, c, o]."""
-    x, w = _ranked(op.input(0), 5), _ranked(op.input(1), 5)
+    x, w = ranked(op.input(0), 5), ranked(op.input(1), 5)
     same_size(x[4], w[3])
     _has_weights(op, x[4], w[4])
     return [((x[0], *_window(op, x[1:4], w[:3], "dhw"), w[4]), op.input(0).dtype)]
@@ -103,7 +97,7 @@ def _transposed(rank: int, outputs: int) -> ShapeRule:
     """Return the rule of a transposed convolution; `outputs`: the filter's output channels."""
 
     def rule(op: Op) -> Sequence[Typed]:
-        w, x = _ranked(op.input(1), rank), _ranked(op.input(2), rank)
+        w, x = ranked(op.input(1), rank), ranked(op.input(2), rank)
         known = elements(op.input(0)) or (None,) * rank
         if len(known) != rank:
             raise UnsupportedError(f"the output shape has {len(known)} elements, not {rank}")
@@ -120,7 +114,7 @@ def _transposed(rank: int, outputs: int) -> ShapeRule:
 
 def _fully_connected(op: Op) -> Sequence[Typed]:
     """x: [..., i]; w: [o, i]; y: [..., o], or [n, o] without `keep_num_dims`."""
-    x, w = op.input(0), _ranked(op.input(1), 2)
+    x, w = op.input(0), ranked(op.input(1), 2)
     has_shape(op.inputs[2] if len(op.inputs) > 2 else None, (w[0],))
     if op.options.get("keep_num_dims", False):
         same_size(x.shape[-1] if x.rank else 1, w[1])
@@ -132,21 +126,6 @@ def _fully_connected(op: Op) -> Sequence[Typed]:
     rows = x.shape[:-1] if x.rank and x.shape[-1] == w[1] else (None,)
     known = None if None in rows else int(np.prod([d or 0 for d in rows], dtype=np.int64))
     return [((known, w[0]), x.dtype)]
-
-
-def _matrix(shape: Shape, adjoint: bool) -> Shape:
-    return (shape[-1], shape[-2]) if adjoint else (shape[-2], shape[-1])
-
-
-def _batch_matmul(op: Op) -> Sequence[Typed]:
-    """a: [..., m, k]; b: [..., k, n]; the leading dimensions broadcast."""
-    a, b = op.input(0), op.input(1)
-    if a.rank < 2 or b.rank < 2:
-        raise UnsupportedError(f"a matrix product of ranks {a.rank} and {b.rank}")
-    rows, depth = _matrix(a.shape, op.options.get("adj_x", False))
-    other, columns = _matrix(b.shape, op.options.get("adj_y", False))
-    same_size(depth, other)
-    return [((*broadcast_shapes([a.shape[:-2], b.shape[:-2]]), rows, columns), a.dtype)]
 
 
 def _dense_of_nothing(op: Op) -> NDArray[Any] | None:
@@ -162,30 +141,6 @@ def _dense_of_nothing(op: Op) -> NDArray[Any] | None:
     if len(op.inputs) > 2 and op.inputs[2] is not None:
         y = y + values(op, 2)
     return None if activation is None else activation(y)
-
-
-def _multiply(op: Op) -> NDArray[Any]:
-    a, b = values(op, 0), values(op, 1)
-    if op.options.get("adj_x", False):
-        a = a.swapaxes(-1, -2)
-    if op.options.get("adj_y", False):
-        b = b.swapaxes(-1, -2)
-    return np.asarray(np.matmul(a, b), a.dtype)
-
-
-def _embedding(op: Op) -> Sequence[Typed]:
-    """ids: [n]; table: [rows, ...]; y: [n, ...]."""
-    ids, table = _ranked(op.input(0), 1), op.input(1)
-    if table.rank < 2:
-        raise UnsupportedError(f"an embedding table of rank {table.rank}")
-    return [((*ids, *table.shape[1:]), table.dtype)]
-
-
-def _rows(op: Op) -> NDArray[Any]:
-    ids, table = values(op, 0), values(op, 1)
-    if ids.size and (ids.min() < 0 or ids.max() >= table.shape[0]):
-        raise UnsupportedError(f"an id is outside the {table.shape[0]} rows of the table")
-    return np.asarray(table[ids])
 
 
 def _groups(op: Op) -> int:
@@ -212,7 +167,7 @@ def _conv_2d_version(op: Op) -> int:
     if types == ("float32", "int8"):
         return 5 if _per_channel(op.input(1)) else 2
     return {("int16", "int8"): 4, ("int8", "int8"): 3}.get(
-        types, 7 if _sub_byte(op.input(1)) else 1
+        types, 7 if is_sub_byte(op.input(1)) else 1
     )
 
 
@@ -222,11 +177,7 @@ def _depthwise_version(op: Op) -> int:
         return 6 if _per_channel(op.input(1)) else 4
     dilated = any(op.options.get(f"dilation_{axis}_factor", 1) != 1 for axis in "hw")
     known = {("int16", "int8"): 5, ("int8", "int8"): 3}
-    return known.get(types, 7 if _sub_byte(op.input(1)) else 1 + dilated)
-
-
-def _sub_byte(tensor: Tensor) -> bool:
-    return str(tensor.dtype) in ("int4", "int2")
+    return known.get(types, 7 if is_sub_byte(op.input(1)) else 1 + dilated)
 
 
 def _fully_connected_version(op: Op) -> int:
@@ -237,7 +188,7 @@ def _fully_connected_version(op: Op) -> int:
         return 12
     if types == ("int16", "int8") and "quantized_bias_type" in op.options:
         return 11
-    if _sub_byte(w):
+    if is_sub_byte(w):
         return {"int2": 14}.get(types[1], 13 if types[0] == "int16" else 10)
     if w.sparsity is not None:
         return 8
@@ -264,20 +215,6 @@ def _transpose_conv_version(op: Op) -> int:
     return 2 if op.input(1).dtype == np.int8 else 1
 
 
-def _batch_matmul_version(op: Op) -> int:
-    hybrid = _types(op) == ("float32", "int8")
-    if hybrid and op.options.get("asymmetric_quantize_inputs", False):
-        return 4
-    return {"int16": 3, "int8": 2}.get(str(op.input(0).dtype), 1)
-
-
-def _embedding_version(op: Op) -> int:
-    table = op.input(1)
-    if table.dtype.name == "int2":
-        return 5
-    return 4 if _sub_byte(table) or _per_channel(table) else 1
-
-
 def _size(shape: Shape) -> int:
     return int(np.prod([1 if d is None else d for d in shape], dtype=np.int64))
 
@@ -300,11 +237,6 @@ def _transposed_macs(op: Op) -> int:
     """Each input element meets every tap of every filter that reads its channel."""
     x, w = op.input(2), op.input(1)
     return x.size * w.size // max(1, x.shape[-1] or 1)
-
-
-def _batch_matmul_macs(op: Op) -> int:
-    depth = _matrix(op.input(0).shape, op.options.get("adj_x", False))[1]
-    return op.output.size * (depth or 1)
 
 
 _BIAS = {"b": ("x", "w")}
@@ -375,35 +307,4 @@ op(
     category="conv",
     macs=_transposed_macs,
     types=FLOAT,
-)
-op(
-    "BATCH_MATMUL",
-    "a b -> y",
-    shape=_batch_matmul,
-    fold=_multiply,
-    # XNNPACK takes over only products with a symmetric constant.
-    quant=QuantRule(
-        types=frozenset({"INT8", "INT16"}), centered=("b",), hybrid={"b": None}, skewed=True
-    ),
-    version=_batch_matmul_version,
-    dense=True,
-    strict=True,
-    category="conv",
-    macs=_batch_matmul_macs,
-    types=FLOAT,
-    max_rank=5,
-)
-op(
-    "EMBEDDING_LOOKUP",
-    "ids table -> y",
-    shape=_embedding,
-    fold=_rows,
-    quant=QuantRule(
-        same=True,
-        same_over=("table",),
-        types=frozenset({"INT8", "UINT8"}),
-        hybrid={"table": 0},
-    ),
-    version=_embedding_version,
-    category="gather",
 )

@@ -40,8 +40,7 @@ def emit(
 
     Arrays become constants named `<name>/<operand>`. When every input is a constant and the row
     can fold, no operator is made and the outputs are constants; so are results without elements,
-    whatever the operator. Raises UnsupportedError where the
-    operands do not fit.
+    whatever the operator. Raises UnsupportedError where the operands do not fit.
     """
     row = spec(type)
     check_names(type, options)

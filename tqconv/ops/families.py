@@ -8,6 +8,7 @@ from tqconv.ops import conv as conv
 from tqconv.ops import movement as movement
 from tqconv.ops import parts as parts
 from tqconv.ops import pool as pool
+from tqconv.ops import products as products
 from tqconv.ops import quantize as quantize
 from tqconv.ops import recurrent as recurrent
 from tqconv.ops import reduce as reduce

@@ -143,6 +143,18 @@ def same_shape(shapes: Iterable[Shape]) -> Shape:
     return tuple(result)
 
 
+def ranked(tensor: Tensor, rank: int) -> Shape:
+    """Return the shape of a tensor that must have this rank."""
+    if tensor.rank != rank:
+        raise UnsupportedError(f"'{tensor.name}' has rank {tensor.rank}, the kernel takes {rank}")
+    return tensor.shape
+
+
+def is_sub_byte(tensor: Tensor) -> bool:
+    """Whether two or more elements share a byte."""
+    return str(tensor.dtype) in ("int4", "int2")
+
+
 def has_shape(tensor: Tensor | None, shape: Iterable[int | None]) -> None:
     """Raise UnsupportedError where an operand, if there is one, cannot have this shape."""
     if tensor is None:
