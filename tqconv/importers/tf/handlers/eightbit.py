@@ -7,11 +7,10 @@ computed only where a node of another kind reads them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tqconv.compose.builder import Builder
 from tqconv.compose.pool import Pool, average_pool, max_pool
 from tqconv.importers.tf.handlers import matmul, pool, shape
 from tqconv.importers.tf.handlers.array import concat
@@ -102,66 +101,37 @@ def quantized_matmul(
     return _product(b, y, min_x, max_x, min_w, max_w)
 
 
-@handles("QuantizedMul")
-def quantized_mul(
+@handles(QuantizedAdd=("ADD", _sum), QuantizedBiasAdd=("ADD", _sum), QuantizedMul=("MUL", _product))
+def quantized_binary(
     b: TFBuilder,
+    how: tuple[str, Callable[..., Ranged]],
     x: Tensor,
     y: Tensor,
     min_x: Tensor,
     max_x: Tensor,
     min_y: Tensor,
     max_y: Tensor,
-) -> Ranged:
-    """Multiply element by element."""
-    product = b("MUL", reals(b, x, min_x, max_x), reals(b, y, min_y, max_y))
-    return _product(b, product, min_x, max_x, min_y, max_y)
-
-
-@handles("QuantizedAdd")
-def quantized_add(
-    b: TFBuilder,
-    x: Tensor,
-    y: Tensor,
-    min_x: Tensor,
-    max_x: Tensor,
-    min_y: Tensor,
-    max_y: Tensor,
-) -> Ranged:
-    """Add element by element."""
-    total = b("ADD", reals(b, x, min_x, max_x), reals(b, y, min_y, max_y))
-    return _sum(b, total, min_x, max_x, min_y, max_y)
-
-
-@handles("QuantizedBiasAdd")
-def quantized_bias_add(
-    b: Builder,
-    x: Tensor,
-    bias: Tensor,
-    min_x: Tensor,
-    max_x: Tensor,
-    min_bias: Tensor,
-    max_bias: Tensor,
     *,
     out_type: TypeNumber | None = None,
 ) -> Ranged:
-    """Add a number to each channel."""
-    return quantized_add(b, x, bias, min_x, max_x, min_bias, max_bias)
+    """Add or multiply element by element."""
+    type, in_32_bits = how
+    made = b(type, reals(b, x, min_x, max_x), reals(b, y, min_y, max_y))
+    return in_32_bits(b, made, min_x, max_x, min_y, max_y)
 
 
-@handles("QuantizedRelu")
+@handles(QuantizedRelu="RELU", QuantizedRelu6="RELU6")
 def quantized_relu(
-    b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, *, out_type: TypeNumber | None = None
+    b: TFBuilder,
+    type: str,
+    x: Tensor,
+    low: Tensor,
+    high: Tensor,
+    *,
+    out_type: TypeNumber | None = None,
 ) -> Ranged:
-    """Clamp to what is not below 0."""
-    return ranged(b, b("RELU", reals(b, x, low, high)), low, high, x.dtype)
-
-
-@handles("QuantizedRelu6")
-def quantized_relu6(
-    b: TFBuilder, x: Tensor, low: Tensor, high: Tensor, *, out_type: TypeNumber | None = None
-) -> Ranged:
-    """Clamp to [0, 6]."""
-    return ranged(b, b("RELU6", reals(b, x, low, high)), low, high, x.dtype)
+    """Clamp to what is not below 0, or to [0, 6]."""
+    return ranged(b, b(type, reals(b, x, low, high)), low, high, x.dtype)
 
 
 @handles("QuantizedReluX")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tqconv.compose import gather as places
 from tqconv.compose.builder import Builder
 from tqconv.compose.gather import gathered, truth
 from tqconv.compose.operands import axis_operand
 from tqconv.errors import UnsupportedError
-from tqconv.importers.tf.handlers.variables import value_of
-from tqconv.importers.tf.registry import TFBuilder, direct, handles
+from tqconv.importers.tf.registry import direct, handles
 from tqconv.ir.graph import Tensor
 
 
@@ -26,26 +23,6 @@ def gather_v2(
 ) -> Tensor:
     """Take elements along an axis; the first `batch_dims` dimensions are gone through in step."""
     return gathered(b, x, indices, axis_operand(b, axis, x.rank), batch_dims)
-
-
-@handles("ResourceGather")
-def resource_gather(
-    b: TFBuilder,
-    x: Tensor,
-    indices: Tensor,
-    *,
-    batch_dims: int = 0,
-    validate_indices: bool = True,
-    dtype: Any = None,
-) -> Tensor:
-    """Take rows of a variable."""
-    return gathered(b, value_of(b, x), indices, batch_dims, batch_dims)
-
-
-@handles("ResourceGatherNd")
-def resource_gather_nd(b: TFBuilder, x: Tensor, indices: Tensor, *, dtype: Any = None) -> Tensor:
-    """Take slices of a variable."""
-    return gather_nd(b, value_of(b, x), indices)
 
 
 @handles("GatherNd")

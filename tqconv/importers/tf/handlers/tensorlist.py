@@ -193,7 +193,7 @@ def gather_list(
 
 @handles("TensorListConcat")
 def concat_list_v1(
-    b: Builder,
+    b: TFBuilder,
     handle: Tensor,
     *,
     element_dtype: TypeNumber,

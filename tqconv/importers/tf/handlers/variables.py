@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.compose.builder import Builder
+from tqconv.compose.gather import gather_nd, gathered
 from tqconv.compose.scatter import with_updates
 from tqconv.errors import Unsupported
 from tqconv.importers.tf.node import TypeNumber
@@ -41,6 +42,26 @@ def first_value(b: TFBuilder, variable: Tensor) -> NDArray[Any]:
 def read(b: TFBuilder, variable: Tensor, *, dtype: TypeNumber | None = None) -> Tensor:
     """Return the value: a frozen variable is one."""
     return value_of(b, variable)
+
+
+@handles("ResourceGather")
+def resource_gather(
+    b: TFBuilder,
+    x: Tensor,
+    indices: Tensor,
+    *,
+    batch_dims: int = 0,
+    validate_indices: bool = True,
+    dtype: Any = None,
+) -> Tensor:
+    """Take rows of a variable."""
+    return gathered(b, value_of(b, x), indices, batch_dims, batch_dims)
+
+
+@handles("ResourceGatherNd")
+def resource_gather_nd(b: TFBuilder, x: Tensor, indices: Tensor, *, dtype: Any = None) -> Tensor:
+    """Take slices of a variable."""
+    return gather_nd(b, value_of(b, x), indices)
 
 
 @handles("VariableShape")
