@@ -108,3 +108,26 @@ def test_other_facts() -> None:
         "UNIDIRECTIONAL_SEQUENCE_LSTM": ("h", "c"),
         "UNIDIRECTIONAL_SEQUENCE_RNN": ("h",),
     }
+
+
+def test_intervals() -> None:
+    rules = having(lambda row: row.interval)
+    one, two = (-2.0, 1.0), (3.0, 4.0)
+    pairs = {"ADD", "MAXIMUM", "MINIMUM", "MUL", "SUB"}
+    found = {n: rule(*([one, two] if n in pairs else [one])) for n, rule in rules.items()}
+    assert found == {
+        "ABS": (0.0, 2.0),
+        "ADD": (1.0, 5.0),
+        "MAXIMUM": (3.0, 4.0),
+        "MEAN": (-2.0, 1.0),
+        "MINIMUM": (-2.0, 1.0),
+        "MUL": (-8.0, 4.0),
+        "NEG": (-1.0, 2.0),
+        "RELU": (0.0, 1.0),
+        "RELU6": (0.0, 1.0),
+        "RELU_0_TO_1": (0.0, 1.0),
+        "RELU_N1_TO_1": (-1.0, 1.0),
+        "SQRT": (0.0, 1.0),
+        "SQUARE": (0.0, 4.0),
+        "SUB": (-6.0, -2.0),
+    }

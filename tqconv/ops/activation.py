@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,10 @@ def _hard_swish_floor(scales: Sequence[float], width: int) -> float:
     return scales[0] / 128
 
 
+def _clamped(low: float, high: float) -> Callable[[tuple[float, float]], tuple[float, float]]:
+    return lambda ends: (min(max(ends[0], low), high), min(max(ends[1], low), high))
+
+
 # Minimum versions of this file: LiteRT tools/versioning/op_version.cc.
 _CLAMPS: dict[str, tuple[tuple[float, float], QuantRule, VersionRule]] = {
     "RELU": ((0.0, math.inf), QuantRule(), by_type(int8=2, uint8=2, int16=3)),
@@ -125,6 +129,7 @@ for _name, (_bounds, _quant, _version) in _CLAMPS.items():
         category="activation",
         types=FLOAT,
         clamp=_bounds,
+        interval=_clamped(*_bounds),
     )
 
 _WITHIN = {"LOGISTIC": (0.0, 1.0), "SOFTMAX": (0.0, 1.0), "TANH": (-1.0, 1.0)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +10,18 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
-from tqconv.ir.types import Range
+from tqconv.ops.bounds import (
+    before_inverse_root,
+    before_log,
+    difference_ends,
+    product_ends,
+    root_ends,
+    size_ends,
+    square_ends,
+    squared_difference_floor,
+    sum_ends,
+    sum_floor,
+)
 from tqconv.ops.rules import (
     FLOAT32,
     broadcast,
@@ -144,32 +154,13 @@ def _minimum(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return np.where(a < b, a, b)
 
 
-def _sum_floor(scales: Sequence[float], width: int) -> float:
-    """Sums add at twice the coarser scale, shifted left by 20 bits (int16: 15): kernels/add.cc."""
-    return 2 * max(scales) / 2 ** (20 if width == 1 else 15)
-
-
-def _squared_difference_floor(scales: Sequence[float], width: int) -> float:
-    """Differences are shifted left by 7 bits and squared: kernels/squared_difference.cc."""
-    return float((2 * max(scales)) ** 2 / 2**14)
-
-
-def _before_log(made: Range) -> float:
-    """The smallest input: what is below one step becomes the logarithm of zero."""
-    return math.exp(min(made.low, 700.0))
-
-
-def _before_inverse_root(made: Range) -> float:
-    """The smallest input, 1 / y**2 of the largest output."""
-    return 1 / max(made.high, 1e-150) ** 2
-
-
 # Minimum versions of all rows: LiteRT tools/versioning/op_version.cc.
 _SMALL = {"int8": 2, "int16": 4}
 # The default asks int16 sums for scales that are powers of two.
-_SUMS = QuantRule(floor=_sum_floor, int16_options={"pot_scale_int16": False})
+_SUMS = QuantRule(floor=sum_floor, int16_options={"pot_scale_int16": False})
 _BINARY: dict[str, dict[str, Any]] = {
     "ADD": {
+        "interval": sum_ends,
         "same_unit": True,
         "fold": with_activation(np.add),
         "version": _add_version,
@@ -180,6 +171,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "polynomial": True,
     },
     "SUB": {
+        "interval": difference_ends,
         "same_unit": True,
         "fold": with_activation(np.subtract),
         "version": _sub_version,
@@ -190,6 +182,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "polynomial": True,
     },
     "MUL": {
+        "interval": product_ends,
         "fold": with_activation(np.multiply),
         "version": _mul_version,
         "types": _WIDE | {"int16", "uint32", "complex64"},
@@ -217,12 +210,14 @@ _BINARY: dict[str, dict[str, Any]] = {
         "types": _WIDE | {"int8", "int16"},
     },
     "MAXIMUM": {
+        "interval": lambda a, b: (max(a[0], b[0]), max(a[1], b[1])),
         "fold": with_numpy(_maximum),
         "types": _WIDE | {"int8", "int16", "uint8"},
         "version": _wider(3, by_type(**_SMALL)),
         "quant": QuantRule(same=True),
     },
     "MINIMUM": {
+        "interval": lambda a, b: (min(a[0], b[0]), min(a[1], b[1])),
         "fold": with_numpy(_minimum),
         "types": _WIDE | {"int8", "int16", "uint8"},
         "version": _wider(3, by_type(**_SMALL)),
@@ -232,7 +227,7 @@ _BINARY: dict[str, dict[str, Any]] = {
     "SQUARED_DIFFERENCE": {
         "fold": with_numpy(_squared_difference),
         "version": by_type(int8=2),
-        "quant": QuantRule(types=frozenset({"INT8"}), floor=_squared_difference_floor),
+        "quant": QuantRule(types=frozenset({"INT8"}), floor=squared_difference_floor),
         "types": _NUMBERS,
     },
     "BITWISE_XOR": {"fold": with_numpy(np.bitwise_xor), "types": _BITS},
@@ -255,6 +250,7 @@ def _rsqrt(x: NDArray[Any]) -> NDArray[Any]:
 _SIGNED = QuantRule(types=ALL_TYPES - {"UINT8"})
 _UNARY: dict[str, dict[str, Any]] = {
     "ABS": {
+        "interval": size_ends,
         "same_unit": True,
         "fold": np.abs,
         "version": _abs_version,
@@ -262,6 +258,7 @@ _UNARY: dict[str, dict[str, Any]] = {
         "types": _NUMBERS | {"int16"},
     },
     "NEG": {
+        "interval": lambda a: (-a[1], -a[0]),
         "same_unit": True,
         "fold": np.negative,
         "polynomial": True,
@@ -269,19 +266,24 @@ _UNARY: dict[str, dict[str, Any]] = {
     },
     "EXP": {"fold": np.exp, "version": by_type(int8=2, int16=2), "quant": _SIGNED},
     "LOG": {
-        "step": _before_log,
+        "step": before_log,
         "fold": np.log,
         "version": by_type(int8=2, int16=2),
         "quant": _SIGNED,
     },
-    "SQRT": {"fold": np.sqrt, "version": by_type(int8=2, int16=2), "quant": _SIGNED},
+    "SQRT": {
+        "interval": root_ends,
+        "fold": np.sqrt,
+        "version": by_type(int8=2, int16=2),
+        "quant": _SIGNED,
+    },
     "RSQRT": {
-        "step": _before_inverse_root,
+        "step": before_inverse_root,
         "fold": _rsqrt,
         "version": by_type(int8=2, int16=3),
         "quant": _SIGNED,
     },
-    "SQUARE": {"fold": np.square, "polynomial": True},
+    "SQUARE": {"interval": square_ends, "fold": np.square, "polynomial": True},
     "SIN": {"fold": np.sin},
     "COS": {"fold": np.cos},
     "FLOOR": {"fold": np.floor},

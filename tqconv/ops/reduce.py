@@ -94,6 +94,7 @@ _REDUCTIONS: dict[str, dict[str, Any]] = {
         "types": _WIDE,
     },
     "MEAN": {
+        "interval": lambda a: a,
         "fold": _mean,
         "version": by_type(int8=2, int16=3),
         "quant": QuantRule(),

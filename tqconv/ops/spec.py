@@ -213,6 +213,8 @@ class OpSpec:
     late_memory: bool = False
     """LiteRT gives a result memory when it knows its size, and none where it is empty."""
     linear: Linear | None = None
+    interval: Callable[..., tuple[float, float]] | None = None
+    """Between which numbers results lie, from the bounds (low, high) of each real operand."""
     same_unit: bool = False
     """Results are in the unit of the operands: a step of one is a step of the other."""
     step: Callable[[Range], float] | None = None

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Range
 from tqconv.ops.table import having, known, spec
 
 Ends = tuple[float, float]
-Rule = Callable[..., Ends]
 
 
-def _product(a: Ends, b: Ends) -> Ends:
-    corners = [x * y for x in a for y in b]
-    return min(corners), max(corners)
-
-
-def _square(a: Ends) -> Ends:
-    low, high = sorted((a[0] ** 2, a[1] ** 2))
-    return (0.0 if a[0] <= 0 <= a[1] else low), high
-
-
-RULES: dict[str, Rule] = {
-    "ADD": lambda a, b: (a[0] + b[0], a[1] + b[1]),
-    "SUB": lambda a, b: (a[0] - b[1], a[1] - b[0]),
-    "MUL": _product,
-    "SQUARE": _square,
-    "NEG": lambda a: (-a[1], -a[0]),
-    "ABS": lambda a: (0.0 if a[0] <= 0 <= a[1] else min(map(abs, a)), max(map(abs, a))),
-    "MAXIMUM": lambda a, b: (max(a[0], b[0]), max(a[1], b[1])),
-    "MINIMUM": lambda a, b: (min(a[0], b[0]), min(a[1], b[1])),
-    "RELU": lambda a: (max(a[0], 0.0), max(a[1], 0.0)),
-    "RELU6": lambda a: (min(max(a[0], 0.0), 6.0), min(max(a[1], 0.0), 6.0)),
-    "SQRT": lambda a: (math.sqrt(max(a[0], 0.0)), math.sqrt(max(a[1], 0.0))),
-    "MEAN": lambda a: a,
-}
-"""Bounds of an operator's output from the bounds of its inputs."""
+RULES = having(lambda row: row.interval)
 CLAMPS = having(lambda row: row.clamp)
 """What operators, and the activations of that name inside others, clamp to."""
 FREE: Ends = (-math.inf, math.inf)
@@ -77,7 +52,7 @@ def _ends(op: Op, ranges: Mapping[Tensor, Range]) -> Ends | None:
         return None
     rule = RULES.get(op.type)
     if op.type == "MUL" and op.inputs[0] is op.inputs[1]:
-        low, high = _square(known_ends[0])
+        low, high = RULES["SQUARE"](known_ends[0])
     elif rule is not None:
         low, high = rule(*known_ends)
     elif known(op.type) and (quant := spec(op.type).quant) is not None and quant.same:
