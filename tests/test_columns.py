@@ -131,3 +131,14 @@ def test_intervals() -> None:
         "SQUARE": (0.0, 4.0),
         "SUB": (-6.0, -2.0),
     }
+
+
+def test_operands_that_change_nothing() -> None:
+    assert having(lambda row: row.neutral) == {
+        "ADD": 0.0,
+        "DIV": 1.0,
+        "MUL": 1.0,
+        "POW": 1.0,
+        "SUB": 0.0,
+    }
+    assert those(lambda row: row.commutes) == {"ADD", "MUL"}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tqconv.compose.builder import Builder
 from tqconv.ir.graph import Tensor
+from tqconv.ops.table import having
 
 Size = int | Tensor
 """A number, or an int32 tensor of rank 0 that holds it at run time."""
@@ -23,7 +24,7 @@ _NUMBERS: dict[str, Callable[[int, int], int]] = {
 }
 
 
-NEUTRAL = {"ADD": 0, "SUB": 0, "MUL": 1, "FLOOR_DIV": 1}
+NEUTRAL = {**having(lambda row: row.neutral), "FLOOR_DIV": 1.0}
 """Second operands that change nothing."""
 
 

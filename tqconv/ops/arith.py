@@ -160,6 +160,8 @@ _SMALL = {"int8": 2, "int16": 4}
 _SUMS = QuantRule(floor=sum_floor, int16_options={"pot_scale_int16": False})
 _BINARY: dict[str, dict[str, Any]] = {
     "ADD": {
+        "neutral": 0.0,
+        "commutes": True,
         "interval": sum_ends,
         "same_unit": True,
         "fold": with_activation(np.add),
@@ -171,6 +173,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "polynomial": True,
     },
     "SUB": {
+        "neutral": 0.0,
         "interval": difference_ends,
         "same_unit": True,
         "fold": with_activation(np.subtract),
@@ -182,6 +185,8 @@ _BINARY: dict[str, dict[str, Any]] = {
         "polynomial": True,
     },
     "MUL": {
+        "neutral": 1.0,
+        "commutes": True,
         "interval": product_ends,
         "fold": with_activation(np.multiply),
         "version": _mul_version,
@@ -192,6 +197,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "polynomial": True,
     },
     "DIV": {
+        "neutral": 1.0,
         "fold": _nonzero(_divide),
         "version": _wider(2, by_type()),
         "types": _NUMBERS,
@@ -223,7 +229,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "version": _wider(3, by_type(**_SMALL)),
         "quant": QuantRule(same=True),
     },
-    "POW": {"fold": _power, "types": _NUMBERS},
+    "POW": {"fold": _power, "types": _NUMBERS, "neutral": 1.0},
     "SQUARED_DIFFERENCE": {
         "fold": with_numpy(_squared_difference),
         "version": by_type(int8=2),

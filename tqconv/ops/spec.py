@@ -213,6 +213,10 @@ class OpSpec:
     late_memory: bool = False
     """LiteRT gives a result memory when it knows its size, and none where it is empty."""
     linear: Linear | None = None
+    neutral: float | None = None
+    """The second operand that leaves the first as it is."""
+    commutes: bool = False
+    """The operands may change places."""
     interval: Callable[..., tuple[float, float]] | None = None
     """Between which numbers results lie, from the bounds (low, high) of each real operand."""
     same_unit: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,12 @@ from tqconv.ir.match import (
 from tqconv.ops.emit import emit
 from tqconv.ops.empty import is_empty, nothing
 from tqconv.ops.memory import may_lack_memory
-from tqconv.ops.table import known, spec
+from tqconv.ops.spec import OpSpec
+from tqconv.ops.table import having, known, spec, those
 from tqconv.passes.rewrite import at, exact
 
+Identity = Callable[[Op], Tensor | None]
+"""Returns the tensor that an operator passes on as it is, or None."""
 SHORT = 1024
 """Bytes of a constant that is compared by its values: axes, shapes, numbers per channel."""
 
@@ -52,12 +56,17 @@ def _same_shape(op: Op) -> Tensor | None:
     return x if same or (x.shape == y.shape and x.is_static) else None
 
 
-def _neutral(value: float, *, any_side: bool) -> Any:
+def _neutral(row: OpSpec) -> Identity | None:
+    """Return what finds the second operand that changes nothing, where an operator has one."""
+    value = row.neutral
+    if value is None:
+        return None
+
     def same(op: Op) -> Tensor | None:
         operands = with_constant(op, "fiu")
         if (
             operands is None
-            or not (operands.first or any_side)
+            or not (operands.first or row.commutes)
             or operands.x.shape != op.output.shape
         ):
             return None
@@ -114,16 +123,10 @@ def _already_clamped(op: Op) -> Tensor | None:
     return op.input(0) if before is not None else None
 
 
-_IDENTITIES = {
-    "RESHAPE": _same_shape,
-    "SQUEEZE": _same_shape,
-    "EXPAND_DIMS": _same_shape,
+_IDENTITIES: dict[str, Identity] = {
+    **having(_neutral),
+    **dict.fromkeys(those(lambda row: row.copies == "order"), _same_shape),
     "BROADCAST_TO": _same_shape,
-    "ADD": _neutral(0.0, any_side=True),
-    "SUB": _neutral(0.0, any_side=False),
-    "MUL": _neutral(1.0, any_side=True),
-    "DIV": _neutral(1.0, any_side=False),
-    "POW": _neutral(1.0, any_side=False),
     "CAST": _cast,
     "PAD": _no_padding,
     "PADV2": _no_padding,

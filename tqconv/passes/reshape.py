@@ -17,7 +17,7 @@ from tqconv.passes.fuse import CLAMPS
 from tqconv.passes.rewrite import at, exact
 
 RESHAPES = those(lambda row: row.copies == "order")
-BINARY = ("ADD", "SUB", "MUL", "DIV")
+BINARY = those(lambda row: row.fuses_activation and row.layout.kind == "elementwise")
 
 
 @at(*CLAMPS, *BINARY)
