@@ -60,3 +60,8 @@ def difference_ends(a: Ends, b: Ends) -> Ends:
 def root_ends(a: Ends) -> Ends:
     """What is below zero has no root."""
     return math.sqrt(max(a[0], 0.0)), math.sqrt(max(a[1], 0.0))
+
+
+def same_ends(a: Ends) -> Ends:
+    """Means lie between what they are taken of."""
+    return a

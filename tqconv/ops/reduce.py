@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
 from tqconv.ir.types import Shape, dtype_of
+from tqconv.ops.bounds import same_ends
 from tqconv.ops.rules import (
     INT32,
     axes_of,
@@ -94,7 +95,7 @@ _REDUCTIONS: dict[str, dict[str, Any]] = {
         "types": _WIDE,
     },
     "MEAN": {
-        "interval": lambda a: a,
+        "interval": same_ends,
         "fold": _mean,
         "version": by_type(int8=2, int16=3),
         "quant": QuantRule(),

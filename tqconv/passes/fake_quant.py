@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import made_by, of_type, sole_reader
 from tqconv.ir.types import Quant, Range
+from tqconv.ops.bounds import same_ends
 from tqconv.ops.emit import Operand, emit
-from tqconv.ops.table import having, spec
+from tqconv.ops.operands import is_data
+from tqconv.ops.spec import OpSpec
+from tqconv.ops.table import having, spec, those
 from tqconv.passes.rewrite import exact
 
 STORED = frozenset(map(np.dtype, (np.int8, np.uint8, np.int16, np.uint16, np.int32)))
@@ -25,18 +28,18 @@ FAR = 3e38
 """Beyond every range that a FAKE_QUANT can have."""
 LIMITS = having(lambda row: row.clamp or row.within)
 """What the results of operators stay within."""
-STAY_WITHIN = frozenset({"AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "RESHAPE", "SQUEEZE"})
-STAY_WITHIN |= {"TRANSPOSE", "EXPAND_DIMS", "SLICE", "STRIDED_SLICE", "RESIZE_BILINEAR"}
-"""Operators whose results stay within the limits of their operand."""
 
-PASSES: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(("GATHER", "RESHAPE", "TRANSPOSE", "TILE"), (0,)),
-    **dict.fromkeys(("RELU", "RELU6", "RELU_N1_TO_1"), (0,)),
-    "SELECT": (1, 2),
-    "CONCATENATION": (),
-}
-"""Operator -> the operands (all of them: empty) whose elements it passes on: TOCO's
-propagate_fake_quant_num_bits.cc."""
+
+def _stays_within(row: OpSpec) -> bool:
+    """Whether results are elements of the only real operand, zeros, or means of elements."""
+    data = [i for i in range(len(row.operands.names)) if is_data(row, i)]
+    shares = row.quant is not None and row.quant.same
+    one = data == [0] and not row.operands.variadic
+    return one and (shares or row.interval is same_ends)
+
+
+STAY_WITHIN = those(_stays_within)
+"""Operators whose results stay within the limits of their operand."""
 
 
 def read_fake_quant(graph: Graph) -> int:
@@ -202,30 +205,6 @@ def drop_fake_quant(graph: Graph) -> int:
     y = FAKE_QUANT(x); z = RELU(y)   ->   z = RELU(x)
     """
     return sum(pass_through(graph, op) for op in of_type(graph, "FAKE_QUANT"))
-
-
-def spread_fake_quant(graph: Graph) -> int:
-    """Note the range of a FAKE_QUANT also before operators that only move or clamp elements.
-
-    y = RESHAPE(x, s); z = FAKE_QUANT(y) {min=a, max=b}   ->   the same, with x in [a, b]
-    """
-    count = 0
-    for op in of_type(graph, "FAKE_QUANT"):
-        said, stack = said_by(op), [op]
-        while stack:
-            reader = stack.pop()
-            for tensor in _passed(reader):
-                if tensor.range is None:
-                    tensor.range = said
-                    count += 1
-                if tensor.producer is not None and tensor.producer.type in PASSES:
-                    stack.append(tensor.producer)
-    return count
-
-
-def _passed(op: Op) -> list[Tensor]:
-    places = PASSES.get(op.type, (0,)) or range(len(op.inputs))
-    return [op.input(i) for i in places if op.input(i).dtype == np.float32]
 
 
 def read_range(op: Op) -> bool:

@@ -19,7 +19,7 @@ from tqconv.passes.driver import Pass, Stage
 from tqconv.passes.fuse import CLAMPS
 from tqconv.passes.legal import types
 from tqconv.passes.recognize import activations, dilation, functions, patterns
-from tqconv.passes.toco import fold, moves
+from tqconv.passes.toco import fold, moves, spread
 from tqconv.passes.toco.sweep import Sweep, Transformation
 
 TAKES_ACTIVATION = frozenset(
@@ -40,13 +40,13 @@ def stages(
     TensorFlow Lite, which TOCO could not read; transpositions move together before all else.
     """
     sunk: tuple[Pass, ...] = MOVES if channels_first else ()
-    spread: tuple[Pass, ...] = (fake_quant.spread_fake_quant,) if spread_fake_quant else ()
+    known: tuple[Pass, ...] = (spread.spread_fake_quant,) if spread_fake_quant else ()
     general = cross_general if cross_fake_quant else keep_general
     return (
         Stage("conversions", (fake_quant.read_conversions,)),
         Stage("recognize", (fake_quant.read_fake_quant, share_weights, *RECOGNIZE, *sunk)),
         Stage("general", (general,)),
-        Stage("spread", spread),
+        Stage("spread", known),
         Stage("evidence", (fake_quant.read_fake_quant, fake_quant.drop_fake_quant)),
         Stage("lower", (types.lower_types, types.lower_ranks)),
     )
