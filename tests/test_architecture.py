@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import tqconv
+from tqconv.ops.table import table
 
 PACKAGE = Path(tqconv.__file__).parent
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_schemas" not in p.parts)
@@ -193,3 +194,36 @@ VAGUE = {"utils", "util", "common", "helper", "helpers", "manager", "misc"}
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
     assert [place(p) for p in FILES if p.stem in VAGUE] == []
+
+
+OPERATORS = frozenset(name for name in table() if name.isupper())
+FACTS = ("ops", "schema", "passes/toco", "quant/toco")
+"""Where tables of operators may stand: rows, and what TOCO or a file format knew."""
+CHOICES = {
+    "compose/arithmetic.py": {"_SIMPLE_POWERS"},
+    "compose/builder.py": {"SeveralOutputs"},
+    "compose/lists.py": {"_WRITES"},
+    "compose/segments.py": {"_REDUCTIONS"},
+    "compose/sizes.py": {"_NUMBERS"},
+    "exporters/report.py": {"TOCO_NAMES"},
+    "importers/tf/handlers/functions.py": {"_GRADIENTS", "_DERIVATIVES"},
+    "importers/tf/handlers/fused.py": {"ACTIVATIONS"},
+    "passes/cleanup.py": {"_IDENTITIES"},
+    "passes/recognize/dilation.py": {"BOUNDS"},
+    "passes/recurrent/cells.py": {"ACTIVATIONS"},
+    "quant/rewrites.py": {"REWRITES"},
+}
+"""Tables that say what a file does with operators (which rewrite, which one to emit), no facts."""
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if not place(p).startswith(FACTS)], ids=place)
+def test_facts_about_operators_stand_in_their_rows(path: Path) -> None:
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        texts = [n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant)]
+        if len({text for text in texts if text in OPERATORS}) > 1:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {t.id for t in targets if isinstance(t, ast.Name)}
+    assert found == CHOICES.get(place(path), set())
