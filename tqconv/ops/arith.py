@@ -1,4 +1,4 @@
-"""Elementwise arithmetic with one or two operands, running sums, and spectra."""
+"""Elementwise arithmetic with one or two operands, and running sums."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
 from tqconv.ops.bounds import (
     before_inverse_root,
@@ -23,12 +22,9 @@ from tqconv.ops.bounds import (
     sum_floor,
 )
 from tqconv.ops.rules import (
-    FLOAT32,
     broadcast,
     constant_axis,
-    elements,
     same,
-    same_as,
     same_shape,
     values,
     with_activation,
@@ -45,8 +41,6 @@ from tqconv.ops.spec import (
     moves_input,
     op,
 )
-
-COMPLEX64 = np.dtype(np.complex64)
 
 # The element types of each row are measured with LiteRT 2.3.0, with and without its delegate.
 _REAL = frozenset({"float32"})
@@ -362,45 +356,4 @@ op(
     layout=moves_input(1),
     category="arithmetic",
     types=_WIDE,
-)
-
-_PARTS: dict[str, Callable[..., NDArray[Any]]] = {
-    "COMPLEX_ABS": np.abs,
-    "REAL": np.real,
-    "IMAG": np.imag,
-}
-for name, part in _PARTS.items():
-    op(
-        name,
-        "x -> y",
-        shape=same_as(FLOAT32),
-        fold=with_numpy(part),
-        layout=ELEMENTWISE,
-        category="arithmetic",
-        types=frozenset({"complex64"}),
-    )
-
-
-def _spectrum_shape(op: Op) -> list[Typed]:
-    x = op.input(0)
-    if x.rank < 2:
-        raise UnsupportedError(f"a two-dimensional transform of a tensor of rank {x.rank}")
-    height, width = elements(op.input(1)) or (None, None)
-    half = None if width is None else width // 2 + 1
-    return [((*x.shape[:-2], height, half), COMPLEX64)]
-
-
-def _spectrum(op: Op) -> NDArray[Any]:
-    height, width = (int(v) for v in values(op, 1))
-    spectrum = np.fft.rfft2(values(op, 0).astype(np.float64), (height, width))
-    return np.asarray(spectrum, COMPLEX64)
-
-
-op(
-    "RFFT2D",
-    "x fft_length -> y",
-    shape=_spectrum_shape,
-    fold=_spectrum,
-    category="arithmetic",
-    types=_REAL,
 )

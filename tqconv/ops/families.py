@@ -3,6 +3,7 @@
 from tqconv.ops import activation as activation
 from tqconv.ops import arith as arith
 from tqconv.ops import compare as compare
+from tqconv.ops import complex as complex
 from tqconv.ops import control as control
 from tqconv.ops import conv as conv
 from tqconv.ops import movement as movement
