@@ -85,6 +85,11 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return "; did you mean " + " or ".join(f"`{name}`" for name in near) + "?" if near else ""
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun, in the plural where it is not 1: `2 operators`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or f'{noun}s'}"
+
+
 def first_line(error: Exception) -> str:
     """Return the type of an error and the first line of its text."""
     lines = str(error).strip().splitlines()

@@ -74,7 +74,7 @@ def test_old_command_lines_state_the_integers_by_mean_and_std(
         (["--inference_input_type", "UINT8", "--input_range", "imagine:0,1"],
          "`imagine` is not an input of the model; did you mean `image`?"),
         (["--inference_input_type", "UINT8", "--mean_values=1,2"],
-         "--mean_values and --std_values have 2 entries for 1 inputs"),
+         "--mean_values and --std_values have 2 entries for 1 input"),
         (["--input_data_type", "QUANTIZED_UINT8"],
          "input `image` has type FLOAT32 in the graph, --input_data_types gives UINT8"),
         (["--input_data_type", "BOOL"], "--input_data_types gives BOOL"),

@@ -124,7 +124,7 @@ def test_model_checks(tqconv: Tqconv, digits: Path, tmp_path: Path, check: str, 
     [
         (["--output_arrays", "probability"],
          "the graph has no tensor named `probability`; did you mean `probabilities`"),
-        (["--input_shapes", "1,8,8,1:1"], "--input_shapes has 2 entries for 1 inputs"),
+        (["--input_shapes", "1,8,8,1:1"], "--input_shapes has 2 entries for 1 input"),
         (["--dump_graphviz", f"{__file__}/x"], f"{__file__} is not a folder"),
         (["--conversion_summary_dir", __file__], f"{__file__} is not a folder"),
         (["--saved_model_signature_key", "serve"], "is no SavedModel"),

@@ -172,4 +172,4 @@ def test_what_was_asked_for_by_name_is_not_replaced_by_nodes(
     source.write_text(NODES)
     result = tqconv("dot", source, *words)
     assert (result.code, result.out) == (4, "")
-    assert "hint: cut them off with `--output_arrays x`" in result.err
+    assert "hint: keep them with `--allow_custom_ops`" in result.err

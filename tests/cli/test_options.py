@@ -67,7 +67,7 @@ def test_modes(words: list[str], mode: str | None, toco: str | None) -> None:
          "--default_ranges_min is not below --default_ranges_max"),
         (["--mean_values=1,2", "--std_values=1"],
          "--mean_values has 2 entries, --std_values has 1"),
-        (["--mean_values=1,2", "--input_arrays=a"], "--mean_values has 2 entries for 1 inputs"),
+        (["--mean_values=1,2", "--input_arrays=a"], "--mean_values has 2 entries for 1 input"),
         (["--std_dev_values=0"], "--std_dev_values: a standard deviation is above zero"),
         (["--output_format", "TENSORFLOW_GRAPHDEF"],
          "`--output_format TENSORFLOW_GRAPHDEF` is not supported by tqconv"),

@@ -51,7 +51,7 @@ def test_what_an_operator_tells_is_no_input(b: Builder) -> None:
     made = registry()
     handler = made.find("Less")
     assert handler is not None
-    with pytest.raises(UnsupportedError, match="has 1 inputs, expected 2"):
+    with pytest.raises(UnsupportedError, match="has 1 input, expected 2"):
         made.call(handler, b, [b.const(np.float32(1))], {})
     with pytest.raises(UnsupportedError, match="attribute `typo`"):
         made.call(handler, b, [b.const(np.float32(1)), b.const(np.float32(1))], {"typo": 1})

@@ -9,6 +9,7 @@ from tqconv.cli.messages import print_notes, print_result
 from tqconv.cli.options import calibrate_options
 from tqconv.cli.places import model_file, source_of, target_of
 from tqconv.cli.progress import progress_bar
+from tqconv.errors import counted
 
 HELP = """Measure the ranges of a model's activations on samples, for `convert --ranges`.
 
@@ -26,7 +27,9 @@ def run(given: Given) -> None:
     with model_file(source) as path, progress_bar("calibrating") as progress:
         result = api.calibrate(path, target, options, progress=progress)
     print_notes(given, [*notes, *result.notes])
-    print_result(given, f"{target}: ranges of {len(result.ranges.records)} tensors", target)
+    print_result(
+        given, f"{target}: ranges of {counted(len(result.ranges.records), 'tensor')}", target
+    )
 
 
 command = FlagCommand("calibrate", CALIBRATE, "MODEL", callback=run, help=HELP)

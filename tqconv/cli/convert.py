@@ -20,6 +20,7 @@ from tqconv.cli.messages import print_notes, print_result
 from tqconv.cli.options import convert_options
 from tqconv.cli.places import model_file, source_of, target_of
 from tqconv.cli.progress import progress_bar
+from tqconv.errors import counted
 
 if TYPE_CHECKING:
     from tqconv.config import ConvertOptions
@@ -103,7 +104,9 @@ class PassLog:
         """Record that a pass changed a graph."""
         self.rounds[name] += 1
         if self.verbosity >= EVERY_PASS:
-            click.echo(f"pass {name}: {graph.name} has {len(graph.ops)} operators", err=True)
+            click.echo(
+                f"pass {name}: {graph.name} has {counted(len(graph.ops), 'operator')}", err=True
+            )
 
     def finish(self) -> None:
         """Print the summary."""

@@ -10,6 +10,7 @@ from tqconv.cli.flags import DOT
 from tqconv.cli.messages import print_notes, print_result
 from tqconv.cli.options import load_options
 from tqconv.cli.places import model_file, source_of, target_of
+from tqconv.errors import counted
 
 HELP = """Draw a model in Graphviz's language; render it with `dot -Tsvg`.
 
@@ -30,7 +31,7 @@ def run(given: Given) -> None:
     if target is None:
         click.echo(text, nl=False)
     else:
-        print_result(given, f"{target}: {len(text.encode())} bytes", target)
+        print_result(given, f"{target}: {counted(len(text.encode()), 'byte')}", target)
 
 
 command = FlagCommand("dot", DOT, "MODEL", callback=run, help=HELP)

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tqconv.cli.layout import counted, cut, quantity, shape, size, table
+from tqconv.cli.layout import cut, quantity, shape, size, table
+from tqconv.errors import counted
 
 if TYPE_CHECKING:
     from tqconv.exporters.report import GraphFacts, ModelFacts, OpFacts, Support, TensorFacts
@@ -119,7 +120,8 @@ def _reals(tensor: TensorFacts) -> str:
         return f"scale {tensor.scale[0]!r}, zero point {tensor.zero_point[0]}"
     if tensor.scale:
         least, most = min(tensor.scale), max(tensor.scale)
-        return f"{len(tensor.scale)} scales on axis {tensor.axis}, {least:.4g} to {most:.4g}"
+        scales = counted(len(tensor.scale), "scale")
+        return f"{scales} on axis {tensor.axis}, {least:.4g} to {most:.4g}"
     if tensor.values is not None:
         return f"= {_numbers(tensor.values)}"
     if tensor.range is not None:

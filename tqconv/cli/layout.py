@@ -38,11 +38,6 @@ def size(count: int) -> str:
     return f"{count} B" if count < 1000 else f"{quantity(count)}B"
 
 
-def counted(count: int, word: str) -> str:
-    """Return a number and what it counts: 1 operator, 2 operators."""
-    return f"{count} {word}" + ("" if count == 1 else "s")
-
-
 def quantity(count: int) -> str:
     """Return a number with three digits and a decimal prefix: 1.25 M."""
     amount = float(count)

@@ -18,7 +18,7 @@ from tqconv.config import (
     TocoOptions,
     parse_shapes,
 )
-from tqconv.errors import UsageError
+from tqconv.errors import UsageError, counted
 
 
 def load_options(given: Given, toco_type: str | None = None) -> LoadOptions:
@@ -156,7 +156,7 @@ def _stats(given: Given) -> tuple[tuple[float, float], ...] | None:
     stds = (1.0,) * len(means) if stds is None else stds
     if len(means) != len(stds):
         raise UsageError(
-            f"{given.typed['means']} has {len(means)} entries, "
+            f"{given.typed['means']} has {counted(len(means), 'entry', 'entries')}, "
             f"{given.typed['stds']} has {len(stds)}"
         )
     if min(stds) <= 0:
@@ -164,7 +164,10 @@ def _stats(given: Given) -> tuple[tuple[float, float], ...] | None:
     inputs = given.get("load.inputs")
     if inputs is not None and len(inputs) != len(means):
         typed = given.typed.get("means") or given.typed["stds"]
-        raise UsageError(f"{typed} has {len(means)} entries for {len(inputs)} inputs")
+        raise UsageError(
+            f"{typed} has {counted(len(means), 'entry', 'entries')} for "
+            f"{counted(len(inputs), 'input')}"
+        )
     return tuple(zip(means, stds, strict=True))
 
 

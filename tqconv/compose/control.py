@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose.builder import Builder
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import VARIANT, Shape
 from tqconv.ops.emit import emit, finish, infer
@@ -62,7 +62,9 @@ def branch(
     inside = [[stand_in(g, t, t.shape, baked=t.is_constant) for t in operands] for g in graphs]
     made = [m(g, i) for m, g, i in zip((then, other), graphs, inside, strict=True)]
     if len(made[0]) != len(made[1]):
-        raise UnsupportedError(f"the branches return {len(made[0])} and {len(made[1])} results")
+        raise UnsupportedError(
+            f"the branches return {len(made[0])} and {counted(len(made[1]), 'result')}"
+        )
     pairs = [(x, y) for x, y in zip(*made, strict=True) if x is not None and y is not None]
     alike = _alike(graphs, pairs, become)
     for position, graph in enumerate(graphs):

@@ -11,7 +11,7 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.operands import static_size
 from tqconv.compose.products import affine, product
 from tqconv.compose.sizes import Size, calculate, reshaped, size_of, sizes_of
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Tensor
 
 Labels = tuple[str, ...]
@@ -44,7 +44,7 @@ def parse(equation: str, ranks: Sequence[int]) -> tuple[list[Labels], Labels]:
     left, arrow, right = equation.replace(" ", "").partition("->")
     inputs = left.split(",")
     if not arrow or len(inputs) != len(ranks):
-        raise UnsupportedError(f"equation `{equation}` for {len(ranks)} operands")
+        raise UnsupportedError(f"equation `{equation}` for {counted(len(ranks), 'operand')}")
     labels = [_labels(text, rank) for text, rank in zip(inputs, ranks, strict=True)]
     spread = max((sum(len(label) > 1 for label in each) for each in labels), default=0)
     return labels, _labels(right, len(right.replace("...", "")) + spread * ("..." in right))

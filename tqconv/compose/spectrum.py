@@ -19,7 +19,7 @@ from tqconv.compose.complex import COMPLEX64, FLOAT32
 from tqconv.compose.integers import bitcast
 from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import Size, reshaped, sizes_of
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Tensor
 
 LONGEST = 4096
@@ -83,7 +83,7 @@ def backward_to_real(n: int) -> Matrix:
 def _angles(n: int, count: int) -> NDArray[np.float64]:
     """[n, count]: 2 pi j k / n, reduced first so that large products lose nothing."""
     if n > LONGEST:
-        raise UnsupportedError(f"a transform of {n} points, which is no power of two")
+        raise UnsupportedError(f"a transform of {counted(n, 'point')}, which is no power of two")
     turns = np.outer(np.arange(n), np.arange(count)) % n
     return np.asarray(turns * (2 * np.pi / n), np.float64)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.config import Dims, LoadOptions
-from tqconv.errors import TqconvError, UsageError, suggestion
+from tqconv.errors import TqconvError, UsageError, counted, suggestion
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source, type_name
 from tqconv.ops.emit import emit
@@ -156,7 +156,8 @@ def check_counts(names: Sequence[str], options: LoadOptions) -> None:
     ):
         if values is not None and len(values) != len(names):
             raise UsageError(
-                f"{flag} has {len(values)} entries for {len(names)} inputs",
+                f"{flag} has {counted(len(values), 'entry', 'entries')} for "
+                f"{counted(len(names), 'input')}",
                 hint=f"separate {separator}; the order is that of the inputs: " + ", ".join(names),
             )
 

@@ -18,7 +18,7 @@ from functools import update_wrapper
 from typing import Any
 
 from tqconv.compose.builder import Builder
-from tqconv.errors import FormatError, UnsupportedError, suggestion
+from tqconv.errors import FormatError, UnsupportedError, counted, suggestion
 from tqconv.importers.annotations import misfit
 from tqconv.ir.graph import Tensor
 from tqconv.ops.table import spec
@@ -141,7 +141,7 @@ class Registry:
     def _check_count(self, signature: Signature, count: int, b: Builder) -> None:
         if count < signature.required or (signature.most is not None and count > signature.most):
             raise UnsupportedError(
-                f"{b.source.op_type} has {count} inputs, expected "
+                f"{b.source.op_type} has {counted(count, 'input')}, expected "
                 + (
                     f"{signature.required}"
                     if signature.most == signature.required
@@ -177,7 +177,7 @@ def _direct_handler(type: str) -> Handler:
         row = spec(type).operands
         most = len(operands) if row.variadic else len(row.names)
         if not row.required <= len(operands) <= most:
-            raise FormatError(f"{b.source.op_type} has {len(operands)} inputs")
+            raise FormatError(f"{b.source.op_type} has {counted(len(operands), 'input')}")
         return b(type, *operands)
 
     return handler

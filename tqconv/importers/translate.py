@@ -21,7 +21,7 @@ from typing import Any
 
 from tqconv.compose.builder import Builder
 from tqconv.config import ArrayRange
-from tqconv.errors import FormatError, TqconvError, Unsupported, UnsupportedError
+from tqconv.errors import FormatError, TqconvError, Unsupported, UnsupportedError, counted
 from tqconv.importers.registry import Handler, Registry
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ops.table import known, spec
@@ -34,6 +34,16 @@ MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError
 
 Reads = Callable[[str], Iterable[tuple[str, str]]]
 """Returns what a node reads: the name of each computed tensor, and of the node that makes it."""
+Advise = Callable[[Sequence[str]], str]
+"""Returns the flags that cut off what has no translation, or nothing where none are known to do it;
+given the tensors that can be made and that something reads which cannot.
+"""
+
+
+def cut_there(tensors: Sequence[str]) -> str:
+    """Return the flag that ends a model at these tensors, where they are few."""
+    few = 0 < len(tensors) <= SHOWN_NODES
+    return f"--output_arrays {','.join(tensors)}" if few else "--output_arrays"
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,8 @@ class Translation:
     """Node -> its operator, which has no handler."""
     problems: dict[str, TqconvError] = field(default_factory=dict)
     """Node -> why its handler refused it."""
+    lost: dict[str, None] = field(default_factory=dict)
+    """Nodes that cannot be made, and tensors of others that cannot, in order."""
     unshaped: dict[int, Tensor] = field(default_factory=dict)
     """What custom operators make, where their nodes do not say its shape."""
 
@@ -83,7 +95,22 @@ class Translation:
         operator's name in the registry, where it is not the one that people read. The tensors that
         the handler makes get the builder's name, from the second on with `:1` and so on.
         """
-        op = b.source.op_type if op is None else op
+        made = self._made(b, inputs, attributes, b.source.op_type if op is None else op)
+        node = b.source.node
+        if isinstance(made, Failed):
+            self.lost[node] = None
+            return made
+        lost = [i for i, value in enumerate(made) if isinstance(value, Failed)]
+        self.lost |= {f"{node}:{i}" if i else node: None for i in lost}
+        return made
+
+    def _made(
+        self,
+        b: Builder,
+        inputs: Sequence[Tensor | Failed | None],
+        attributes: Callable[[], Mapping[str, Any]],
+        op: str,
+    ) -> Sequence[Any] | Failed:
         handler = self.handler(b.source.node, op)
         failed = next((x for x in inputs if isinstance(x, Failed)), None)
         if failed is not None:
@@ -115,6 +142,7 @@ class Translation:
         """Record why a node cannot be translated."""
         problem.where = b.source if problem.where is None else problem.where
         self.problems[b.source.node] = problem
+        self.lost[b.source.node] = None
         return Failed(b.source.node)
 
     def handler(self, node: str, op: str) -> Handler | None:
@@ -157,12 +185,14 @@ class Translation:
             if said.matches(name) and (tensor.range is None or tensor.range.kind != "user"):
                 tensor.range = said.range
 
-    def raise_failures(self, values: Iterable[object], reads: Reads) -> None:
+    def raise_failures(
+        self, values: Iterable[object], reads: Reads, advise: Advise = cut_there
+    ) -> None:
         """Raise one error for everything that keeps these values from being made."""
         if not any(isinstance(v, Failed) for v in values):
             return
         if self.missing:
-            raise missing_error(self.missing, self.file, reads)
+            raise missing_error(self.missing, self.file, advise(self._frontier(reads)))
         problems = list(self.problems.values())
         if len(problems) == 1:
             raise problems[0]
@@ -171,6 +201,11 @@ class Translation:
             f"{len(problems)} nodes of {self.file} cannot be translated\n" + "\n".join(lines),
             hint=next((p.hint for p in problems if p.hint), None),
         )
+
+    def _frontier(self, reads: Reads) -> list[str]:
+        """Return the computed tensors that can be made and that a node reads which cannot."""
+        read = dict.fromkeys(operand for node in self.lost for operand in reads(node))
+        return [tensor for tensor, node in read if not {tensor, node} & self.lost.keys()]
 
 
 def caused(message: str, error: Exception) -> FormatError:
@@ -182,10 +217,10 @@ def caused(message: str, error: Exception) -> FormatError:
     return problem
 
 
-def missing_error(missing: Mapping[str, str], file: str, reads: Reads) -> UnsupportedError:
+def missing_error(missing: Mapping[str, str], file: str, cut: str) -> UnsupportedError:
     """Return the report of all operators without a translation: counts and node names.
 
-    The hint names what they read, where the model can be cut.
+    cut: the flags that cut them off, where such are known.
     """
     by_op: dict[str, list[str]] = {}
     for name, op in missing.items():
@@ -195,20 +230,13 @@ def missing_error(missing: Mapping[str, str], file: str, reads: Reads) -> Unsupp
     for op, names in sorted(by_op.items()):
         more = f", … {len(names) - SHOWN_NODES} more" if len(names) > SHOWN_NODES else ""
         lines.append(f"  {op:<{width}} x{len(names):<3} {', '.join(names[:SHOWN_NODES])}{more}")
-    plural = "operators" if len(by_op) > 1 else "operator"
     verb = "have" if len(by_op) > 1 else "has"
+    way = f"cut them off with `{cut}`, or keep them" if cut else "keep them"
     return UnsupportedError(
-        f"{len(by_op)} {plural} of {file} {verb} no TFLite translation\n" + "\n".join(lines),
-        hint=f"cut them off with `--output_arrays{_before(missing, reads)}`, "
-        "or keep them with `--allow_custom_ops`",
+        f"{counted(len(by_op), 'operator')} of {file} {verb} no TFLite translation\n"
+        + "\n".join(lines),
+        hint=f"{way} with `--allow_custom_ops`",
     )
-
-
-def _before(missing: Mapping[str, str], reads: Reads) -> str:
-    """Return " a,b": the computed tensors that the missing nodes read, where they are few."""
-    operands = (operand for name in missing for operand in reads(name))
-    last = dict.fromkeys(tensor for tensor, node in operands if node not in missing)
-    return f" {','.join(last)}" if 0 < len(last) <= SHOWN_NODES else ""
 
 
 def _is_by_element(op: Op) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tqconv.config import QuantizeOptions, TocoOptions
-from tqconv.errors import QuantizationError, UsageError
+from tqconv.errors import QuantizationError, UsageError, counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
 from tqconv.jobs.improve import Memory, improved
@@ -78,7 +78,8 @@ def _check_one_graph(model: Model) -> None:
     if len(model.graphs) > 1:
         keys = ", ".join(signature.key for signature in model.signatures)
         raise QuantizationError(
-            f"the model has {len(model.graphs)} signatures ({keys}), and samples fit one",
+            f"the model has {counted(len(model.graphs), 'signature')} ({keys}), "
+            "and samples fit one",
             hint="convert one at a time with --saved_model_signature_key KEY, or use "
             "--quantize dynamic",
         )

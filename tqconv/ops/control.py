@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tqconv.errors import InternalError, UnsupportedError
+from tqconv.errors import InternalError, UnsupportedError, counted
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import RESOURCE, Shape
 from tqconv.ops.rules import FLOAT32, INT64, declared, elements
@@ -15,7 +15,7 @@ from tqconv.ops.spec import ANYTHING, INDEX, ShapeRule, Takes, Typed, op
 
 def _body(op: Op, index: int) -> Graph:
     if index >= len(op.graphs):
-        raise InternalError(f"{op.type} has {len(op.graphs)} graphs", where=op.source)
+        raise InternalError(f"{op.type} has {counted(len(op.graphs), 'graph')}", where=op.source)
     return op.graphs[index]
 
 
@@ -23,7 +23,7 @@ def _join(op: Op, one: Sequence[Tensor], other: Sequence[Tensor]) -> list[Typed]
     """Return types that hold for either list: a dimension is known where both agree."""
     if len(one) != len(other):
         raise UnsupportedError(
-            f"the branches of {op.type} have {len(one)} and {len(other)} results"
+            f"the branches of {op.type} have {len(one)} and {counted(len(other), 'result')}"
         )
     result: list[Typed] = []
     for a, b in zip(one, other, strict=True):

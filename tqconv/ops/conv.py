@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import (
@@ -100,7 +100,9 @@ def _transposed(rank: int, outputs: int) -> ShapeRule:
         w, x = ranked(op.input(1), rank), ranked(op.input(2), rank)
         known = elements(op.input(0)) or (None,) * rank
         if len(known) != rank:
-            raise UnsupportedError(f"the output shape has {len(known)} elements, not {rank}")
+            raise UnsupportedError(
+                f"the output shape has {counted(len(known), 'element')}, not {rank}"
+            )
         channels = same_size(known[-1], w[outputs])
         batch = same_size(known[0], x[0])
         not_negative(known, "an output")

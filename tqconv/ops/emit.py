@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import InternalError, UnsupportedError
+from tqconv.errors import InternalError, UnsupportedError, counted
 from tqconv.ir.arrays import contiguous, stored_bytes, stored_elements
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import NOWHERE, Quant, Source
@@ -123,7 +123,9 @@ def as_inputs(
     """Turn arrays into constants and check how many operands there are."""
     most = None if row.operands.variadic else len(row.operands.names)
     if len(operands) < row.operands.required or (most is not None and len(operands) > most):
-        raise InternalError(f"{row.name} takes {row.operands.names}, got {len(operands)} operands")
+        raise InternalError(
+            f"{row.name} takes {row.operands.names}, got {counted(len(operands), 'operand')}"
+        )
     inputs: list[Tensor | None] = []
     for index, operand in enumerate(operands):
         if isinstance(operand, np.ndarray | np.generic):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Op
 from tqconv.ops.rules import (
     axes_of,
@@ -75,7 +75,9 @@ def _padding(op: Op) -> list[tuple[int | None, int | None]]:
     rank = op.input(0).rank
     known = elements_or_unknown(op.input(1), 2 * rank)
     if len(known) != 2 * rank:
-        raise UnsupportedError(f"{len(known)} amounts of padding for a tensor of rank {rank}")
+        raise UnsupportedError(
+            f"{counted(len(known), 'amount')} of padding for a tensor of rank {rank}"
+        )
     not_negative(known, "paddings")
     return [(known[2 * i], known[2 * i + 1]) for i in range(rank)]
 
@@ -155,7 +157,9 @@ def _tiled(op: Op) -> list[Typed]:
     x = op.input(0)
     multiples = elements_or_unknown(op.input(1), x.rank)
     if len(multiples) != x.rank:
-        raise UnsupportedError(f"{len(multiples)} multiples for a tensor of rank {x.rank}")
+        raise UnsupportedError(
+            f"{counted(len(multiples), 'multiple')} for a tensor of rank {x.rank}"
+        )
     not_negative(multiples, "multiples")
     sizes = zip(x.shape, multiples, strict=True)
     return [(tuple(None if d is None or m is None else d * m for d, m in sizes), x.dtype)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.rules import (
     axis_of,
@@ -31,7 +31,7 @@ def _split_shape(op: Op) -> list[Typed]:
     axis_tensor, x = op.input(0), op.input(1)
     count = int(op.options.get("num_splits", 0))
     if count <= 0:
-        raise UnsupportedError(f"a split into {count} parts")
+        raise UnsupportedError(f"a split into {counted(count, 'part')}")
     if axis_tensor.data is None:
         return [((None,) * x.rank, x.dtype)] * count
     axis = constant_axis(op, 0, x.rank)
@@ -68,7 +68,7 @@ def _parts(op: Op, size: int | None) -> list[int | None]:
     count = int(op.options.get("num_splits", 0)) or op.input(1).shape[0] or 0
     sizes = list(elements_or_unknown(op.input(1), count))
     if len(sizes) != count:
-        raise UnsupportedError(f"{len(sizes)} sizes for {count} parts")
+        raise UnsupportedError(f"{counted(len(sizes), 'size')} for {counted(count, 'part')}")
     if -1 in sizes:
         others = [s for s in sizes if s != -1]
         total = sum(s for s in others if s is not None)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import has_shape
@@ -39,7 +39,7 @@ def _need(op: Op, counts: Sequence[int]) -> None:
     if len(op.inputs) not in counts:
         numbers = " or ".join(map(str, counts))
         raise UnsupportedError(
-            f"{op.type} with {len(op.inputs)} operands; the kernel takes {numbers}"
+            f"{op.type} with {counted(len(op.inputs), 'operand')}; the kernel takes {numbers}"
         )
 
 

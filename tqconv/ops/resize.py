@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.rules import elements, not_negative, values
 from tqconv.ops.spec import FoldRule, QuantRule, ShapeRule, Typed, VersionRule, by_type, op
@@ -33,7 +33,9 @@ def _resized(op: Op) -> Sequence[Typed]:
     n, h, w, c = _image(op.input(0))
     size = elements(op.input(1)) or (None, None)
     if len(size) != 2:
-        raise UnsupportedError(f"a size of {len(size)} elements, not of height and width")
+        raise UnsupportedError(
+            f"a size of {counted(len(size), 'element')}, not of height and width"
+        )
     if any(d is not None and d < 1 for d in (*size, 1 if h is None else h, 1 if w is None else w)):
         raise UnsupportedError(f"resizing {[h, w]} to {list(size)}")
     return [((n, *size, c), op.input(0).dtype)]

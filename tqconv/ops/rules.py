@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import InternalError, UnsupportedError
+from tqconv.errors import InternalError, UnsupportedError, counted
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.spec import FoldRule, ShapeRule, Typed
@@ -179,7 +179,9 @@ def scalar(op: Op, index: int) -> int | None:
     if known is None:
         return None
     if len(known) != 1:
-        raise UnsupportedError(f"'{op.input(index).name}' has {len(known)} elements, expected one")
+        raise UnsupportedError(
+            f"'{op.input(index).name}' has {counted(len(known), 'element')}, expected one"
+        )
     return known[0]
 
 

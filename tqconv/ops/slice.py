@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Op
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import elements, elements_or_unknown, has_shape, values
@@ -22,7 +22,9 @@ def _sliced(op: Op) -> list[Typed]:
     x = op.input(0)
     begin, size = elements_or_unknown(op.input(1), x.rank), elements_or_unknown(op.input(2), x.rank)
     if not len(begin) == len(size) == x.rank:
-        raise UnsupportedError(f"a slice of {len(size)} sizes from a tensor of rank {x.rank}")
+        raise UnsupportedError(
+            f"a slice of {counted(len(size), 'size')} from a tensor of rank {x.rank}"
+        )
     dims = zip(x.shape, begin, size, strict=True)
     return [(tuple(_slice_size(*parts) for parts in dims), x.dtype)]
 

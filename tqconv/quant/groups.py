@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import Range, type_name
 from tqconv.ops.spec import QuantRule
@@ -108,7 +109,9 @@ class Group:
         kinds = dict.fromkeys(f"{r.kind} {r.detail}".strip() for r in told)
         text = f"[{low:.6g}, {high:.6g}] {' + '.join(list(kinds)[:3])}"
         if len(self.tensors) > 1 and self.through:
-            text += f"; shared by {len(self.tensors)} tensors through {self.through[0]!r}"
+            text += (
+                f"; shared by {counted(len(self.tensors), 'tensor')} through {self.through[0]!r}"
+            )
             text += f" and {len(self.through) - 1} more" if len(self.through) > 1 else ""
         return text
 

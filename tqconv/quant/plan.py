@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import QuantizationError
+from tqconv.errors import QuantizationError, counted
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import extremes
 from tqconv.ir.types import Range, type_name
@@ -187,7 +187,7 @@ def float_report(selection: Selection) -> tuple[str]:
     by_reason: dict[str, list[Op]] = {}
     for op, reason in selection.floats.items():
         by_reason.setdefault(f"{op.type} {reason}", []).append(op)
-    lines = [f"{len(selection.floats)} operators cannot run on integers"]
+    lines = [f"{counted(len(selection.floats), 'operator')} cannot run on integers"]
     for reason, ops in by_reason.items():
         names = ", ".join(f"'{op.outputs[0].name}'" for op in ops[:4])
         lines.append(f"  {reason}: {names}{f', … {len(ops) - 4} more' if len(ops) > 4 else ''}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Use
 from tqconv.ir.types import type_name
 from tqconv.quant.params import Params
@@ -12,7 +13,7 @@ from tqconv.quant.plan import Plan
 
 def describe(graph: Graph, plan: Plan) -> str:
     """Return the table of a plan; call it before `apply`, on the graph that was planned."""
-    counts = f"{len(plan.types)} operators on integers, {len(plan.floats)} float"
+    counts = f"{counted(len(plan.types), 'operator')} on integers, {len(plan.floats)} float"
     lines = [f"{plan.scheme.name}: {counts}"]
     lines += [_line(t.name, p) for t, p in plan.tensors.items()]
     for op in graph.ops:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import DependencyError, FormatError, UsageError
+from tqconv.errors import DependencyError, FormatError, UsageError, counted
 from tqconv.ir.graph import Tensor
 from tqconv.untrusted import IMAGE_PIXELS, reading
 
@@ -52,7 +52,7 @@ def read_image(path: Path, tensor: Tensor, scaling: Scaling | None) -> NDArray[A
     for flag, numbers in (("--mean", scaling.mean), ("--std", scaling.std)):
         if len(numbers) not in (1, channels):
             raise UsageError(
-                f"{flag} has {len(numbers)} numbers for images of {channels} channels",
+                f"{flag} has {counted(len(numbers), 'number')} for images of {channels} channels",
                 hint="give one number, or one for each channel",
             )
     mean, std = np.array(scaling.mean, np.float32), np.array(scaling.std, np.float32)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UsageError, suggestion
+from tqconv.errors import UsageError, counted, suggestion
 from tqconv.ir.graph import Tensor
 from tqconv.runtime.arrays import read_arrays
 from tqconv.runtime.images import SUFFIXES, Scaling, read_image
@@ -120,7 +120,7 @@ def _only(inputs: Sequence[Tensor], path: Path) -> Tensor:
     if len(inputs) > 1:
         names = ", ".join(t.name for t in inputs)
         raise UsageError(
-            f"{path} holds one tensor, the model has {len(inputs)} inputs",
+            f"{path} holds one tensor, the model has {counted(len(inputs), 'input')}",
             hint=f"use a .npz file with {names}, or a folder for each of them",
         )
     return inputs[0]

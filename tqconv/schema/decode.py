@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import FormatError
+from tqconv.errors import FormatError, counted
 from tqconv.schema.fbs import Schema
 from tqconv.schema.layout import OUTSIDE, Layout, Slot, layouts, tflite
 
@@ -109,7 +109,9 @@ class _Reader:
         start = self.target(at)
         count = self.number(_UOFFSET, start)
         if start + 4 + count * itemsize > self.size:
-            raise self._broken(start, f"is a vector of {count} elements, which do not fit")
+            raise self._broken(
+                start, f"is a vector of {counted(count, 'element')}, which do not fit"
+            )
         return start + 4, count
 
     def _scalars(self, dtype: np.dtype[Any], at: int) -> NDArray[Any]:
@@ -137,7 +139,7 @@ class _Reader:
         if start < 2 or len(values.get(data, ())):
             return
         if start + count > self.size:
-            raise self._broken(at, f"refers to {count} bytes at {start}")
+            raise self._broken(at, f"refers to {counted(count, 'byte')} at {start}")
         values[data] = self.array[start : start + count]
 
     def _spend(self, count: int, at: int) -> None:

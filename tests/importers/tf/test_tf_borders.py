@@ -139,7 +139,7 @@ BAD = [
     ({"outputs": ("rr",)}, "no tensor named `rr`"),
     ({"inputs": ("y",)}, "no tensor named `y`"),
     ({"inputs": ("x", "x")}, "listed twice"),
-    ({"shapes": ((1, 3), (2,))}, "2 entries for 1 inputs"),
+    ({"shapes": ((1, 3), (2,))}, "2 entries for 1 input"),
     ({"shapes": ((3,),)}, r"rank 2 in the graph, --input_shapes gives \[3\]"),
     ({"named_shapes": {"xx": (1, 3)}}, "`xx`, which is no input; did you mean `x`"),
     ({"inputs": ("r",), "outputs": ("e", "n")}, "placeholders that are no inputs: x"),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import run_litert
 from graphs import attr_value, const, node, placeholder, typed
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tqconv.api import optimize
 from tqconv.config import LoadOptions
-from tqconv.errors import UnsupportedError, UsageError
+from tqconv.errors import FormatError, UnsupportedError, UsageError
 from tqconv.importers.tf.graphdef import import_graph
 from tqconv.importers.tf.node import graph_ref, nodes_of
 from tqconv.ir.graph import Model
@@ -222,6 +225,91 @@ def test_quantized_types_are_their_storage() -> None:
     graph.append(node("y", "Identity", "q", T=typed("quint8")))
     model = load(graph, inputs=("q",), outputs=("y",), shapes=((4,),))
     assert inputs_of(model) == [("q", (4,), "uint8")]
+
+
+def advised(error: UnsupportedError) -> dict[str, tuple[str, ...]]:
+    """Return the options that an advice names."""
+    flags = {"--output_arrays": "outputs", "--input_arrays": "inputs"}
+    found = re.search(r"`(--\w+) (\S+)`", str(error.hint))
+    return {} if found is None else {flags[found[1]]: tuple(found[2].split(","))}
+
+
+@st.composite
+def with_mysteries(draw: st.DrawFn) -> list[Any]:
+    """Graphs of sums and negations, some of whose nodes nobody knows."""
+    graph = [placeholder("x", F32, (2,)), const("c", np.ones(2, F32))]
+    for i in range(draw(st.integers(1, 9))):
+        names = st.sampled_from([message.name for message in graph])
+        kind = draw(st.sampled_from(["Neg", "Neg", "AddV2", "AddV2", "Mystery"]))
+        inputs = [draw(names) for _ in range(2 if kind == "AddV2" else 1)]
+        graph.append(node(f"n{i}", kind, *inputs, T=F32))
+    return graph
+
+
+@settings(max_examples=300, deadline=None)
+@given(with_mysteries())
+def test_an_advised_cut_works(graph: list[Any]) -> None:
+    sound, fed = {"x", "c"}, {"x"}
+    for message in graph[2:]:
+        if message.op != "Mystery" and set(message.input) <= sound:
+            sound.add(message.name)
+            fed |= {message.name} if fed & set(message.input) else set()
+    try:
+        load(graph)
+    except UnsupportedError as error:
+        options = advised(error)
+        read = {name for message in graph if message.name not in sound for name in message.input}
+        assert options or not read & fed - {"x"}
+        assert set(options.get("outputs", ())) <= sound
+        if options:
+            assert load(graph, **options).main.ops
+    except UsageError:
+        pass  # nothing but constants and placeholders
+
+
+def test_what_lacks_a_translation_at_the_head_is_cut_off_there() -> None:
+    graph = retrained()
+    with pytest.raises(UnsupportedError) as caught:
+        load(graph)
+    assert advised(caught.value) == {"inputs": ("decoded",)}
+    assert [t.name for t in load(graph, **advised(caught.value)).main.inputs] == ["decoded"]
+
+
+def test_no_advised_output_depends_on_what_is_missing() -> None:
+    graph = [
+        placeholder("x", F32, (4,)),
+        node("a", "Neg", "x", T=F32),
+        node("m", "Mystery", "a", T=F32),
+        node("b", "Neg", "m", T=F32),
+        node("n", "Mystery", "b", T=F32),
+        node("d", "Add", "n", "a", T=F32),
+        node("e", "Neg", "a", T=F32),
+    ]
+    with pytest.raises(UnsupportedError) as caught:
+        load(graph)
+    assert advised(caught.value) == {"outputs": ("e", "a")}
+
+
+def test_absent_nodes_are_all_named() -> None:
+    graph = [
+        placeholder("x", F32, (1, 6, 6, 3)),
+        node("conv", "Conv2D", "x", "Const", T=F32, strides=[1, 1, 1, 1], padding=b"SAME"),
+        node("y", "BiasAdd", "conv", "Const_1", T=F32),
+    ]
+    with pytest.raises(FormatError) as caught:
+        load(graph)
+    assert str(caught.value) == (
+        "2 nodes not in the graph: 'Const', which 'conv' reads; 'Const_1', which 'y' reads"
+    )
+    assert "OpenCV" in str(caught.value.hint)
+
+
+def test_of_many_absent_nodes_ten_are_named() -> None:
+    names = [f"gone{i}" for i in range(14)]
+    graph = [const("c", np.ones(2, F32)), node("y", "AddN", "c", *names, T=F32, N=15)]
+    with pytest.raises(FormatError, match=r"^14 nodes not in the graph: .*; and 4 more$") as caught:
+        load(graph)
+    assert str(caught.value).count("gone") == 10
 
 
 SWITCHES = {

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import FormatError, UsageError, suggestion
+from tqconv.errors import FormatError, UsageError, counted, suggestion
 from tqconv.importers.tf.node import BFLOAT16, decode_shape, dtype_of
 from tqconv.importers.tf.string_table import (
     VARINT_BYTES,
@@ -90,7 +90,9 @@ class Bundle:
         whole = self.read(name)
         place = tuple(slice(s, s + n if n >= 0 else None) for s, n in extents)
         if len(place) != whole.ndim:
-            raise FormatError(f"'{name}' in {self.prefix} has no slice of {len(place)} dimensions")
+            raise FormatError(
+                f"'{name}' in {self.prefix} has no slice of {counted(len(place), 'dimension')}"
+            )
         return whole[place]
 
     def slices(self, name: str) -> list[list[tuple[int, int]]]:
@@ -125,7 +127,8 @@ class Bundle:
         stored = _stored(entry.dtype)
         if len(content) != count * stored.itemsize:
             raise FormatError(
-                f"'{name}' in {self.prefix} has {len(content)} bytes for {count} elements"
+                f"'{name}' in {self.prefix} has {counted(len(content), 'byte')} for "
+                f"{counted(count, 'element')}"
             )
         order: Literal[">", "<"] = ">" if self.big_endian else "<"
         array = np.frombuffer(content, stored.newbyteorder(order)).astype(stored, copy=False)
@@ -149,7 +152,9 @@ class Bundle:
             path = shard_path(self.prefix, entry.shard_id, self.shards)
             data = self._files[entry.shard_id] = _map(path)
         if entry.offset < 0 or entry.size < 0 or entry.offset + entry.size > len(data):
-            raise FormatError(f"'{name}' lies outside of its data file of {len(data)} bytes")
+            raise FormatError(
+                f"'{name}' lies outside of its data file of {counted(len(data), 'byte')}"
+            )
         return data[entry.offset : entry.offset + entry.size]
 
 
@@ -268,7 +273,9 @@ def strings(content: memoryview, count: int) -> tuple[NDArray[Any], int]:
     crc = crc_of(mask(crc).to_bytes(4, "little"), crc)
     position += 4
     if position + sum(lengths) != len(content):
-        raise FormatError(f"a tensor of {count} strings has {len(content)} bytes")
+        raise FormatError(
+            f"a tensor of {counted(count, 'string')} has {counted(len(content), 'byte')}"
+        )
     array = np.empty(count, object)
     for i, length in enumerate(lengths):
         array[i] = bytes(content[position : position + length])
@@ -282,7 +289,9 @@ def _latest(folder: Path) -> Path:
     if not listing.is_file():
         found = sorted(folder.glob("*.index"))
         if len(found) != 1:
-            raise UsageError(f"{folder} holds {len(found)} checkpoints", hint="name one of them")
+            raise UsageError(
+                f"{folder} holds {counted(len(found), 'checkpoint')}", hint="name one of them"
+            )
         return found[0]
     for line in listing.read_text("utf-8", "replace").splitlines():
         key, _, value = line.partition(":")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tqconv.importers.tf.borders import (
     placeholders_before,
     resolve,
 )
+from tqconv.importers.tf.cuts import Cuts
 from tqconv.importers.tf.flow.functional import functionalize
 from tqconv.importers.tf.flow.functions import Function
 from tqconv.importers.tf.flow.primitives import reached
@@ -115,11 +117,13 @@ def import_graph(
     producer: int = 1000,
     kept: Kept | None = None,
     budget: Budget | None = None,
+    advises: bool = True,
 ) -> Model:
     """Import the part of a graph between its inputs and outputs as a model with one signature.
 
     kept: the variables that running the outputs assigns, and which stay variables. budget: what the
-    model may cost beyond its file; None: that of a small one.
+    model may cost beyond its file; None: that of a small one. advises: an error about operators
+    without a translation says where to cut them off.
     """
     kept = Kept() if kept is None else kept
     model = Model([Graph("main", budget=Budget() if budget is None else budget)], origin=file)
@@ -131,8 +135,16 @@ def import_graph(
     said = [declared(ref, nodes, known) for ref in inputs]
     tensors = add_inputs(model.main, said, options, model.notes)
     feeds = dict(zip(inputs, tensors, strict=True))
+
+    def attempt(other: LoadOptions) -> Model:
+        other = replace(other, values={})
+        return import_graph(
+            nodes, functions, file, other, producer=producer, kept=kept, advises=False
+        )
+
+    cuts = Cuts(nodes, options, inputs, outputs, attempt) if advises else None
     try:
-        _fill(model, nodes, functions, options, feeds, outputs, kept)
+        _fill(model, nodes, functions, options, feeds, outputs, kept, cuts)
     except TqconvError as error:
         mention_shapes(error, model.notes)
         raise
@@ -147,6 +159,7 @@ def _fill(
     fed: Mapping[Ref, Tensor],
     outputs: Sequence[Ref],
     kept: Kept,
+    cuts: Cuts | None,
 ) -> None:
     """Translate what lies between the inputs, which `fed` stands for, and the outputs."""
     graph = model.main
@@ -171,7 +184,13 @@ def _fill(
     )
     values = run(shared, graph, nodes, feeds, fetches)
     _check_placeholders(translation, nodes, inputs)
-    translation.raise_failures(values, partial(computed_inputs, nodes))
+    translation.raise_failures(
+        values,
+        partial(computed_inputs, nodes),
+        lambda frontier: (
+            "" if cuts is None else cuts.advice(translation.missing, translation.lost, frontier)
+        ),
+    )
     write_states(graph, edges, values[len(outputs) : len(outputs) + len(edges)])
     _finish(model, nodes, outputs, values[: len(outputs)])
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tqconv.errors import FormatError, UnsupportedError
+from tqconv.errors import FormatError, UnsupportedError, counted
 from tqconv.importers.tf.flow.calls import MAX_DEPTH
 from tqconv.importers.tf.flow.functions import Function, function_of, instantiate
 from tqconv.importers.tf.node import Node, Ref
@@ -61,7 +61,7 @@ class _Inliner:
         function = instantiate(function_of(message), target.attr)
         if len(call.inputs) != len(function.arguments):
             raise FormatError(
-                f"function `{target.name}` takes {len(function.arguments)} arguments, "
+                f"function `{target.name}` takes {counted(len(function.arguments), 'argument')}, "
                 f"got {len(call.inputs)}"
             )
         self.budget.call(len(function.nodes), f"function `{target.name}`")

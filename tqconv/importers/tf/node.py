@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import FormatError, UnsupportedError
+from tqconv.errors import FormatError, UnsupportedError, counted
 from tqconv.importers.borders import COMPUTED, FLOAT32
 from tqconv.ir.arrays import repeated
 from tqconv.ir.types import RESOURCE, STRING, VARIANT
@@ -269,7 +269,8 @@ def _from_content(content: bytes, kind: int, dtype: np.dtype, count: int) -> NDA
     stored = np.dtype(np.uint16) if kind == BFLOAT16 else dtype
     if dtype == STRING or len(content) != count * stored.itemsize:
         raise FormatError(
-            f"a {dtype.name} constant of {count} elements has {len(content)} bytes of content"
+            f"a {dtype.name} constant of {counted(count, 'element')} has "
+            f"{counted(len(content), 'byte')} of content"
         )
     array = np.frombuffer(content, stored.newbyteorder("<"))
     return _widen_bfloat16(array) if kind == BFLOAT16 else array

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from tqconv.errors import FormatError, UnsupportedError
+from tqconv.errors import FormatError, UnsupportedError, counted
 from tqconv.importers.tf.node import Node, Ref
 
 PIVOTS = ("Switch", "Identity")
@@ -32,9 +32,9 @@ def execution_order(
     done: set[str] = set()
     active: set[str] = set()
     for fetch in fetches:
-        stack = [] if fetch in fed else [(fetch.node, "", False)]
+        stack = [] if fetch in fed else [(fetch.node, False)]
         while stack:
-            name, reader, ready = stack.pop()
+            name, ready = stack.pop()
             if ready:
                 active.discard(name)
                 done.add(name)
@@ -44,18 +44,49 @@ def execution_order(
                 continue
             node = nodes.get(name)
             if node is None:
-                raise FormatError(f"'{reader or fetch}' reads '{name}', which is not in the graph")
+                raise _absent(nodes, fetches, fed)
             if name in active:
                 raise UnsupportedError(
                     f"the graph has a cycle through '{name}'",
                     hint="declare back edges with --rnn_states, or cut with --input_arrays",
                 )
             active.add(name)
-            stack.append((name, reader, True))
+            stack.append((name, True))
             before = [r.node for r in node.inputs if r not in fed]
             before += [c for c in node.controls if c in nodes and nodes[c].op in pivots]
             before += sorted(earlier.get(name, ()))
-            stack += [(b, name, False) for b in reversed(before) if b not in done]
+            stack += [(b, False) for b in reversed(before) if b not in done]
+
+
+SHOWN = 10
+"""Absent nodes that a message names."""
+
+
+def _absent(nodes: Mapping[str, Node], fetches: Sequence[Ref], fed: Collection[Ref]) -> FormatError:
+    """Return the error about all nodes that the fetches need and that the graph does not have."""
+    readers: dict[str, str] = {}
+    seen: set[str] = set()
+    stack = [(ref, str(ref)) for ref in reversed(fetches)]
+    while stack:
+        ref, reader = stack.pop()
+        if ref in fed or ref.node in seen:
+            continue
+        seen.add(ref.node)
+        node = nodes.get(ref.node)
+        if node is None:
+            readers[ref.node] = reader
+        else:
+            stack += [(before, node.name) for before in reversed(node.inputs)]
+    shown = [f"'{name}', which '{reader}' reads" for name, reader in readers.items()]
+    more = [f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
+    constants = any(node.op == "Const" for node in nodes.values())
+    return FormatError(
+        f"{counted(len(shown), 'node')} not in the graph: " + "; ".join([*shown[:SHOWN], *more]),
+        hint="was the file cut short, or a part of it deleted?"
+        if constants
+        else "there is not one constant in it: a .pbtxt that is made for OpenCV lacks them; "
+        "convert the frozen .pb that it was made from",
+    )
 
 
 def file_order(

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import FormatError
+from tqconv.errors import FormatError, counted
 from tqconv.importers.tf.bundle import Bundle, object_keys, open_bundle
 from tqconv.importers.tf.flow.primitives import reached
 from tqconv.importers.tf.inline import CALLS
 from tqconv.importers.tf.kept import Kept
 from tqconv.importers.tf.leftovers import VARIABLES
 from tqconv.importers.tf.node import Node, Ref, graph_ref
-from tqconv.importers.tf.training import constant_node, counted, listed, stored_value
+from tqconv.importers.tf.training import constant_node, listed, stored_value
 
 VARIABLES_PREFIX = Path("variables", "variables")
 BEHIND = 8

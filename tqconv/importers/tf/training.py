@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.config import Dims, LoadOptions
-from tqconv.errors import UnsupportedError, UsageError
+from tqconv.errors import UnsupportedError, UsageError, counted
 from tqconv.importers.borders import contradicts, printed
 from tqconv.importers.tf.borders import resolve
 from tqconv.importers.tf.bundle import Bundle, open_bundle, variable_names
@@ -160,11 +160,6 @@ def _frozen(node: Node, array: NDArray[Any]) -> Node:
             hint="is it a checkpoint of this graph?",
         )
     return constant_node(node.name, array, int(node.get("dtype", 1)) % 100)
-
-
-def counted(count: int, what: str) -> str:
-    """Return "1 variable", "2 variables"."""
-    return f"{count} {what}" + ("s" if count != 1 else "")
 
 
 def listed(names: list[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tqconv.config import LoadOptions
-from tqconv.errors import UsageError, suggestion
+from tqconv.errors import UsageError, counted, suggestion
 from tqconv.ir.graph import Graph, Model, Signature, Tensor
 from tqconv.ir.types import Shape, type_name
 
@@ -72,7 +72,8 @@ def reshape_inputs(model: Model, options: LoadOptions) -> None:
     if options.shapes is not None:
         if len(options.shapes) != len(graph.inputs):
             raise UsageError(
-                f"--input_shapes has {len(options.shapes)} entries for {len(graph.inputs)} inputs"
+                f"--input_shapes has {counted(len(options.shapes), 'entry', 'entries')} for "
+                f"{counted(len(graph.inputs), 'input')}"
             )
         given |= {t.name: s for t, s in zip(graph.inputs, options.shapes, strict=True)}
     names = [t.name for t in graph.inputs]
@@ -96,7 +97,10 @@ def reshape_inputs(model: Model, options: LoadOptions) -> None:
 def check_types(inputs: Sequence[Tensor], given: Sequence[str | None]) -> None:
     """Raise UsageError where the types that the user gives are not those of the file."""
     if len(given) != len(inputs):
-        raise UsageError(f"--input_data_types has {len(given)} entries for {len(inputs)} inputs")
+        raise UsageError(
+            f"--input_data_types has {counted(len(given), 'entry', 'entries')} for "
+            f"{counted(len(inputs), 'input')}"
+        )
     for tensor, name in zip(inputs, given, strict=True):
         if name is not None and np.dtype(name) != tensor.dtype:
             raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tqconv.errors import FormatError, InternalError, TqconvError
+from tqconv.errors import FormatError, InternalError, TqconvError, counted
 from tqconv.ir.graph import Op
 from tqconv.ops.emit import infer
 from tqconv.ops.table import known, spec
@@ -31,7 +31,8 @@ def check_operator(op: Op) -> None:
         raise FormatError("it makes no tensor", where=op.source)
     if not operands.variadic and len(op.inputs) > len(operands.names):
         raise FormatError(
-            f"there are {len(op.inputs)} operands, {op.type} takes {len(operands.names)}",
+            f"there are {counted(len(op.inputs), 'operand')}, "
+            f"{op.type} takes {len(operands.names)}",
             where=op.source,
         )
     try:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tqconv.config import QuantizeOptions
-from tqconv.errors import UsageError, suggestion
+from tqconv.errors import UsageError, counted, suggestion
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.types import Range, Source, type_name
 from tqconv.quant.evidence.ranges import Ranges, names_of
@@ -56,8 +56,9 @@ def said_of_inputs(graph: Graph, options: QuantizeOptions, dtype: np.dtype) -> d
     if options.input_stats is not None:
         if len(options.input_stats) != len(inputs):
             raise UsageError(
-                f"--mean_values and --std_values have {len(options.input_stats)} entries for "
-                f"{len(inputs)} inputs",
+                f"--mean_values and --std_values have "
+                f"{counted(len(options.input_stats), 'entry', 'entries')} for "
+                f"{counted(len(inputs), 'input')}",
                 hint=f"one for each input, in the order {', '.join(inputs)}",
             )
         stats = {**dict(zip(inputs, options.input_stats, strict=True)), **stats}

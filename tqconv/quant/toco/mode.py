@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from tqconv.config import QuantizeOptions, TocoOptions
-from tqconv.errors import QuantizationError, UsageError
+from tqconv.errors import QuantizationError, UsageError, counted
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.types import Range, type_name
 from tqconv.quant.evidence.inputs import said_of_inputs
@@ -102,7 +102,8 @@ def _check_widths(graph: Graph, toco: TocoOptions) -> None:
         names = ", ".join(f"'{t.name}'" for t in wide[:SHOWN])
         more = f", … {len(wide) - SHOWN} more" if len(wide) > SHOWN else ""
         raise QuantizationError(
-            f"{len(wide)} tensors are to have 16 bits beside {toco.inference_type}: {names}{more}; "
+            f"16 bits are asked for {counted(len(wide), 'tensor')} beside {toco.inference_type}: "
+            f"{names}{more}; "
             "no kernel computes that",
             hint="use --quantize int16x8, or --quantize int8 with --int16 for some nodes",
         )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import QuantizationError
+from tqconv.errors import QuantizationError, counted
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import Grid, extremes, grid
 from tqconv.ir.types import type_name
@@ -210,8 +210,8 @@ class _Planner:
             return codes
         if not self.rules.nudge:
             self.plan.notes.append(
-                f"'{tensor.name}' has {len(near)} weights of 0 near another, where kernels of "
-                "TensorFlow 1 on ARM are wrong; "
+                f"'{tensor.name}' has {counted(len(near), 'weight')} of 0 near another, where "
+                "kernels of TensorFlow 1 on ARM are wrong; "
                 "--allow_nudging_weights_to_use_fast_gemm_kernel makes them 1"
             )
             return codes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tqconv.errors import FormatError, UnsupportedError
+from tqconv.errors import FormatError, UnsupportedError, counted
 from tqconv.importers.tf import walk
 from tqconv.importers.tf.flow.functional import functionalize
 from tqconv.importers.tf.flow.functions import Function, function_of, instantiate
@@ -46,7 +46,7 @@ def call(
     function = instantiate(find(b.shared, target.name), target.attr)
     if len(arguments) != len(function.arguments):
         raise FormatError(
-            f"function `{target.name}` takes {len(function.arguments)} arguments, "
+            f"function `{target.name}` takes {counted(len(function.arguments), 'argument')}, "
             f"got {len(arguments)}"
         )
     active = b.shared.calls

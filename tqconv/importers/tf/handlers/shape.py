@@ -11,7 +11,7 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.dims import reshape_target
 from tqconv.compose.operands import axis_operand, int32_of
 from tqconv.compose.sizes import inserted
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, counted
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import handles
 from tqconv.ir.graph import Tensor
@@ -178,5 +178,5 @@ def lin_space(b: Builder, start: Tensor, stop: Tensor, num: Tensor) -> Tensor:
 
 def _linear(start: NDArray[Any], stop: NDArray[Any], count: int) -> NDArray[Any]:
     if count <= 0:
-        raise UnsupportedError(f"LinSpace of {count} values")
+        raise UnsupportedError(f"LinSpace of {counted(count, 'value')}")
     return np.linspace(float(start.reshape(())), float(stop.reshape(())), count)
