@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.errors import DependencyError, UsageError, VerificationError
+from tqconv.runtime.native_log import without_chatter
 
 Array = NDArray[Any]
 Feed = Mapping[str, Array]
@@ -34,12 +35,13 @@ class Session:
         interpreter, resolvers = _runtime()
         kind = "AUTO" if delegate else "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
         try:
-            self._interpreter = interpreter(
-                model_content=bytes(content),
-                num_threads=threads,
-                experimental_op_resolver_type=resolvers[kind],
-                experimental_preserve_all_tensors=preserve,
-            )
+            with without_chatter():
+                self._interpreter = interpreter(
+                    model_content=bytes(content),
+                    num_threads=threads,
+                    experimental_op_resolver_type=resolvers[kind],
+                    experimental_preserve_all_tensors=preserve,
+                )
         except (ValueError, RuntimeError) as error:
             raise _refused(error) from error
         self._inputs = {d["name"]: d for d in self._interpreter.get_input_details()}
@@ -76,7 +78,8 @@ class Session:
         for name, shape in shapes.items():
             if self._shapes.get(name, tuple(self._inputs[name]["shape"])) != shape:
                 self._interpreter.resize_tensor_input(self._inputs[name]["index"], shape)
-        self._interpreter.allocate_tensors()
+        with without_chatter():
+            self._interpreter.allocate_tensors()
         self._shapes = shapes
 
     def output(self, position: int) -> Array:
