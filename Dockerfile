@@ -1,7 +1,7 @@
 # Converts models in batch jobs: docker run --rm -v "$PWD:/data" tqconv convert model.pb -o model.tflite
 FROM python:3.12-slim AS build
 WORKDIR /src
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY tqconv tqconv
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .

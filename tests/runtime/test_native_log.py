@@ -23,9 +23,13 @@ def test_chatter_alone_is_held_back(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_errors_come_through_an_exception(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(RuntimeError), without_chatter():
-        os.write(2, b"ERROR: node 3 failed\nINFO: x\n")
-        raise RuntimeError
+    def fail() -> None:
+        with without_chatter():
+            os.write(2, b"ERROR: node 3 failed\nINFO: x\n")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert capfd.readouterr().err == "ERROR: node 3 failed\n"
 
 

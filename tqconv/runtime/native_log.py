@@ -11,7 +11,7 @@ from typing import IO
 
 STDERR = 2
 CHATTER = b"INFO:"
-"""How lines begin that tell of delegates and the like: tflite/minimal_logging.cc names severities."""
+"""How lines begin that tell of delegates and the like (severities of tflite/minimal_logging.cc)."""
 
 
 @contextmanager

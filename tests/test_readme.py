@@ -1,0 +1,63 @@
+"""What README.md tells people to type works as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^```(sh|console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [(kind, body) for kind, body in BLOCK.findall((ROOT / "README.md").read_text("utf-8"))]
+RUNS_THE_TESTS = "-m pytest"
+"""The block that runs this file: `.ci/run` runs it as it stands, `pip install` included."""
+
+
+def script_of(kind: str, body: str) -> str:
+    """Return what a shell runs: of a console block what stands behind `$ `, and continuations."""
+    if kind != "console":
+        return body
+    lines, goes_on = [], False
+    for line in body.splitlines():
+        if line.startswith("$ ") or goes_on:
+            lines.append(line.removeprefix("$ "))
+            goes_on = line.endswith("\\")
+    return "\n".join(lines)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of what the commands read, with this tqconv installed for them."""
+    shutil.copytree(ROOT / "sample_models", tmp_path / "tree" / "sample_models")
+    bin = tmp_path / "tree" / ".venv" / "bin"
+    bin.mkdir(parents=True)
+    programs = {"tqconv": f'exec {sys.executable} -m tqconv "$@"', "pip": ":", "python3": ":"}
+    for name, line in programs.items():  # the installation is another test: `.ci/run`
+        (bin / name).write_text(f"#!/bin/sh\n{line}\n")
+        (bin / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return tmp_path / "tree"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="the blocks are for a POSIX shell")
+def test_every_block_runs(checkout: Path) -> None:
+    """In order and in one folder, as a reader types them."""
+    ran = 0
+    for kind, body in BLOCKS:
+        script = script_of(kind, body)
+        if RUNS_THE_TESTS in script:
+            continue
+        call = [sys.executable, "-c"] if kind == "python" else ["bash", "-euo", "pipefail", "-c"]
+        done = subprocess.run([*call, script], cwd=checkout, capture_output=True, check=False)
+        assert done.returncode == 0, (script, done.stderr.decode())
+        ran += 1
+    assert ran >= 5
+    for name in ("digits", "digits_dynamic", "digits_qat", "sample_models/digits_cnn/m"):
+        assert (checkout / f"{name}.tflite").read_bytes()[4:8] == b"TFL3"
