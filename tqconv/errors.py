@@ -52,9 +52,6 @@ class UnsupportedError(TqconvError):
     exit_code = 4
 
 
-Unsupported = UnsupportedError
-
-
 class QuantizationError(TqconvError):
     """The requested quantization cannot be reached."""
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tqconv.compose.builder import Builder
 from tqconv.compose.integers import INT64, UINT64, bitcast
-from tqconv.errors import Unsupported
+from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
 
@@ -40,10 +40,10 @@ def axes_operand(b: Builder, tensor: Tensor, rank: int, operand: str = "axis") -
 
 
 def static_size(tensor: Tensor, axis: int) -> int:
-    """Return the size of a dimension; raises Unsupported while it is unknown."""
+    """Return the size of a dimension; raises UnsupportedError while it is unknown."""
     size = tensor.shape[axis]
     if size is None:
-        raise Unsupported(
+        raise UnsupportedError(
             f"dimension {axis} of '{tensor.name}' is unknown",
             hint="give the inputs a shape with --input_shapes",
         )

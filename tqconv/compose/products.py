@@ -9,7 +9,7 @@ import numpy as np
 from tqconv.compose import complex
 from tqconv.compose.builder import Builder
 from tqconv.compose.sizes import Size, calculate, reshaped, size_of, sizes_of, vector
-from tqconv.errors import Unsupported
+from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
 
@@ -23,7 +23,7 @@ def product(
     """
     inner, outer = x.shape[-2 if adj_x else -1], w.shape[-1 if adj_w else -2]
     if None not in (inner, outer) and inner != outer:
-        raise Unsupported(f"{inner} columns do not meet {outer} rows: the graph is invalid")
+        raise UnsupportedError(f"{inner} columns do not meet {outer} rows: the graph is invalid")
     if x.dtype.kind == "c":
         return _complex_product(b, _adjoint(b, x, adj_x), _adjoint(b, w, adj_w))
     if x.dtype.kind in "iu" or 0 in (x.shape[-1], x.shape[-2]):

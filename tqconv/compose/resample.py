@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import Unsupported
+from tqconv.errors import UnsupportedError
 
 Array = NDArray[np.float32]
 
@@ -126,7 +126,7 @@ def kernel_matrix(
     """Return resampling by a kernel, which `antialias` widens where the image gets smaller."""
     kernel = KERNELS.get(kernel_type)
     if kernel is None:
-        raise Unsupported(f"kernel_type `{kernel_type}` is not supported")
+        raise UnsupportedError(f"kernel_type `{kernel_type}` is not supported")
     step = np.float32(1.0 / np.float32(scale))
     width = max(step, np.float32(1)) if antialias else np.float32(1)
     sample = (np.arange(wanted, dtype=np.float32) + HALF) * step - step * np.float32(shift)

@@ -21,7 +21,7 @@ from typing import Any
 
 from tqconv.compose.builder import Builder
 from tqconv.config import ArrayRange
-from tqconv.errors import FormatError, TqconvError, Unsupported, UnsupportedError, counted
+from tqconv.errors import FormatError, TqconvError, UnsupportedError, counted
 from tqconv.importers.registry import Handler, Registry
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ops.table import known, spec
@@ -160,7 +160,7 @@ class Translation:
         looks = self.registry.find(op, self.opset) is not None and op not in self.registry.pass_on
         if unknown is None or not looks:
             return None
-        return Unsupported(
+        return UnsupportedError(
             f"the shape of '{unknown.name}' is not known: the custom operator that makes it "
             "does not say it",
             hint="give its node the attribute `_output_shapes`, or let the model end there",

@@ -7,7 +7,7 @@ import numpy as np
 from tqconv.compose import lists
 from tqconv.compose.builder import Builder
 from tqconv.compose.control import facts_of, is_unborn
-from tqconv.errors import Unsupported
+from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.registry import TFBuilder
 from tqconv.importers.tf.shared import Shared
 from tqconv.ir.graph import Tensor
@@ -28,7 +28,9 @@ def join(b: TFBuilder, rows: Tensor, index: Tensor, piece: Tensor) -> Tensor:
     """Return a concatenation with one more piece; the loop checks the order of the indices."""
     indices = b.shared.joins.get(id(b.graph))
     if indices is None:
-        raise Unsupported("pieces of different lengths are written to an array outside of a loop")
+        raise UnsupportedError(
+            "pieces of different lengths are written to an array outside of a loop"
+        )
     indices.append(index)
     made: Tensor = b("CONCATENATION", rows, piece, axis=0)
     set_joined(b.shared, made)
@@ -48,7 +50,7 @@ def known_size(tensor: Tensor) -> Tensor:
     """Return the size of an unborn list."""
     size = facts_of(tensor)["size"]
     if not isinstance(size, Tensor):
-        raise Unsupported("the size of a list is asked for before it has elements")
+        raise UnsupportedError("the size of a list is asked for before it has elements")
     return size
 
 
@@ -59,7 +61,7 @@ def born(b: Builder, handle: Tensor, element: Shape | None = None) -> Tensor:
     facts = facts_of(handle)
     declared = facts["element"] if element is None else lists.merged(facts["element"], element)
     if declared is None or None in declared:
-        raise Unsupported("a list is read before it has elements, whose shape is not known")
+        raise UnsupportedError("a list is read before it has elements, whose shape is not known")
     size = b.reshape(known_size(handle), (1,))
     return lists.zeros(b, facts["dtype"], size, declared)
 
@@ -89,7 +91,7 @@ def concatenated(b: Builder, rows: Tensor) -> tuple[Tensor, Tensor]:
     count, piece = lists.checked(rows, 2).shape[:2]
     total = None if count is None or piece is None else count * piece
     if rows.shape[2:].count(None) + (total is None) > 1:
-        raise Unsupported("more than one dimension of the concatenated list is unknown")
+        raise UnsupportedError("more than one dimension of the concatenated list is unknown")
     joined = b.reshape(rows, (total, *rows.shape[2:]))
     width = b.const(np.array(0 if piece is None else piece, np.int64), what="length")
     if piece is None:
@@ -105,7 +107,7 @@ def split(b: Builder, tensor: Tensor, lengths: Tensor) -> Tensor:
     """Return a tensor cut into elements of equal lengths."""
     pieces = b.ints(lengths, "lengths")
     if len(set(pieces)) > 1:
-        raise Unsupported(f"a list of pieces with different lengths {pieces}")
+        raise UnsupportedError(f"a list of pieces with different lengths {pieces}")
     return b.reshape(tensor, (len(pieces), pieces[0] if pieces else 0, *tensor.shape[1:]))
 
 

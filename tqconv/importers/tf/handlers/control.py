@@ -10,7 +10,7 @@ import numpy as np
 from tqconv.compose import lists
 from tqconv.compose.builder import Builder
 from tqconv.compose.control import Make, MakeSome, branch, loop, within
-from tqconv.errors import Unsupported, counted
+from tqconv.errors import UnsupportedError, counted
 from tqconv.importers.tf.flow.calls import call, find
 from tqconv.importers.tf.flow.functions import Function
 from tqconv.importers.tf.flow.list_rows import is_joined, set_joined
@@ -62,7 +62,7 @@ def case(
         chosen = b.scalar(index, "branch_index")
         return call(b, branches[chosen if 0 <= chosen < len(branches) else -1], operands)
     if len(branches) > MAX_BRANCHES:
-        raise Unsupported(f"a case of {counted(len(branches), 'branch', 'branches')}")
+        raise UnsupportedError(f"a case of {counted(len(branches), 'branch', 'branches')}")
     functions = _Branches(b, branches)
     return functions.with_failures(functions.choose(b.graph, [index, *operands], 0))
 
@@ -122,7 +122,7 @@ def while_(
     """Repeat a function while another returns true."""
     function = find(b.shared, body.name)
     if len(function.results) != len(operands):
-        raise Unsupported(
+        raise UnsupportedError(
             f"the body returns {len(function.results)} of {counted(len(operands), 'variable')}"
         )
     step = _body(b, body)
@@ -197,7 +197,7 @@ def _check_joins(
         if before.dtype.kind == "i" and b.known(before) == (0,) and _is_next(after, now)
     ]
     if any(index not in counters for index in indices):
-        raise Unsupported(
+        raise UnsupportedError(
             "pieces of different lengths are written to a TensorArray, but not one behind another"
         )
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tqconv.compose.builder import Builder
 from tqconv.compose.operands import with_kernel
-from tqconv.errors import Unsupported
+from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.flow.calls import find
 from tqconv.importers.tf.node import Node, Ref, TypeNumber
 from tqconv.importers.tf.registry import TF, TFBuilder, handles
@@ -55,7 +55,7 @@ def hash_table(
     filled = next((f for f in _fillings(b.shared, b.shared.nodes, {}) if f[0].node is b.node), None)
     content = [] if filled is None else [_content(b.graph, b.shared, root) for root in filled[1:]]
     if not content or any(array is None for array in content):
-        raise Unsupported(
+        raise UnsupportedError(
             f"table '{b.node.name}' is not filled with constants",
             hint="freezing leaves out what fills a table: convert the SavedModel or the .meta",
         )
@@ -116,7 +116,9 @@ def _root(ref: Ref, nodes: Mapping[str, Node], arguments: Mapping[str, Root]) ->
 def _table(b: TFBuilder, handle: Tensor) -> Table:
     known = b.shared.tables.get(id(handle))
     if known is None:
-        raise Unsupported(f"'{handle.name}' is a table that is handed over while the graph runs")
+        raise UnsupportedError(
+            f"'{handle.name}' is a table that is handed over while the graph runs"
+        )
     return known[1]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tqconv.compose.builder import Builder
-from tqconv.errors import Unsupported
+from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.handlers.fakequant import LARGEST, fake_quant
 from tqconv.importers.tf.node import TypeNumber, dtype_of
 from tqconv.importers.tf.registry import TFBuilder, handles
@@ -69,7 +69,7 @@ def dequantize(
     elif mode == "MIN_COMBINED":
         start = low
     else:
-        raise Unsupported(f"mode `{mode}`")
+        raise UnsupportedError(f"mode `{mode}`")
     return b("ADD", b("MUL", b("SUB", values, steps.lowest), scale), start)
 
 
@@ -116,7 +116,7 @@ def quantize(
     elif mode == "MIN_COMBINED":
         y = _min_combined(b, x, low, high, Steps.of(dtype))
     else:
-        raise Unsupported(f"mode `{mode}`")
+        raise UnsupportedError(f"mode `{mode}`")
     shape = () if axis < 0 else (x.shape[axis],)
     integers = b.cast(b.cast(y, np.int32), dtype)
     if not x.is_constant and axis < 0:

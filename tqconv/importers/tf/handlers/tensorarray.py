@@ -13,7 +13,7 @@ import numpy as np
 from tqconv.compose import lists
 from tqconv.compose.builder import Builder
 from tqconv.compose.control import facts_of, is_unborn
-from tqconv.errors import Unsupported
+from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.flow import list_rows
 from tqconv.importers.tf.flow.joined import JOINED
 from tqconv.importers.tf.node import TypeNumber
@@ -97,7 +97,7 @@ def scatter_array(
 def array_size(b: Builder, handle: Tensor, flow: Tensor) -> Tensor:
     """Count the elements."""
     if _facts(handle)["rows"].joined:
-        raise Unsupported("the number of pieces of a concatenated array is asked for")
+        raise UnsupportedError("the number of pieces of a concatenated array is asked for")
     return list_rows.known_size(flow) if is_unborn(flow) else lists.length(b, flow)
 
 
@@ -125,11 +125,13 @@ def split_array(b: Builder, handle: Tensor, value: Tensor, lengths: Tensor, flow
 def _facts(handle: Tensor) -> dict[str, Any]:
     facts = facts_of(handle)
     if not facts:
-        raise Unsupported(f"'{handle.name}' is not the handle of a TensorArray")
+        raise UnsupportedError(f"'{handle.name}' is not the handle of a TensorArray")
     return facts
 
 
 def _stacked(b: Builder, handle: Tensor, flow: Tensor, element: Shape | None = None) -> Tensor:
     if _facts(handle)["rows"].joined:
-        raise Unsupported("an array of pieces with different lengths is both concatenated and read")
+        raise UnsupportedError(
+            "an array of pieces with different lengths is both concatenated and read"
+        )
     return list_rows.born(b, flow, element)

@@ -7,7 +7,7 @@ import numpy as np
 from tqconv.compose import lists
 from tqconv.compose.builder import Builder
 from tqconv.compose.control import facts_of, is_unborn
-from tqconv.errors import Unsupported
+from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.flow import list_rows
 from tqconv.importers.tf.flow.joined import JOINED
 from tqconv.importers.tf.node import TypeNumber
@@ -74,7 +74,7 @@ def scatter_list(
     needed = b.known(indices)
     if num_elements is None or size == (-1,):
         if needed is None or None in needed:
-            raise Unsupported(f"the size of the list depends on the indices '{indices.name}'")
+            raise UnsupportedError(f"the size of the list depends on the indices '{indices.name}'")
         size = (1 + max((i for i in needed if i is not None), default=-1),)
     if size is not None and None not in size:
         num_elements = b.const(np.array(size[0], np.int32), what="size")
@@ -218,7 +218,7 @@ def concat_list(
         return (handle,)
     rows = list_rows.born(b, handle)
     if rows.rank < 2 or rows.shape[1] is None:
-        raise Unsupported("the pieces of the list to concatenate may have different lengths")
+        raise UnsupportedError("the pieces of the list to concatenate may have different lengths")
     return list_rows.concatenated(b, rows)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tqconv.compose.builder import Builder
 from tqconv.compose.gather import gather_nd, gathered
 from tqconv.compose.scatter import with_updates
-from tqconv.errors import Unsupported
+from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Op, Tensor
@@ -31,7 +31,7 @@ def first_value(b: TFBuilder, variable: Tensor) -> NDArray[Any]:
     """Return what a variable that stays one holds before the first run."""
     first = b.shared.variables.get(variable)
     if first is None:
-        raise Unsupported(
+        raise UnsupportedError(
             f"variable '{variable.name}' is not frozen",
             hint="freeze the graph, or give its checkpoint with --checkpoint PREFIX",
         )
@@ -82,7 +82,7 @@ def is_initialized(b: Builder, variable: Tensor, *, dtype: TypeNumber | None = N
 @handles("Assign", "AssignAdd", "AssignSub", "ScatterUpdate", "ScatterAdd", "ScatterSub")
 def assign_reference(b: Builder, variable: Tensor, *operands: Tensor, **attributes: Any) -> None:
     """Refuse a result that depends on the new value of a variable of TF1."""
-    raise Unsupported(
+    raise UnsupportedError(
         f"an output needs the new value of variable '{variable.name}'",
         hint="ask for another output with --output_arrays, or give it a value with --set_input",
     )
@@ -93,7 +93,7 @@ def _store(b: TFBuilder, variable: Tensor, value: Tensor) -> None:
     first = first_value(b, variable)
     pairs = zip(value.shape, first.shape, strict=False)
     if value.rank != first.ndim or any(d is not None and d != size for d, size in pairs):
-        raise Unsupported(
+        raise UnsupportedError(
             f"variable '{variable.name}' of shape {list(first.shape)} gets {value!r}",
             hint="LiteRT's variables keep their shape",
         )
@@ -142,5 +142,5 @@ def _broadcast(b: Builder, updates: Tensor, old: Tensor, indices: Tensor) -> Ten
         return updates
     shape = (*indices.shape[:-1], *old.shape[1:])
     if None in shape:
-        raise Unsupported("a scalar update of an unknown number of rows")
+        raise UnsupportedError("a scalar update of an unknown number of rows")
     return b("BROADCAST_TO", updates, np.array(shape, np.int32))
