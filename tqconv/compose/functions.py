@@ -148,7 +148,7 @@ def softplus(b: Builder, x: Tensor) -> Tensor:
 
 
 def softsign(b: Builder, x: Tensor) -> Tensor:
-    """X / (1 + |x|)."""
+    """x / (1 + |x|)."""
     return b("DIV", x, b("ADD", b("ABS", x), F(1)))
 
 

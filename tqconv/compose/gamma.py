@@ -22,7 +22,7 @@ _FAR_BELOW = -1e30
 
 
 def lgamma(b: Builder, x: Tensor) -> Tensor:
-    """Log |gamma(x)|, absolute error below 3e-6 max(1, |y|).
+    """log |gamma(x)|, absolute error below 3e-6 max(1, |y|).
 
     Below 0.5 by reflection: log(pi / |sin(pi x)|) - lgamma(1 - x).
     """
@@ -35,7 +35,7 @@ def lgamma(b: Builder, x: Tensor) -> Tensor:
 
 
 def _phase(b: Builder, x: Tensor) -> Tensor:
-    """Pi x up to a multiple of pi, in [-pi / 2, pi / 2]."""
+    """pi x up to a multiple of pi, in [-pi / 2, pi / 2]."""
     return b("MUL", b("SUB", x, b("ROUND", x)), F(math.pi))
 
 

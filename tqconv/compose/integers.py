@@ -89,7 +89,7 @@ def sign(b: Builder, x: Tensor) -> Tensor:
 
 
 def power(b: Builder, x: Tensor, exponent: int) -> Tensor:
-    """X to a constant power >= 1, by squaring."""
+    """x to a constant power >= 1, by squaring."""
     result: Tensor | None = None
     square = x
     while True:
@@ -132,7 +132,7 @@ def floor_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
 
 
 def truncate_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    """X / y rounded toward zero."""
+    """x / y rounded toward zero."""
     if x.dtype != INT64 or (x.is_constant and y.is_constant):
         return b("DIV", x, y)
     return _exact_quotient(b, b("SUB", x, truncated_remainder(b, x, y)), y)
@@ -174,19 +174,19 @@ def _exact_quotient(b: Builder, product: Tensor, y: Tensor) -> Tensor:
 
 
 def bitwise_xor(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    """X ^ y; 64 bits as pairs of 32."""
+    """x ^ y; 64 bits as pairs of 32."""
     if x.dtype.itemsize < 8:
         return b("BITWISE_XOR", x, y)
     return bitcast(b, b("BITWISE_XOR", bitcast(b, x, INT32), bitcast(b, y, INT32)), x.dtype)
 
 
 def bitwise_and(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    """X & y = (x + y - (x ^ y)) / 2, where x + y cannot overflow."""
+    """x & y = (x + y - (x ^ y)) / 2, where x + y cannot overflow."""
     return _on_small_parts(b, x, y, lambda p, q: b("SUB", b("ADD", p, q), b("BITWISE_XOR", p, q)))
 
 
 def bitwise_or(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    """X | y = (x + y + (x ^ y)) / 2, where the sums cannot overflow."""
+    """x | y = (x + y + (x ^ y)) / 2, where the sums cannot overflow."""
     return _on_small_parts(b, x, y, lambda p, q: b("ADD", b("ADD", p, q), b("BITWISE_XOR", p, q)))
 
 
@@ -236,7 +236,7 @@ def _shift_count(b: Builder, count: Tensor, bits: int) -> Tensor:
 
 
 def shift_right(b: Builder, x: Tensor, count: Tensor) -> Tensor:
-    """X >> count, the count kept within [0, bits); copies of the sign bit come in."""
+    """x >> count, the count kept within [0, bits); copies of the sign bit come in."""
     if x.dtype.itemsize < 8:
         kept = b.cast(_shift_count(b, count, bits_of(x.dtype)), x.dtype)
         return b("RIGHT_SHIFT", x, kept)
