@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tqconv.errors import UsageError, suggestion
+from tqconv.errors import UsageError
 
 if TYPE_CHECKING:
     from tqconv.ir.types import Range
@@ -224,14 +224,3 @@ def _named_shapes(text: str) -> dict[str, Dims]:
 def parse_names(text: str) -> tuple[str, ...]:
     """Read a comma separated list of names; blanks around a name are dropped."""
     return tuple(filter(None, (name.strip().strip("'\"") for name in text.split(","))))
-
-
-def check_choice(value: str, choices: Sequence[str], what: str) -> str:
-    """Return the choice that `value` names in any case; UsageError with a suggestion otherwise."""
-    for choice in choices:
-        if value.lower() == choice.lower():
-            return choice
-    raise UsageError(
-        f"`{value}` is not a {what}{suggestion(value, choices)}",
-        hint=f"one of: {', '.join(choices)}",
-    )

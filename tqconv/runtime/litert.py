@@ -53,11 +53,6 @@ class Session:
         """Names of the inputs, in order."""
         return list(self._inputs)
 
-    @property
-    def output_names(self) -> list[str]:
-        """Names of the outputs, in order; an output listed twice appears twice."""
-        return [str(d["name"]) for d in self._outputs]
-
     def run(self, feed: Feed) -> None:
         """Run one sample; states of earlier samples are forgotten."""
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -288,9 +288,3 @@ def template(tensors: Iterable[Tensor]) -> str:
     empty = {"min": None, "max": None, "method": USER}
     lines = ",\n".join(f"  {json.dumps({'name': t.name, **empty})}" for t in tensors)
     return f'{{"format": {json.dumps(FORMAT)}, "tensors": [\n{lines}\n]}}\n'
-
-
-def with_pattern(ranges: Ranges, pattern: str, low: float, high: float) -> Ranges:
-    """Return the ranges with one more override."""
-    record = Record(low, high)
-    return replace(ranges, patterns=[*ranges.patterns, (pattern, record)])
