@@ -200,6 +200,20 @@ def test_quantized_weights_become_float_constants() -> None:
     assert [op.type for op in model_of(message).main.ops] == ["MUL"]
 
 
+def test_what_is_just_below_a_half_is_rounded_down() -> None:
+    """In float32 the sum of 0.49999997 and 0.5 is 1."""
+    near = np.nextafter(F(0.5), F(0))
+    x = np.array([near, -near, 0.5, -0.5, 1.5, 2.5], F)
+    message = graph(
+        placeholder("x", F, x.shape),
+        const("low", F(-127)),
+        const("high", F(127)),
+        node("y", "QuantizeV2", "x", "low", "high", T=typed("qint8"), mode="SCALED"),
+    )
+    for (integers,) in results(message, {"x": x}, ["y"]):
+        np.testing.assert_array_equal(integers, [0, 0, 1, -1, 2, 3])
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("stored", STORED)
 def test_integers_of_reals(stored: str, mode: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tqconv.compose.builder import Builder
+from tqconv.compose.sampling import rounded as round_away
 from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.handlers.fakequant import LARGEST, fake_quant
 from tqconv.importers.tf.node import TypeNumber, dtype_of
@@ -33,11 +34,6 @@ class Steps:
     def count(self) -> np.float32:
         """How many steps lie between the ends."""
         return F(float(self.highest) - float(self.lowest))
-
-
-def round_away(b: Builder, x: Tensor) -> Tensor:
-    """The nearest integer, halves away from zero."""
-    return b("MUL", b("FLOOR", b("ADD", b("ABS", x), F(0.5))), b("SIGN", x))
 
 
 @handles("Dequantize")
