@@ -13,9 +13,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from tqconv.errors import FormatError, TqconvError, UnsupportedError, first_line
+from tqconv.errors import FormatError, TqconvError, UnsupportedError, UsageError, first_line
 
 MIB = 1 << 20
 
@@ -95,6 +96,17 @@ def _size(count: int) -> str:
         if count >= unit:
             return f"{count / unit:.3g} {name}"
     return f"{count} bytes"
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file's content; UsageError where it cannot be read or does not fit into memory."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except MemoryError as error:
+        size = _size(path.stat().st_size)
+        raise UsageError(f"{path} does not fit into memory: it has {size}") from error
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -160,3 +162,33 @@ def test_a_graph_in_text_form_is_read(tqconv: Tqconv, tmp_path: Path) -> None:
     result = tqconv("convert", source, "-o", tmp_path / "m.tflite")
     assert result.code == 0, result.err
     assert "  y  float32  [2]\n" in result.out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory, and files have holes there")
+@pytest.mark.parametrize(
+    ("start", "words", "code"),
+    [
+        (b"\x1c\0\0\0TFL3", ["FILE"], 2),
+        (b"\x0a\x0a\x0a\x01x\x12\x05Const", ["FILE"], 3),
+        (b"{", ["MODEL", "--quantize", "int8", "--ranges", "FILE"], 2),
+        (b"\n", ["MODEL", "--quantize", "int8", "--calibration_random", "1",
+                 "--arrays_extra_info_file", "FILE"], 2),
+    ],
+)  # fmt: skip
+def test_a_file_larger_than_memory(
+    digits: Path, tmp_path: Path, start: bytes, words: list[str], code: int
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(start)
+    os.truncate(file, 6 << 30)
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"
+        "from tqconv.cli.main import main; sys.exit(main())"
+    )
+    given = [{"FILE": file, "MODEL": digits}.get(word, word) for word in words]
+    call = [sys.executable, "-c", script, "convert", *given, "-o", tmp_path / "m.tflite"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert f"error: {file} " in done.stderr
+    assert code == 3 or "does not fit into memory: it has 6 GiB" in done.stderr
+    assert not (tmp_path / "m.tflite").exists()

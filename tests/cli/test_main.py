@@ -113,6 +113,7 @@ def test_a_float_conversion_loads_no_runtime(digits: Path, tmp_path: Path) -> No
     [
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (RuntimeError("why"), 70, "internal error: RuntimeError: why\nhint: this is a bug"),
+        (ImportError("no module x"), 6, "error: no module x\nhint: install tqconv again"),
         (MemoryError(), 70, "error: not enough memory\n"),
         (PermissionError(13, "Permission denied", "x"), 2, "error: x: Permission denied\n"),
     ],

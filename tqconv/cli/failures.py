@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tqconv.errors import InternalError, TqconvError, UsageError, first_line
+from tqconv.errors import DependencyError, InternalError, TqconvError, UsageError, first_line
 
 TARGETS = ("o", "output", "output_file")
 STDOUTS = ("-", "/dev/stdout")
@@ -44,6 +44,9 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, OSError):
         place = "the output cannot be written" if error.filename is None else str(error.filename)
         return Failure(UsageError.exit_code, "usage", str(error.strerror or error), place)
+    if isinstance(error, ImportError):
+        advice = "install tqconv again; --debug shows where"
+        return Failure(DependencyError.exit_code, "dependency", str(error), hint=advice)
     if isinstance(error, MemoryError):
         return Failure(InternalError.exit_code, "memory", "not enough memory")
     advice = "this is a bug of tqconv; --debug shows where"

@@ -15,6 +15,7 @@ from tqconv.cli import signals, streams
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 """128 + the signal's number, as shells report it."""
+OUT_OF_MEMORY = 70
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,8 +85,11 @@ def _say_warning(
 
 def report(error: Exception, words: Sequence[str] = ()) -> int:
     """Print an error for people, with --json also for programs, and return its exit code."""
-    from tqconv.cli import failures
-
+    try:
+        from tqconv.cli import failures
+    except MemoryError:
+        print("error: not enough memory", file=sys.stderr)
+        return OUT_OF_MEMORY
     failure = failures.failure_of(error)
     try:
         if failures.wants_json(words):

@@ -46,7 +46,7 @@ from tqconv.importers.translate import Failed, Translation
 from tqconv.ir.graph import Graph, Model, Signature, Tensor
 from tqconv.schema import proto
 from tqconv.schema.files import without_mark
-from tqconv.untrusted import Budget
+from tqconv.untrusted import Budget, read_file
 
 OPERATOR = re.compile(r"[A-Z_a-z][\w>./ -]*")
 """Names of operators; what stands there when a MetaGraphDef is read as a GraphDef is none."""
@@ -92,7 +92,7 @@ def looks_like_text(content: bytes) -> bool:
 
 def load(path: Path, options: LoadOptions) -> Model:
     """Import a frozen graph; FormatError, UsageError (names), UnsupportedError (operators)."""
-    content = path.read_bytes()
+    content = read_file(path)
     message = parse(content, path)
     if not len(message.node):
         raise FormatError(f"{path.name} holds no nodes", hint="is it a GraphDef?")

@@ -15,11 +15,12 @@ from tqconv.importers.tf.leftovers import PLACEHOLDERS, VARIABLES
 from tqconv.importers.tf.node import Node, TypeNumber, decode, dtype_of, graph_ref, nodes_of
 from tqconv.importers.tf.registry import TF
 from tqconv.ir.types import STRING
+from tqconv.untrusted import read_file
 
 
 def outline(path: Path, reason: str = "") -> Outline:
     """Return the outline of a GraphDef file; `reason` says why there is no more than that."""
-    message = graphdef.parse(path.read_bytes(), path)
+    message = graphdef.parse(read_file(path), path)
     return outline_of(message, nodes_of(iter(message.node), graph_ref), path.name, reason)
 
 

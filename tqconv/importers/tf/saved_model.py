@@ -27,7 +27,7 @@ from tqconv.importers.tf.outline import outline_of
 from tqconv.importers.tf.stored import Stored
 from tqconv.ir.graph import Model, Signature
 from tqconv.schema import proto
-from tqconv.untrusted import Budget
+from tqconv.untrusted import Budget, read_file
 
 GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
 DEFAULT_SIGNATURE = "serving_default"
@@ -87,7 +87,7 @@ def read(path: Path) -> Any:
     found = [path] if path.is_file() else [f for n in GRAPH_FILES if (f := path / n).is_file()]
     if not found:
         raise FormatError(f"{path} is a folder without {GRAPH_FILES[0]}")
-    content = found[0].read_bytes()
+    content = read_file(found[0])
     messages = proto.messages()
     if looks_like_text(content):
         text = content.decode("utf-8", "replace")

@@ -19,7 +19,7 @@ from tqconv.ir.graph import Graph, Model, Op, Signature, Tensor
 from tqconv.ir.types import Shape, Source, dtype_of
 from tqconv.ops.options import SUBGRAPHS, decode
 from tqconv.schema.flatbuf import enum_name, read, tflite
-from tqconv.untrusted import Budget
+from tqconv.untrusted import Budget, read_file
 
 MIN_RUNTIME = "min_runtime_version"
 """Written anew by the exporter, from the operators that are in the file then."""
@@ -34,7 +34,7 @@ def load(path: Path, options: LoadOptions) -> Model:
     ):
         if value:
             raise UsageError(f"{flag} is for graphs of TensorFlow, not for .tflite files")
-    model = parse(path.read_bytes(), path.name)
+    model = parse(read_file(path), path.name)
     for tensor in model.main.tensors():
         said = [entry.range for entry in options.array_ranges if entry.matches(tensor.name)]
         tensor.range = said[0] if said else tensor.range

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from tqconv.config import ArrayRange
-from tqconv.errors import FormatError, UnsupportedError, UsageError, suggestion
+from tqconv.errors import FormatError, UnsupportedError, suggestion
 from tqconv.ir.types import Range
 from tqconv.schema import proto
 from tqconv.schema.files import without_mark
-from tqconv.untrusted import check_pattern
+from tqconv.untrusted import check_pattern, read_file
 
 BITS = {"IO_DATA_TYPE_UNKNOWN": 8, "FLOAT": 8, "QUANTIZED_UINT8": 8, "QUANTIZED_INT16": 16}
 """Data type of an entry -> bits of the integer; reals are stored as integers in any case."""
@@ -24,10 +24,7 @@ def read(path: Path) -> tuple[ArrayRange, ...]:
     Raises UsageError where the file cannot be read, FormatError where it or an entry is wrong,
     UnsupportedError for entries that say something else than a range.
     """
-    try:
-        content = without_mark(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    content = without_mark(read_file(path))
     kinds = proto.messages("toco.proto")
     if content.lstrip().startswith((b"entries", b"#")):
         text = content.decode("utf-8", errors="replace")

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.errors import FormatError, QuantizationError, UsageError, suggestion
+from tqconv.errors import FormatError, QuantizationError, suggestion
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.histogram import Histogram
 from tqconv.ir.types import RANGE_KINDS, Range
 from tqconv.quant.evidence.thresholds import METHODS, extremes
-from tqconv.untrusted import check_pattern, parse_json
+from tqconv.untrusted import check_pattern, parse_json, read_file
 
 FORMAT = "tqconv ranges 1"
 USER = "user"
@@ -203,11 +203,7 @@ def _entry(key: dict[str, str], record: Record) -> str:
 
 def load(path: Path) -> Ranges:
     """Read a ranges file; FormatError names the entry that is wrong."""
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    content = parse_json(text, str(path))
+    content = parse_json(read_file(path), str(path))
     entries = content.get("tensors") if isinstance(content, dict) else None
     if not isinstance(entries, list) or content.get("format", FORMAT) != FORMAT:
         raise FormatError(
