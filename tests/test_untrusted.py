@@ -207,8 +207,18 @@ def test_functions_that_call_functions_expand_within_a_limit(tmp_path: Path, cal
     if calls == 2:
         assert len(load(path, LoadOptions()).main.ops) == calls**levels
         return
-    with pytest.raises(UnsupportedError, match="calls of functions become more than 50000 nodes"):
+    with pytest.raises(UnsupportedError, match="function `f5` makes the model too large"):
         load(path, LoadOptions())
+
+
+@pytest.mark.parametrize("count", [10**6, 2**31 - 1])
+def test_tensors_are_not_taken_into_any_number_of_parts(tmp_path: Path, count: int) -> None:
+    graph = Graphs()
+    graph.input("x", count)
+    graph.op("Unpack", "y", "x", T=FLOAT, num=count, axis=0)
+    with pytest.raises(TqconvError, match=r"`num` of .* makes the model too large") as caught:
+        load(graph.write(tmp_path / "g.pb"), LoadOptions())
+    assert "Unpack 'y' in g.pb" in str(caught.value)
 
 
 @pytest.mark.parametrize("size", [1 << 31, 1 << 40])
@@ -319,6 +329,7 @@ def test_archives_may_not_unpack_to_far_more_than_they_are(tmp_path: Path) -> No
         '{"tensors": ' + "[" * 100_000,
         '{"tensors": [{"name": "x", "min": -1, "max": 1, "samples": 1e999}]}',
         '{"tensors": [{"name": "x", "min": -1, "max": 1, "observed": 5}]}',
+        '{"tensors": [{"name": "x", "min": -1, "max": 1, "method": "minmux"}]}',
         '{"tensors": [{"pattern": "(", "min": -1, "max": 1}]}',
         '{"tensors": [7]}',
         "[]",

@@ -31,10 +31,10 @@ WORK = 1 << 32
 some seconds. Merged adapters and products of weights stay far below."""
 WORK_PER_ELEMENT = 64
 """Elements that may be looked at for each one that is stored, whatever that sums up to."""
-CALLED_NODES = 50_000
-"""Nodes that the functions of any file may become where they are called: a few seconds. Large
-published models have a fifth of that in all."""
-CALLS_PER_NODE = 30
+EXPANDED_NODES = 50_000
+"""Nodes that calls of functions may become in any file, and parts that its tensors may be taken
+into: a few seconds. Large published models have a fifth of that in all."""
+EXPANDED_PER_NODE = 30
 """Times that each node may be translated beyond that: loops are, until their shapes settle, and
 loops inside of loops multiply that."""
 IMAGE_PIXELS = 64 * MIB
@@ -47,17 +47,17 @@ SIZE = 2**31 - 1
 class Budget:
     """What reading one model may still cost beyond what is stored, all its graphs together.
 
-    bytes: of memory; work: elements of folding; nodes: of functions that are called.
+    bytes: of memory; work: elements of folding; nodes: what calls and splits may become.
     """
 
     bytes: int = GROWTH
     work: int = WORK
-    nodes: int = CALLED_NODES
+    nodes: int = EXPANDED_NODES
 
     @staticmethod
     def of(stored: int, nodes: int = 0) -> Budget:
         """Return the budget of files of so many bytes, in which so many nodes are written out."""
-        called = CALLED_NODES + CALLS_PER_NODE * nodes
+        called = EXPANDED_NODES + EXPANDED_PER_NODE * nodes
         return Budget(GROWTH + RATIO * stored, nodes=called)
 
     def take(self, count: int, what: str) -> None:
@@ -72,13 +72,16 @@ class Budget:
             )
         self.bytes -= max(count, 0)
 
-    def call(self, count: int, what: str) -> None:
-        """Pay for a call that becomes `count` nodes; UnsupportedError where they are not left."""
+    def expand(self, count: int, what: str) -> None:
+        """Pay for `count` nodes or tensors that the file does not write out one by one.
+
+        Raises UnsupportedError that names `what` stands for them where they are not left.
+        """
         self.nodes -= count
         if self.nodes < 0:
             raise UnsupportedError(
-                f"{what} is called too often: calls of functions become more than "
-                f"{CALLED_NODES} nodes and {CALLS_PER_NODE} times those of the file",
+                f"{what} makes the model too large: calls and splits may become {EXPANDED_NODES} "
+                f"nodes and {EXPANDED_PER_NODE} for each node of the file",
                 hint="cut the model with --output_arrays, and convert its parts",
             )
 

@@ -27,6 +27,8 @@ FOLD_LIMIT = 1_000_000
 operands."""
 FREE_BYTES = 4096
 """Results up to this size are always folded: shapes, axes and indices have to be constants."""
+PARTS = frozenset({"num", "num_splits"})
+"""Options that say into how many tensors one is taken apart."""
 ELEMENTS_LIMIT = 64
 """Longest integer vector whose known elements are tracked; shapes are far shorter."""
 
@@ -49,6 +51,8 @@ def emit(
     with located(source):
         check_values(type, op.options)
         check_operands(row, op)
+        for count in PARTS & op.options.keys():
+            graph.budget.expand(int(op.options[count]), f"`{count}` of {op.options[count]}")
         return finish(graph, row, op, row.shape(op), name)
 
 

@@ -64,7 +64,7 @@ class _Inliner:
                 f"function `{target.name}` takes {counted(len(function.arguments), 'argument')}, "
                 f"got {len(call.inputs)}"
             )
-        self.budget.call(len(function.nodes), f"function `{target.name}`")
+        self.budget.expand(len(function.nodes), f"function `{target.name}`")
         renamed = self._names(call.name, function)
         for argument, ref in zip(function.arguments, call.inputs, strict=True):
             self.aliases[renamed[argument], 0] = ref

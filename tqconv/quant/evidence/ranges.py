@@ -250,6 +250,8 @@ def _read_record(entry: Mapping[str, Any], where: str) -> Record:
     if entry.get("histogram") is not None and observed is not None:
         histogram = Histogram.from_json(entry["histogram"], samples, *observed)
     method = str(entry.get("method", USER))
+    if method not in (*METHODS, USER):
+        raise FormatError(f"`{method}` is no method{suggestion(method, METHODS)}", where=where)
     return Record(low, high, method, clipped, samples, observed, histogram)
 
 

@@ -54,7 +54,7 @@ def call(
         raise UnsupportedError(f"function `{target.name}` calls itself")
     if len(active) >= MAX_DEPTH:
         raise UnsupportedError(f"functions call each other more than {MAX_DEPTH} deep")
-    b.graph.budget.call(len(function.nodes), f"function `{target.name}`")
+    b.graph.budget.expand(len(function.nodes), f"function `{target.name}`")
     feeds = {Ref(n): t for n, t in zip(function.arguments, arguments, strict=True)}
     active.append(target.name)
     try:
