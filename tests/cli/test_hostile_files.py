@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FOREIGN = {
     "empty": (b"", "is empty"),
-    "zeros": (bytes(1000), "is no model in a known format"),
+    "zeros": (bytes(1000), "is nothing but zeros"),
     "noise": (bytes(range(255, 0, -1)) * 9, "is no model in a known format"),
     "image.png": (b"\x89PNG\r\n\x1a\n" + bytes(64), "is a PNG image"),
     "photo.jpg": (b"\xff\xd8\xff\xe0" + bytes(64), "is a JPEG image"),
@@ -28,7 +28,7 @@ FOREIGN = {
     "model.pkl": (b"\x80\x04\x95" + bytes(64), "is a Python pickle"),
     "notes.txt": (b"to whom it may concern\n", "is text, but no GraphDef"),
     "page.html": (b"<!DOCTYPE html><html></html>", "is a web page"),
-    "data.json": (b'{"nodes": []}', "is text, but no GraphDef"),
+    "data.json": (b'{"nodes": []}', "is JSON"),
     "pointer.pb": (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
     "bad.zip": (b"PK\x03\x04" + bytes(64), "is a damaged zip archive"),
     "bad.pbtxt": (b'node { name: "a" op: \n', "is not a GraphDef as text"),
@@ -95,12 +95,12 @@ def test_a_pipe_is_not_read(tqconv: Tqconv, tmp_path: Path) -> None:
     assert (result.code, result.err) == (2, f"error: {tmp_path / 'pipe'} is not a regular file\n")
 
 
-def test_a_zip_without_a_model(tqconv: Tqconv, tmp_path: Path) -> None:
+def test_zip_archives_are_not_read(tqconv: Tqconv, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("graph.pb", b"x")
     with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
         archive.writestr("archive/data.pkl", b"x")
-    assert "without a model" in refused(tqconv, tmp_path / "a.zip", tmp_path).err
+    assert "with a model" in refused(tqconv, tmp_path / "a.zip", tmp_path).err
     assert "is a PyTorch file" in refused(tqconv, tmp_path / "a.pt", tmp_path).err
 
 

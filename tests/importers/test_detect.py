@@ -11,8 +11,9 @@ import pytest
 
 from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, UnsupportedError, UsageError
-from tqconv.importers.detect import KNOWN, format_of
+from tqconv.importers.detect import format_of
 from tqconv.importers.source import source_of
+from tqconv.importers.strangers import KNOWN
 from tqconv.importers.tf.graphdef import parse
 from tqconv.importers.tflite import reader
 from tqconv.schema import proto

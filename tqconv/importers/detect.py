@@ -9,32 +9,15 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from tqconv.errors import FormatError, UsageError
+from tqconv.importers import strangers
+from tqconv.importers.strangers import KNOWN
 from tqconv.schema.files import without_mark
 
-KNOWN = "tqconv reads frozen GraphDefs (binary or text), SavedModels, ONNX and .tflite files"
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ZIP = b"PK\x03\x04"
 TFLITE = b"TFL3"
 HEAD = 4096
 """Bytes that are enough to recognise every format but a binary protobuf."""
-
-STRANGERS: tuple[tuple[bytes, str, str], ...] = (
-    (b"\x89PNG", "a PNG image", ""),
-    (b"\xff\xd8\xff", "a JPEG image", ""),
-    (b"GIF8", "a GIF image", ""),
-    (b"%PDF", "a PDF document", ""),
-    (b"\x7fELF", "a program", ""),
-    (b"\x1f\x8b", "a gzip archive", "unpack it first"),
-    (b"BZh", "a bzip2 archive", "unpack it first"),
-    (b"\xfd7zXZ", "an xz archive", "unpack it first"),
-    (b"\x93NUMPY", "a NumPy array", ""),
-    (b"\x80\x02", "a Python pickle", "export the model to one of the formats that tqconv reads"),
-    (b"\x80\x04", "a Python pickle", "export the model to one of the formats that tqconv reads"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull`"),
-    (b"<!DOCTYPE", "a web page", "the download gave a page instead of the file"),
-    (b"<html", "a web page", "the download gave a page instead of the file"),
-)
-"""First bytes, what such a file is, and what to do."""
 
 TEXT_FIELDS = {
     "node": "graphdef",
@@ -91,12 +74,15 @@ def format_of(path: Path) -> str:
     with path.open("rb") as file:
         head = without_mark(file.read(HEAD))
         if not head:
-            raise FormatError(f"{path} is empty")
+            raise FormatError(
+                f"{path} is empty", hint="the export or download of it failed; make it again"
+            )
         if head[4:8] == TFLITE:
             return "tflite"
         if head.startswith((HDF5, ZIP)):
             return _format_of_archive(path, head)
-        _refuse_strangers(path, head)
+        _refuse_utf16(path, head)
+        strangers.refuse(path, head, is_text(head) and _text_kind(head) is None)
         if is_text(head):
             return _format_of_text(path, head)
         return _format_of_protobuf(path, file)
@@ -153,11 +139,7 @@ def _check_readable(path: Path) -> None:
 def _format_of_folder(path: Path) -> str:
     if (path / "saved_model.pb").exists() or (path / "saved_model.pbtxt").exists():
         return "saved_model"
-    inside = sorted(p.name for p in path.iterdir() if p.suffix in (".pb", ".pbtxt", ".tflite"))
-    raise FormatError(
-        f"{path} is a folder without saved_model.pb",
-        hint=f"it holds {', '.join(inside[:5])}: name the file" if inside else KNOWN,
-    )
+    raise strangers.folder_error(path)
 
 
 def _format_of_archive(path: Path, head: bytes) -> str:
@@ -172,15 +154,10 @@ def _format_of_archive(path: Path, head: bytes) -> str:
         raise FormatError(f"{path} is a damaged zip archive: {error}") from error
     if {"config.json", "metadata.json"} & members:
         return "keras"
-    if any(name.endswith("data.pkl") for name in members):
-        raise FormatError(f"{path} is a PyTorch file", hint="export the model to ONNX")
-    raise FormatError(f"{path} is a zip archive without a model", hint="unpack it first")
+    raise strangers.archive_error(path, members)
 
 
-def _refuse_strangers(path: Path, head: bytes) -> None:
-    for start, what, advice in STRANGERS:
-        if head.lower().startswith(start.lower()):
-            raise FormatError(f"{path} is {what}", hint=advice or KNOWN)
+def _refuse_utf16(path: Path, head: bytes) -> None:
     start = head[2:64]
     marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if marked and start.count(0) >= len(start) // 2:  # ASCII characters have a zero byte each
@@ -191,10 +168,15 @@ _COMMENT_OR_SPACE = re.compile(rb"(?:\s+|#[^\n]*\n)*")
 _FIELD = re.compile(rb"(\w+)\s*[:{<]")
 
 
-def _format_of_text(path: Path, head: bytes) -> str:
+def _text_kind(head: bytes) -> str | None:
+    """Return the format whose text form begins so, or None."""
     start = _COMMENT_OR_SPACE.match(head)
     found = _FIELD.match(head, start.end() if start else 0)
-    kind = TEXT_FIELDS.get(found[1].decode("ascii", "replace")) if found else None
+    return TEXT_FIELDS.get(found[1].decode("ascii", "replace")) if found else None
+
+
+def _format_of_text(path: Path, head: bytes) -> str:
+    kind = _text_kind(head)
     if kind is None:
         raise FormatError(f"{path} is text, but no GraphDef", hint=KNOWN)
     return kind
@@ -215,8 +197,19 @@ def _format_of_protobuf(path: Path, file: BinaryIO) -> str:
         ) from error
     found = _kind(numbers, file)
     if found is None:
-        raise FormatError(f"{path} is no model in a known format", hint=KNOWN)
+        types = {number: field.wire_type for number, field in numbers.items()}
+        raise strangers.message_error(path, types, lambda n: _begin(file, numbers[n]))
     return found
+
+
+def _begin(file: BinaryIO, field: Field) -> bytes:
+    """Return the first bytes of a field's content."""
+    file.seek(field.start)
+    return file.read(min(field.size, NAME_LENGTH))
+
+
+NAME_LENGTH = 64
+"""Bytes that tell a name from a message."""
 
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -229,6 +222,8 @@ def _kind(numbers: dict[int, Field], file: BinaryIO) -> str | None:
     2: graph, …}; GraphDef {1: nodes, 2: library, 3: number, 4: versions}.
     """
     types = {number: field.wire_type for number, field in numbers.items()}
+    if types.get(1) == BYTES and strangers.is_name(_begin(file, numbers[1])):
+        return None
     if types.get(1) == VARINT or 1 not in types:
         if types.get(7) == BYTES:
             return "onnx"
@@ -244,12 +239,16 @@ def _kind(numbers: dict[int, Field], file: BinaryIO) -> str | None:
 def _is_node(file: BinaryIO, field: Field) -> bool:
     """Whether a field's content is a NodeDef: a name, then an operator that is an identifier."""
     end = field.start + field.size
-    for inner in fields(file, end, field.start):
-        if inner.number == 2 and inner.wire_type == BYTES:
-            file.seek(inner.start)
-            return re.fullmatch(rb"[A-Za-z_][\w>]*", file.read(min(inner.size, 200))) is not None
-        if inner.number > 2:
-            return False
+    try:
+        for inner in fields(file, end, field.start):
+            if inner.number == 2 and inner.wire_type == BYTES:
+                file.seek(inner.start)
+                op = file.read(min(inner.size, 200))
+                return re.fullmatch(rb"[A-Za-z_][\w>]*", op) is not None
+            if inner.number > 2:
+                return False
+    except FormatError:
+        return False  # no message at all
     return False
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from tqconv.config import LoadOptions
 from tqconv.errors import UnsupportedError, UsageError
-from tqconv.importers.detect import KNOWN, NAMES, kind_of
+from tqconv.importers.detect import NAMES, kind_of
 from tqconv.importers.outline import Outline
+from tqconv.importers.strangers import KNOWN
 from tqconv.ir.graph import Model
 
 HOMES: Mapping[str, str] = {
