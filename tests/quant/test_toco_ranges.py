@@ -9,7 +9,8 @@ from tqconv.config import QuantizeOptions, TocoOptions
 from tqconv.errors import FormatError, QuantizationError, UnsupportedError, UsageError
 from tqconv.ir.graph import Graph, Model
 from tqconv.ir.types import Range
-from tqconv.passes.fake_quant import drop_fake_quant, read_fake_quant, spread_fake_quant
+from tqconv.passes.fake_quant import drop_fake_quant, read_fake_quant
+from tqconv.passes.toco.spread import spread_fake_quant
 from tqconv.quant.evidence import extra_info
 from tqconv.quant.toco.mode import plan_for
 from tqconv.quant.toco.ranges import complete, lacking, propagate
