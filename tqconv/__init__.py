@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
+"""What `typing` calls so for type checkers; importing it here would be half of the start-up, in
+which Ctrl-C is not looked after yet."""
 if TYPE_CHECKING:
+    from typing import Any
+
     from tqconv.api import calibrate, convert, inspect, load, optimize, picture, save
     from tqconv.config import CalibrateOptions, ConvertOptions, LoadOptions, QuantizeOptions
 

@@ -83,3 +83,11 @@ def test_ctrl_c_while_libraries_are_imported(module: str) -> None:
     words = [sys.executable, "-c", code, "inspect", "none.pb"]
     done = subprocess.run(words, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"interrupted\n")
+
+
+def test_little_is_imported_before_signals_are_looked_after() -> None:
+    code = "import sys; import tqconv.cli.main; print([m for m in SLOW if m in sys.modules])"
+    code = code.replace("SLOW", "('typing', 'click', 'difflib', 'inspect', 'tqconv.errors')")
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True,
+                          check=True, cwd=Path(__file__).parents[2])  # fmt: skip
+    assert done.stdout == "[]\n"

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TextIO
 
+from tqconv import TYPE_CHECKING
 from tqconv.cli import signals, streams
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TextIO
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141

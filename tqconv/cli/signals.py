@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from types import FrameType
+
+from tqconv import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 """Ctrl-C, `kill` or a batch system, and a terminal that closes. Windows has no SIGHUP."""
