@@ -90,6 +90,12 @@ CASES = {
         z = TRANSPOSE(s, [0,2,3,1])""",
         ["RELU", "CONV_2D", "ADD"],
     ),
+    "a vector of unknown length stays behind the transpose": (
+        """x: f32[3,4,2], v: f32[?] -> z
+        t = TRANSPOSE(x, [0,2,1])
+        z = ADD(t, v)""",
+        ["TRANSPOSE", "ADD"],
+    ),
     "a mean over the pixels of NCHW renumbers its axes": (
         """x: f32[1,6,5,4] -> z
         t = TRANSPOSE(x, [0,3,1,2])

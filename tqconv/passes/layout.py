@@ -181,7 +181,7 @@ def _common_permutation(graph: Graph, op: Op, layout: Layout) -> Perm | None:
     if len(perms) != 1:
         return None
     perm = perms.pop()
-    if any(t.rank != len(perm) and t.size != 1 for t in straight):
+    if any(t.rank != len(perm) and not (t.is_static and t.size == 1) for t in straight):
         return None
     saved = sum(t.size for t, _ in permuted if sole_reader(graph, t) is op)
     if sum(t.size for t in straight) and sum(t.size for t in straight) + _sunk_size(op) > saved:
