@@ -206,6 +206,7 @@ CHOICES = {
     "compose/segments.py": {"_REDUCTIONS"},
     "compose/sizes.py": {"_NUMBERS"},
     "exporters/report.py": {"TOCO_NAMES"},
+    "importers/onnx/handlers/reduce.py": {"REDUCTIONS"},
     "importers/tf/handlers/functions.py": {"_GRADIENTS", "_DERIVATIVES"},
     "importers/tf/handlers/fused.py": {"ACTIVATIONS"},
     "passes/cleanup.py": {"_IDENTITIES"},

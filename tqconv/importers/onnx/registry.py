@@ -6,12 +6,13 @@ is called. Operators of other domains are named with it: `com.microsoft:Gelu`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tqconv.compose.builder import Builder
 from tqconv.importers.onnx.model import Node
 from tqconv.importers.registry import Registry
-from tqconv.ir.graph import Graph
+from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source
 
 if TYPE_CHECKING:
@@ -26,10 +27,20 @@ composed = ONNX.composed
 class ONNXBuilder(Builder):
     """A builder that also knows the node, and what the handlers of the model share."""
 
-    def __init__(self, graph: Graph, source: Source, name: str, node: Node, shared: Shared) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        source: Source,
+        name: str,
+        node: Node,
+        shared: Shared,
+        captured: Callable[[str], Tensor],
+    ) -> None:
         super().__init__(graph, source, name)
         self.node = node
         self.shared = shared
+        self.captured = captured
+        """Returns a tensor that the graphs in the node's attributes read by its name."""
 
     @property
     def opset(self) -> int:

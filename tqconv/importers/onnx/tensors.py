@@ -27,6 +27,12 @@ NARROW: dict[int, np.dtype] = {
 """Types that are stored in fewer bits than the result has."""
 
 
+KNOWN = frozenset(
+    f"{kind}{bits}" for kind in ("float", "int", "uint") for bits in (8, 16, 32, 64)
+) | {"bool", "complex64", "complex128"}
+"""numpy's own types: those of other libraries, such as the floats of 8 bits, are not LiteRT's."""
+
+
 def dtype_of(number: int) -> np.dtype:
     """Return the numpy type of a TensorProto.DataType; UnsupportedError where LiteRT has none."""
     if number in NARROW:
@@ -37,7 +43,7 @@ def dtype_of(number: int) -> np.dtype:
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(number))
     except (KeyError, TypeError) as error:
         raise UnsupportedError(f"data type {number} is not supported") from error
-    if dtype.kind not in "fiubc":
+    if dtype.name not in KNOWN:
         raise UnsupportedError(
             f"data type {onnx.TensorProto.DataType.Name(number)} is not supported"
         )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from tqconv.errors import FormatError
 from tqconv.importers.onnx.model import Body, Node, in_order
 from tqconv.importers.onnx.registry import ONNXBuilder
 from tqconv.importers.onnx.shared import Shared
 from tqconv.importers.onnx.tensors import array_of, computed
-from tqconv.importers.translate import Failed
+from tqconv.importers.translate import Failed, ReportedError
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source
 
@@ -30,7 +31,8 @@ def run(
     values: dict[str, Value] = dict(feeds)
     for node in in_order(body, fetches, feeds):
         inputs = [_value(shared, graph, body, values, name) for name in node.inputs]
-        made = _translated(shared, graph, node, inputs)
+        captured = partial(_captured, shared, graph, body, values)
+        made = _translated(shared, graph, node, inputs, captured)
         for name, value in made:
             values.setdefault(name, value)
     found = [_value(shared, graph, body, values, name) for name in fetches]
@@ -53,6 +55,18 @@ def _value(
     return values[name]
 
 
+def _captured(
+    shared: Shared, graph: Graph, body: Body, values: dict[str, Value], name: str
+) -> Tensor:
+    """Return an outer tensor that a body reads; ReportedError where it could not be made."""
+    value = _value(shared, graph, body, values, name)
+    if isinstance(value, Failed):
+        raise ReportedError(value.node)
+    if value is None:
+        raise FormatError(f"'{name}' is read, but nothing makes it")
+    return value
+
+
 def graph_tensor(value: Value) -> Tensor:
     """Return a value that is a tensor."""
     assert isinstance(value, Tensor)
@@ -60,11 +74,15 @@ def graph_tensor(value: Value) -> Tensor:
 
 
 def _translated(
-    shared: Shared, graph: Graph, node: Node, inputs: Sequence[Value | None]
+    shared: Shared,
+    graph: Graph,
+    node: Node,
+    inputs: Sequence[Value | None],
+    captured: Callable[[str], Tensor],
 ) -> Iterable[tuple[str, Value]]:
     name = next(filter(None, node.outputs), node.name)
     source = Source(shared.translation.file, node.name, node.op, place=len(graph.ops))
-    b = ONNXBuilder(graph, source, name, node, shared)
+    b = ONNXBuilder(graph, source, name, node, shared, captured)
     operands = list(inputs)
     while operands and operands[-1] is None:
         operands.pop()

@@ -1,5 +1,14 @@
 """One handler per ONNX operator; importing this fills the registry."""
 
-from tqconv.importers.onnx.handlers import elementwise, nn, tensors
+from tqconv.importers.onnx.handlers import (
+    control,
+    elementwise,
+    nn,
+    norm,
+    places,
+    recurrent,
+    reduce,
+    tensors,
+)
 
-__all__ = ["elementwise", "nn", "tensors"]
+__all__ = ["control", "elementwise", "nn", "norm", "places", "recurrent", "reduce", "tensors"]

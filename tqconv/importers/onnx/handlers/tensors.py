@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tqconv.errors import UnsupportedError
+from tqconv.compose import rearrange, slices
+from tqconv.compose.dims import reshape_target
+from tqconv.compose.operands import int32_of, static_size
+from tqconv.compose.sizes import calculate, element, inserted, size_of, vector
+from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.importers.onnx.tensors import computed
 from tqconv.ir.graph import Tensor
@@ -53,3 +58,342 @@ def identity(b: ONNXBuilder, x: Tensor) -> Tensor:
 def transpose(b: ONNXBuilder, x: Tensor, *, perm: Sequence[int] | None = None) -> Tensor:
     """Permute the axes; reverse them where no permutation is given."""
     return b.transpose(x, tuple(perm) if perm is not None else tuple(range(x.rank))[::-1])
+
+
+@handles("Shape")
+def shape_of(b: ONNXBuilder, x: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
+    """Return the sizes, or those from `start` up to `end`, as int64."""
+    sizes = b.shape_of(x, np.int64)
+    return slices.along(b, sizes, 0, start, end)
+
+
+@handles("Size")
+def size(b: ONNXBuilder, x: Tensor) -> Tensor:
+    """Return how many elements there are."""
+    return b("REDUCE_PROD", b.shape_of(x, np.int64), np.array([0], np.int32))
+
+
+@handles("Reshape")
+def reshape(b: ONNXBuilder, x: Tensor, shape: Tensor, *, allowzero: int = 0) -> Tensor:
+    """Reshape; a size of 0 keeps that of the operand, unless zeros are allowed."""
+    known = b.known(shape)
+    if known is not None and 0 in known and not allowzero:
+        sizes = [size_of(b, x, i) if d == 0 else d for i, d in enumerate(known)]
+        own = [d if d is not None else element(b, shape, i) for i, d in enumerate(sizes)]
+        made = vector(b, own)
+        shape = b.const(made) if isinstance(made, np.ndarray) else made
+    target = reshape_target(x, shape)
+    if target is None:
+        return b("RESHAPE", x, int32_of(b, shape))
+    if x.is_static and target == x.shape:
+        return x
+    return b("RESHAPE", x, np.array(target, np.int32))
+
+
+@handles("Flatten")
+def flatten(b: ONNXBuilder, x: Tensor, *, axis: int = 1) -> Tensor:
+    """Reshape to a matrix: the axes before `axis`, and the others."""
+    axis = axis + x.rank if axis < 0 else axis
+    outer, inner = x.shape[:axis], x.shape[axis:]
+    if None not in inner:
+        return b.reshape(x, (_product(outer), _product(inner)))
+    if None not in outer:
+        return b("RESHAPE", x, np.array([_product(outer), -1], np.int32))
+    rows = calculate(b, "MUL", 1, *(size_of(b, x, i) for i in range(axis)))
+    return b("RESHAPE", x, vector(b, [rows, -1]))
+
+
+def _product(sizes: Sequence[int | None]) -> int | None:
+    return None if None in sizes else math.prod(d for d in sizes if d is not None)
+
+
+@handles("Unsqueeze")
+def unsqueeze_1(b: ONNXBuilder, x: Tensor, *, axes: Sequence[int]) -> Tensor:
+    """Insert axes of size 1."""
+    return _unsqueezed(b, x, axes)
+
+
+@handles("Unsqueeze", since=13)
+def unsqueeze(b: ONNXBuilder, x: Tensor, axes: Tensor) -> Tensor:
+    """Insert axes of size 1."""
+    return _unsqueezed(b, x, b.ints(axes, "axes"))
+
+
+def _unsqueezed(b: ONNXBuilder, x: Tensor, axes: Sequence[int]) -> Tensor:
+    rank = x.rank + len(axes)
+    return inserted(b, x, *sorted(axis % rank for axis in axes))
+
+
+@handles("Squeeze")
+def squeeze_1(b: ONNXBuilder, x: Tensor, *, axes: Sequence[int] | None = None) -> Tensor:
+    """Drop axes of size 1: the named ones, or all."""
+    return _squeezed(b, x, axes)
+
+
+@handles("Squeeze", since=13)
+def squeeze(b: ONNXBuilder, x: Tensor, axes: Tensor | None = None) -> Tensor:
+    """Drop axes of size 1: the named ones, or all."""
+    return _squeezed(b, x, None if axes is None else b.ints(axes, "axes"))
+
+
+def _squeezed(b: ONNXBuilder, x: Tensor, axes: Sequence[int] | None) -> Tensor:
+    if axes is None:
+        if not x.is_static:
+            raise UnsupportedError(
+                f"it names no axes, and which sizes of {list(x.shape)} are 1 is not known",
+                hint="give the inputs a shape with --input_shapes",
+            )
+        axes = [axis for axis, d in enumerate(x.shape) if d == 1]
+    places = sorted(axis % x.rank for axis in axes) if x.rank else []
+    wrong = [axis for axis in places if x.shape[axis] not in (1, None)]
+    if wrong:
+        raise FormatError(f"axis {wrong[0]} of {list(x.shape)} is not of size 1")
+    return b("SQUEEZE", x, squeeze_dims=places) if places else x
+
+
+@handles("Concat")
+def concat(b: ONNXBuilder, *xs: Tensor, axis: int) -> Tensor:
+    """Concatenate along an axis."""
+    return rearrange.joined(b, xs, axis % xs[0].rank)
+
+
+@handles("Split")
+def split_2(
+    b: ONNXBuilder, x: Tensor, *, axis: int = 0, split: Sequence[int] | None = None
+) -> tuple[Tensor, ...]:
+    """Cut into parts along an axis: equal ones, or of the given sizes."""
+    return _split(b, x, axis, split, None)
+
+
+@handles("Split", since=13)
+def split(
+    b: ONNXBuilder,
+    x: Tensor,
+    sizes: Tensor | None = None,
+    *,
+    axis: int = 0,
+    num_outputs: int | None = None,
+) -> tuple[Tensor, ...]:
+    """Cut into parts along an axis; without sizes the last part may be smaller."""
+    numbers = None if sizes is None else b.ints(sizes, "split")
+    return _split(b, x, axis, numbers, num_outputs)
+
+
+def _split(
+    b: ONNXBuilder, x: Tensor, axis: int, sizes: Sequence[int] | None, count: int | None
+) -> tuple[Tensor, ...]:
+    axis = axis % x.rank
+    count = len(b.node.outputs) if count is None else count
+    whole = x.shape[axis]
+    if sizes is None and (whole is None or whole % count == 0):
+        return rearrange.split(b, x, count, axis)
+    if sizes is None:
+        assert whole is not None
+        each = -(-whole // count)
+        sizes = [min(each, whole - each * i) for i in range(count)]
+    parts = b.const(np.array(sizes, np.int32))
+    return rearrange.split_by_sizes(b, x, parts, axis, len(sizes))
+
+
+@handles("Slice")
+def slice_1(
+    b: ONNXBuilder,
+    x: Tensor,
+    *,
+    starts: Sequence[int],
+    ends: Sequence[int],
+    axes: Sequence[int] | None = None,
+) -> Tensor:
+    """Cut along axes."""
+    axes = range(len(starts)) if axes is None else axes
+    ranges = {axis % x.rank: (s, e, 1) for axis, s, e in zip(axes, starts, ends, strict=True)}
+    return slices.cut(b, x, {axis: _open(*r) for axis, r in ranges.items()})
+
+
+@handles("Slice", since=10)
+def slice_(
+    b: ONNXBuilder,
+    x: Tensor,
+    starts: Tensor,
+    ends: Tensor,
+    axes: Tensor | None = None,
+    steps: Tensor | None = None,
+) -> Tensor:
+    """Cut along axes with steps; bounds that are computed go to the kernel."""
+    count = starts.shape[0]
+    along = list(range(count or 0)) if axes is None else b.ints(axes, "axes")
+    strides = [1] * len(along) if steps is None else b.ints(steps, "steps")
+    first, last = b.known(starts), b.known(ends)
+    if first is None or last is None or None in first or None in last:
+        return _computed_slice(b, x, starts, ends, [a % x.rank for a in along], strides)
+    ranges = {
+        axis % x.rank: _open(int(s or 0), int(e or 0), step)
+        for axis, s, e, step in zip(along, first, last, strides, strict=True)
+    }
+    return slices.cut(b, x, ranges)
+
+
+FAR = 2**31 - 1
+"""Bounds beyond it mean the end of an axis, which no axis passes."""
+
+
+def _open(start: int, end: int, step: int) -> tuple[int | None, int | None, int]:
+    """Return bounds as Python understands them: those beyond every size are open."""
+    first = None if (step > 0 and start == 0) or (step < 0 and start >= FAR) else start
+    if step > 0:
+        return first, None if end >= FAR else end, step
+    return first, None if end <= -FAR else end, step
+
+
+def _computed_slice(
+    b: ONNXBuilder,
+    x: Tensor,
+    starts: Tensor,
+    ends: Tensor,
+    axes: Sequence[int],
+    steps: Sequence[int],
+) -> Tensor:
+    """Emit a STRIDED_SLICE whose bounds are put together from the computed ones."""
+    place = {axis: i for i, axis in enumerate(axes)}
+    rows = []
+    for bounds, other in ((starts, 0), (ends, FAR)):
+        clipped = b("MINIMUM", b("MAXIMUM", bounds, _number(bounds, -FAR)), _number(bounds, FAR))
+        narrow = b.cast(clipped, np.int32)
+        sizes = [
+            element(b, narrow, place[axis]) if axis in place else other for axis in range(x.rank)
+        ]
+        rows.append(vector(b, sizes))
+    strides = [steps[place[axis]] if axis in place else 1 for axis in range(x.rank)]
+    whole = sum(1 << axis for axis in range(x.rank) if axis not in place)
+    return b(
+        "STRIDED_SLICE",
+        x,
+        *rows,
+        np.array(strides, np.int32),
+        begin_mask=whole,
+        end_mask=whole,
+    )
+
+
+def _number(like: Tensor, value: int) -> Any:
+    return np.array(value, like.dtype)
+
+
+@handles("Expand")
+def expand(b: ONNXBuilder, x: Tensor, shape: Tensor) -> Tensor:
+    """Broadcast to the shape that `shape` and the operand's own give together."""
+    known = b.known(shape)
+    if known is not None and None not in known and x.is_static:
+        target = np.broadcast_shapes(
+            tuple(d or 0 for d in x.shape), tuple(int(d or 0) for d in known)
+        )
+        return x if target == x.shape else b("BROADCAST_TO", x, np.array(target, np.int32))
+    ones = b("FILL", int32_of(b, shape), np.ones((), x.dtype))
+    if x.dtype == np.bool_:
+        return b("LOGICAL_AND", x, b("FILL", int32_of(b, shape), np.array(True)))
+    return b("MUL", x, ones)
+
+
+@handles("Tile")
+def tile(b: ONNXBuilder, x: Tensor, repeats: Tensor) -> Tensor:
+    """Repeat along each axis."""
+    return rearrange.tile(b, x, repeats)
+
+
+@handles("ConstantOfShape")
+def constant_of_shape(b: ONNXBuilder, shape: Tensor, *, value: Any = None) -> Tensor:
+    """Return a tensor of one value."""
+    number = np.zeros((), np.float32) if value is None else computed(value).reshape(())
+    return b("FILL", int32_of(b, shape), number)
+
+
+@handles("Range")
+def range_(b: ONNXBuilder, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
+    """Count from start up to limit."""
+    return b("RANGE", *(b.reshape(t, ()) for t in (start, limit, delta)))
+
+
+@handles("Pad")
+def pad_2(
+    b: ONNXBuilder, x: Tensor, *, pads: Sequence[int], mode: str = "constant", value: float = 0.0
+) -> Tensor:
+    """Surround with a value, or with elements of the operand."""
+    return _padded(b, x, pads, mode, b.const(value, x.dtype) if value else None)
+
+
+@handles("Pad", since=11)
+def pad(
+    b: ONNXBuilder,
+    x: Tensor,
+    pads: Tensor,
+    value: Tensor | None = None,
+    axes: Tensor | None = None,
+    *,
+    mode: str = "constant",
+) -> Tensor:
+    """Surround with a value, or with elements of the operand; some axes only."""
+    amounts = b.ints(pads, "pads")
+    if axes is not None:
+        along = [axis % x.rank for axis in b.ints(axes, "axes")]
+        whole = [0] * (2 * x.rank)
+        for i, axis in enumerate(along):
+            whole[axis], whole[x.rank + axis] = amounts[i], amounts[len(along) + i]
+        amounts = whole
+    return _padded(b, x, amounts, mode, value)
+
+
+MODES = {"reflect": "REFLECT", "edge": "EDGE", "wrap": "WRAP"}
+
+
+def _padded(
+    b: ONNXBuilder, x: Tensor, pads: Sequence[int], mode: str, value: Tensor | None
+) -> Tensor:
+    if len(pads) != 2 * x.rank:
+        raise FormatError(f"{len(pads)} amounts for {x.rank} axes")
+    pairs = list(zip(pads[: x.rank], pads[x.rank :], strict=True))
+    if mode in MODES:
+        return rearrange.pad_by_places(b, x, pairs, MODES[mode])
+    if mode != "constant":
+        raise UnsupportedError(f"mode `{mode}`")
+    cut = {
+        axis: (max(-before, 0), None if after >= 0 else after, 1)
+        for axis, (before, after) in enumerate(pairs)
+        if before < 0 or after < 0
+    }
+    x = slices.cut(b, x, cut) if cut else x
+    amounts = b.const(np.maximum(np.array(pairs), 0).astype(np.int32))
+    number = None if value is None or _is_zero(value) else b.reshape(value, ())
+    return rearrange.pad(b, x, amounts, number)
+
+
+def _is_zero(value: Tensor) -> bool:
+    return value.data is not None and not value.data.any()
+
+
+@handles("Trilu")
+def trilu(b: ONNXBuilder, x: Tensor, k: Tensor | None = None, *, upper: int = 1) -> Tensor:
+    """Keep what lies on one side of a diagonal of each matrix, set the rest to 0."""
+    shift = 0 if k is None else int(b.scalar(k, "k"))
+    rows, columns = (static_size(x, axis) for axis in (-2, -1))
+    ones = np.ones((rows, columns), bool)
+    kept = np.triu(ones, shift) if upper else np.tril(ones, shift)
+    if x.dtype == np.bool_:
+        return b("LOGICAL_AND", x, kept)
+    return b("SELECT_V2", kept, x, np.zeros((), x.dtype))
+
+
+@handles("DepthToSpace")
+def depth_to_space(b: ONNXBuilder, x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
+    """Move channels into blocks of pixels; CRD counts the block inside of the channel."""
+    if mode == "DCR":
+        return b.channels_last(x, True, lambda t: b("DEPTH_TO_SPACE", t, block_size=blocksize))
+    n, c, h, w = (static_size(x, axis) for axis in range(4))
+    k = blocksize
+    y = b.transpose(b.reshape(x, (n, c // k**2, k, k, h, w)), (0, 1, 4, 2, 5, 3))
+    return b.reshape(y, (n, c // k**2, h * k, w * k))
+
+
+@handles("SpaceToDepth")
+def space_to_depth(b: ONNXBuilder, x: Tensor, *, blocksize: int) -> Tensor:
+    """Move blocks of pixels into channels."""
+    return b.channels_last(x, True, lambda t: b("SPACE_TO_DEPTH", t, block_size=blocksize))

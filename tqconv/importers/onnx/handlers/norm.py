@@ -1,0 +1,186 @@
+"""Normalizations; images have channels first: [n, c, …]."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tqconv.compose import norm
+from tqconv.compose.sizes import size_of, vector
+from tqconv.errors import UnsupportedError
+from tqconv.importers.onnx.registry import ONNXBuilder, handles
+from tqconv.ir.graph import Tensor
+
+F = np.float32
+
+
+def _by_channel(b: ONNXBuilder, numbers: Tensor, rank: int) -> Tensor:
+    """Return [c] as [c, 1, …], so that it broadcasts to [n, c, …]."""
+    return norm.per_channel(b, numbers, rank, axis=1)
+
+
+@handles("InstanceNormalization")
+def instance_norm(
+    b: ONNXBuilder, x: Tensor, scale: Tensor, offset: Tensor, *, epsilon: float = 1e-5
+) -> Tensor:
+    """Normalize each channel of each image over its pixels."""
+    factor, shift = (_by_channel(b, t, x.rank) for t in (scale, offset))
+    return norm.by_own_statistics(b, x, range(2, x.rank), factor, shift, epsilon)
+
+
+@handles("LayerNormalization")
+def layer_norm(
+    b: ONNXBuilder,
+    x: Tensor,
+    scale: Tensor,
+    offset: Tensor | None = None,
+    *,
+    axis: int = -1,
+    epsilon: float = 1e-5,
+    stash_type: int = 1,
+) -> Tensor | tuple[Tensor, ...]:
+    """Normalize over the axes from `axis` on; mean and inverse deviation may be results, too."""
+    axes = range(axis % x.rank, x.rank)
+    if not (b.wants(1) or b.wants(2)):
+        return norm.by_own_statistics(b, x, axes, scale, offset, epsilon)
+    average, variance, centered = norm.statistics(b, x, axes)
+    inverse = b("RSQRT", b("ADD", variance, np.array(epsilon, F)))
+    return norm.scaled(b, centered, inverse, scale, offset), average, inverse
+
+
+@handles("com.microsoft:SkipLayerNormalization")
+def skip_layer_norm(
+    b: ONNXBuilder,
+    x: Tensor,
+    skip: Tensor,
+    scale: Tensor,
+    offset: Tensor | None = None,
+    bias: Tensor | None = None,
+    *,
+    epsilon: float = 1e-12,
+) -> Tensor:
+    """Normalize x + skip + bias over the last axis."""
+    if any(map(b.wants, range(1, 4))):
+        raise UnsupportedError("the further results of SkipLayerNormalization")
+    total = b("ADD", x, skip)
+    total = total if bias is None else b("ADD", total, bias)
+    return norm.by_own_statistics(b, total, [-1], scale, offset, epsilon)
+
+
+@handles("RMSNormalization")
+def rms_norm(
+    b: ONNXBuilder,
+    x: Tensor,
+    scale: Tensor,
+    *,
+    axis: int = -1,
+    epsilon: float = 1e-5,
+    stash_type: int = 1,
+) -> Tensor:
+    """Divide by the root of the mean of squares over the axes from `axis` on."""
+    return norm.rms_norm(b, x, range(axis % x.rank, x.rank), scale, epsilon)
+
+
+@handles("com.microsoft:SimplifiedLayerNormalization", "SimplifiedLayerNormalization")
+def simplified_layer_norm(
+    b: ONNXBuilder,
+    x: Tensor,
+    scale: Tensor,
+    *,
+    axis: int = -1,
+    epsilon: float = 1e-5,
+    stash_type: int = 1,
+) -> Tensor:
+    """The same under an older name."""
+    return rms_norm(b, x, scale, axis=axis, epsilon=epsilon)
+
+
+def _grouped(
+    b: ONNXBuilder, x: Tensor, scale: Tensor, offset: Tensor, groups: int, epsilon: float
+) -> Tensor:
+    return b.channels_last(x, True, lambda t: norm.group_norm(b, t, groups, scale, offset, epsilon))
+
+
+@handles("GroupNormalization")
+def group_norm_18(
+    b: ONNXBuilder,
+    x: Tensor,
+    scale: Tensor,
+    offset: Tensor,
+    *,
+    num_groups: int,
+    epsilon: float = 1e-5,
+) -> Tensor:
+    """Normalize groups of channels; scale and offset are given for each group."""
+    channels = x.shape[1]
+    if channels is None or channels % num_groups:
+        raise UnsupportedError(f"{channels} channels do not split into {num_groups} groups")
+    each = np.repeat(np.arange(num_groups, dtype=np.int32), channels // num_groups)
+    factor, shift = (b("GATHER", t, each, axis=0) for t in (scale, offset))
+    return _grouped(b, x, factor, shift, num_groups, epsilon)
+
+
+@handles("GroupNormalization", since=21)
+def group_norm(
+    b: ONNXBuilder,
+    x: Tensor,
+    scale: Tensor,
+    offset: Tensor,
+    *,
+    num_groups: int,
+    epsilon: float = 1e-5,
+    stash_type: int = 1,
+) -> Tensor:
+    """Normalize groups of channels; scale and offset are given for each channel."""
+    return _grouped(b, x, scale, offset, num_groups, epsilon)
+
+
+@handles("LpNormalization")
+def unit_norm(b: ONNXBuilder, x: Tensor, *, axis: int = -1, p: int = 2) -> Tensor:
+    """Divide by the norm along an axis; where that is 0, the result is 0."""
+    along = np.array([axis % x.rank], np.int32)
+    if p == 2:
+        length = b("SQRT", b("SUM", b("SQUARE", x), along, keep_dims=True))
+    else:
+        length = b("SUM", b("ABS", x), along, keep_dims=True)
+    safe = b("SELECT_V2", b("EQUAL", length, np.array(0, F)), np.array(1, F), length)
+    return b("DIV", x, safe)
+
+
+@handles("MeanVarianceNormalization")
+def mean_variance(b: ONNXBuilder, x: Tensor, *, axes: list[int] | None = None) -> Tensor:
+    """(x - mean) / (deviation + 1e-9) over the axes."""
+    along = [axis % x.rank for axis in ((0, 2, 3) if axes is None else axes)]
+    _, variance, centered = norm.statistics(b, x, sorted(along))
+    return b("DIV", centered, b("ADD", b("SQRT", variance), np.array(1e-9, F)))
+
+
+@handles("LRN")
+def local_response(
+    b: ONNXBuilder,
+    x: Tensor,
+    *,
+    size: int,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    bias: float = 1.0,
+) -> Tensor:
+    """Divide by a power of the mean square of neighbouring channels."""
+    if size % 2 and x.rank == 4:
+        return b.channels_last(
+            x,
+            True,
+            lambda t: norm.local_response(b, t, size // 2, bias, alpha / size, beta),
+        )
+    before, after = (size - 1) // 2, size - 1 - (size - 1) // 2
+    around = np.zeros((x.rank, 2), np.int32)
+    around[1] = before, after
+    squares = b("PAD", b("SQUARE", x), around)
+    count = [size_of(b, x, axis) for axis in range(x.rank)]
+    total = None
+    for shift in range(size):
+        begin = np.eye(1, x.rank, 1, np.int32)[0] * shift
+        part = b("SLICE", squares, begin, vector(b, count))
+        total = part if total is None else b("ADD", total, part)
+    assert total is not None
+    scaled = b("ADD", b("MUL", total, np.array(alpha / size, F)), np.array(bias, F))
+    return b("DIV", x, b("POW", scaled, np.array(beta, F)))

@@ -1,0 +1,131 @@
+"""Reading and writing elements at places."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tqconv.compose import arithmetic, rearrange, scatter, search
+from tqconv.compose import einsum as sums
+from tqconv.compose import gather as gathering
+from tqconv.errors import UnsupportedError
+from tqconv.importers.onnx.registry import ONNXBuilder, handles
+from tqconv.ir.graph import Tensor
+
+
+@handles("Gather")
+def gather(b: ONNXBuilder, x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
+    """Take elements along an axis; negative indices count from its end."""
+    axis = axis % x.rank
+    return gathering.gathered(b, x, gathering.from_start(b, x, indices, axis), axis)
+
+
+@handles("GatherElements")
+def gather_elements(b: ONNXBuilder, x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
+    """Take elements along an axis, other ones at each place."""
+    axis = axis % x.rank
+    return gathering.taken_along(b, x, gathering.from_start(b, x, indices, axis), axis)
+
+
+@handles("GatherND")
+def gather_nd(b: ONNXBuilder, x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
+    """Take slices at coordinates."""
+    if batch_dims:
+        raise UnsupportedError("GatherND with batch dimensions")
+    return gathering.gather_nd(b, x, _from_start_nd(b, x, indices))
+
+
+def _from_start_nd(b: ONNXBuilder, x: Tensor, indices: Tensor) -> Tensor:
+    if indices.data is not None and bool((indices.data >= 0).all()):
+        return indices
+    count = indices.shape[-1] or 0
+    if None in x.shape[:count]:
+        raise UnsupportedError("coordinates that may be negative, of unknown sizes")
+    sizes = np.array(x.shape[:count], indices.dtype)
+    below = b("LESS", indices, np.array(0, indices.dtype))
+    return b("SELECT_V2", below, b("ADD", indices, sizes), indices)
+
+
+@handles("OneHot")
+def one_hot(
+    b: ONNXBuilder, indices: Tensor, depth: Tensor, values: Tensor, *, axis: int = -1
+) -> Tensor:
+    """Put the second value where the new axis counts to the index, the first elsewhere."""
+    off, on = rearrange.unstacked(b, values, 2)
+    size = b.reshape(depth, ())
+    place = axis % (indices.rank + 1)
+    if indices.dtype.kind == "f":
+        indices = b.cast(indices, np.int32)
+    count = int(b.scalar(size, "depth"))
+    if indices.data is None or (indices.data < 0).any():
+        below = b("LESS", indices, np.array(0, indices.dtype))
+        turned = b("ADD", indices, np.array(count, indices.dtype))
+        indices = b("SELECT_V2", below, turned, indices)
+    return gathering.one_hot(b, indices, b.const(count, np.int32), on, off, place)
+
+
+@handles("NonZero")
+def non_zero(b: ONNXBuilder, x: Tensor) -> Tensor:
+    """Coordinates of the elements that are not 0: [rank, count]."""
+    return b.transpose(b("WHERE", gathering.truth(b, x)), (1, 0))
+
+
+@handles("TopK", since=10)
+def top_k(
+    b: ONNXBuilder,
+    x: Tensor,
+    k: Tensor,
+    *,
+    axis: int = -1,
+    largest: int = 1,
+    sorted: int = 1,
+) -> tuple[Tensor, ...]:
+    """The largest (or smallest) elements along an axis, and their places."""
+    axis = axis % x.rank
+    order = [i for i in range(x.rank) if i != axis] + [axis]
+    back = [order.index(i) for i in range(x.rank)]
+    moved = b.transpose(x, order)
+    count = b.reshape(k, ())
+    turned = moved if largest else arithmetic.negative(b, moved)
+    values, places = search.top_k(b, turned, count)
+    values = values if largest else arithmetic.negative(b, values)
+    return b.transpose(values, back), b.cast(b.transpose(places, back), np.int64)
+
+
+@handles("ScatterND")
+def scatter_nd(
+    b: ONNXBuilder, x: Tensor, indices: Tensor, updates: Tensor, *, reduction: str = "none"
+) -> Tensor:
+    """Replace slices at coordinates, or combine them with what is there."""
+    indices = _from_start_nd(b, x, indices)
+    if reduction == "none":
+        return scatter.with_updates(b, x, indices, updates)
+    if reduction == "add":
+        return scatter.with_sums(b, "ADD", x, indices, updates)
+    if reduction in ("max", "min"):
+        larger = {"max": "MAXIMUM", "min": "MINIMUM"}[reduction]
+        return scatter.with_extremes(b, larger, x, indices, updates)
+    raise UnsupportedError(f"reduction `{reduction}`")
+
+
+@handles("ScatterElements", "Scatter")
+def scatter_elements(
+    b: ONNXBuilder,
+    x: Tensor,
+    indices: Tensor,
+    updates: Tensor,
+    *,
+    axis: int = 0,
+    reduction: str = "none",
+) -> Tensor:
+    """Replace elements along an axis."""
+    if reduction != "none":
+        raise UnsupportedError(f"reduction `{reduction}` of ScatterElements")
+    axis = axis % x.rank
+    places = gathering.from_start(b, x, indices, axis)
+    return scatter.put_along(b, x, places, updates, axis)
+
+
+@handles("Einsum")
+def einsum(b: ONNXBuilder, *xs: Tensor, equation: str) -> Tensor:
+    """Sum products of elements with common labels."""
+    return sums.einsum(b, equation.replace(" ", ""), *xs)
