@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,6 +147,59 @@ def test_there_is_one_model(words: list[str], message: str) -> None:
     assert caught.value.message == message
 
 
+STRAY = [
+    (["a.pb", "8"], "`8` is neither a file nor the value of a flag"),
+    (
+        ["a.pb", "--output_arrays", "y", "z", "w"],
+        "`z w` behind `--output_arrays y` is neither a file nor the value of a flag",
+    ),
+    (
+        ["--input_file=a.pb", "--input_shapes", "1", "8", "8", "1"],
+        "`8 8 1` behind `--input_shapes 1` is neither a file nor the value of a flag",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), STRAY)
+def test_a_stray_word_is_explained(words: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        source_of(read(words, CONVERT))
+    assert caught.value.message == message
+    assert "quotes" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("words", [["a.pb", "--input_shapes", "1,", "8,", "8,", "1"]])
+@pytest.mark.parametrize("tail", [[], ["-o", "x.tflite"]])
+def test_blanks_in_a_list_are_explained(words: list[str], tail: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        read([*words, *tail], CONVERT)
+    assert caught.value.message == "`--input_shapes 1, 8, 8, 1` has blanks in its value"
+    assert str(caught.value.hint).startswith("write --input_shapes 1,8,8,1,")
+
+
+def test_a_list_may_end_with_a_comma_before_the_model(tmp_path: Path) -> None:
+    model = tmp_path / "m.pb"
+    model.write_bytes(b"")
+    given = read(["--output_arrays", "a,", str(model)], CONVERT)
+    assert (given.get("load.outputs"), given.words) == (("a",), [str(model)])
+
+
+DASHED = [
+    ("\u2013\u2013output_file=x", "type --output_file=x"),
+    ("\u2014output_file", "type --output_file"),
+    ("-\u2013output_file", "type --output_file"),
+    ("--output\u2013file", "type --output_file"),
+    ("\u2212o", "type -o"),
+]
+
+
+@pytest.mark.parametrize(("word", "advice"), DASHED)
+def test_a_dash_that_is_no_hyphen_is_explained(word: str, advice: str) -> None:
+    with pytest.raises(UsageError, match=r"(which|that) is not the `-`") as caught:
+        read(["a.pb", word, "x.tflite"], CONVERT)
+    assert str(caught.value.hint).endswith(advice)
+
+
 def test_different_model_flags_contradict_each_other() -> None:
     with pytest.raises(UsageError, match="`--graph_def_file` and `--saved_model_dir`"):
         read(["--graph_def_file", "a", "--saved_model_dir", "b"], CONVERT)
@@ -154,8 +208,8 @@ def test_different_model_flags_contradict_each_other() -> None:
 def test_a_word_that_is_no_file_may_belong_to_a_flag() -> None:
     with pytest.raises(UsageError) as caught:
         source_of(read(["none.pb", "--verbosity", "high"], CONVERT))
-    assert caught.value.hint == (
-        "`none.pb` is no file; does it belong to a flag? a value with blanks needs quotes"
+    assert caught.value.message == (
+        "`high` behind `--verbosity 1` is neither a file nor the value of a flag"
     )
 
 

@@ -6,9 +6,11 @@ stand alone or with true or false.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from tqconv.cli.flag import Flag, spelled
@@ -18,12 +20,16 @@ from tqconv.errors import UsageError
 
 @dataclass
 class Given:
-    """What a command line says: key -> value, key -> flag as it was typed, and the bare words."""
+    """What a command line says: key -> value, key -> flag as it was typed, and the bare words.
+
+    behind: for each bare word the flag that stands before it, with its value; "" for none.
+    """
 
     values: dict[str, Any] = field(default_factory=dict)
     typed: dict[str, str] = field(default_factory=dict)
     flags: dict[str, Flag] = field(default_factory=dict)
     words: list[str] = field(default_factory=list)
+    behind: list[str] = field(default_factory=list)
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value given for a key."""
@@ -37,8 +43,12 @@ def read(arguments: Sequence[str], table: Sequence[Flag]) -> Given:
     """Return what the words say. Raises UsageError naming the flag."""
     spellings = {name: flag for flag in table for name in flag.names}
     given = Given()
+    said = ""
     for word, value, flag in _pairs(list(arguments), spellings, given.words):
+        given.behind += [said] * (len(given.words) - len(given.behind))
         _take(given, word, value, flag)
+        said = f"{word} {value}"
+    given.behind += [said] * (len(given.words) - len(given.behind))
     return given
 
 
@@ -52,6 +62,7 @@ def _pairs(
             bare += words
             return
         if not word.startswith("-") or word == "-":
+            _check_dash(word, spellings)
             bare.append(word)
             continue
         if set(word) == {"-", "v"} and word.count("-") == 1:
@@ -64,7 +75,41 @@ def _pairs(
         if not is_long and typed[1:2] in spellings and len(typed) > 2:
             typed, separator, value = typed[:2], "=", word[2:]
         flag = _row(typed, spellings)
-        yield typed, value if separator else _next(typed, flag, words), flag
+        value = value if separator else _next(typed, flag, words)
+        _check_whole(typed, value, flag, words)
+        yield typed, value, flag
+
+
+DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
+"""Hyphens and dashes that word processors and web pages put in the place of `-`."""
+
+
+def _check_dash(word: str, spellings: Mapping[str, Flag]) -> None:
+    """Raise UsageError for a flag that begins with a dash that is none of the keyboard's."""
+    if not DASHES.match(word):
+        return
+    typed, separator, value = word.partition("=")
+    name = _plain(DASHES.sub("-", typed))
+    if name in spellings:
+        raise UsageError(
+            f"`{word}` begins with `{word[0]}`, which is not the `-` of flags",
+            hint=f"a program changed it on the way; type {spelled(name)}{separator}{value}",
+        )
+
+
+def _check_whole(typed: str, value: str, flag: Flag, words: Sequence[str]) -> None:
+    """Raise UsageError where blanks cut a list in pieces: `1, 8, 8, 1` without quotes."""
+    pieces = [value]
+    for word in words:
+        joined = pieces[-1].endswith(",") or word.startswith(",")
+        if flag.is_switch or not joined or word.startswith("-") or Path(word).is_file():
+            break
+        pieces.append(word)
+    if len(pieces) > 1:
+        raise UsageError(
+            f"`{typed} {' '.join(pieces)}` has blanks in its value",
+            hint=f"write {typed} {''.join(pieces)}, or put the value in quotes",
+        )
 
 
 def _plain(typed: str) -> str:
@@ -74,6 +119,12 @@ def _plain(typed: str) -> str:
 def _row(typed: str, spellings: Mapping[str, Flag]) -> Flag:
     name = _plain(typed)
     flag = spellings.get(name)
+    if DASHES.search(name):
+        right = spelled(_plain(DASHES.sub("-", typed)))
+        raise UsageError(
+            f"`{typed}` holds a dash that is not the `-` of flags",
+            hint=f"a program changed it on the way; type {right}",
+        )
     if flag is None or (len(name) > 1 and not typed.startswith("--")):
         near = _nearest(name, spellings)
         raise UsageError(

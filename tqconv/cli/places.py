@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ def model_file(source: str) -> Iterator[str]:
 def source_of(given: Given) -> str:
     """Return the model's path: the bare word or the flag. UsageError when there are none or two."""
     words = list(given.words)
+    _check_stray(given)
     if "source" in given:
         if words:
             raise UsageError(
@@ -46,13 +48,29 @@ def source_of(given: Given) -> str:
     if not words:
         raise UsageError("no model is given", hint="name its file, or use --input_file")
     if len(words) > 1:
-        absent = [word for word in words if not Path(word).exists()]
-        what = f"`{absent[0]}` is no file; does it belong to a flag? " if absent else ""
         raise UsageError(
             f"one model at a time: `{words[0]}`, then `{words[1]}`",
-            hint=f"{what}a value with blanks needs quotes",
+            hint="call tqconv once for each",
         )
     return str(words[0])
+
+
+def _check_stray(given: Given) -> None:
+    """Raise UsageError for words that name no file, beside the model or another word."""
+    stray = [i for i, word in enumerate(given.words) if not _may_be_file(word)]
+    if not stray or ("source" not in given and len(given.words) == 1):
+        return
+    words = " ".join(given.words[i] for i in stray)
+    behind = given.behind[stray[0]]
+    place = f" behind `{behind}`" if behind else ""
+    raise UsageError(
+        f"`{words}`{place} is neither a file nor the value of a flag",
+        hint="a value with blanks needs quotes; is a `--` or a `=` missing?",
+    )
+
+
+def _may_be_file(word: str) -> bool:
+    return word == PIPE or Path(word).exists() or re.search(r"/|\.[A-Za-z]\w*$", word) is not None
 
 
 def target_of(given: Given, source: str, ending: str) -> tuple[str, list[str]]:
