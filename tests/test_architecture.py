@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,12 @@ LONGEST_FUNCTION = 50
 LONGEST_FILE = 400
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Return what a file says; nobody changes it."""
+    return ast.parse(path.read_text())
+
+
 def place(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
@@ -64,7 +71,7 @@ def line_of(name: str) -> int:
 
 def imports(path: Path) -> Iterator[str]:
     """Yield the modules that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -86,7 +93,7 @@ def test_imports_point_downwards(path: Path) -> None:
 
 def modules_used(path: Path, modules: Mapping[str, Path]) -> Iterator[str]:
     """Yield the modules that a file needs to run, whenever it imports them; not those of types."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     types = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n)]
     skipped = {id(inner) for block in types for inner in ast.walk(block)}
     for node in ast.walk(tree):
@@ -116,7 +123,7 @@ OF_THE_SOURCE = {"node", "walk", "shared"}
 @pytest.mark.parametrize("path", [p for p in FILES if room(p) == "compose"], ids=place)
 def test_composition_knows_no_source(path: Path) -> None:
     """Comments may say where a number comes from; names and messages are for every source."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     prose = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
     names = {
         getattr(n, key) for n in ast.walk(tree) for key in ("id", "name", "arg") if key in n._fields
@@ -151,7 +158,7 @@ def test_every_room_has_a_line() -> None:
 
 @pytest.mark.parametrize("path", [p for p in FILES if room(p) != "cli"], ids=place)
 def test_only_the_command_line_prints(path: Path) -> None:
-    calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+    calls = [n for n in ast.walk(tree_of(path)) if isinstance(n, ast.Call)]
     names = {call.func.id for call in calls if isinstance(call.func, ast.Name)}
     assert names & {"print", "input", "breakpoint"} == set()
 
@@ -160,7 +167,7 @@ def test_only_the_command_line_prints(path: Path) -> None:
 def test_sizes(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert len(lines) <= LONGEST_FILE
-    for node in ast.walk(ast.parse("\n".join(lines))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             assert length <= LONGEST_FUNCTION, node.name
@@ -168,7 +175,7 @@ def test_sizes(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=place)
 def test_what_is_public_says_what_it_is(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     if tree.body:
         assert ast.get_docstring(tree), "the module has no docstring"
     for node in tree.body:
@@ -178,7 +185,7 @@ def test_what_is_public_says_what_it_is(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=place)
 def test_errors_are_not_swallowed(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if not isinstance(node, ast.ExceptHandler):
             continue
         assert node.type is not None, "a bare except"
@@ -220,7 +227,7 @@ CHOICES = {
 @pytest.mark.parametrize("path", [p for p in FILES if not place(p).startswith(FACTS)], ids=place)
 def test_facts_about_operators_stand_in_their_rows(path: Path) -> None:
     found = set()
-    for node in ast.parse(path.read_text()).body:
+    for node in tree_of(path).body:
         if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
             continue
         texts = [n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant)]
