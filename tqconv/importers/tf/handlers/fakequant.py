@@ -167,7 +167,7 @@ def quantize_and_dequantize(
 
 @handles("QuantizeAndDequantizeV3")
 def quantize_and_dequantize_v3(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     low: Tensor,
     high: Tensor,
@@ -194,7 +194,7 @@ def quantize_and_dequantize_v3(
 
 @handles("QuantizeAndDequantize")
 def quantize_and_dequantize_v1(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     *,
     signed_input: bool = True,

@@ -193,7 +193,7 @@ def gather_list(
 
 @handles("TensorListConcat")
 def concat_list_v1(
-    b: TFBuilder,
+    b: Builder,
     handle: Tensor,
     *,
     element_dtype: TypeNumber,
