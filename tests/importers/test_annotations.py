@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from graphs import const, node
 
 from tqconv.config import LoadOptions
 from tqconv.errors import FormatError
 from tqconv.importers.annotations import misfit
 from tqconv.importers.tf.graphdef import load
-from tqconv.importers.tf.node import TypeNumber
+from tqconv.importers.tf.node import TypeNumber, graph_ref, nodes_of
 from tqconv.schema import proto
 
 
@@ -30,6 +32,7 @@ from tqconv.schema import proto
         ("Shape | None", (1, None)),
         ("TypeNumber", TypeNumber(1)),
         ("Any", object()),
+        ("list[Shape | None]", [(1,), None]),
     ],
 )
 def test_values_that_fit(annotation: str, value: object) -> None:
@@ -49,6 +52,7 @@ def test_values_that_fit(annotation: str, value: object) -> None:
         ("list[int]", ["a"], "is ['a'], not a list, each item a whole number"),
         ("Sequence[float] | None", "x", "is 'x', not a list, each item a number"),
         ("TypeNumber | None", 1, "is 1, not a type"),
+        ("list[Shape | None]", [3], "is [3], not a list, each item a shape or nothing"),
         ("Shape", "A" * 90, "is '" + "A" * 38 + "…, not a shape"),
     ],
 )
@@ -85,3 +89,20 @@ def test_a_node_names_the_attribute(
         load(path, LoadOptions())
     assert f"{op} 'y' in g.pb" in str(caught.value)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("shape", "two"), ("dtype", 7), ("value", "x"), ("f", "g"), ("_output_shapes", ["x"])],
+)
+def test_attributes_that_are_read_outside_of_handlers(name: str, value: Any) -> None:
+    made = next(iter(nodes_of(iter([node("y", "Odd", **{name: value})]), graph_ref).values()))
+    with pytest.raises(FormatError, match=f"Odd 'y': the attribute `{name}` is .*, not"):
+        made.get(name)
+
+
+def test_the_shape_of_a_constant_is_known_without_its_values() -> None:
+    messages = [const("c", np.zeros((2, 3), np.float32)), node("d", "Const", value="text")]
+    made = nodes_of(iter(messages), graph_ref)
+    assert made["c"].constant_shape() == (2, 3)
+    assert made["d"].constant_shape() is None

@@ -5,6 +5,7 @@ Files hold any type under any name; a handler never sees one that it does not ex
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -29,6 +30,7 @@ _WORDS = {
     "Shape": "a shape",
     "TypeNumber": "a type",
     "FunctionName": "the name of a function",
+    "ndarray": "a tensor",
 }
 LONGEST = 40
 """Characters of a value that a message repeats."""
@@ -43,24 +45,28 @@ def misfit(annotation: str, value: Any) -> str | None:
         return None
     shown = repr(value)
     shown = shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
-    words = [_words(part) for part in annotation.split(" | ") if part != "None"]
+    words = [_words(part) for part in _choices(annotation) if part != "None"]
     return f"is {shown}, not {' or '.join(words)}"
 
 
 @cache
 def test_of(annotation: str) -> Test:
     """Return the test of a type."""
-    tests = [_test(part) for part in annotation.split(" | ")]
+    tests = [_test(part) for part in _choices(annotation)]
     return lambda value: any(test(value) for test in tests)
 
 
 def _test(name: str) -> Test:
     item = _item(name)
     if item is not None:
-        test = _test(item)
+        test = test_of(item)
         return lambda value: isinstance(value, list | tuple) and all(map(test, value))
     known = _TESTS.get(name)
     return known or (lambda value: any(kind.__name__ == name for kind in type(value).__mro__))
+
+
+def _choices(annotation: str) -> list[str]:
+    return re.split(r" \| (?![^\[]*\])", annotation)
 
 
 def _item(name: str) -> str | None:
@@ -74,5 +80,5 @@ def _item(name: str) -> str | None:
 def _words(name: str) -> str:
     item = _item(name)
     if item is not None:
-        return f"a list, each item {_words(item)}"
+        return f"a list, each item {' or '.join(_words(part) for part in _choices(item))}"
     return _WORDS.get(name, f"of type {name}")

@@ -157,9 +157,7 @@ WINDOWS: Mapping[str, int] = {
 
 def _constant_shape(nodes: Mapping[str, Node], ref: Ref) -> Sequence[int] | None:
     node = nodes.get(behind(nodes, ref).node)
-    if node is None or node.op != "Const" or "value" not in node.attr:
-        return None
-    return [int(d.size) for d in node.attr["value"].tensor.tensor_shape.dim]
+    return None if node is None or node.op != "Const" else node.constant_shape()
 
 
 def said_shape(node: Node, index: int) -> Dims | None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.errors import FormatError, UnsupportedError, counted
+from tqconv.importers.annotations import misfit
 from tqconv.importers.borders import COMPUTED, FLOAT32
 from tqconv.ir.arrays import repeated
 from tqconv.ir.types import RESOURCE, STRING, VARIANT
@@ -73,8 +74,50 @@ class Node:
         return {name: decode(value) for name, value in self.attr.items()}
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return one attribute as a Python value."""
-        return decode(self.attr[name]) if name in self.attr else default
+        """Return one attribute as a Python value; FormatError where it is not of its `KINDS`."""
+        if name not in self.attr:
+            return default
+        value = decode(self.attr[name])
+        problem = misfit(KINDS.get(name, "Any"), value)
+        if problem is not None:
+            raise FormatError(f"the attribute `{name}` {problem}", where=f"{self.op} '{self.name}'")
+        return value
+
+    def constant_shape(self) -> tuple[int, ...] | None:
+        """Return the shape of the constant `value` without reading it; None where there is none."""
+        value = self.attr.get("value")
+        if isinstance(value, np.ndarray):
+            return value.shape
+        if value is None or value.WhichOneof("value") != "tensor":
+            return None
+        return tuple(int(d.size) for d in value.tensor.tensor_shape.dim)
+
+
+KINDS: Mapping[str, str] = {
+    "_output_shapes": "list[Shape | None]",
+    "_output_types": "list[TypeNumber]",
+    "channels": "int",
+    "data_format": "str",
+    "delimiter": "str",
+    "dense_shapes": "list[Shape | None]",
+    "desired_channels": "int",
+    "desired_samples": "int",
+    "dtype": "TypeNumber",
+    "f": "FunctionName",
+    "key_dtype": "TypeNumber",
+    "key_index": "int",
+    "offset": "int",
+    "output_shapes": "list[Shape | None]",
+    "shape": "Shape | None",
+    "shared_name": "str",
+    "sparse_types": "list[TypeNumber]",
+    "value": "ndarray",
+    "value_dtype": "TypeNumber",
+    "value_index": "int",
+    "vocab_size": "int",
+}
+"""Attributes that mean the same for all operators, and are read outside of handlers -> their type
+as the annotation of a handler's parameter would say it."""
 
 
 def nodes_of(messages: Iterator[Any], ref: Callable[[str], Ref]) -> dict[str, Node]:

@@ -80,8 +80,7 @@ def _type(node: Node) -> str | None:
 
 def _shape(node: Node) -> tuple[int | None, ...] | None:
     if node.op == "Const" and "value" in node.attr:
-        dims = node.attr["value"].tensor.tensor_shape.dim
-        return tuple(int(d.size) for d in dims)
+        return node.constant_shape()
     if "shape" in node.attr and node.op in PLACEHOLDERS:
         shape: tuple[int | None, ...] | None = node.get("shape")
         return shape

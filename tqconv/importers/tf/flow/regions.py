@@ -101,7 +101,7 @@ def _counts(node: Node, nodes: Mapping[str, Node]) -> bool:
 
 
 def _is_scalar(constant: Node) -> bool:
-    return "value" in constant.attr and not constant.attr["value"].tensor.tensor_shape.dim
+    return constant.constant_shape() == ()
 
 
 def _switch_before(node: Node, nodes: Mapping[str, Node]) -> Node | None:
