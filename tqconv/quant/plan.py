@@ -146,21 +146,23 @@ class MissingRangesError(QuantizationError):
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         self.tensors = list(tensors)
-        lines = [f"  {_around(t)}" for t in tensors]
-        count = f"{len(lines)} tensor{'s' if len(lines) > 1 else ''}"
+        lines = list(dict.fromkeys(f"  '{t.name}', {_origin(t)}" for t in tensors))
+        more = [f"  … {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        count = counted(len(lines), "tensor")
         super().__init__(
-            "\n".join([f"{count} without a range of values", *lines]),
+            "\n".join([f"{count} without a range of values", *lines[:SHOWN], *more]),
             hint="give samples with `--calibration_data`, or ranges with `--ranges FILE` "
             "(`--write_ranges_template FILE` writes one to fill in), or `--default_ranges_min` and "
             "`--default_ranges_max` for all of them",
         )
 
 
-def _around(tensor: Tensor) -> str:
-    made = "an input of the graph" if tensor.producer is None else f"made by {tensor.producer!r}"
-    readers = [repr(use.op) for use in tensor.uses[:3]]
-    readers += [f"{len(tensor.uses) - 3} more"] if len(tensor.uses) > 3 else []
-    return f"'{tensor.name}': {made}, read by {', '.join(readers) or 'nothing: an output'}"
+SHOWN = 10
+"""Tensors that the report names."""
+
+
+def _origin(tensor: Tensor) -> str:
+    return "an input" if tensor.producer is None else f"made by {tensor.producer.type}"
 
 
 def _missing(
