@@ -155,6 +155,17 @@ def test_what_is_known_of_a_shape_stands_in_the_question_for_it() -> None:
         load(graph)
 
 
+def test_half_is_half_at_a_cut() -> None:
+    half = np.float16
+    graph = [
+        placeholder("x", half, (1, 4, 4, 3)),
+        const("w", np.ones((2, 2, 3, 5), half)),
+        node("c", "Conv2D", "x", "w", T=half, strides=[1, 1, 1, 1], padding=b"VALID"),
+        node("y", "Neg", "c", T=half),
+    ]
+    assert inputs_of(load(graph, inputs=("c",))) == [("c", (1, 3, 3, 5), "float16")]
+
+
 def test_a_variable_before_the_cut_has_its_own_shape() -> None:
     graph = [
         placeholder("x", F32, (5, 3)),

@@ -16,7 +16,7 @@ from tqconv.importers.tf.definitions import definition, input_type, output_type
 from tqconv.importers.tf.flow.functional import functionalize
 from tqconv.importers.tf.flow.primitives import behind, reached
 from tqconv.importers.tf.foreign import output_shapes
-from tqconv.importers.tf.node import Node, Ref, TypeNumber, dtype_of
+from tqconv.importers.tf.node import Node, Ref, TypeNumber, computed_dtype
 from tqconv.importers.tf.registry import TF
 from tqconv.importers.tf.shared import Shared
 from tqconv.importers.tf.walk import run
@@ -83,7 +83,7 @@ def _translated(
     for ref, shape in fed.items():
         number = type_of(nodes, ref) if ref in read else None
         if number is not None:
-            feeds[ref] = graph.add_input(str(ref), shape, dtype_of(number))
+            feeds[ref] = graph.add_input(str(ref), shape, computed_dtype(number))
     flat, bodies = functionalize(nodes, refs, feeds)
     translation = Translation(TF, "", [], allow_custom_ops=True)
     shared = Shared(translation, {**functions, **bodies}, flat)
