@@ -229,6 +229,10 @@ def test_sizes_that_no_file_can_say(tmp_path: Path, size: int) -> None:
     graph.op("ConcatV2", "y", "x", "x", "axis", T=FLOAT, Tidx=INT32, N=2)
     with pytest.raises(TqconvError, match="31 bits"):
         load(graph.write(tmp_path / "g.pb"), LoadOptions())
+    model = Model([Graph("main")])
+    model.main.outputs.append(model.main.add_input("x", (size,), np.dtype(np.float32)))
+    with pytest.raises(UnsupportedError, match=f"'x' has the shape .{size}."):
+        serialize(model)
 
 
 def shared_tensors(count: int, buffer: bytes, kind: int, shape: list[int]) -> bytes:

@@ -1,8 +1,15 @@
 """Files come from strangers: what one may cost, and how damage is said.
 
-A reader takes a `Budget` of its file's size and pays from it for everything that needs more memory
-than the file has bytes: constants that repeat one value, buffers that many tensors share, archives
-that are compressed. What libraries raise for damaged bytes becomes a FormatError in `reading`.
+A reader takes a `Budget` of its file's size, gives it to the graphs that it makes, and pays from it
+for everything that needs more memory than the file has bytes: constants that repeat one value,
+buffers that many tensors share, members of archives, calls that become the body of what they call.
+What libraries raise for damaged bytes becomes a FormatError in `reading`.
+
+    budget = Budget.of(path.stat().st_size, count_of_nodes)
+    with reading(f"{path.name} is not a Keras archive"), ZipFile(path) as archive:
+        check_member(entry, budget, f"{entry.filename} in {path.name}")
+    graph = Graph("main", budget=budget)
+
 The limits and their reasons stand here and nowhere else.
 """
 
@@ -15,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import ZipInfo
 
 from tqconv.errors import FormatError, TqconvError, UnsupportedError, UsageError, first_line
 
@@ -92,6 +100,14 @@ class Budget:
         self.bytes -= max(grown, 0)
         self.work -= max(work, 0)
         return True
+
+
+def check_member(entry: ZipInfo, budget: Budget, what: str) -> None:
+    """Pay for unpacking a member of a zip archive; FormatError where it is far larger than stored.
+
+    It is to be read through the archive, which stops at the size that is paid for here.
+    """
+    budget.take(entry.file_size - entry.compress_size, what)
 
 
 def _size(count: int) -> str:

@@ -18,6 +18,7 @@ from tqconv.ops.parameters import lacking
 from tqconv.ops.table import known, spec
 from tqconv.ops.versions import runtime_version
 from tqconv.schema.flatbuf import enum_number, tflite, write
+from tqconv.untrusted import check_sizes
 
 SCHEMA_VERSION = 3
 PLACEHOLDER_CODE = 127
@@ -123,6 +124,7 @@ class _File:
         return code
 
     def _tensor(self, tensor: Tensor) -> dict[str, Any]:
+        check_sizes(tensor.shape, f"'{tensor.name}'")
         entry: dict[str, Any] = {
             "shape": np.array([1 if d is None else d for d in tensor.shape], np.int32),
             "type": enum_number(self.schema, "TensorType", type_name(tensor.dtype)),

@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from tqconv.errors import FormatError
-from tqconv.untrusted import Budget, reading
+from tqconv.untrusted import Budget, check_member, reading
 
 Array = NDArray[Any]
 ZIP_START = b"PK"
@@ -42,7 +42,7 @@ def _members(file: IO[bytes], path: Path) -> Iterator[tuple[str, Array]]:
         for entry in archive.infolist():
             name = entry.filename.removesuffix(".npy")
             what = f"array '{name}' of {path}"
-            budget.take(entry.file_size - entry.compress_size, what)
+            check_member(entry, budget, what)
             with _said(what), archive.open(entry) as member:
                 _check_header(member, entry.file_size, what)
             with _said(what), archive.open(entry) as member:
