@@ -194,3 +194,22 @@ def test_errors_as_json_leave_a_pipe_of_results_alone(tqconv: Tqconv, digits: Pa
     result = tqconv(digits, "-o", "-", "--output_arrays", "none", "--json")
     assert (result.code, result.out) == (2, "")
     assert '"kind": "usage"' in result.err
+
+
+def test_names_are_whole_where_inspect_is_piped(
+    tqconv: Tqconv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "block/" * 20 + "y"
+    graph = tmp_path / "g.pbtxt"
+    graph.write_text(
+        'node { name: "x" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT } } }\n'
+        f'node {{ name: "{name}" op: "Neg" input: "x" '
+        'attr { key: "T" value { type: DT_FLOAT } } }'
+    )
+    words = ["inspect", graph, "--verbose", "--input_shapes", "2"]
+    short = f"{name[:27]}…{name[-28:]}"
+    piped = tqconv(*words).out
+    assert piped.count(name) >= 4  # among outputs, in the signature, as operator and as tensor
+    assert short not in piped
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert tqconv(*words).out.count(short) >= 3

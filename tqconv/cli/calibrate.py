@@ -24,7 +24,10 @@ def run(given: Given) -> None:
     options = calibrate_options(given)
     from tqconv import api
 
-    with model_file(source) as path, progress_bar("calibrating") as progress:
+    with (
+        model_file(source) as path,
+        progress_bar("calibrating", quiet=given.get("quiet", False)) as progress,
+    ):
         result = api.calibrate(path, target, options, progress=progress)
     print_notes(given, [*notes, *result.notes])
     print_result(

@@ -48,7 +48,10 @@ def run(given: Given) -> None:
     from tqconv import api
     from tqconv.exporters.report import describe
 
-    with model_file(source) as path, progress_bar("calibrating") as progress:
+    with (
+        model_file(source) as path,
+        progress_bar("calibrating", quiet=given.get("quiet", False)) as progress,
+    ):
         report = api.convert(path, target, options, observe=log.observe, progress=progress)
         read = bytes_of(Path(path))
     log.finish()

@@ -29,10 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         signals.install()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    called = "tqconv" if arguments is not None else os.path.basename(sys.argv[0])
+    program = os.path.basename(sys.argv[0]) if arguments is None else "tqconv"
     streams.replace_closed()
     try:
-        return _run(words, called)
+        return _run(words, os.path.splitext(program)[0])
     except BrokenPipeError:
         # The reader went away (`| head`): nothing more can be said to it, not even at exit.
         streams.silence_where_broken()
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str], called: str) -> int:
     if "--debug" not in words:
-        _shorten_warnings()
+        _shorten_warnings(words)
     try:
         from tqconv.cli import commands
 
@@ -68,10 +68,12 @@ def _complete() -> int:
     return completion.answer(os.environ[commands.COMPLETE])
 
 
-def _shorten_warnings() -> None:
+def _shorten_warnings(words: Sequence[str]) -> None:
     import warnings
 
     warnings.showwarning = _say_warning
+    if any(word in ("-q", "--quiet") for word in words):
+        warnings.simplefilter("ignore")
 
 
 def _say_warning(

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int], None] | None]:
+def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Callable[[int], None] | None]:
     """Give a callback that shows the number of samples done; None where stderr is no terminal."""
-    if not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty():
         yield None
         return
     bar = _Bar(title)
