@@ -45,14 +45,14 @@ def run(given: Given) -> None:
     target, more = target_of(given, source, ending)
     print_notes(given, [*notes, *more])
     log = PassLog(given.get("verbosity", 0))
-    from tqconv import api
     from tqconv.exporters.report import describe
+    from tqconv.jobs.convert import convert
 
     with (
         model_file(source) as path,
         progress_bar("calibrating", quiet=given.get("quiet", False)) as progress,
     ):
-        report = api.convert(path, target, options, observe=log.observe, progress=progress)
+        report = convert(path, target, options, observe=log.observe, progress=progress)
         read = bytes_of(Path(path))
     log.finish()
     print_notes(given, report.notes)

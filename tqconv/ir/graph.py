@@ -328,6 +328,14 @@ class Model:
     notes: list[str] = field(default_factory=list)
     """Sentences for the user about what the import did (removed nodes, chosen inputs, …)."""
 
+    def __repr__(self) -> str:
+        """Say in a line what it is: its source, how much there is, and its borders."""
+        count = sum(len(graph.ops) for graph in self.all_graphs())
+        borders = (", ".join(map(repr, side)) for side in (self.main.inputs, self.main.outputs))
+        return (
+            f"<Model {self.origin or 'without a name'}: {count} operators, {' -> '.join(borders)}>"
+        )
+
     @property
     def main(self) -> Graph:
         """The graph that runs when nothing else is asked for."""

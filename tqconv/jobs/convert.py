@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tqconv.runtime.compare import Difference
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """What a conversion did, for the person who asked for it."""
 
@@ -31,6 +31,11 @@ class Report:
     notes: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     """How far the result is from the float model, where `verify` asked for it."""
+
+    def __repr__(self) -> str:
+        """Say what was made, in a line."""
+        notes = f"{len(self.notes)} note" + ("" if len(self.notes) == 1 else "s")
+        return f"<Report: {self.model!r}, {self.size} bytes, {notes}>"
 
 
 def convert(

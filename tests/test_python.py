@@ -1,0 +1,109 @@
+"""What Python users pass: bytes, arrays, generators, options by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tqconv
+from tqconv.errors import QuantizationError, UsageError
+
+SAMPLES_FOLDER = Path(__file__).parent.parent / "sample_models" / "digits_cnn"
+GRAPH = SAMPLES_FOLDER / "graph.pb"
+
+
+@pytest.fixture(scope="module")
+def images() -> Any:
+    archive = np.load(SAMPLES_FOLDER / "calibration.npz")
+    return archive[archive.files[0]][:16]
+
+
+def test_without_a_target_the_bytes_are_returned(tmp_path: Path) -> None:
+    report = tqconv.convert(GRAPH, tmp_path / "m.tflite")
+    content = tqconv.convert(GRAPH)
+    assert content == (tmp_path / "m.tflite").read_bytes()
+    assert tqconv.convert(GRAPH.read_bytes()) == content
+    assert repr(report).startswith("<Report: <Model graph.pb: ")
+    assert len(repr(report)) < 400
+
+
+def dataset(images: Any) -> dict[str, Any]:
+    def representative() -> Iterator[list[Any]]:
+        for image in images:
+            yield [image.reshape(1, *images.shape[1:][-3:])]
+
+    name = "image"
+    return {
+        "an array": images,
+        "a dict of arrays": {name: images},
+        "a generator function": representative,
+        "a generator": representative(),
+        "a list of dicts": [{name: image} for image in images],
+        "a list of arrays": list(images),
+    }
+
+
+@pytest.mark.parametrize("form", dataset(np.zeros((1, 8, 8, 1))))
+def test_samples_of_every_form_give_the_same_file(images: Any, form: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", image=images)
+    wanted = tqconv.convert(GRAPH, quantize="int8", samples=tmp_path / "s.npz")
+    assert tqconv.convert(GRAPH, quantize="int8", samples=dataset(images)[form]) == wanted
+
+
+def test_options_of_every_group_go_by_their_names(images: Any, tmp_path: Path) -> None:
+    report = tqconv.convert(
+        GRAPH,
+        tmp_path / "m.tflite",
+        quantize="int8",
+        samples=images,
+        integer_only=True,
+        input_type="uint8",
+        output_type="uint8",
+        outputs="probabilities",
+    )
+    assert [t.dtype for t in report.model.main.inputs] == [np.uint8]
+    assert [t.dtype for t in report.model.main.outputs] == [np.uint8]
+
+
+@pytest.mark.parametrize(
+    ("named", "kind", "message"),
+    [
+        ({"quantise": "int8"}, UsageError, "no option `quantise`; did you mean `quantize`"),
+        ({"quantize": "int8"}, QuantizationError, "range"),
+        ({"quantize": "int8", "samples": []}, UsageError, "there are no samples"),
+        ({"quantize": "int8", "samples": 3}, UsageError, "samples are arrays, not int"),
+        (
+            {"quantize": "int8", "samples": [np.zeros((1, 8, 8, 1)), np.zeros((1, 4, 4, 1))]},
+            UsageError,
+            "have different shapes",
+        ),
+        (
+            {"quantize": "int8", "samples": np.full((2, 8, 8, 1), np.nan, np.float32)},
+            UsageError,
+            "the samples holds? values that are not finite",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_said(named: Any, kind: Any, message: str) -> None:
+    with pytest.raises(kind, match=message):
+        tqconv.convert(GRAPH, **named)
+
+
+def test_bytes_that_are_no_model_are_named() -> None:
+    with pytest.raises(tqconv_error(), match="the bytes of the model"):
+        tqconv.convert(b"nothing that is known" * 10)
+
+
+def tqconv_error() -> type[Exception]:
+    from tqconv.errors import TqconvError
+
+    return TqconvError
+
+
+def test_the_package_lists_its_names_and_has_types() -> None:
+    assert set(tqconv.__all__) <= set(dir(tqconv))
+    assert (Path(tqconv.__file__).parent / "py.typed").exists()
