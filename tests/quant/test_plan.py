@@ -125,6 +125,20 @@ def test_an_average_keeps_the_range_of_what_it_averages() -> None:
     assert stored(graph, made, "y")[0] == float(np.float32(3 / 255))
 
 
+def test_an_average_keeps_the_range_of_an_input_that_others_read_as_reals() -> None:
+    pool = "{filter_height=2, filter_width=2, stride_h=2, stride_w=2, padding=VALID}"
+    graph = parse(
+        f"""
+        x: f32[1,4,4,1] -> u, w
+        z = AVERAGE_POOL_2D(x) {pool}
+        u = MUL(z, 2.0)
+        w = SIN(x)
+        """
+    )
+    made = planned(graph, {"x": (-2, 2), "z": (-0.5, 0.5), "u": (-1, 1), "w": (-1, 1)})
+    assert stored(graph, made, "z")[0] == float(np.float32(4 / 255))
+
+
 def test_a_value_that_others_read_is_requantized_rather_than_coarsened() -> None:
     text = """
     x: f32[1,4] -> z, w

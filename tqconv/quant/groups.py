@@ -236,10 +236,12 @@ class _Builder:
             reason = _finer(mine, whole)
         if reason is None and len(list(reals(op))) > 1 and mine.tensors != [tensor]:
             reason = _coarsens(mine, whole)
+        rule = rule_of(op)
         if reason is not None:
             self.result.requantized[Use(op, index)] = (whole, reason)
+            if rule is not None and rule.averages and mine.pin is None:
+                whole.ranges += mine.ranges  # an element beyond them would count for less
             return
-        rule = rule_of(op)
         saturates = sole and rule is not None and not rule.averages and whole.ends is not None
         if saturates and mine.pin is None and mine.tensors == [tensor]:
             # What lies outside the output's range never reaches the output.
