@@ -57,10 +57,11 @@ def test_float16_puts_every_real_constant_behind_dequantize() -> None:
     assert len(serialize(model)) < 0.6 * len(serialize(Model([parse(NETWORK)])))
 
 
-def test_float16_clips_and_says_so() -> None:
+def test_float16_clips_and_says_so(run: Run) -> None:
     model = Model([parse("x: f32[1] -> y\ny = MUL(x, 1e6)")])
     quantize(model, QuantizeOptions(mode="float16"))
     assert model.notes == ["1 values of 'y/b' lie beyond float16 and are clipped to 65504"]
+    assert run(model, [np.ones(1, np.float32)])[0] == [65504.0]
 
 
 def test_an_epsilon_that_float16_would_make_zero_stays_float(run: Run) -> None:

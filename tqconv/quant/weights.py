@@ -71,7 +71,8 @@ def _vanishes(data: NDArray[np.float32]) -> bool:
 
 
 def _halves(data: NDArray[np.float32]) -> NDArray[np.float16]:
-    return np.clip(data, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
+    # `clip` makes a number of an array without dimensions.
+    return np.asarray(np.clip(data, -LARGEST_HALF, LARGEST_HALF), np.float16)
 
 
 def _constants(graph: Graph) -> Iterator[tuple[Op, int, Tensor]]:
