@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from conftest import run_litert
 from onnx import TensorProto, numpy_helper
 
 from tqconv import api
-from tqconv.errors import TqconvError
+from tqconv.errors import TqconvError, UnsupportedError
 from tqconv.importers.onnx.tensors import NARROW, dtype_of
+from tqconv.ir.graph import Model
 from tqconv.ir.types import STRING
 
 
@@ -42,14 +44,38 @@ def _array(value: Any) -> Any:
     return numpy_helper.to_array(value) if isinstance(value, TensorProto) else np.asarray(value)
 
 
+def imported(case: Any, path: Path) -> Model:
+    """Import a test; inputs that the translation needs as constants (axes, sizes) become such.
+
+    The tests give every operand at run time, where models have an initializer.
+    """
+    graph = case.model
+    while True:
+        path.write_bytes(graph.SerializeToString())
+        try:
+            return api.load(path)
+        except UnsupportedError as error:
+            given = _needed(case, graph, str(error))
+            if not given:
+                raise
+            graph = type(graph).FromString(graph.SerializeToString())
+            graph.graph.initializer.extend(given)
+
+
+def _needed(case: Any, model: Any, message: str) -> list[Any]:
+    """Return the values of the inputs that a message names as not constant."""
+    named = set(re.findall(r"is not a constant \('([^']+)'\)", message))
+    named -= {t.name for t in model.graph.initializer}
+    arrays = zip(case.model.graph.input, case.data_sets[0][0], strict=False)
+    return [numpy_helper.from_array(_array(a), i.name) for i, a in arrays if i.name in named]
+
+
 def difference(case: Any, folder: Path, delegate: bool) -> str:
     """Return how the conversion differs from what is expected, or nothing.
 
     Raises what `load` raises. The tolerance is that of the package's own test runner.
     """
-    path = folder / "model.onnx"
-    path.write_bytes(case.model.SerializeToString())
-    model = api.optimize(api.load(path))
+    model = api.optimize(imported(case, folder / "model.onnx"))
     inputs, outputs = case.data_sets[0]
     feeds = dict(zip((i.name for i in case.model.graph.input), inputs, strict=False))
     wanted = {t.name: t for t in model.main.inputs}

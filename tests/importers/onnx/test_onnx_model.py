@@ -172,3 +172,15 @@ def test_a_truncated_file_is_damaged(tmp_path: Path) -> None:
 def test_an_unknown_name_has_a_suggestion(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no tensor named `yy`; did you mean `y`"):
         load(two_layers(), tmp_path, LoadOptions(outputs=("yy",)))
+
+
+def test_operators_without_translation_are_what_their_schema_says(tmp_path: Path) -> None:
+    scores = np.array([[1, 2, 3], [3, 1, 2]], np.float32)
+    labels = np.array([2, 1], np.int64)
+    model = network(
+        [node("SoftmaxCrossEntropyLoss", "x k", "y")], {"x": scores, "k": labels}, ["y"]
+    )
+    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    want = -np.log(shares[[0, 1], labels]).mean()
+    inputs = {"x": scores, "k": labels}
+    assert_like_reference(model, tmp_path, inputs, [np.float32(want)])

@@ -32,7 +32,8 @@ from tqconv.ir.graph import Graph, Model, Signature, Tensor
 
 def load(path: Path, options: LoadOptions) -> Model:
     """Import an ONNX file; FormatError, UsageError (names), UnsupportedError (operators)."""
-    return import_network(read(path), path.name, options)
+    network = read(path, lambda op, opset: ONNX.find(op, opset) is not None)
+    return import_network(network, path.name, options)
 
 
 def import_network(network: Network, file: str, options: LoadOptions) -> Model:

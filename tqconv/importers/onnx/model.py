@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,8 +116,15 @@ class Network:
     metadata: Mapping[str, str]
 
 
-def read(path: Path) -> Network:
-    """Return the model in a file; FormatError where it is damaged."""
+Translates = Callable[[str, int], bool]
+"""Whether an operator has a translation of its own, by its name and the opset."""
+
+
+def read(path: Path, translates: Translates = lambda op, opset: True) -> Network:
+    """Return the model in a file; FormatError where it is damaged.
+
+    Operators that have no translation become what the standard says they are made of, if it does.
+    """
     model = proto.parse_binary(onnx.ModelProto, path.read_bytes(), path.name)
     if not model.HasField("graph") or not (model.graph.node or model.graph.output):
         raise FormatError(f"{path} holds no graph")
@@ -132,6 +139,7 @@ def read(path: Path) -> Network:
         )
     if len(model.functions):
         model = _inlined(model, path)
+    model = with_functions_expanded(model, opset, translates)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     producer = f"{model.producer_name} {model.producer_version}".strip()
     return Network(body_of(model.graph, files), opset, files, producer, metadata)
@@ -144,6 +152,87 @@ def _inlined(model: Any, path: Path) -> Any:
         return onnx.inliner.inline_local_functions(model)
     except (RuntimeError, ValueError) as error:
         raise FormatError(f"the functions of {path} fit nowhere: {first_line(error)}") from error
+
+
+SMALL = 1024
+"""Bytes of the constants that go through the inliner: shapes and scalars, which it may look at."""
+
+
+def with_functions_expanded(model: Any, opset: int, translates: Translates) -> Any:
+    """Return a model whose nodes without translation are replaced by their schemas' functions.
+
+    Large constants stay outside of the inliner, which copies all it gets.
+    """
+    for _ in range(DEEPEST):
+        nodes = [
+            (node, schema)
+            for node in _all_nodes(model.graph)
+            if not translates(_full_name(node), opset)
+            for schema in _functions(model, node)
+        ]
+        if not nodes:
+            break
+        for node, schema in nodes:
+            _add_defaults(node, schema)
+        wanted = {("" if n.domain in DOMAINS else n.domain, n.op_type) for n, _ in nodes}
+        made = _expanded(model, sorted(wanted))
+        if made is None:
+            break  # the nodes are reported as having no translation
+        model = made
+    return model
+
+
+DEEPEST = 4
+"""So many times functions are made of functions: two operators deep today."""
+
+
+def _expanded(model: Any, wanted: list[tuple[str, str]]) -> Any:
+    import onnx.inliner
+
+    large = [(t, t.raw_data) for t in model.graph.initializer if len(t.raw_data) > SMALL]
+    for tensor, _ in large:
+        tensor.ClearField("raw_data")
+    try:
+        made = onnx.inliner.inline_selected_functions(model, wanted, inline_schema_functions=True)
+    except (RuntimeError, ValueError):
+        made = None
+    named = {t.name: t for t in (model if made is None else made).graph.initializer}
+    for tensor, content in large:
+        named[tensor.name].raw_data = content
+    return made
+
+
+def _add_defaults(node: Any, schema: Any) -> None:
+    """Write out what attributes are left out: the inliner would leave them out of the function."""
+    given = {attribute.name for attribute in node.attribute}
+    for name, attribute in schema.attributes.items():
+        if name not in given and attribute.default_value.type:
+            node.attribute.append(attribute.default_value)
+
+
+def _all_nodes(graph: Any) -> Iterator[Any]:
+    """Yield every node, also those in branches and loops."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if _holds_graphs(attribute):
+                for inner in (attribute.g, *attribute.graphs):
+                    yield from _all_nodes(inner)
+
+
+def _full_name(node: Any) -> str:
+    return node.op_type if node.domain in DOMAINS else f"{node.domain}:{node.op_type}"
+
+
+def _functions(model: Any, node: Any) -> list[Any]:
+    """Return the schema of a node if it says what the operator is made of."""
+    domain = "" if node.domain in DOMAINS else node.domain
+    own = DOMAINS if not domain else (domain,)
+    version = max((o.version for o in model.opset_import if o.domain in own), default=0)
+    if not version or not onnx.defs.has(node.op_type, version, domain):
+        return []
+    schema: Any = onnx.defs.get_schema(node.op_type, version, domain)
+    return [schema] if schema.has_function or schema.has_context_dependent_function else []
 
 
 def body_of(graph: Any, files: Files) -> Body:

@@ -8,7 +8,20 @@ from tqconv.importers.onnx.handlers import (
     places,
     recurrent,
     reduce,
+    resize,
     tensors,
+    transposed,
 )
 
-__all__ = ["control", "elementwise", "nn", "norm", "places", "recurrent", "reduce", "tensors"]
+__all__ = [
+    "control",
+    "elementwise",
+    "nn",
+    "norm",
+    "places",
+    "recurrent",
+    "reduce",
+    "resize",
+    "tensors",
+    "transposed",
+]
