@@ -214,6 +214,7 @@ CHOICES = {
     "compose/segments.py": {"_REDUCTIONS"},
     "compose/sizes.py": {"_NUMBERS"},
     "exporters/report.py": {"TOCO_NAMES"},
+    "importers/keras/layers/activation.py": {"NAMED"},
     "importers/onnx/handlers/reduce.py": {"REDUCTIONS"},
     "importers/tf/handlers/functions.py": {"_GRADIENTS", "_DERIVATIVES"},
     "importers/tf/handlers/fused.py": {"ACTIVATIONS"},

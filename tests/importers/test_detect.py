@@ -10,10 +10,9 @@ import onnx
 import pytest
 
 from tqconv.config import LoadOptions
-from tqconv.errors import FormatError, UnsupportedError, UsageError
+from tqconv.errors import FormatError, UsageError
 from tqconv.importers.detect import format_of
 from tqconv.importers.source import source_of
-from tqconv.importers.strangers import KNOWN
 from tqconv.importers.tf.graphdef import parse
 from tqconv.importers.tflite import reader
 from tqconv.schema import proto
@@ -138,15 +137,6 @@ def test_tags_and_signatures_belong_to_saved_models(tmp_path: Path) -> None:
     for options in (LoadOptions(signature="s"), LoadOptions(tags=("train",))):
         with pytest.raises(UsageError, match="is no SavedModel"):
             source_of(path, options)
-
-
-@pytest.mark.parametrize("what", ["an hdf5 file"])
-def test_formats_without_importer_are_named(tmp_path: Path, what: str) -> None:
-    path = tmp_path / "model"
-    path.write_bytes(BINARY[what][0])
-    with pytest.raises(UnsupportedError, match="which is not supported yet") as caught:
-        source_of(path, LoadOptions())
-    assert caught.value.hint == KNOWN
 
 
 @pytest.mark.parametrize("start", ["", "\ufeff", "\ufeff# a comment\n"])

@@ -13,14 +13,14 @@ from importlib import import_module
 from pathlib import Path
 
 from tqconv.config import LoadOptions
-from tqconv.errors import UnsupportedError, UsageError
-from tqconv.importers.detect import NAMES, kind_of
+from tqconv.errors import UsageError
+from tqconv.importers.detect import kind_of
 from tqconv.importers.outline import Outline
-from tqconv.importers.strangers import KNOWN
 from tqconv.ir.graph import Model
 
 HOMES: Mapping[str, str] = {
     "graphdef": "tqconv.importers.tf.source",
+    "keras": "tqconv.importers.keras.source",
     "meta_graph": "tqconv.importers.tf.source",
     "onnx": "tqconv.importers.onnx.source",
     "saved_model": "tqconv.importers.tf.saved_model",
@@ -72,11 +72,9 @@ def source_of(path: Path, options: LoadOptions) -> SourceFile:
     """Look at a file once; `options.format` overrides what its content says.
 
     Raises UsageError where there is nothing to read or the options do not fit the format,
-    FormatError where the format is unknown, UnsupportedError where tqconv does not read it.
+    FormatError where the format is unknown.
     """
     kind = kind_of(path, options.format)
-    if kind not in HOMES:
-        raise UnsupportedError(f"{path} is {NAMES[kind]}, which is not supported yet", hint=KNOWN)
     format: Format = import_module(HOMES[kind]).FORMAT
     chooses = options.signature is not None or options.tags != LoadOptions().tags
     if chooses and not format.has_signatures:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tqconv.errors import FormatError
 
-KNOWN = "tqconv reads frozen GraphDefs (binary or text), SavedModels, ONNX and .tflite files"
+KNOWN = "tqconv reads frozen GraphDefs (binary or text), SavedModels, Keras, ONNX and .tflite files"
 UNPACK = "unpack it first"
 TORCH = "export the model to ONNX, `torch.onnx.export(model, example, 'model.onnx')`"
 WEIGHTS = f"it holds weights and no graph; load and export it in its framework; {KNOWN}"

@@ -1,0 +1,111 @@
+"""Small Keras files, written without Keras, and what LiteRT computes from their conversion."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from conftest import run_litert
+from numpy.typing import NDArray
+
+from tqconv import api
+from tqconv.config import LoadOptions
+from tqconv.ir.graph import Model
+
+Array = NDArray[Any]
+
+
+def layer(op: str, name: str, /, **config: Any) -> dict[str, Any]:
+    """Return the entry of a layer."""
+    return {"class_name": op, "name": name, "config": {"name": name, "trainable": True, **config}}
+
+
+def given(name: str, shape: Sequence[int | None], dtype: str = "float32") -> dict[str, Any]:
+    """Return the entry of an input, which Keras 2 and 3 read alike."""
+    config = {"name": name, "batch_input_shape": list(shape), "dtype": dtype}
+    return {"class_name": "InputLayer", "name": name, "config": config, "inbound_nodes": []}
+
+
+def sequential(*layers: Mapping[str, Any], name: str = "model") -> dict[str, Any]:
+    """Return a model that is a chain of layers."""
+    return {"class_name": "Sequential", "config": {"name": name, "layers": list(layers)}}
+
+
+def functional(
+    *layers: Mapping[str, Any],
+    inputs: Any,
+    outputs: Any,
+    name: str = "model",
+) -> dict[str, Any]:
+    """Return a model that is a graph of layers."""
+    config = {
+        "name": name,
+        "layers": list(layers),
+        "input_layers": inputs,
+        "output_layers": outputs,
+    }
+    return {"class_name": "Functional", "name": name, "config": config}
+
+
+def write_h5(
+    path: Path,
+    config: Any,
+    weights: Mapping[str, Sequence[tuple[str, Array]]],
+    version: str = "2.21.0",
+) -> Path:
+    """Write an HDF5 file; `weights`: for each layer their names and values, in order."""
+    with h5py.File(path, "w") as file:
+        file.attrs["keras_version"] = version
+        file.attrs["model_config"] = json.dumps(config)
+        group = file.create_group("model_weights")
+        group.attrs["layer_names"] = [name.encode() for name in weights]
+        for name, arrays in weights.items():
+            inner = group.create_group(name)
+            inner.attrs["weight_names"] = [key.encode() for key, _ in arrays]
+            for key, array in arrays:
+                inner.create_dataset(key, data=array)
+    return path
+
+
+def write_keras(
+    path: Path, config: Any, weights: Mapping[str, Array], version: str = "3.15.1"
+) -> Path:
+    """Write a .keras archive; `weights`: by their paths in the weights file."""
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        for key, array in weights.items():
+            file.create_dataset(key, data=array)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": version}))
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", content.getvalue())
+    return path
+
+
+def computed(path: Path, *inputs: Array, options: LoadOptions | None = None) -> list[Array]:
+    """Return the outputs of the optimized conversion."""
+    model: Model = api.optimize(api.load(path, options))
+    return [np.asarray(y) for y in run_litert(model, inputs)]
+
+
+def of_layer(
+    folder: Path,
+    op: str,
+    x: Array,
+    *arrays: Array,
+    major: int = 3,
+    **config: Any,
+) -> Array:
+    """Return what one layer with these weights computes."""
+    entry = layer(op, "tested", **config)
+    model = sequential(given("x", [None, *x.shape[1:]], x.dtype.name), entry)
+    named = [(f"tested/{number}:0", array) for number, array in enumerate(arrays)]
+    version = {2: "2.21.0", 3: "3.15.1"}[major]
+    path = write_h5(folder / "model.h5", model, {"tested": named}, version)
+    return computed(path, x)[0]

@@ -1,0 +1,175 @@
+"""Files, graphs, weights and borders of Keras models."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from networks_keras import computed, functional, given, layer, sequential, write_h5, write_keras
+
+from tqconv import api
+from tqconv.config import LoadOptions
+from tqconv.errors import FormatError, UnsupportedError, UsageError
+
+X = np.array([[1, -2], [3, 4]], np.float32)
+W = np.array([[1, 2, 3], [4, 5, -6]], np.float32)
+V = np.array([[1, -1], [0.5, 2], [-3, 1]], np.float32)
+B = np.array([0.5, -1, 2], np.float32)
+DENSE = {"units": 3, "activation": "relu", "use_bias": True}
+BARE = {"units": 2, "activation": "linear", "use_bias": False}
+RELU = np.maximum(X @ W + B, 0)
+
+
+def chain() -> dict[str, object]:
+    return sequential(
+        given("x", [None, 2]), layer("Dense", "first", **DENSE), layer("Dense", "second", **BARE)
+    )
+
+
+H5 = {"first": [("first/kernel:0", W), ("first/bias:0", B)], "second": [("second/kernel:0", V)]}
+
+
+@pytest.mark.parametrize("version", ["2.2.4-tf", "2.21.0", "3.15.1"])
+def test_hdf5_of_every_version(tmp_path: Path, version: str) -> None:
+    path = write_h5(tmp_path / "m.h5", chain(), H5, version)
+    model = api.load(path)
+    assert [(t.name, t.shape) for t in model.main.inputs] == [("x", (None, 2))]
+    assert [t.name for t in model.main.outputs] == ["second"]
+    np.testing.assert_allclose(computed(path, X)[0], RELU @ V, rtol=1e-6)
+
+
+def test_groups_of_an_archive_are_named_after_classes(tmp_path: Path) -> None:
+    weights = {"layers/dense/vars/0": W, "layers/dense/vars/1": B, "layers/dense_1/vars/0": V}
+    path = write_keras(tmp_path / "m.keras", chain(), weights)
+    np.testing.assert_allclose(computed(path, X)[0], RELU @ V, rtol=1e-6)
+
+
+def test_a_compressed_archive_is_read(tmp_path: Path) -> None:
+    weights = {"layers/dense/vars/0": W, "layers/dense/vars/1": B, "layers/dense_1/vars/0": V}
+    path = write_keras(tmp_path / "m.keras", chain(), weights)
+    with (
+        zipfile.ZipFile(path) as old,
+        zipfile.ZipFile(tmp_path / "c.keras", "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    np.testing.assert_allclose(computed(tmp_path / "c.keras", X)[0], RELU @ V, rtol=1e-6)
+
+
+def test_the_frozen_weights_of_a_nested_model_stand_at_the_end(tmp_path: Path) -> None:
+    norm = {"axis": [1], "epsilon": 0.0, "scale": True, "center": False}
+    inner = sequential(
+        given("inner", [None, 2]),
+        layer("BatchNormalization", "norm", **norm),
+        layer("Dense", "dense", **BARE),
+        name="nested",
+    )
+    gamma, mean, variance = (np.array(v, np.float32) for v in ([2, 3], [1, -1], [4, 0.25]))
+    kernel = np.array([[1, 2], [3, 4]], np.float32)
+    arrays = [("g", gamma), ("k", kernel), ("m", mean), ("v", variance)]
+    model = sequential(given("x", [None, 2]), {"name": "nested", **inner})
+    path = write_h5(tmp_path / "m.h5", model, {"nested": arrays})
+    expected = ((X - mean) / np.sqrt(variance) * gamma) @ kernel
+    np.testing.assert_allclose(computed(path, X)[0], expected, rtol=1e-5)
+
+
+def test_calls_of_a_shared_model_count_from_one_up_to_keras_2(tmp_path: Path) -> None:
+    inner = sequential(given("i", [None, 2]), layer("Dense", "dense", **BARE), name="tower")
+    tower = {"name": "tower", **inner, "inbound_nodes": [[["a", 0, 0, {}]], [["b", 0, 0, {}]]]}
+    ends = [["tower", 1, 0, {}], ["tower", 2, 0, {}]]
+    model = functional(
+        given("a", [None, 2]),
+        given("b", [None, 2]),
+        tower,
+        {**layer("Subtract", "difference"), "inbound_nodes": [ends]},
+        inputs=[["a", 0, 0], ["b", 0, 0]],
+        outputs=[["difference", 0, 0]],
+    )
+    kernel = np.array([[1, 2], [3, 4]], np.float32)
+    path = write_h5(tmp_path / "m.h5", model, {"tower": [("dense/kernel:0", kernel)]})
+    expected = (X - X[::-1]) @ kernel
+    np.testing.assert_allclose(computed(path, X, X[::-1].copy())[0], expected, rtol=1e-6)
+
+
+def test_layers_are_places_to_cut(tmp_path: Path) -> None:
+    path = write_h5(tmp_path / "m.h5", chain(), H5)
+    y = computed(path, X, options=LoadOptions(outputs=("first",)))[0]
+    np.testing.assert_allclose(y, RELU, rtol=1e-6)
+    y = computed(path, RELU, options=LoadOptions(inputs=("first",)))[0]
+    np.testing.assert_allclose(y, RELU @ V, rtol=1e-6)
+    with pytest.raises(UsageError, match="did you mean `first`"):
+        api.load(path, LoadOptions(outputs=("fist",)))
+
+
+def test_an_input_may_be_an_output_as_well(tmp_path: Path) -> None:
+    model = functional(
+        given("x", [None, 2]),
+        {**layer("ReLU", "r"), "inbound_nodes": [[["x", 0, 0, {}]]]},
+        inputs=[["x", 0, 0]],
+        outputs=[["x", 0, 0], ["r", 0, 0], ["r", 0, 0]],
+    )
+    found = computed(write_h5(tmp_path / "m.h5", model, {}), X)
+    for y, expected in zip(found, [X, np.maximum(X, 0), np.maximum(X, 0)], strict=True):
+        np.testing.assert_array_equal(y, expected)
+
+
+def test_all_foreign_layers_are_reported_at_once(tmp_path: Path) -> None:
+    model = sequential(
+        given("x", [None, 2]),
+        layer("Lambda", "code", function=["4wEAAAA", None, None]),
+        {**layer("Mine", "own"), "registered_name": "package>Mine"},
+    )
+    with pytest.raises(UnsupportedError) as caught:
+        api.load(write_h5(tmp_path / "m.h5", model, {}))
+    message = str(caught.value)
+    assert "2 layers" in message
+    assert "Lambda 'model/code' runs Python code" in message
+    assert "package>Mine 'model/own' is no layer of Keras" in message
+
+
+def test_a_weight_too_few_is_named(tmp_path: Path) -> None:
+    weights = {"first": [("first/kernel:0", W)], "second": [("second/kernel:0", V)]}
+    with pytest.raises(FormatError, match=r"'model/first' \(Dense\) has 1 weights in the file, 2"):
+        api.load(write_h5(tmp_path / "m.h5", chain(), weights))
+
+
+def test_weights_alone_are_no_model(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.attrs["layer_names"] = [b"dense"]
+    with pytest.raises(FormatError, match="holds weights alone"):
+        api.load(tmp_path / "w.h5")
+
+
+@pytest.mark.parametrize("kind", ["soft", "external"])
+def test_links_are_not_followed(tmp_path: Path, kind: str) -> None:
+    path = write_h5(tmp_path / "m.h5", chain(), H5)
+    with h5py.File(path, "a") as file:
+        del file["model_weights/second/second/kernel:0"]
+        file["model_weights/second/second/kernel:0"] = (
+            h5py.SoftLink("/elsewhere") if kind == "soft" else h5py.ExternalLink("/etc/x", "/y")
+        )
+    with pytest.raises(FormatError, match="is a link, which is not followed"):
+        api.load(path)
+
+
+def test_what_a_weight_claims_is_paid_for(tmp_path: Path) -> None:
+    path = write_h5(tmp_path / "m.h5", chain(), H5)
+    with h5py.File(path, "a") as file:
+        del file["model_weights/second/second/kernel:0"]
+        file.create_dataset(
+            "model_weights/second/second/kernel:0", (1 << 20, 1 << 20), "f4", chunks=(64, 64)
+        )
+    with pytest.raises(FormatError, match="far more than is stored for it"):
+        api.load(path)
+
+
+def test_an_archive_whose_member_was_changed_is_refused(tmp_path: Path) -> None:
+    weights = {"layers/dense/vars/0": W, "layers/dense/vars/1": B, "layers/dense_1/vars/0": V}
+    path = write_keras(tmp_path / "m.keras", chain(), weights)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(W.tobytes(), (W + 1).tobytes()))
+    with pytest.raises(FormatError, match="damaged"):
+        api.load(path)

@@ -1,0 +1,226 @@
+"""The two kinds of Keras files, read without trust: HDF5, and zip archives that hold HDF5.
+
+Nothing is executed, nothing is unpacked to disk, and no link is followed out of the file.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.errors import FormatError
+from tqconv.untrusted import Budget, parse_json, reading
+
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+"""Members of a .keras archive."""
+ADVICE = "copy or download the file again"
+CHUNK = 1 << 20
+ZIP = b"PK\x03\x04"
+
+
+@dataclass(eq=False)
+class Archive:
+    """What a file holds: `config` (JSON), the version that wrote it, and its weights.
+
+    is_flat: HDF5, whose weights stand in lists; else they stand in groups named after attributes.
+    """
+
+    config: Any
+    version: str
+    weights: Weights
+    is_flat: bool
+
+    @property
+    def major(self) -> int:
+        """The generation whose meanings hold: 2 (and all before it), or 3."""
+        start = self.version.split(".")[0]
+        return 3 if start.isdigit() and int(start) >= 3 else 2
+
+
+def open_archive(path: Path) -> Archive:
+    """Return the content of a Keras file; FormatError where it is damaged or something else."""
+    budget = Budget.of(path.stat().st_size)
+    with path.open("rb") as file:
+        is_zip = file.read(len(ZIP)) == ZIP
+    return _zipped(path, budget) if is_zip else _hdf5(path, budget)
+
+
+def _hdf5(path: Path, budget: Budget) -> Archive:
+    with reading(f"{path} is a damaged HDF5 file", ADVICE):
+        weights = Weights(h5py.File(path, "r"), budget, _mapped(path), path.name)
+    config = weights.text("model_config", "")
+    if config is None:
+        what = "weights alone" if weights.names("layer_names", "") else "no Keras model"
+        raise FormatError(
+            f"{path} holds {what}: the attribute `model_config` is missing",
+            hint="save the whole model with `model.save`",
+        )
+    version = weights.text("keras_version", "") or ""
+    return Archive(parse_json(config, f"the model_config of {path}"), version, weights, True)
+
+
+def _zipped(path: Path, budget: Budget) -> Archive:
+    with reading(f"{path} is a damaged .keras archive", ADVICE):
+        archive = zipfile.ZipFile(path)
+        members = [info.filename for info in archive.infolist()]
+        for name in (METADATA, CONFIG, WEIGHTS):
+            if members.count(name) != 1:
+                count = "no" if name not in members else "more than one"
+                raise FormatError(f"{path} is no Keras model: it has {count} {name}")
+        metadata = parse_json(_member(archive, METADATA, budget), f"the metadata of {path}")
+        version = metadata.get("keras_version")
+        if not isinstance(version, str):
+            raise FormatError(f"the metadata of {path} does not say which Keras wrote it")
+        config = parse_json(_member(archive, CONFIG, budget), f"the config.json of {path}")
+        content = _section(archive, path, budget)
+        file = h5py.File(io.BytesIO(content) if isinstance(content, bytes) else _Reader(content))
+        return Archive(config, version, Weights(file, budget, content, path.name), False)
+
+
+def _member(archive: zipfile.ZipFile, name: str, budget: Budget) -> bytes:
+    """Return a member's bytes; its checksum is verified and its claimed size paid for."""
+    info = archive.getinfo(name)
+    budget.take(info.file_size - info.compress_size, f"{name} in the archive")
+    with archive.open(info) as file:
+        return file.read()
+
+
+def _section(archive: zipfile.ZipFile, path: Path, budget: Budget) -> memoryview | bytes:
+    """Return the weights: as a part of the mapped file where they are stored as they are."""
+    info = archive.getinfo(WEIGHTS)
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+        return _member(archive, WEIGHTS, budget)
+    with archive.open(info) as file:
+        while file.read(CHUNK):
+            pass  # verifies the checksum
+    whole = _mapped(path)
+    header = whole[info.header_offset : info.header_offset + LOCAL_HEADER]
+    lengths = [int.from_bytes(header[at : at + 2], "little") for at in (26, 28)]
+    start = info.header_offset + LOCAL_HEADER + sum(lengths)
+    return whole[start : start + info.file_size]
+
+
+LOCAL_HEADER = 30
+"""Bytes before the name of a member (APPNOTE 4.3.7); the lengths of name and extra end it."""
+
+
+def _mapped(path: Path) -> memoryview:
+    with path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+class _Reader(io.RawIOBase):
+    """A part of a mapped file as a file."""
+
+    def __init__(self, content: memoryview) -> None:
+        self._content = content
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._content)}[whence]
+        self._at = start + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        part = self._content[self._at : self._at + len(buffer)]
+        buffer[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+
+@dataclass(eq=False)
+class Weights:
+    """The groups and arrays of an HDF5 file, by path; only what is in the file itself."""
+
+    file: Any
+    budget: Budget
+    content: memoryview | bytes
+    origin: str
+    _arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    def _at(self, path: str) -> Any:
+        """Return a group or array, or None; FormatError for a link."""
+        here = self.file
+        for part in filter(None, path.split("/")):
+            if not isinstance(here, h5py.Group):
+                return None
+            link = here.get(part, getlink=True)
+            if link is None:
+                return None
+            if not isinstance(link, h5py.HardLink):
+                raise FormatError(f"'{path}' in {self.origin} is a link, which is not followed")
+            here = here[part]
+        return here
+
+    def text(self, name: str, path: str) -> str | None:
+        """Return an attribute that is text."""
+        with reading(f"the attribute `{name}` in {self.origin} is damaged", ADVICE):
+            group = self._at(path)
+            value = None if group is None else group.attrs.get(name)
+        if isinstance(value, np.bytes_ | bytes):
+            return bytes(value).decode("utf-8", "replace")
+        return str(value) if isinstance(value, str) else None
+
+    def names(self, name: str, path: str) -> list[str] | None:
+        """Return an attribute that is a list of names, also where it is cut in pieces."""
+        with reading(f"the attribute `{name}` in {self.origin} is damaged", ADVICE):
+            group = self._at(path)
+            if not isinstance(group, h5py.Group):
+                return None
+            if name in group.attrs:
+                return _texts(group.attrs[name])
+            found: list[str] = []
+            for number in range(len(group.attrs)):
+                if f"{name}{number}" in group.attrs:
+                    found += _texts(group.attrs[f"{name}{number}"])
+            return found if f"{name}0" in group.attrs else None
+
+    def members(self, path: str) -> list[str]:
+        """Return the names in a group; none where there is no such group."""
+        with reading(f"'{path}' in {self.origin} is damaged", ADVICE):
+            group = self._at(path)
+            return sorted(group) if isinstance(group, h5py.Group) else []
+
+    def array(self, path: str) -> NDArray[Any]:
+        """Return an array; FormatError where it is missing, elsewhere, or larger than it is."""
+        if path not in self._arrays:
+            with reading(f"the weight '{path}' in {self.origin} is damaged", ADVICE):
+                stored = self._at(path)
+                if not isinstance(stored, h5py.Dataset):
+                    raise FormatError(f"the weight '{path}' is not in {self.origin}", hint=ADVICE)
+                self._arrays[path] = self._read(path, stored)
+        return self._arrays[path]
+
+    def _read(self, path: str, stored: Any) -> NDArray[Any]:
+        if stored.is_virtual or stored.external:
+            raise FormatError(f"the weight '{path}' in {self.origin} stands in another file")
+        if stored.dtype.kind not in "fiub":
+            raise FormatError(f"the weight '{path}' in {self.origin} holds no numbers")
+        start = stored.id.get_offset()
+        if start is not None and 0 < start <= len(self.content) - stored.nbytes:
+            part = self.content[start : start + stored.nbytes]
+            return np.frombuffer(part, stored.dtype).reshape(stored.shape)
+        self.budget.take(stored.nbytes - stored.id.get_storage_size(), f"the weight '{path}'")
+        return np.asarray(stored[()])
+
+
+def _texts(values: Any) -> list[str]:
+    items = np.asarray(values).reshape(-1).tolist()
+    return [item.decode() if isinstance(item, bytes) else str(item) for item in items]

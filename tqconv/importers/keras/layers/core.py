@@ -1,0 +1,80 @@
+"""Dense, Embedding, and what does nothing when a model is used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tqconv.compose import einsum as sums
+from tqconv.compose import gather, products
+from tqconv.errors import UnsupportedError
+from tqconv.importers.keras.layers.activation import activate
+from tqconv.importers.keras.registry import KerasBuilder, handles
+from tqconv.ir.graph import Tensor
+
+
+@handles("Dense")
+def dense(
+    b: KerasBuilder, x: Tensor, *, units: int, activation: Any = None, use_bias: bool = True
+) -> Tensor:
+    """Return activation(x kernel + bias)."""
+    y = products.affine(b, b.real(x), b.weight("kernel"))
+    y = b("ADD", y, b.weight("bias")) if use_bias else y
+    return activate(b, y, activation)
+
+
+@handles("EinsumDense")
+def einsum_dense(
+    b: KerasBuilder,
+    x: Tensor,
+    *,
+    equation: str,
+    output_shape: Any,
+    activation: Any = None,
+    bias_axes: str | None = None,
+) -> Tensor:
+    """Return activation(einsum(equation, x, kernel) + bias)."""
+    y = sums.einsum(b, equation, b.real(x), b.weight("kernel"))
+    y = b("ADD", y, b.weight("bias")) if bias_axes else y
+    return activate(b, y, activation)
+
+
+@handles("Embedding")
+def embedding(b: KerasBuilder, x: Tensor, *, output_dim: int, mask_zero: bool = False) -> Tensor:
+    """Look rows up; with `mask_zero` index 0 is padding."""
+    ids = x if x.dtype in (np.int32, np.int64) else b.cast(x, np.int32)
+    if mask_zero:
+        b.mask = b("NOT_EQUAL", ids, np.zeros((), ids.dtype))
+    return gather.gathered(b, b.weight("embeddings"), ids, 0)
+
+
+@handles("Masking")
+def masking(b: KerasBuilder, x: Tensor, *, mask_value: float = 0.0) -> Tensor:
+    """Zero the steps that hold nothing but the mask value, and hand on which ones count."""
+    x = b.real(x)
+    differs = b("NOT_EQUAL", x, np.array(mask_value, np.float32))
+    last = np.array([x.rank - 1], np.int32)
+    counts = b("REDUCE_ANY", differs, last, keep_dims=True)
+    b.mask = b("REDUCE_ANY", differs, last, keep_dims=False)
+    return b("MUL", x, b.cast(counts, np.float32))
+
+
+@handles(
+    *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout"),
+    *("GaussianDropout", "GaussianNoise", "ActivityRegularization", "Identity"),
+    *("RandomBrightness", "RandomColorJitter", "RandomContrast", "RandomCrop", "RandomFlip"),
+    *("RandomGrayscale", "RandomHue", "RandomRotation", "RandomSaturation", "RandomSharpness"),
+    *("RandomShear", "RandomTranslation", "RandomZoom", "RandomHeight", "RandomWidth"),
+    *("RandomErasing", "RandomGaussianBlur", "RandomInvert", "RandomPerspective"),
+    *("RandomPosterization", "RandomColorDegeneration", "RandomElasticTransform"),
+    *("CutMix", "MixUp", "AugMix", "RandAugment"),
+)
+def identity(b: KerasBuilder, x: Tensor, *, training: bool | None = False, **others: Any) -> Tensor:
+    """Pass on: what happens during training only."""
+    if training:
+        raise UnsupportedError(
+            f"{b.layer.op} is called with `training=True`, so that its result is random",
+            hint="build the model without `training=True`",
+        )
+    return x

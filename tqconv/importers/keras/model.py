@@ -1,0 +1,269 @@
+"""A Keras configuration as layers, calls and borders, in one form for all versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.config import Dims
+from tqconv.errors import FormatError
+
+NETWORKS = frozenset({"Sequential", "Functional", "Model"})
+"""Classes that are graphs of layers. Before Keras 2.3 a functional model is a `Model`."""
+OPERATIONS = ("keras.src.ops.", "keras.ops.")
+"""Starts of the modules of Keras 3's operations, which have no weights."""
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A tensor: output `tensor` of call number `node` of a layer."""
+
+    layer: str
+    node: int
+    tensor: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """One use of a layer. Tensors stand as `Ref` anywhere in the arguments."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    def refs(self) -> Iterator[Ref]:
+        """Yield the tensors that the call reads."""
+        yield from refs_in([*self.args, *self.kwargs.values()])
+
+
+def refs_in(tree: Any) -> Iterator[Ref]:
+    """Yield the tensors in nested values, in their order."""
+    if isinstance(tree, Ref):
+        yield tree
+    elif isinstance(tree, Mapping):
+        for value in tree.values():
+            yield from refs_in(value)
+    elif isinstance(tree, list | tuple):
+        for value in tree:
+            yield from refs_in(value)
+
+
+@dataclass(eq=False)
+class Layer:
+    """A layer of a model, or one inside a wrapper.
+
+    op: its class; for an operation of Keras 3 with `ops.` before it. place: where in the
+    configuration it stands. network: its graph, if it is a model. inside: the layers that it wraps,
+    by attribute. weights: by name, filled in by `weights.assign`.
+    """
+
+    name: str
+    op: str
+    config: Mapping[str, Any]
+    place: str
+    calls: list[Call] = field(default_factory=list)
+    network: Network | None = None
+    inside: dict[str, Layer] = field(default_factory=dict)
+    weights: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Network:
+    """A graph of layers. `inputs`, `outputs`: flat, in the order of the model."""
+
+    name: str
+    layers: dict[str, Layer]
+    inputs: list[Ref]
+    outputs: list[Ref]
+
+
+def parse(config: Any, major: int) -> Layer:
+    """Return the model that a configuration describes, as a layer; FormatError where it is none."""
+    if not isinstance(config, Mapping) or "class_name" not in config:
+        raise FormatError("the configuration is no Keras model")
+    model = _layer(config, major, "")
+    if model.network is None:
+        raise FormatError(
+            f"the model is of class `{config['class_name']}`, whose graph is Python code",
+            hint="export it as a SavedModel with `model.export`, and convert that",
+        )
+    return model
+
+
+def _layer(entry: Mapping[str, Any], major: int, place: str) -> Layer:
+    op, config = entry["class_name"], entry["config"]
+    if op == "Sequential" and isinstance(config, list):  # before Keras 2.2.3
+        config = {"name": "sequential", "layers": config}
+    name = str(entry.get("name") or config.get("name") or op.lower())
+    place = f"{place}/{name}" if place else name
+    if _is_operation(entry, config, major):
+        op = f"ops.{op}"
+    elif entry.get("registered_name") not in (None, op, "Functional", "Sequential", "Model"):
+        op = str(entry["registered_name"])  # `package>Class`, whatever its class is called
+    layer = Layer(name, op, config, place)
+    if op in NETWORKS:
+        if "layers" not in config:
+            raise FormatError(f"the model '{place}' is of a class of its own: it has no layers")
+        make = _sequential if op == "Sequential" else _functional
+        layer.network = make(config, major, place)
+        return layer
+    for key, inner in _wrapped(config):
+        layer.inside[key] = _layer(inner, major, place)
+    layer.calls = [_call(node, major) for node in entry.get("inbound_nodes") or ()]
+    return layer
+
+
+def _is_operation(entry: Mapping[str, Any], config: Mapping[str, Any], major: int) -> bool:
+    """Whether an entry is an operation. HDF5 does not say; a layer says whether it is trainable."""
+    module = entry.get("module")
+    if isinstance(module, str):
+        return module.startswith(OPERATIONS)
+    known = entry["class_name"] in NETWORKS or entry["class_name"] == "InputLayer"
+    return major >= 3 and "inbound_nodes" in entry and not known and "trainable" not in config
+
+
+def _wrapped(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for key in ("layer", "backward_layer", "cell", "rnn_layer"):
+        if isinstance(config.get(key), Mapping):
+            yield key, config[key]
+    for number, cell in enumerate(config.get("cells") or ()):
+        yield f"cells/{number}", cell
+
+
+def _functional(config: Mapping[str, Any], major: int, place: str) -> Network:
+    layers: dict[str, Layer] = {}
+    for entry in config["layers"]:
+        layer = _layer({"name": entry["config"].get("name"), **entry}, major, place)
+        if layer.network is not None:
+            layer.calls = [_call(node, major) for node in entry.get("inbound_nodes") or ()]
+        if layer.name in layers:
+            raise FormatError(f"two layers of '{place}' are called '{layer.name}'")
+        layers[layer.name] = layer
+    first = 1 if major < 3 else 0
+    nested = {name for name, layer in layers.items() if layer.network is not None and first}
+
+    def counted(tree: Any) -> Any:
+        if isinstance(tree, Ref):
+            return Ref(tree.layer, tree.node - (tree.layer in nested), tree.tensor)
+        if isinstance(tree, Mapping):
+            return {key: counted(value) for key, value in tree.items()}
+        return type(tree)(map(counted, tree)) if isinstance(tree, list | tuple) else tree
+
+    for layer in layers.values():
+        layer.calls = [Call(counted(call.args), counted(call.kwargs)) for call in layer.calls]
+    ends = [counted(border(config[key])) for key in ("input_layers", "output_layers")]
+    return Network(str(config.get("name", place)), layers, *ends)
+
+
+def border(value: Any) -> list[Ref]:
+    """Return the tensors of `input_layers` or `output_layers`: one, a list, or a dictionary."""
+    if isinstance(value, Mapping):
+        return [ref for key in sorted(value) for ref in border(value[key])]
+    if _is_triple(value):
+        return [Ref(value[0], value[1], value[2])]
+    return [ref for item in value for ref in border(item)]
+
+
+def _sequential(config: Mapping[str, Any], major: int, place: str) -> Network:
+    """Return a chain of layers as a graph; a missing input layer is made."""
+    parsed = [_layer(entry, major, place) for entry in config["layers"]]
+    if not parsed or parsed[0].op != "InputLayer":
+        parsed.insert(0, _made_input(config, parsed, place))
+    layers: dict[str, Layer] = {}
+    last = None
+    for layer in parsed:
+        if layer.name in layers:
+            raise FormatError(f"two layers of '{place}' are called '{layer.name}'")
+        layer.calls = [Call(() if last is None else (Ref(last, 0, 0),))]
+        layers[layer.name] = layer
+        last = layer.name
+    assert last is not None
+    first = [Ref(parsed[0].name, 0, 0)]
+    count = _output_count(parsed[-1])
+    return Network(place, layers, first, [Ref(last, 0, i) for i in range(count)])
+
+
+def _output_count(layer: Layer) -> int:
+    return 1 if layer.network is None else len(layer.network.outputs)
+
+
+def _made_input(config: Mapping[str, Any], parsed: Sequence[Layer], place: str) -> Layer:
+    first = parsed[0].config if parsed else {}
+    shape = config.get("build_input_shape")
+    shape = first.get("batch_input_shape", first.get("batch_shape", shape))
+    name = f"{parsed[0].name}_input" if parsed else f"{place}_input"
+    inner = parsed[0].network if parsed else None
+    if shape is None and inner is not None:
+        made = inner.layers[inner.inputs[0].layer].config
+        shape, first = made.get("batch_shape", made.get("batch_input_shape")), made
+    dtype = first.get("dtype") if parsed and parsed[0].op in ("Embedding", "InputLayer") else None
+    if parsed and parsed[0].op == "Embedding":
+        dtype = "float32"
+    return Layer(
+        name, "InputLayer", {"batch_shape": shape, "dtype": dtype or "float32"}, f"{place}/{name}"
+    )
+
+
+def input_shape(layer: Layer) -> Dims | None:
+    """Return the shape that an input layer declares, None where it says none."""
+    shape = layer.config.get("batch_shape", layer.config.get("batch_input_shape"))
+    if shape is None:
+        return None
+    return tuple(None if size is None else int(size) for size in shape)
+
+
+def _is_triple(value: Any) -> bool:
+    """Whether a value names a tensor: layer, node, tensor."""
+    return (
+        isinstance(value, list | tuple)
+        and len(value) in (3, 4)
+        and isinstance(value[0], str)
+        and all(isinstance(n, int) and not isinstance(n, bool) for n in value[1:3])
+        and (len(value) == 3 or isinstance(value[3], Mapping))
+    )
+
+
+def _call(node: Any, major: int) -> Call:
+    if isinstance(node, Mapping):
+        kwargs = {key: _of_keras3(value) for key, value in node["kwargs"].items()}
+        return Call(tuple(map(_of_keras3, node["args"])), kwargs)
+    if node and isinstance(node[0], str):
+        node = [node]  # of one tensor, without the inner list
+    args, kwargs = [], {}
+    for entry in node:
+        if entry[0] == "_CONSTANT_VALUE":
+            args.append(entry[2])
+        else:
+            args.append(Ref(*entry[:3]))
+        if len(entry) > 3:
+            kwargs = {key: _of_keras2(value) for key, value in entry[3].items()}
+    return Call(tuple(args), kwargs)
+
+
+def _of_keras2(value: Any) -> Any:
+    if _is_triple(value) and len(value) == 3:
+        return value[2] if value[0] == "_CONSTANT_VALUE" else Ref(*value)
+    return [_of_keras2(item) for item in value] if isinstance(value, list) else value
+
+
+def _of_keras3(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_of_keras3(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    config: Any = value.get("config")
+    kind = value.get("class_name")
+    if kind == "__keras_tensor__":
+        return Ref(*config["keras_history"])
+    if kind in ("__numpy__", "__tensor__"):
+        return np.array(config["value"], config["dtype"])
+    if kind == "__slice__":
+        return slice(*(_of_keras3(config[key]) for key in ("start", "stop", "step")))
+    if kind == "__ellipsis__":
+        return Ellipsis
+    if kind == "__tuple__":
+        return tuple(map(_of_keras3, value.get("items", config or ())))
+    return {key: _of_keras3(item) for key, item in value.items()}

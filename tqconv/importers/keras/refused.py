@@ -1,0 +1,53 @@
+"""Layers that hold code of the user's own, or that no version of Keras has: all in one report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tqconv.errors import UnsupportedError
+from tqconv.importers.keras.model import Layer
+from tqconv.importers.keras.registry import KERAS
+
+SHOWN = 12
+"""Layers that the report names."""
+HELD = frozenset({"InputLayer", "StackedRNNCells", "SimpleRNNCell", "LSTMCell", "GRUCell"})
+"""Classes that have no handler: borders, and what the layers around them look at."""
+TEXT = frozenset({"TextVectorization", "StringLookup", "Hashing"})
+"""Layers that work on text."""
+LAMBDA = "runs Python code that the file holds, which is never executed"
+
+
+def refuse_foreign(model: Layer, file: str) -> None:
+    """Raise UnsupportedError that lists every layer without a translation, and what to do."""
+    found = list(_foreign(model))
+    if not found:
+        return
+    lines = [f"  {layer.op} '{layer.place}' {reason}" for layer, reason in found[:SHOWN]]
+    if len(found) > SHOWN:
+        lines.append(f"  … {len(found) - SHOWN} more")
+    plural = "layers" if len(found) > 1 else "layer"
+    raise UnsupportedError(
+        f"{len(found)} {plural} of {file} cannot be translated\n" + "\n".join(lines),
+        hint="export the model as a SavedModel with `model.export` and convert that, "
+        "or replace these layers by ones that Keras has",
+    )
+
+
+def _foreign(layer: Layer) -> Iterator[tuple[Layer, str]]:
+    inner = [] if layer.network is None else list(layer.network.layers.values())
+    for each in (*inner, *layer.inside.values()):
+        reason = reason_of(each)
+        if reason:
+            yield each, reason
+        yield from _foreign(each)
+
+
+def reason_of(layer: Layer) -> str:
+    """Return why a layer has no translation, empty where it has one."""
+    if layer.op == "Lambda":
+        return LAMBDA
+    if layer.network is not None or layer.op in HELD or KERAS.find(layer.op) is not None:
+        return ""
+    if layer.op in TEXT:
+        return "works on text, for which there are no kernels"
+    return "is no layer of Keras that tqconv knows"

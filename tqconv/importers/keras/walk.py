@@ -1,0 +1,221 @@
+"""The walk over the calls of a model's layers, and of models inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.errors import FormatError, UnsupportedError, UsageError
+from tqconv.importers.keras.masks import passed_on
+from tqconv.importers.keras.model import Call, Layer, Network, Ref, refs_in
+from tqconv.importers.keras.registry import KerasBuilder
+from tqconv.importers.translate import Failed, Translation
+from tqconv.ir.graph import Graph, Tensor
+from tqconv.ir.types import Source
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a layer makes: a tensor, and the mask that Keras hands on beside it."""
+
+    tensor: Tensor | Failed
+    mask: Tensor | None = None
+
+
+Values = dict[Ref, Value]
+
+
+@dataclass(eq=False)
+class Walk:
+    """The import of one model. `feeds`: what stands for the tensors where it is cut, by name."""
+
+    translation: Translation
+    graph: Graph
+    major: int
+    feeds: Mapping[str, Tensor]
+    named: dict[str, Value] = field(default_factory=dict)
+    """What each call made, by the name by which it can be asked for."""
+    _constants: dict[tuple[int, str], Tensor] = field(default_factory=dict)
+
+    def constant(self, graph: Graph, name: str, array: NDArray[Any]) -> Tensor:
+        """Return a weight, made once."""
+        key = (id(graph), name)
+        if key not in self._constants:
+            self._constants[key] = graph.constant(name, computed(array))
+        return self._constants[key]
+
+    def network(
+        self,
+        network: Network,
+        inputs: Sequence[Value],
+        prefix: str = "",
+        fetches: Sequence[Ref] | None = None,
+        graph: Graph | None = None,
+    ) -> list[Value]:
+        """Translate what the outputs (or `fetches`) of a network need; return their values."""
+        wanted = network.outputs if fetches is None else list(fetches)
+        values: Values = dict(zip(network.inputs, inputs, strict=False))
+        for layer, number in in_order(network, wanted, values, self._known(network, prefix)):
+            name = call_name(prefix, layer, number)
+            made = self._fed(layer, name) or self.call(
+                layer, layer.calls[number], values, name, graph or self.graph
+            )
+            for index, value in enumerate(made):
+                values[Ref(layer.name, number, index)] = value
+                self.named[name if index == 0 else f"{name}:{index}"] = value
+        return [_found(values, ref, network) for ref in wanted]
+
+    def _known(self, network: Network, prefix: str) -> set[Ref]:
+        """Return the calls that are fed."""
+        return {
+            Ref(layer.name, number, 0)
+            for layer in network.layers.values()
+            for number in range(max(len(layer.calls), 1))
+            if call_name(prefix, layer, number) in self.feeds
+        }
+
+    def _fed(self, layer: Layer, name: str) -> list[Value] | None:
+        return [Value(self.feeds[name])] if name in self.feeds else None
+
+    def call(
+        self, layer: Layer, call: Call, values: Values, name: str, graph: Graph
+    ) -> list[Value]:
+        """Translate one call of a layer whose arguments are in `values`."""
+        operands = [_found(values, ref, None) for ref in refs_in(call.args)]
+        if layer.network is not None:
+            return self.network(layer.network, operands, f"{name}/", graph=graph)
+        kwargs: Mapping[str, Any] = {k: _resolved(v, values) for k, v in call.kwargs.items()}
+        failed = next((v for v in _tensors(kwargs) if isinstance(v, Failed)), None)
+        if failed is not None:
+            return [Value(failed)]
+        args: Sequence[Any] = [v.tensor for v in operands]
+        if layer.op.startswith("ops."):
+            args, kwargs = _of_operation(call, values, kwargs)
+        masks = [v.mask for v in operands]
+        return self.apply(layer, args, kwargs, masks, name, graph)
+
+    def apply(
+        self,
+        layer: Layer,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        masks: Sequence[Tensor | None],
+        name: str,
+        graph: Graph,
+    ) -> list[Value]:
+        """Translate a layer with these operands."""
+        source = Source(self.translation.file, name, layer.op, place=len(graph.ops))
+        b = KerasBuilder(graph, source, name, layer, self, masks)
+        given = kwargs.get("mask")
+        if isinstance(given, Tensor) and layer.op not in TAKES_MASKS:
+            b.masks = [given, *b.masks[1:]]
+            kwargs = {key: value for key, value in kwargs.items() if key != "mask"}
+        b.mask = passed_on(b)
+        made = self.translation.translate(b, args, lambda: {**layer.config, **kwargs}, layer.op)
+        if isinstance(made, Failed):
+            return [Value(made)]
+        return [Value(t, b.mask if index == 0 else None) for index, t in enumerate(made)]
+
+
+TAKES_MASKS = frozenset(
+    {"Softmax", "Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention"}
+)
+"""Layers whose masks are arguments of their own."""
+
+
+def call_name(prefix: str, layer: Layer, number: int) -> str:
+    """Return the name of a call: that of the layer, from its second call on with a number."""
+    return f"{prefix}{layer.name}" if number == 0 else f"{prefix}{layer.name}_call{number}"
+
+
+def in_order(
+    network: Network, wanted: Iterable[Ref], values: Iterable[Ref], fed: Iterable[Ref] = ()
+) -> list[tuple[Layer, int]]:
+    """Return the calls that some tensors need, after what they read.
+
+    Raises FormatError for a call that does not exist, UnsupportedError for a cycle.
+    """
+    given = {(ref.layer, ref.node) for ref in values}
+    stop = {(ref.layer, ref.node) for ref in fed}
+    done: dict[tuple[str, int], bool] = {}
+    order: list[tuple[Layer, int]] = []
+    stack = [((ref.layer, ref.node), False) for ref in reversed(list(wanted))]
+    while stack:
+        key, is_ready = stack.pop()
+        if key in given or done.get(key):
+            continue
+        layer = network.layers.get(key[0])
+        if layer is not None and layer.op == "InputLayer" and key not in stop:
+            raise UsageError(
+                f"the result depends on the input `{key[0]}`, which is not named",
+                hint="name it with --input_arrays, too",
+            )
+        if layer is None or (not 0 <= key[1] < len(layer.calls) and key not in stop):
+            raise FormatError(
+                f"the model '{network.name}' reads call {key[1]} of '{key[0]}', "
+                "which does not exist"
+            )
+        if is_ready or key in stop:
+            done[key] = True
+            order.append((layer, key[1]))
+            continue
+        if key in done:
+            raise UnsupportedError(f"the model has a cycle through '{key[0]}'")
+        done[key] = False
+        stack.append((key, True))
+        stack += [((ref.layer, ref.node), False) for ref in layer.calls[key[1]].refs()]
+    return order
+
+
+def computed(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a weight in the type in which kernels compute: reals are float32."""
+    return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
+
+
+def _found(values: Values, ref: Ref, network: Network | None) -> Value:
+    if ref in values:
+        return values[ref]
+    first = values.get(Ref(ref.layer, ref.node, 0))
+    if first is not None and isinstance(first.tensor, Failed):
+        return first
+    raise FormatError(f"output {ref.tensor} of '{ref.layer}' is read, which it does not have")
+
+
+def _tensors(tree: Any) -> Iterable[Any]:
+    if isinstance(tree, Mapping):
+        tree = list(tree.values())
+    if isinstance(tree, list | tuple):
+        for item in tree:
+            yield from _tensors(item)
+    elif isinstance(tree, Tensor | Failed):
+        yield tree
+
+
+def _resolved(tree: Any, values: Values) -> Any:
+    """Return arguments with the tensors in place of their names."""
+    if isinstance(tree, Ref):
+        return _found(values, tree, None).tensor
+    if isinstance(tree, Mapping):
+        return {key: _resolved(value, values) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(_resolved(item, values) for item in tree)
+    return tree
+
+
+def _of_operation(
+    call: Call, values: Values, kwargs: Mapping[str, Any]
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Return operands and attributes of an operation: what is no tensor is an attribute `args`."""
+    args = [_resolved(arg, values) for arg in call.args]
+    if len(args) == 1 and isinstance(args[0], list) and list(_tensors(args[0])) == args[0]:
+        return args[0], kwargs
+    plain = [a for a in args if not isinstance(a, Tensor | Failed)]
+    if not plain:
+        return args, kwargs
+    tensors = list(_tensors(args))
+    places = [None if isinstance(a, Tensor | Failed) else a for a in args]
+    return tensors, {**kwargs, "args": places}
