@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tqconv.importers.onnx.model import Network
 from tqconv.importers.translate import Translation
+from tqconv.ir.graph import Tensor
+
+if TYPE_CHECKING:
+    from tqconv.importers.onnx.stored import Reals
 
 
 @dataclass
@@ -16,3 +21,5 @@ class Shared:
     network: Network
     quantizing: bool = False
     """Q/DQ pairs will be dropped by a quantizer that knows the ranges they say."""
+    reals: dict[Tensor, Reals] = field(default_factory=dict)
+    """The reals behind integers."""

@@ -274,15 +274,22 @@ def shrink(b: ONNXBuilder, x: Tensor, *, bias: float = 0.0, lambd: float = 0.5) 
 @handles("Softmax", "LogSoftmax", "Hardmax")
 def flattening_softmax(b: ONNXBuilder, x: Tensor, *, axis: int = 1) -> Tensor:
     """Before opset 13: one distribution over all axes from `axis` on."""
+    return over_all_behind(b, x, axis, _DISTRIBUTIONS[b.node.op])
+
+
+def over_all_behind(
+    b: ONNXBuilder, x: Tensor, axis: int, distribution: Callable[[Builder, Tensor, int], Tensor]
+) -> Tensor:
+    """Return one distribution over all axes from `axis` on."""
     axis = axis + x.rank if axis < 0 else axis
     if axis == x.rank - 1:
-        return _distribution(b, x, -1)
+        return distribution(b, x, -1)
     if not all(x.shape[axis:]) or None in x.shape[axis:]:
         raise UnsupportedError("a softmax over several axes of which some are unknown")
     inner = int(np.prod([d or 1 for d in x.shape[axis:]]))
     outer = [d for d in x.shape[:axis]]
     flat = b.reshape(x, (*outer, inner))
-    return b.reshape(_distribution(b, flat, -1), x.shape)
+    return b.reshape(distribution(b, flat, -1), x.shape)
 
 
 @handles("Softmax", "LogSoftmax", "Hardmax", since=13)

@@ -1,0 +1,202 @@
+"""Integers that stand for reals: conversions, operators on them, and what a quantizer keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import run_litert
+from networks import assert_like_reference, load, network, node
+from onnx import TensorProto, helper
+
+from tqconv import api
+from tqconv.config import LoadOptions, QuantizeOptions, TocoOptions
+from tqconv.jobs.quantize import quantize
+from tqconv.passes.driver import run_stages
+from tqconv.passes.pipeline import stages_before
+
+F = np.float32
+RNG = np.random.default_rng(7)
+MS = "com.microsoft"
+HALVES = np.array([[-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 300.0, -300.0]], F)
+
+
+def scaled(q: Any, scale: float, zero: int) -> Any:
+    return (q.astype(np.float64) - zero) * scale
+
+
+def stored(x: Any, scale: float, zero: int, dtype: Any = np.uint8) -> Any:
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(x / scale) + zero, limits.min, limits.max).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.uint16])
+@pytest.mark.parametrize("back", [True, False], ids=["and_back", "integers"])
+def test_halves_are_rounded_to_even(tmp_path: Path, dtype: Any, back: bool) -> None:
+    zero = np.array(3, dtype)
+    nodes = [node("QuantizeLinear", "x s z", "q")]
+    nodes += [node("DequantizeLinear", "q s z", "y")] if back else []
+    outputs = ["y"] if back else ["q"]
+    model = network(nodes, {"x": HALVES}, outputs, {"s": np.array(1, F), "z": zero}, opset=21)
+    q = stored(HALVES, 1, 3, dtype)
+    want = scaled(q, 1, 3).astype(F) if back else q
+    assert_like_reference(model, tmp_path, {"x": HALVES}, [want], rtol=0)
+
+
+def test_zero_point_may_be_absent_and_is_uint8(tmp_path: Path) -> None:
+    nodes = [node("QuantizeLinear", "x s", "q"), node("DequantizeLinear", "q s", "y")]
+    model = network(nodes, {"x": HALVES}, ["q", "y"], {"s": np.array(0.5, F)}, opset=21)
+    assert_like_reference(model, tmp_path, {"x": HALVES})
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_scales_along_an_axis(tmp_path: Path, axis: int) -> None:
+    x = RNG.normal(size=(3, 3, 3)).astype(F)
+    constants = {"s": np.array([0.1, 0.02, 0.3], F), "z": np.array([1, -2, 3], np.int8)}
+    nodes = [
+        node("QuantizeLinear", "x s z", "q", axis=axis),
+        node("DequantizeLinear", "q s z", "y", axis=axis),
+    ]
+    assert_like_reference(network(nodes, {"x": x}, ["y"], constants, opset=21), tmp_path, {"x": x})
+
+
+def test_scales_of_blocks(tmp_path: Path) -> None:
+    x = RNG.integers(-128, 128, (2, 6)).astype(np.int8)
+    constants = {"s": RNG.uniform(0.1, 1, (2, 3)).astype(F)}
+    nodes = [node("DequantizeLinear", "x s", "y", axis=1, block_size=2)]
+    assert_like_reference(network(nodes, {"x": x}, ["y"], constants, opset=21), tmp_path, {"x": x})
+
+
+def test_four_bits_have_their_own_limits(tmp_path: Path) -> None:
+    nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "y")]
+    model = network(nodes, {"x": HALVES}, ["y"], {"s": np.array(1, F)}, opset=21)
+    model.graph.initializer.append(helper.make_tensor("z", TensorProto.INT4, [], [1]))
+    want = np.clip(np.rint(HALVES) + 1, -8, 7) - 1
+    assert_like_reference(model, tmp_path, {"x": HALVES}, [want])
+
+
+def test_what_moves_integers_moves_the_reals(tmp_path: Path) -> None:
+    x = RNG.normal(size=(1, 2, 4, 4)).astype(F)
+    constants = {"s": np.array(0.02, F), "z": np.array(100, np.uint8), "n": np.array([1, -1])}
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("MaxPool", "q", "p", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Transpose", "p", "t", perm=[0, 2, 3, 1]),
+        node("Reshape", "t n", "r"),
+        node("DequantizeLinear", "r s z", "y"),
+    ]
+    model = network(nodes, {"x": x}, ["y"], constants)
+    pooled = x.reshape(1, 2, 2, 2, 2, 2).max((3, 5)).transpose(0, 2, 3, 1).reshape(1, -1)
+    want = scaled(stored(pooled, F(0.02), 100), F(0.02), 100)
+    assert_like_reference(model, tmp_path, {"x": x}, [want])
+    ops = api.optimize(load(model, tmp_path)).main.ops
+    assert all(t.dtype == F for op in ops for t in op.outputs)
+
+
+def pair(name: str, scale: float, zero: int) -> dict[str, Any]:
+    return {f"{name}s": np.array(scale, F), f"{name}z": np.array(zero, np.uint8)}
+
+
+A = RNG.integers(0, 256, (2, 8)).astype(np.uint8)
+B = RNG.integers(0, 256, (2, 8)).astype(np.uint8)
+AR, BR = scaled(A, F(0.02), 120), scaled(B, F(0.05), 90)
+UNARY, BINARY = "a as az ys yz", "a as az b bs bz ys yz"
+OPERATORS = {
+    "QLinearAdd": (BINARY, AR + BR, {}),
+    "QLinearMul": (BINARY, AR * BR, {}),
+    "QLinearSigmoid": (UNARY, 1 / (1 + np.exp(-AR)), {}),
+    "QLinearLeakyRelu": (UNARY, np.where(AR < 0, 0.1 * AR, AR), {"alpha": 0.1}),
+    "QLinearSoftmax": (
+        UNARY,
+        np.exp(AR) / np.exp(AR).sum(1, keepdims=True),
+        {"axis": 1, "opset": 13},
+    ),
+    "QLinearConcat": ("ys yz a as az b bs bz", np.concatenate([AR, BR], 1), {"axis": 1}),
+    "QLinearReduceMean": (UNARY, AR.mean(1, keepdims=True), {"axes": [1]}),
+    "QGemm": ("a as az b bs bz _ ys yz", AR @ BR.T, {"transB": 1}),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_on_integers(tmp_path: Path, name: str) -> None:
+    inputs, reals, attributes = OPERATORS[name]
+    scale = float(np.abs(reals).max()) / 110
+    constants = pair("a", 0.02, 120) | pair("b", 0.05, 90) | pair("y", scale, 128)
+    feeds = {"a": A, "b": B} if " b " in inputs else {"a": A}
+    model = network([node(name, inputs, "y", MS, **attributes)], feeds, ["y"], constants)
+    want = stored(reals, F(scale), 128)
+    for delegate in (True, False):
+        found = run_litert(api.optimize(load(model, tmp_path)), dict(feeds), delegate)[0]
+        assert found.dtype == np.uint8
+        assert np.abs(found.astype(int) - want).max() <= 1
+        assert (found == want).mean() > 0.9
+
+
+@pytest.mark.parametrize("inner", [4, 4000], ids=["few", "many"])
+def test_products_of_integers_are_exact(tmp_path: Path, inner: int) -> None:
+    x = RNG.integers(200, 256, (2, inner)).astype(np.uint8)
+    w = RNG.integers(200, 256, (inner, 3)).astype(np.uint8)
+    zeros = {"xz": np.array(1, np.uint8), "wz": np.array([0, 1, 255], np.uint8), "w": w}
+    model = network([node("MatMulInteger", "x w xz wz", "y")], {"x": x}, ["y"], zeros)
+    want = (x.astype(np.int32) - 1) @ (w.astype(np.int32) - zeros["wz"])
+    assert_like_reference(model, tmp_path, {"x": x}, [want], rtol=0)
+
+
+def test_convolutions_of_integers_are_exact(tmp_path: Path) -> None:
+    x = RNG.integers(100, 256, (1, 64, 5, 5)).astype(np.uint8)
+    w = RNG.integers(-128, 128, (2, 64, 3, 3)).astype(np.int8)
+    constants = {"w": w, "xz": np.array(9, np.uint8)}
+    nodes = [node("ConvInteger", "x w xz", "y", pads=[1, 1, 1, 1])]
+    padded = np.pad(x.astype(np.int64) - 9, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))
+    want = np.einsum("nchwij,ocij->nohw", windows, w.astype(np.int64)).astype(np.int32)
+    assert_like_reference(network(nodes, {"x": x}, ["y"], constants), tmp_path, {"x": x}, [want], 0)
+
+
+@pytest.mark.parametrize("x", [HALVES, np.zeros((1, 3), F), np.array([[2.0, 3.0]], F)])
+def test_dynamic_quantization(tmp_path: Path, x: Any) -> None:
+    model = network([node("DynamicQuantizeLinear", "x", "y s z")], {"x": x}, ["y", "s", "z"])
+    span = F(max(x.max(), 0)) - F(min(x.min(), 0))
+    scale = F(span / F(255)) if span else F(1)
+    zero = np.uint8(np.rint(-min(x.min(), 0) / scale))
+    want = [stored(x, scale, int(zero)), scale, zero]
+    assert_like_reference(model, tmp_path, {"x": x}, want)
+
+
+def trained() -> tuple[Any, dict[str, Any]]:
+    """Return a convolution between Q/DQ pairs, with weights by channels and an int32 bias."""
+    w = RNG.integers(-127, 128, (4, 3, 3, 3)).astype(np.int8)
+    w[:, 0, 0, 0] = 127
+    scales = RNG.uniform(0.001, 0.01, 4).astype(F)
+    constants = pair("x", 0.0213, 117) | pair("y", 0.041, 130)
+    constants |= {"w": w, "ws": scales, "wz": np.zeros(4, np.int8)}
+    constants |= {"b": np.arange(4, dtype=np.int32) * 100, "bs": F(0.0213) * scales}
+    nodes = [
+        node("QuantizeLinear", "x xs xz", "xq"),
+        node("DequantizeLinear", "xq xs xz", "xd"),
+        node("DequantizeLinear", "w ws wz", "wd", axis=0),
+        node("DequantizeLinear", "b bs", "bd", axis=0),
+        node("Conv", "xd wd bd", "c"),
+        node("QuantizeLinear", "c ys yz", "yq"),
+        node("DequantizeLinear", "yq ys yz", "y"),
+    ]
+    x = RNG.normal(size=(1, 3, 6, 6)).astype(F)
+    return network(nodes, {"x": x}, ["y"], constants), {"x": x, **constants}
+
+
+def test_trained_scales_are_kept_without_calibration(tmp_path: Path) -> None:
+    model, constants = trained()
+    made = load(model, tmp_path, LoadOptions(quantizing=True))
+    run_stages(made, stages_before(TocoOptions(), quantizing=True, channels_first=True))
+    quantize(made, QuantizeOptions(mode="int8", integer_only=True), toco=TocoOptions())
+    (conv,) = (op for op in made.main.ops if op.type == "CONV_2D")
+    x, w, bias = (t.quant for t in conv.inputs if t is not None)
+    y = conv.output.quant
+    assert x is not None and w is not None and y is not None and bias is not None  # noqa: PT018
+    assert (F(x.scale[0]), x.zero_point[0]) == (constants["xs"], 117 - 128)
+    assert (F(y.scale[0]), y.zero_point[0]) == (constants["ys"], 130 - 128)
+    np.testing.assert_allclose(w.scale, constants["ws"], rtol=1e-6)
+    np.testing.assert_array_equal(conv.input(1).data, constants["w"].transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(conv.input(2).data, constants["b"])
