@@ -64,12 +64,19 @@ def windows_over(
 ) -> list[Window]:
     """Return one window for each axis; strides and rates are 1 where none are given.
 
-    `padding`: one for all axes, or one for each.
+    `padding`: one for all axes, or one for each. Raises UnsupportedError where there are more or
+    fewer of a kind than axes, and for steps below 1.
     """
     count = len(kernel)
     alike = isinstance(padding, str) or (len(padding) == 2 and isinstance(padding[0], int))
     each: Any = [padding] * count if alike else padding
     strides, rates = strides or [1] * count, rates or [1] * count
+    for what, values in (("strides", strides), ("dilations", rates), ("paddings", each)):
+        if len(values) != count:
+            raise UnsupportedError(f"{what} {list(values)} for a window over {count} axes")
+    for what, values in (("kernel", kernel), ("strides", strides), ("dilations", rates)):
+        if any(value is not None and value < 1 for value in values):
+            raise UnsupportedError(f"{what} {list(values)} of a window")
     return [Window(*axis) for axis in zip(kernel, strides, rates, each, strict=True)]
 
 

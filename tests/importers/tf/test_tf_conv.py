@@ -262,3 +262,26 @@ def test_conv3d_dilated() -> None:
     expected = conv(x, w, (1, 1, 1), "VALID", (1, 2, 3))
     attrs = {"strides": [1] * 5, "dilations": [1, 1, 2, 3, 1], "padding": "VALID"}
     assert_op("Conv3D", (x, w), expected, constants=(1,), **attrs, **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"strides": [1, 1, 1]}, r"strides \[1\] for a window over 2 axes"),
+        ({"strides": [1, 1, 1, 1, 1]}, r"strides \[1, 1, 1\] for a window over 2 axes"),
+        ({"strides": [2]}, "says nothing about height and width"),
+        ({"strides": [1, 0, 1, 1]}, r"strides \[0, 1\]"),
+        ({"strides": [1, 2**31, 1, 1]}, "`stride_h` cannot be 2147483648"),
+        ({"dilations": [1, 1, -1, 1]}, r"dilations \[1, -1\]"),
+        ({"padding": "EXPLICIT", "explicit_paddings": [0, 0, -1, 1, 1, 1, 0, 0]}, "paddings"),
+        ({"padding": "NHWC"}, "padding `NHWC`"),
+    ],
+)
+def test_windows_that_tensorflow_refuses_are_refused(
+    attributes: dict[str, Any], words: str
+) -> None:
+    options = {"strides": [1, 1, 1, 1], "padding": "SAME", "T": np.float32, **attributes}
+    x, w = np.ones((1, 8, 8, 2), np.float32), np.ones((3, 3, 2, 4), np.float32)
+    nodes = [placeholder("x", np.float32, x.shape), const("w", w)]
+    with pytest.raises(UnsupportedError, match=words):
+        model_of(graph(*nodes, node("y", "Conv2D", "x", "w", **options)), ["y"])

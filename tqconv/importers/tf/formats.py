@@ -25,6 +25,8 @@ def spatial(values: Sequence[int], data_format: str = "NHWC") -> list[int]:
     Raises UnsupportedError when the batch or channel entry is not 1.
     """
     first = channels_first(data_format)
+    if len(values) < 3:
+        raise UnsupportedError(f"{list(values)} says nothing about height and width")
     inner = list(values[2:]) if first else list(values[1:-1])
     if values[0] != 1 or (values[1] if first else values[-1]) != 1:
         raise UnsupportedError(f"a window over the batch or the channels: {list(values)}")
@@ -50,6 +52,8 @@ def _paddings(
 ) -> Padding | Sequence[Padding]:
     """Return the padding; `amounts`: before and after for each dimension, if it is EXPLICIT."""
     if padding == "EXPLICIT":
+        if len(amounts) < 6 or len(amounts) % 2 or min(amounts) < 0:
+            raise UnsupportedError(f"explicit paddings {list(amounts)}")
         pairs = list(zip(amounts[::2], amounts[1::2], strict=True))
         outer = [pairs[0], pairs[1 if channels_first(data_format) else -1]]
         if any(pair != (0, 0) for pair in outer):
