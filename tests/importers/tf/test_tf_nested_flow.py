@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flow import check, flow
+from flow import check, flow, function
 from graphs import model_of
 
 from tqconv.errors import UnsupportedError
@@ -157,3 +157,38 @@ def test_a_loop_that_leaves_only_counts_has_outputs() -> None:
     """
     check(flow(text), {"n": np.array(3, np.int32)}, **{"w/Exit": np.array(4, np.int32)})
     assert [t.name for t in model_of(flow(text)).main.outputs] == ["w/Exit"]
+
+
+BODIES = (
+    function("test(i, most, a, w) -> less:z:0", "less = Less i most T=i32"),
+    function(
+        "step(i, most, a, w) -> add:z:0, same:output:0, mul:z:0, w",
+        """
+        one = Const 1
+        add = AddV2 i one:output:0 T=i32
+        same = Identity most T=i32
+        mul = Mul a w T=f32
+        """,
+    ),
+)
+
+
+def test_of_a_functional_loop_only_what_changes_is_an_output() -> None:
+    text = """
+        x = Placeholder dtype=f32 shape=(3,)
+        w = Const [2.0,3,4]
+        zero = Const 0
+        most = Const 3
+        while = StatelessWhile zero most x w cond=fn('test') body=fn('step')
+        while/Identity = Identity while T=i32
+        while/Identity_1 = Identity while:1 T=i32
+        while/Identity_2 = Identity while:2 T=f32
+        while/Identity_3 = Identity while:3 T=f32
+        {reader}
+    """
+    weights = np.array([2, 3, 4], F32)
+    for reader, name in (("", "while/Identity_2"), ("y = Neg while/Identity_2 T=f32", "y")):
+        message = flow(text.format(reader=reader), *BODIES)
+        assert [t.name for t in model_of(message).main.outputs] == [name]
+        made = X * weights**3
+        check(message, {"x": X}, **{name: -made if reader else made})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tqconv.errors import UsageError
 from tqconv.importers.borders import unknown_name
 from tqconv.importers.tf.flow.primitives import SWITCHES
-from tqconv.importers.tf.flow.regions import counters_of, regions_of
+from tqconv.importers.tf.flow.regions import NO_FUNCTIONS, counters_of, regions_of
 from tqconv.importers.tf.leftovers import PLACEHOLDERS, READERS, kind_of
 from tqconv.importers.tf.node import Node, Ref, graph_ref
 
@@ -35,9 +36,12 @@ def resolve(name: str, nodes: Mapping[str, Node]) -> Ref:
     return ref
 
 
-def dangling(nodes: Mapping[str, Node]) -> list[Ref]:
-    """Return the tensors that no node reads and that compute something; UsageError when none."""
-    found = _unread(nodes)
+def dangling(nodes: Mapping[str, Node], library: Mapping[str, Any] = NO_FUNCTIONS) -> list[Ref]:
+    """Return the tensors that no node reads and that compute something; UsageError when none.
+
+    library: the functions that nodes name.
+    """
+    found = _unread(nodes, library)
     if not found:
         raise UsageError(
             "the graph has no output that nobody reads", hint="name one with --output_arrays"
@@ -45,14 +49,14 @@ def dangling(nodes: Mapping[str, Node]) -> list[Ref]:
     return found
 
 
-def _unread(nodes: Mapping[str, Node]) -> list[Ref]:
+def _unread(nodes: Mapping[str, Node], library: Mapping[str, Any] = NO_FUNCTIONS) -> list[Ref]:
     """Return what nobody reads; what lies in a loop or a branch is no value for the outside."""
     read = {ref.node for node in nodes.values() for ref in node.inputs}
     controls = {
         control for node in nodes.values() for control in node.controls if node.op != "NoOp"
     }
     inner = {name for name, regions in regions_of(nodes).items() if regions}
-    skipped = read | controls | inner | counters_of(nodes, read)
+    skipped = read | controls | inner | counters_of(nodes, read, library)
     return [
         Ref(n.name)
         for n in nodes.values()

@@ -130,7 +130,7 @@ def import_graph(
     if options.allow_nonexistent_arrays:
         options = without_missing(options, partial(exists, nodes), model.notes)
     nodes = prepare(nodes, functions, options, model.notes, producer)
-    inputs, outputs = _borders(nodes, options, model.notes)
+    inputs, outputs = _borders(nodes, functions, options, model.notes)
     known = known_shapes(nodes, functions, inputs, producer)
     said = [declared(ref, nodes, known) for ref in inputs]
     tensors = add_inputs(model.main, said, options, model.notes)
@@ -212,13 +212,16 @@ def _prepared(
 
 
 def _borders(
-    nodes: Mapping[str, Node], options: LoadOptions, notes: list[str]
+    nodes: Mapping[str, Node],
+    functions: Mapping[str, Any],
+    options: LoadOptions,
+    notes: list[str],
 ) -> tuple[list[Ref], list[Ref]]:
     """Return the inputs and outputs that the user names, or those that the graph suggests."""
     if options.outputs:
         outputs = [resolve(name, nodes) for name in options.outputs]
     else:
-        outputs = dangling(nodes)
+        outputs = dangling(nodes, functions)
         notes.append("output arrays: " + ", ".join(map(str, outputs)))
     if options.inputs is not None:
         return [resolve(name, nodes) for name in options.inputs], outputs

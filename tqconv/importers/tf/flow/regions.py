@@ -7,15 +7,19 @@ branch only where the predicate sends data there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from tqconv.importers.tf.flow.primitives import ENTERS, EXITS, MERGES, NEXTS, SWITCHES, behind
-from tqconv.importers.tf.node import Node, Ref
+from tqconv.importers.tf.node import FunctionName, Node, Ref
 
 Region = tuple[str, int]
 """A loop: the name of its frame and -1; a branch: the predicate and an output of its Switches."""
 Regions = frozenset[Region]
 NOWHERE: Regions = frozenset()
 IN_LOOP = -1
+LOOPS = ("While", "StatelessWhile")
+NO_FUNCTIONS: Mapping[str, Any] = MappingProxyType({})
 COUNTERS = (3, 9)
 """DataTypes of what counts rounds: int32, int64."""
 
@@ -30,19 +34,50 @@ def regions_of(nodes: Mapping[str, Node]) -> dict[str, Regions]:
     return found
 
 
-def counters_of(nodes: Mapping[str, Node], read: set[str]) -> set[str]:
-    """Return the unread Exits that only say how often a loop ran: it leaves something else too."""
-    loops: dict[str, list[Node]] = {}
+def counters_of(
+    nodes: Mapping[str, Node], read: set[str], library: Mapping[str, Any] = NO_FUNCTIONS
+) -> set[str]:
+    """Return what nobody reads of loops that leave something else too and that is no result.
+
+    It says how often a loop ran, or what it was given and does not change. library: functions by
+    name, of which the bodies of functional loops are.
+    """
+    loops: dict[str, dict[str, bool]] = {}
     for node in nodes.values():
         switch = _switch_before(node, nodes)
         if switch is not None and len(switch.inputs) > 1:
-            loops.setdefault(behind(nodes, switch.inputs[1]).node, []).append(node)
+            loop = behind(nodes, switch.inputs[1]).node
+            loops.setdefault(loop, {})[node.name] = _counts(node, nodes)
+        elif node.op == "Identity" and node.inputs:
+            ref = node.inputs[0]
+            loop_node = nodes.get(ref.node)
+            if loop_node is not None and loop_node.op in LOOPS:
+                idle = _is_idle(loop_node, ref.index, nodes, library)
+                loops.setdefault(ref.node, {})[node.name] = idle
     found = set()
-    for exits in loops.values():
-        counting = [e.name for e in exits if e.name not in read and _counts(e, nodes)]
-        if len(counting) < len(exits):
-            found.update(counting)
+    for left in loops.values():
+        idle_ones = {name for name, idle in left.items() if idle and name not in read}
+        if len(idle_ones) < len(left):
+            found |= idle_ones
     return found
+
+
+def _is_idle(loop: Node, index: int, nodes: Mapping[str, Node], library: Mapping[str, Any]) -> bool:
+    """Whether a variable of a functional loop counts its rounds, or never changes."""
+    if index >= len(loop.inputs):
+        return False
+    start = nodes.get(behind(nodes, loop.inputs[index]).node)
+    if start is not None and start.op == "Const" and _is_scalar(start):
+        return start.get("dtype", 1) in COUNTERS
+    body = loop.get("body")
+    function = library.get(body.name) if isinstance(body, FunctionName) else None
+    if function is None or index >= len(function.signature.output_arg):
+        return False
+    passing = {n.name: n.input[0] for n in function.node_def if n.op == "Identity" and n.input}
+    made = function.ret.get(function.signature.output_arg[index].name, "")
+    while made.partition(":")[0] in passing:
+        made = passing.pop(made.partition(":")[0])
+    return made == function.signature.input_arg[index].name
 
 
 def _region(node: Node, nodes: Mapping[str, Node], found: Mapping[str, Regions]) -> Regions:
