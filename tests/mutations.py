@@ -158,7 +158,8 @@ def _damaged(message: list[Field], rng: random.Random) -> list[Field]:
             inside.insert(index, inside[index])
         elif how == 2:
             other, place = rng.choice(places)
-            inside[index] = (number, *other[place][1:])
+            _, kind, value = other[place]  # as bytes: a message is never inside of itself
+            inside[index] = (number, kind, encoded(value) if isinstance(value, list) else value)
         elif how == 3:
             inside[index] = (max(1, number + rng.choice((-1, 1))), kind, value)
         else:
