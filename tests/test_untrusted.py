@@ -235,6 +235,12 @@ def test_sizes_that_no_file_can_say(tmp_path: Path, size: int) -> None:
         serialize(model)
 
 
+@pytest.mark.parametrize("shape", [[2**31 - 1] * 3, [2**31 - 1, 0, 2**31 - 1]])
+def test_shapes_that_no_memory_holds(shape: list[int]) -> None:
+    with pytest.raises(UnsupportedError, match=r"tensor 'c0' has the shape .* no memory holds"):
+        parse(shared_tensors(1, b"", 0, shape), "m.tflite")
+
+
 def shared_tensors(count: int, buffer: bytes, kind: int, shape: list[int]) -> bytes:
     """Return a file of `count` tensors, each added to an input, that share one buffer."""
     tensors = [{"shape": np.array([1], np.int32), "type": kind, "name": "x"}]

@@ -16,6 +16,7 @@ The limits and their reasons stand here and nowhere else.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,9 @@ EXPANDED_PER_NODE = 30
 loops inside of loops multiply that."""
 IMAGE_PIXELS = 64 * MIB
 """Pixels of an image: Pillow takes 4 bytes for each, and twice that to convert it."""
+ELEMENTS = 2**58
+"""Elements of a tensor: with 16 bytes for each their bytes are a number of 64 bits, as numpy wants
+even where a size of 0 leaves none."""
 SIZE = 2**31 - 1
 """The largest size of a dimension: .tflite stores sizes as 32 bit integers."""
 
@@ -164,11 +168,12 @@ def check_pattern(text: str, where: str) -> None:
 
 
 def check_sizes(shape: Sequence[int | None], what: str) -> None:
-    """Raise UnsupportedError where a size of a shape cannot be stored in a .tflite file."""
-    if all(d is None or 0 <= d <= SIZE for d in shape):
+    """Raise UnsupportedError where a .tflite file or any memory has no room for a shape."""
+    fits = all(d is None or 0 <= d <= SIZE for d in shape)
+    if fits and math.prod(d or 1 for d in shape) <= ELEMENTS:
         return
     shown = ", ".join("?" if d is None else str(d) for d in shape)
+    problem = "which no memory holds" if fits else "whose sizes do not fit into 31 bits"
     raise UnsupportedError(
-        f"{what} has the shape [{shown}], whose sizes do not fit into 31 bits",
-        hint="is the graph damaged?",
+        f"{what} has the shape [{shown}], {problem}", hint="is the model damaged?"
     )

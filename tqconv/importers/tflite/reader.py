@@ -19,7 +19,7 @@ from tqconv.ir.graph import Graph, Model, Op, Signature, Tensor
 from tqconv.ir.types import Shape, Source, dtype_of
 from tqconv.ops.options import SUBGRAPHS, decode
 from tqconv.schema.flatbuf import enum_name, read, tflite
-from tqconv.untrusted import Budget, read_file
+from tqconv.untrusted import Budget, check_sizes, read_file
 
 MIN_RUNTIME = "min_runtime_version"
 """Written anew by the exporter, from the operators that are in the file then."""
@@ -105,6 +105,7 @@ class _Reader:
         if len(signature) != len(sizes):
             signature = sizes
         shape: Shape = tuple(None if d < 0 else int(d) for d in signature)
+        check_sizes(shape, f"tensor '{name}'")
         try:
             data = self._data(entry, dtype, tuple(int(d) for d in sizes), name)
         except ValueError as error:
