@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from tqconv.config import QuantizeOptions, TocoOptions
 from tqconv.ir.graph import Graph, Model, Op, Tensor
-from tqconv.ir.types import Quant
+from tqconv.ir.types import Quant, Range
 from tqconv.jobs.quantize import quantize
 from tqconv.passes.driver import Stage, run_stages
 from tqconv.passes.fake_quant import clamp_fake_quant, read_conversions
+from tqconv.passes.pipeline import STAGES
 from tqconv.passes.toco.stages import stages
 
 RNG = np.random.default_rng(31)
@@ -121,3 +122,19 @@ def test_scales_by_channel_clamp_activations(tmp_path: Path) -> None:
         "QUANTIZE",
         "FULLY_CONNECTED",
     }
+
+
+def test_a_range_stays_where_a_reshape_moves() -> None:
+    graph = parse(
+        "x: f32[1,1,8,4] -> z\n"
+        "c = CONV_2D(x, f32[4,1,1,4], zeros[4]) {padding=VALID, stride_h=1, stride_w=1}\n"
+        "r = RESHAPE(c, [1,8,4])\n"
+        "y = TANH(r)\n"
+        "z = TANH(y)"
+    )
+    (y,) = (t for t in graph.tensors() if t.name == "y")
+    y.range = Range(-0.5, 0.5, "fake_quant", "y")
+    run_stages(Model([graph]), STAGES)
+    inner = [op.output for op in graph.ops if op.type == "TANH"]
+    assert inner[0].shape == (1, 1, 8, 4)
+    assert inner[0].range == Range(-0.5, 0.5, "fake_quant", "y")

@@ -48,6 +48,7 @@ def lift_over_reshape(graph: Graph, op: Op) -> bool:
         inputs.insert(1 if operands.first else 0, constant)
     name = f"{op.output.name}/{op.type.lower()}"
     lifted = emit(graph, op.type, *inputs, name=name, source=op.source, **op.options)
+    lifted.range = op.output.range
     graph.replace(op.output, _reshape(graph, lifted, y, reshape))
     return True
 
@@ -77,6 +78,7 @@ def sink_reshapes(graph: Graph, op: Op) -> bool:
         inputs[place] = reshape.input(0)
     name = f"{op.output.name}/{op.type.lower()}"
     sunk = emit(graph, op.type, *inputs, name=name, source=op.source, **op.options)
+    sunk.range = op.output.range
     graph.replace(op.output, _reshape(graph, sunk, op.output, like[0]))
     return True
 
