@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from tqconv.ir.types import Range
 
 Dims = tuple["int | None", ...]
+
+Progress = Callable[[int, "int | None"], None]
+"""Told how many samples are done, and of how many, where that is known."""
 
 FORMATS = ("graphdef", "saved_model", "keras", "onnx", "tflite")
 """Formats of `--input_format`; without it the format is found by content."""

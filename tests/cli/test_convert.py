@@ -188,3 +188,37 @@ def test_nothing_given_is_the_usage(tqconv: Tqconv) -> None:
     help = tqconv("convert", "--help")
     assert (help.code, help.err) == (0, "")
     assert help.out.startswith("Usage: tqconv convert MODEL [FLAGS]")
+
+
+@pytest.mark.parametrize(("typed", "wanted"), [((), "float32"), (("INT8",), "int8")])
+def test_tensorflow_s_int8_operators_have_float_borders(
+    tqconv: Tqconv, digits: Path, tmp_path: Path, typed: tuple[str, ...], wanted: str
+) -> None:
+    target, data = tmp_path / "m.tflite", digits.with_name("calibration.npz")
+    flags = [f"--inference_{side}_type={t}" for t in typed for side in ("input", "output")]
+    flags += ["--supported_ops", "TFLITE_BUILTINS_INT8", "--calibration_data", data]
+    assert tqconv("convert", digits, "-o", target, *flags).code == 0
+    made = parse(target.read_bytes(), "m").main
+    assert {t.dtype.name for t in (*made.inputs, *made.outputs)} == {wanted}
+    inner = {t.dtype.name for op in made.ops[1:-1] for t in op.outputs}
+    assert inner == {"int8"}
+
+
+def test_bytes_for_reals_and_files_left_out_are_said(
+    tqconv: Tqconv, digits: Path, tmp_path: Path
+) -> None:
+    import numpy as np
+
+    np.savez(tmp_path / "s.npz", image=np.full((2, 8, 8, 1), 7, np.uint8))
+    result = tqconv("calibrate", digits, "--data", tmp_path / "s.npz", "-o", tmp_path / "r.json")
+    assert result.code == 0
+    assert "holds uint8 for input 'image', which takes float32" in result.err
+    assert "measured on 2 samples" in result.err
+    assert "with --calibration_data the same samples also fit" in result.err
+    folder = tmp_path / "d"
+    folder.mkdir()
+    (folder / "a.npy").write_bytes(b"")
+    np.save(folder / "a.npy", np.zeros((1, 8, 8, 1), np.float32))
+    (folder / "notes.txt").write_text("")
+    result = tqconv("calibrate", digits, "--data", folder, "-o", tmp_path / "r.json")
+    assert f"1 file of {folder} left out: notes.txt" in result.err

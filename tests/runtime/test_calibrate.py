@@ -46,9 +46,9 @@ def test_the_model_is_not_changed() -> None:
 
 
 def test_progress_counts_samples() -> None:
-    done: list[int] = []
-    calibrate(Model([parse(NETWORK)]), FEEDS, serialize, done.append)
-    assert done == [1, 2, 3]
+    told: list[tuple[int, int | None]] = []
+    calibrate(Model([parse(NETWORK)]), FEEDS, serialize, lambda *counts: told.append(counts), 3)
+    assert told == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_no_samples_is_an_error() -> None:

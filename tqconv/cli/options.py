@@ -125,6 +125,7 @@ def _quantize(given: Given, mode: str | None) -> QuantizeOptions:
     fields = _fields(given, "quantize")
     if mode is not None and given.get("op_sets") == ("int8",):
         fields.setdefault("integer_only", True)
+        fields.setdefault("output_type", "float32")  # as TensorFlow's converter does
     named, ranges = _by_name(given, "named_stats"), _by_name(given, "input_ranges")
     both = sorted(named.keys() & ranges.keys())
     if both:
@@ -174,7 +175,8 @@ def _stats(given: Given) -> tuple[tuple[float, float], ...] | None:
 def _input_type(given: Given, toco_type: str | None) -> str | None:
     types = set(given.get("input_types", ()))
     if not types:
-        return None
+        # With TensorFlow's set of int8 operators borders stay float where nothing else is said.
+        return "float32" if toco_type is None and given.get("op_sets") == ("int8",) else None
     typed = given.typed["input_types"]
     if len(types) > 1:
         raise UsageError(f"{typed}: all inputs have the same type in TFLite's quantization")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tqconv.config import Progress
 
 
 @contextmanager
-def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Callable[[int], None] | None]:
+def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Progress | None]:
     """Give a callback that shows the number of samples done; None where stderr is no terminal."""
     if quiet or not sys.stderr.isatty():
         yield None
@@ -29,12 +33,12 @@ class _Bar:
         self.update: Callable[[int], object] | None = None
         self.seen = 0
 
-    def show(self, done: int) -> None:
-        """Advance to `done` samples."""
+    def show(self, done: int, total: int | None = None) -> None:
+        """Advance to `done` samples of `total`."""
         if self.update is None:
             from tqdm import tqdm
 
-            bar = tqdm(desc=self.title, unit=" samples", leave=False)
+            bar = tqdm(desc=self.title, total=total, unit=" samples", leave=False)
             self.update, self.close = bar.update, bar.close
         self.update(done - self.seen)
         self.seen = done

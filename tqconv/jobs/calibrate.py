@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqconv.config import CalibrateOptions
-from tqconv.errors import UsageError
+from tqconv.config import CalibrateOptions, Progress
+from tqconv.errors import UsageError, counted
 from tqconv.importers.source import source_of
 from tqconv.jobs import footprint
 from tqconv.jobs.requests import check_scaling
@@ -33,12 +32,12 @@ def calibrate(
     target: str | Path,
     options: CalibrateOptions,
     *,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Calibration:
     """Measure the ranges of a model's activations on samples and write them as JSON.
 
-    `progress` is called with the number of samples done. Raises UsageError where there are no
-    samples.
+    `progress` is called with the number of samples done, and of all where that is known. Raises
+    UsageError where there are no samples.
     """
     from tqconv.jobs import quantize
     from tqconv.quant.evidence import inputs
@@ -56,7 +55,15 @@ def calibrate(
     run_stages(model, STAGES)
     inputs.tell(model, asked)
     samples = quantize.samples_of(model, asked)
-    found = quantize.calibrate(model, samples, method=asked.method, progress=progress)
+    total = None if progress is None else quantize.sample_count(model, asked)
+    found = quantize.calibrate(model, samples, method=asked.method, progress=progress, total=total)
+    count = max((record.samples for record in found.records.values()), default=0)
+    model.notes.append(f"measured on {counted(count, 'sample')}")
+    if asked.improve:
+        model.notes.append(
+            "a conversion with --ranges keeps these ranges as they are; with --calibration_data "
+            "the same samples also fit rounding and biases, which costs the time of a calibration"
+        )
     if before is not None:
         found = before.merged(found)
     write_atomically(target, evidence.dump(found).encode())

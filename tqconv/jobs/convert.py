@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqconv.config import ConvertOptions, Count, LoadOptions
+from tqconv.config import ConvertOptions, Count, LoadOptions, Progress
 from tqconv.errors import FormatError, VerificationError
 from tqconv.importers.source import SourceFile, source_of
 from tqconv.ir.graph import Model
@@ -44,13 +44,13 @@ def convert(
     options: ConvertOptions | None = None,
     *,
     observe: Observer | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Read a model, optimize it, write it; see `ConvertOptions`.
 
     `observe(pass name, graph)` is called after each pass that changed a graph, `progress` with the
-    number of calibration samples done. Nothing is written, and an existing target stays as it is,
-    when an error is raised.
+    number of calibration samples done, and of all where that is known. Nothing is written, and an
+    existing target stays as it is, when an error is raised.
     """
     options = ConvertOptions() if options is None else options
     target = Path(target)
@@ -115,7 +115,7 @@ def _quantize(
     model: Model,
     options: ConvertOptions,
     names: set[str],
-    progress: Callable[[int], None] | None,
+    progress: Progress | None,
 ) -> list[Difference]:
     """Quantize in place; with `verify`, return how far the result is from the float model.
 
@@ -149,7 +149,7 @@ def _carry_out(
     model: Model,
     options: ConvertOptions,
     names: set[str],
-    progress: Callable[[int], None] | None,
+    progress: Progress | None,
 ) -> None:
     """Quantize in place, and note the entries of a ranges file that name no tensor."""
     from tqconv.jobs import quantize

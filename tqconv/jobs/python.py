@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.config import ConvertOptions, parse_names
+from tqconv.config import ConvertOptions, Progress, parse_names
 from tqconv.errors import TqconvError, UsageError, suggestion
 from tqconv.jobs.convert import Report
 from tqconv.jobs.convert import convert as convert_file
@@ -47,7 +47,7 @@ def convert(
     options: ConvertOptions | None = None,
     *,
     observe: Observer | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
     **named: Any,
 ) -> bytes: ...
 
@@ -59,7 +59,7 @@ def convert(
     options: ConvertOptions | None = None,
     *,
     observe: Observer | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
     **named: Any,
 ) -> Report: ...
 
@@ -70,7 +70,7 @@ def convert(
     options: ConvertOptions | None = None,
     *,
     observe: Observer | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
     **named: Any,
 ) -> Report | bytes:
     """Convert a model: a path, or the bytes of a file. Without a target, return the result's bytes.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tqconv.config import QuantizeOptions, TocoOptions
+from tqconv.config import Progress, QuantizeOptions, TocoOptions
 from tqconv.errors import QuantizationError, UsageError, counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
@@ -23,8 +23,6 @@ from tqconv.runtime import samples as data
 from tqconv.runtime.images import Scaling
 from tqconv.runtime.litert import Feed
 
-Progress = Callable[[int], None]
-
 
 def calibrate(
     model: Model,
@@ -32,9 +30,22 @@ def calibrate(
     *,
     method: str = "minmax",
     progress: Progress | None = None,
+    total: int | None = None,
 ) -> Ranges:
-    """Run samples through an optimized float model and return the ranges of its activations."""
-    return Ranges.of(measure.calibrate(model, samples, serialize, progress), method)
+    """Run samples through an optimized float model and return the ranges of its activations.
+
+    total: how many samples there are, for `progress`.
+    """
+    return Ranges.of(measure.calibrate(model, samples, serialize, progress, total), method)
+
+
+def sample_count(model: Model, options: QuantizeOptions) -> int | None:
+    """Return how many samples the options name; None where only reading them tells."""
+    if options.calibration_data is None:
+        return options.random
+    path = Path(options.calibration_data)
+    found = path.exists() and model.main.inputs
+    return data.count_samples(path, model.main.inputs, options.samples) if found else None
 
 
 def quantize(
@@ -126,7 +137,8 @@ def _gather(
         known = read if known is None else known.merged(read)
     if options.calibration_data is not None or options.random is not None:
         samples = memory.watch(samples_of(model, options))
-        fresh = calibrate(model, samples, method=options.method, progress=progress)
+        total = None if progress is None else sample_count(model, options)
+        fresh = calibrate(model, samples, method=options.method, progress=progress, total=total)
         known = fresh if known is None else known.merged(fresh)
     return known
 
@@ -140,7 +152,10 @@ def samples_of(model: Model, options: QuantizeOptions) -> Iterator[Mapping[str, 
         count = options.random or 0
         model.notes.append(f"ranges are measured on {count} random samples: for trials only")
         return data.random_samples(inputs, count)
-    return data.read_samples(Path(options.calibration_data), inputs, sample_options(options))
+    path = Path(options.calibration_data)
+    if path.exists() and inputs:
+        model.notes += data.reading_notes(path, inputs)
+    return data.read_samples(path, inputs, sample_options(options))
 
 
 def sample_options(options: QuantizeOptions) -> data.SampleOptions:

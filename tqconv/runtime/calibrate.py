@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from tqconv.config import Progress
 from tqconv.errors import UsageError, VerificationError
 from tqconv.ir.containers import Border
 from tqconv.ir.graph import Graph, Model, Tensor
@@ -13,7 +14,6 @@ from tqconv.ir.histogram import Histogram
 from tqconv.runtime.litert import Feed, Session
 
 Serialize = Callable[[Model], "bytes | memoryview"]
-Progress = Callable[[int], None]
 
 
 def observed(graph: Graph) -> list[Tensor]:
@@ -36,12 +36,16 @@ def exposed(model: Model, tensors: Iterable[Tensor]) -> Model:
 
 
 def calibrate(
-    model: Model, samples: Iterable[Feed], serialize: Serialize, progress: Progress | None = None
+    model: Model,
+    samples: Iterable[Feed],
+    serialize: Serialize,
+    progress: Progress | None = None,
+    total: int | None = None,
 ) -> dict[str, Histogram]:
     """Return a histogram for each activation of the main graph, by tensor name.
 
     `samples`: one array per graph input; `serialize`: makes the file that LiteRT runs; `progress`
-    is called with the number of samples done. UsageError when there is no sample.
+    is called with the number of samples done, and `total`. UsageError when there is no sample.
     """
     tensors = observed(model.main)
     meter = _Meter(model, tensors, serialize)
@@ -52,7 +56,7 @@ def calibrate(
             seen[name] = seen[name].merged(fresh) if name in seen else fresh
         done += 1
         if progress is not None:
-            progress(done)
+            progress(done, total)
     if not done:
         raise UsageError("there are no samples to calibrate with")
     return {t.name: seen[t.name] for t in tensors if t.name in seen}

@@ -21,6 +21,8 @@ RAW = (".bin", ".raw")
 ARRAYS = (".npy", ".npz")
 SEED = 1
 """Random samples are the same in every run."""
+SHOWN = 4
+"""Names of files that a note lists."""
 T = TypeVar("T")
 
 
@@ -30,6 +32,46 @@ class SampleOptions:
 
     limit: int | None = None
     scaling: Scaling | None = None
+
+
+def reading_notes(path: Path, inputs: Sequence[Tensor]) -> list[str]:
+    """Return what people may not expect of samples: files left out, integers for reals."""
+    if path.is_dir():
+        used = set(files_below(path))
+        others = sorted(f for f in path.rglob("*") if f.is_file() and f not in used)
+        if not others:
+            return []
+        names = ", ".join(f.name for f in others[:SHOWN])
+        more = f", … {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+        return [f"{counted(len(others), 'file')} of {path} left out: {names}{more}"]
+    if path.suffix not in ARRAYS:
+        return []
+    arrays = _arrays(path, inputs)
+    bytes_for_reals = [
+        t.name
+        for t in inputs
+        if t.dtype.kind == "f" and arrays[t.name].dtype in (np.uint8, np.int8)
+    ]
+    return [
+        f"{path} holds {arrays[name].dtype} for input '{name}', which takes {np.dtype(np.float32)}:"
+        " fed as these numbers, without scaling"
+        for name in bytes_for_reals
+    ]
+
+
+def count_samples(path: Path, inputs: Sequence[Tensor], limit: int | None) -> int | None:
+    """Return how many samples there will be; None where only reading them tells."""
+    if path.is_dir():
+        files = list(files_below(path))
+        if any(f.suffix in ARRAYS or f.suffix in RAW for f in files):
+            return None
+        found = len(files)
+    elif path.suffix in ARRAYS:
+        arrays = _arrays(path, inputs)
+        found = min(len(_batches(arrays[t.name], t, path)) for t in inputs)
+    else:
+        return None
+    return found if limit is None else min(found, limit)
 
 
 def read_samples(path: Path, inputs: Sequence[Tensor], options: SampleOptions) -> Iterator[Feed]:

@@ -183,11 +183,20 @@ def check_trained(graph: Graph) -> None:
 
 
 def dump(ranges: Ranges) -> str:
-    """Return the text of a ranges file: JSON with one tensor to a line."""
+    """Return the text of a ranges file: JSON with one tensor to a line, histograms at the end."""
     lines = [_entry({"name": n}, r) for n, r in ranges.records.items()]
     lines += [_entry({"pattern": p}, r) for p, r in ranges.patterns]
     body = ",\n".join(f"  {line}" for line in lines)
-    return f'{{"format": {json.dumps(FORMAT)}, "tensors": [\n{body}\n]}}\n'
+    head = f'{{"format": {json.dumps(FORMAT)}, "tensors": [\n{body}\n]'
+    seen = {n: r.histogram for n, r in ranges.records.items() if r.histogram is not None}
+    if not seen:
+        return f"{head}}}\n"
+    rows = (f"  {_text(name)}: {_text(histogram.to_json())}" for name, histogram in seen.items())
+    return f'{head}, "histograms": {{\n' + ",\n".join(rows) + "\n}}\n"
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _entry(key: dict[str, str], record: Record) -> str:
@@ -196,9 +205,7 @@ def _entry(key: dict[str, str], record: Record) -> str:
         entry |= {"clipped": record.clipped, "samples": record.samples}
     if record.observed is not None:
         entry["observed"] = [_short(v) for v in record.observed]
-    if record.histogram is not None:
-        entry["histogram"] = record.histogram.to_json()
-    return json.dumps(entry, ensure_ascii=False)
+    return _text(entry)
 
 
 def load(path: Path) -> Ranges:
@@ -209,8 +216,13 @@ def load(path: Path) -> Ranges:
         raise FormatError(
             f"{path} is not a ranges file", hint='it holds {"tensors": [{"name", "min", "max"}]}'
         )
+    histograms = content.get("histograms", {})
+    if not isinstance(histograms, dict):
+        raise FormatError("`histograms` holds no tensors by name", where=path)
     ranges = Ranges()
     for position, entry in enumerate(entries):
+        if isinstance(entry, dict) and str(entry.get("name")) in histograms:
+            entry = {"histogram": histograms[str(entry["name"])], **entry}
         _read_entry(ranges, entry, f"{path}, entry {position + 1}")
     return ranges
 
