@@ -7,11 +7,16 @@ computed only where a node of another kind reads them.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from typing import Any
 
 import numpy as np
 
+from tqconv.compose.builder import Builder
 from tqconv.compose.pool import Pool, average_pool, max_pool
+from tqconv.importers.registry import Handler
 from tqconv.importers.tf.handlers import matmul, pool, shape
 from tqconv.importers.tf.handlers.array import concat
 from tqconv.importers.tf.handlers.conv import conv2d
@@ -30,6 +35,9 @@ ROOM = F(1 << 17)
 Ranged = tuple[Tensor, Tensor, Tensor]
 """Integers, and the reals that the ends of their type stand for."""
 
+Ends = Callable[..., tuple[Tensor, Tensor]]
+"""(builder, lower and upper end of each operand) -> the ends of the result."""
+
 
 def reals(b: TFBuilder, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Return what integers stand for."""
@@ -44,154 +52,154 @@ def ranged(b: TFBuilder, y: Tensor, low: Tensor, high: Tensor, dtype: np.dtype) 
     return integers, low, high
 
 
-def _product(b: TFBuilder, y: Tensor, *ranges: Tensor) -> Ranged:
-    """Return a sum of products in 32 bits; its step is the product of those of the operands."""
-    left, right = b("SUB", ranges[1], ranges[0]), b("SUB", ranges[3], ranges[2])
+def on_reals(count: int, ends_of: Ends, dtype: np.dtype | None = None) -> Callable[[Handler], Any]:
+    """Make a handler of reals one of the integers that stand for them.
+
+    Its first `count` operands are integers, and behind the others comes the range of each. The
+    result has the ends that `ends_of` makes of those ranges, and the type of the first operand if
+    there is no `dtype`. What `@handles` tells the handler stays in front.
+    """
+
+    def of_integers(handler: Handler) -> Handler:
+        def handle(b: TFBuilder, *given: Any, **attributes: Any) -> Ranged:
+            first = next(i for i, operand in enumerate(given) if isinstance(operand, Tensor))
+            told, operands, ends = given[:first], given[first : -2 * count], given[-2 * count :]
+            values = [reals(b, x, *ends[2 * i : 2 * i + 2]) for i, x in enumerate(operands[:count])]
+            y = handler(b, *told, *values, *operands[count:], **attributes)
+            type = operands[0].dtype if dtype is None else dtype
+            return ranged(b, y, *ends_of(b, *ends), type)
+
+        signature = inspect.signature(handler)
+        of_reals = list(signature.parameters.values())
+        operands = [p for p in of_reals if p.kind is p.POSITIONAL_OR_KEYWORD]
+        named = [p for p in of_reals if p.kind is p.KEYWORD_ONLY]
+        names = [f"{end}_{i}" for i in range(count) for end in ("low", "high")]
+        ends = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+        update_wrapper(handle, handler)
+        vars(handle)["__signature__"] = signature.replace(parameters=[*operands, *ends, *named])
+        return handle
+
+    return of_integers
+
+
+def _kept(b: Builder, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the ends of the operand."""
+    return low, high
+
+
+def _of_product(b: Builder, *ends: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the ends of a sum of products in 32 bits: its step is that of the operands'."""
+    left, right = b("SUB", ends[1], ends[0]), b("SUB", ends[3], ends[2])
     scale = b("MUL", b("MUL", left, right), F(1 / 255**2))
     steps = Steps.of(INT32)
-    return ranged(b, y, b("MUL", scale, steps.lowest), b("MUL", scale, steps.highest), INT32)
+    return b("MUL", scale, steps.lowest), b("MUL", scale, steps.highest)
 
 
-def _sum(b: TFBuilder, y: Tensor, *ranges: Tensor) -> Ranged:
-    """Return a sum in 32 bits."""
-    widest = b("ABS", ranges[0])
-    for end in ranges[1:]:
+def _of_sum(b: Builder, *ends: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the ends of a sum in 32 bits."""
+    widest = b("ABS", ends[0])
+    for end in ends[1:]:
         widest = b("MAXIMUM", widest, b("ABS", end))
     high = b("MUL", widest, ROOM)
-    return ranged(b, y, b("MUL", high, F(-1)), high, INT32)
+    return b("MUL", high, F(-1)), high
+
+
+keeping = on_reals(1, _kept)
+multiplying = on_reals(2, _of_product, INT32)
+adding = on_reals(2, _of_sum, INT32)
 
 
 @handles("QuantizedConv2D")
+@multiplying
 def quantized_conv2d(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     w: Tensor,
-    min_x: Tensor,
-    max_x: Tensor,
-    min_w: Tensor,
-    max_w: Tensor,
     *,
     strides: list[int],
     padding: str,
     out_type: TypeNumber | None = None,
     dilations: Sequence[int] = (1, 1, 1, 1),
-) -> Ranged:
+) -> Tensor:
     """Convolve."""
-    left, right = reals(b, x, min_x, max_x), reals(b, w, min_w, max_w)
-    y = conv2d(b, left, right, strides=strides, padding=padding, dilations=dilations)
-    return _product(b, y, min_x, max_x, min_w, max_w)
+    return conv2d(b, x, w, strides=strides, padding=padding, dilations=dilations)
 
 
 @handles("QuantizedMatMul")
+@multiplying
 def quantized_matmul(
-    b: TFBuilder,
-    x: Tensor,
-    w: Tensor,
-    min_x: Tensor,
-    max_x: Tensor,
-    min_w: Tensor,
-    max_w: Tensor,
-    *,
-    transpose_a: bool = False,
-    transpose_b: bool = False,
-) -> Ranged:
+    b: Builder, x: Tensor, w: Tensor, *, transpose_a: bool = False, transpose_b: bool = False
+) -> Tensor:
     """Multiply two matrices."""
-    left, right = reals(b, x, min_x, max_x), reals(b, w, min_w, max_w)
-    y = matmul.matmul(b, left, right, transpose_a=transpose_a, transpose_b=transpose_b)
-    return _product(b, y, min_x, max_x, min_w, max_w)
+    return matmul.matmul(b, x, w, transpose_a=transpose_a, transpose_b=transpose_b)
 
 
-@handles(QuantizedAdd=("ADD", _sum), QuantizedBiasAdd=("ADD", _sum), QuantizedMul=("MUL", _product))
-def quantized_binary(
-    b: TFBuilder,
-    how: tuple[str, Callable[..., Ranged]],
-    x: Tensor,
-    y: Tensor,
-    min_x: Tensor,
-    max_x: Tensor,
-    min_y: Tensor,
-    max_y: Tensor,
-    *,
-    out_type: TypeNumber | None = None,
-) -> Ranged:
-    """Add or multiply element by element."""
-    type, in_32_bits = how
-    made = b(type, reals(b, x, min_x, max_x), reals(b, y, min_y, max_y))
-    return in_32_bits(b, made, min_x, max_x, min_y, max_y)
+@handles("QuantizedMul")
+@multiplying
+def quantized_mul(
+    b: Builder, x: Tensor, y: Tensor, *, out_type: TypeNumber | None = None
+) -> Tensor:
+    """Multiply element by element."""
+    return b("MUL", x, y)
+
+
+@handles("QuantizedAdd", "QuantizedBiasAdd")
+@adding
+def quantized_add(
+    b: Builder, x: Tensor, y: Tensor, *, out_type: TypeNumber | None = None
+) -> Tensor:
+    """Add element by element."""
+    return b("ADD", x, y)
 
 
 @handles(QuantizedRelu="RELU", QuantizedRelu6="RELU6")
+@keeping
 def quantized_relu(
-    b: TFBuilder,
-    type: str,
-    x: Tensor,
-    low: Tensor,
-    high: Tensor,
-    *,
-    out_type: TypeNumber | None = None,
-) -> Ranged:
+    b: Builder, type: str, x: Tensor, *, out_type: TypeNumber | None = None
+) -> Tensor:
     """Clamp to what is not below 0, or to [0, 6]."""
-    return ranged(b, b(type, reals(b, x, low, high)), low, high, x.dtype)
+    return b(type, x)
 
 
 @handles("QuantizedReluX")
+@keeping
 def quantized_relu_x(
-    b: TFBuilder,
-    x: Tensor,
-    most: Tensor,
-    low: Tensor,
-    high: Tensor,
-    *,
-    out_type: TypeNumber | None = None,
-) -> Ranged:
+    b: Builder, x: Tensor, most: Tensor, *, out_type: TypeNumber | None = None
+) -> Tensor:
     """Clamp to [0, most]."""
-    y = b("MINIMUM", b("RELU", reals(b, x, low, high)), most)
-    return ranged(b, y, low, high, x.dtype)
+    return b("MINIMUM", b("RELU", x), most)
 
 
 @handles(QuantizedMaxPool=max_pool, QuantizedAvgPool=average_pool)
+@keeping
 def quantized_pool(
-    b: TFBuilder,
-    kind: Pool,
-    x: Tensor,
-    low: Tensor,
-    high: Tensor,
-    *,
-    ksize: list[int],
-    strides: list[int],
-    padding: str,
-) -> Ranged:
+    b: Builder, kind: Pool, x: Tensor, *, ksize: list[int], strides: list[int], padding: str
+) -> Tensor:
     """Pool over windows."""
-    y = pool.pool(b, kind, reals(b, x, low, high), ksize=ksize, strides=strides, padding=padding)
-    return ranged(b, y, low, high, x.dtype)
+    return pool.pool(b, kind, x, ksize=ksize, strides=strides, padding=padding)
 
 
 @handles("QuantizedReshape")
-def quantized_reshape(b: TFBuilder, x: Tensor, sizes: Tensor, low: Tensor, high: Tensor) -> Ranged:
+@keeping
+def quantized_reshape(b: Builder, x: Tensor, sizes: Tensor) -> Tensor:
     """Reshape."""
-    return ranged(b, shape.reshape(b, reals(b, x, low, high), sizes), low, high, x.dtype)
+    return shape.reshape(b, x, sizes)
 
 
 @handles("QuantizedResizeBilinear")
+@keeping
 def quantized_resize_bilinear(
-    b: TFBuilder,
+    b: Builder,
     x: Tensor,
     size: Tensor,
-    low: Tensor,
-    high: Tensor,
     *,
     align_corners: bool = False,
     half_pixel_centers: bool = False,
-) -> Ranged:
+) -> Tensor:
     """Interpolate between four neighbours."""
-    y = resize_bilinear(
-        b,
-        reals(b, x, low, high),
-        size,
-        align_corners=align_corners,
-        half_pixel_centers=half_pixel_centers,
+    return resize_bilinear(
+        b, x, size, align_corners=align_corners, half_pixel_centers=half_pixel_centers
     )
-    return ranged(b, y, low, high, x.dtype)
 
 
 @handles("QuantizedConcat")
