@@ -14,7 +14,7 @@ CONCATENATIONS = (
 )
 ARRAYS = ("TensorArrayV2", "TensorArrayV3", "TensorListReserve")
 JOINED = "_tqconv_joined"
-"""Attribute of a TensorArray that is read only as the concatenation of its elements."""
+"""Attribute, and parameter of handlers, of an array that is read only as a concatenation."""
 
 
 def mark_joined(nodes: dict[str, Node]) -> None:

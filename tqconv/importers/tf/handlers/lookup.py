@@ -141,11 +141,11 @@ def table_find(b: TFBuilder, handle: Tensor, keys: Tensor, default: Tensor) -> T
     table = _table(b, handle)
     pair = {table.keys.dtype, table.values.dtype}
     if pair == {INT64, STRING}:
-        return _find(b, table, keys, default)
+        return b("HASHTABLE_FIND", _made(b, table), keys, default)
     count = table.keys.size
     if table.keys.dtype == STRING:
         rows = Table(f"{table.name}/rows", table.number, table.keys, np.arange(count))
-        row = _find(b, rows, keys, b.const(count, INT64))
+        row = b("HASHTABLE_FIND", _made(b, rows), keys, b.const(count, INT64))
     else:
         row = _row_by_comparison(b, table, keys)
     values = b("CONCATENATION", b.const(table.values), b.reshape(default, (1,)), axis=0)
@@ -158,10 +158,6 @@ def _row_by_comparison(b: Builder, table: Table, keys: Tensor) -> Tensor:
     hits = b("EQUAL", b("EXPAND_DIMS", with_kernel(b, keys), last[0]), b.const(table.keys))
     row = b("ARG_MAX", b.cast(hits, np.int32), last[0], output_type="INT32")
     return b("SELECT_V2", b("REDUCE_ANY", hits, last), row, np.array(table.keys.size, np.int32))
-
-
-def _find(b: TFBuilder, table: Table, keys: Tensor, default: Tensor) -> Tensor:
-    return b("HASHTABLE_FIND", _made(b, table), keys, default)
 
 
 def _made(b: TFBuilder, table: Table) -> Tensor:

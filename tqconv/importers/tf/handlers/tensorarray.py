@@ -15,7 +15,6 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.control import facts_of, is_unborn
 from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.flow import list_rows
-from tqconv.importers.tf.flow.joined import JOINED
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -24,7 +23,7 @@ from tqconv.ir.types import Shape
 
 @handles("TensorArrayV2", "TensorArrayV3")
 def tensor_array(
-    b: TFBuilder,
+    b: Builder,
     size: Tensor,
     *,
     dtype: TypeNumber,
@@ -33,9 +32,10 @@ def tensor_array(
     clear_after_read: bool = True,
     identical_element_shapes: bool = False,
     tensor_array_name: str = "",
+    _tqconv_joined: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Make an array: its handle and its flow."""
-    rows = lists.Rows(may_join=bool(b.node.get(JOINED, False)))
+    """Make an array, its handle and its flow; `joined` marks those that a graph concatenates."""
+    rows = lists.Rows(may_join=_tqconv_joined)
     # Before the attribute `identical_element_shapes` an unknown shape was written as a scalar's.
     shape = None if element_shape == () and not identical_element_shapes else element_shape
     handle = lists.create(b, dtype.dtype, None, size, rows, dynamic_size)

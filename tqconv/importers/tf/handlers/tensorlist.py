@@ -9,7 +9,6 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.control import facts_of, is_unborn
 from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.flow import list_rows
-from tqconv.importers.tf.flow.joined import JOINED
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -18,16 +17,17 @@ from tqconv.ir.types import Shape
 
 @handles("TensorListReserve")
 def reserve(
-    b: TFBuilder,
+    b: Builder,
     element_shape: Tensor,
     num_elements: Tensor,
     *,
     element_dtype: TypeNumber,
     shape_type: TypeNumber | None = None,
+    _tqconv_joined: bool = False,
 ) -> Tensor:
-    """Make a list of `num_elements` zeros."""
+    """Make a list of `num_elements` zeros; `joined` marks those that a graph concatenates."""
     element = list_rows.element_of(b, element_shape)
-    rows = lists.Rows(may_join=bool(b.node.get(JOINED, False)))
+    rows = lists.Rows(may_join=_tqconv_joined)
     return lists.create(b, element_dtype.dtype, element, num_elements, rows)
 
 
