@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ from tqconv.importers.onnx.tensors import COMPUTED, dtype_of
 from tqconv.ir.graph import Tensor
 
 F = np.float32
+
+Distribution = Callable[[Any, Tensor, int], Tensor]
+"""(builder, tensor, axis) -> a tensor whose elements along the axis depend on each other."""
 
 composed(
     Abs=arithmetic.absolute,
@@ -271,15 +274,26 @@ def shrink(b: ONNXBuilder, x: Tensor, *, bias: float = 0.0, lambd: float = 0.5) 
     return activations.soft_shrink(b, x, lambd, bias)
 
 
-@handles("Softmax", "LogSoftmax", "Hardmax")
-def flattening_softmax(b: ONNXBuilder, x: Tensor, *, axis: int = 1) -> Tensor:
-    """Before opset 13: one distribution over all axes from `axis` on."""
-    return over_all_behind(b, x, axis, _DISTRIBUTIONS[b.node.op])
+def _hard(b: Builder, x: Tensor, axis: int) -> Tensor:
+    """1 at the first of the largest elements, else 0."""
+
+    def along(t: Tensor) -> Tensor:
+        place = b("ARG_MAX", t, np.array(t.rank - 1, np.int32), output_type="INT32")
+        depth = np.array(t.shape[-1] or 0, np.int32)
+        return b("ONE_HOT", place, depth, np.array(1, t.dtype), np.array(0, t.dtype), axis=-1)
+
+    return b.on_last_axis(x, axis, along)
 
 
-def over_all_behind(
-    b: ONNXBuilder, x: Tensor, axis: int, distribution: Callable[[Builder, Tensor, int], Tensor]
+@handles(Softmax=activations.softmax, LogSoftmax=activations.log_softmax, Hardmax=_hard)
+def flattening_softmax(
+    b: ONNXBuilder, distribution: Distribution, x: Tensor, *, axis: int = 1
 ) -> Tensor:
+    """Before opset 13: one distribution over all axes from `axis` on."""
+    return over_all_behind(b, x, axis, distribution)
+
+
+def over_all_behind(b: ONNXBuilder, x: Tensor, axis: int, distribution: Distribution) -> Tensor:
     """Return one distribution over all axes from `axis` on."""
     axis = axis + x.rank if axis < 0 else axis
     if axis == x.rank - 1:
@@ -292,32 +306,10 @@ def over_all_behind(
     return b.reshape(distribution(b, flat, -1), x.shape)
 
 
-@handles("Softmax", "LogSoftmax", "Hardmax", since=13)
-def softmax(b: ONNXBuilder, x: Tensor, *, axis: int = -1) -> Tensor:
+@handles(Softmax=activations.softmax, LogSoftmax=activations.log_softmax, since=13, Hardmax=_hard)
+def softmax(b: ONNXBuilder, distribution: Distribution, x: Tensor, *, axis: int = -1) -> Tensor:
     """A distribution along one axis."""
-    return _distribution(b, x, axis)
-
-
-def _hard(b: Builder, x: Tensor, axis: int) -> Tensor:
-    """1 at the first of the largest elements, else 0."""
-
-    def along(t: Tensor) -> Tensor:
-        place = b("ARG_MAX", t, np.array(t.rank - 1, np.int32), output_type="INT32")
-        depth = np.array(t.shape[-1] or 0, np.int32)
-        return b("ONE_HOT", place, depth, np.array(1, t.dtype), np.array(0, t.dtype), axis=-1)
-
-    return b.on_last_axis(x, axis, along)
-
-
-_DISTRIBUTIONS: Mapping[str, Callable[[Any, Tensor, int], Tensor]] = {
-    "Softmax": activations.softmax,
-    "LogSoftmax": activations.log_softmax,
-    "Hardmax": _hard,
-}
-
-
-def _distribution(b: ONNXBuilder, x: Tensor, axis: int) -> Tensor:
-    return _DISTRIBUTIONS[b.node.op](b, x, axis)
+    return distribution(b, x, axis)
 
 
 @handles("Dropout")
