@@ -19,7 +19,31 @@ def equal(b: Builder, x: Tensor, y: Tensor, *, negated: bool = False) -> Tensor:
         return b("LOGICAL_NOT", same) if negated else same
     if x.dtype == UINT64:
         x, y = bitcast(b, x, INT64), bitcast(b, y, INT64)
+    for maximum, bound in ((x, y), (y, x)):
+        if _is_maximum(maximum) and _is_negative_infinity(bound):
+            return _has_only(b, maximum, bound, negated)
     return b("NOT_EQUAL" if negated else "EQUAL", x, y)
+
+
+def _is_maximum(x: Tensor) -> bool:
+    return x.producer is not None and x.producer.type == "REDUCE_MAX" and x.dtype == np.float32
+
+
+def _is_negative_infinity(x: Tensor) -> bool:
+    return x.data is not None and x.data.size == 1 and bool(np.isneginf(x.data).all())
+
+
+def _has_only(b: Builder, maximum: Tensor, bound: Tensor, negated: bool) -> Tensor:
+    """Whether all elements that a maximum is taken of are -inf.
+
+    REDUCE_MAX itself starts at the least finite number: LiteRT kernels/reduce.cc.
+    """
+    assert maximum.producer is not None
+    x, axes = maximum.producer.inputs
+    assert x is not None
+    keep = bool(maximum.producer.options.get("keep_dims"))
+    found = b("REDUCE_ALL", b("EQUAL", x, bound), axes, keep_dims=keep)
+    return b("LOGICAL_NOT", found) if negated else found
 
 
 def order(b: Builder, type: str, x: Tensor, y: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 
-Places = NDArray[np.float64]
+Places = NDArray[np.float32]
+Wide = NDArray[np.float64]
 Weights = NDArray[np.float32]
 
 
@@ -42,7 +43,7 @@ def _half_pixel(axis: Axis, at: Places) -> Places:
 
 
 def _half_pixel_or_first(axis: Axis, at: Places) -> Places:
-    return _half_pixel(axis, at) if axis.unrounded > 1 else np.zeros_like(at) - 0.5
+    return _half_pixel(axis, at) if axis.wanted > 1 else np.zeros_like(at) - 0.5
 
 
 def _symmetric(axis: Axis, at: Places) -> Places:
@@ -51,16 +52,17 @@ def _symmetric(axis: Axis, at: Places) -> Places:
 
 
 def _corners(axis: Axis, at: Places) -> Places:
-    if axis.unrounded == 1:
+    if axis.wanted == 1:
         return np.zeros_like(at)
-    return at * (axis.size - 1) / (axis.unrounded - 1)
+    return np.asarray(at * (axis.size - 1) / (axis.wanted - 1), np.float32)
 
 
 def _cropped(axis: Axis, at: Places) -> Places:
     low, high = axis.roi
-    if axis.unrounded == 1:
-        return np.full_like(at, (high - low) * (axis.size - 1) / 2)
-    return (at * (high - low) / (axis.unrounded - 1) + low) * (axis.size - 1)
+    if axis.wanted == 1:
+        return np.full_like(at, (high + low) * (axis.size - 1) / 2)
+    place = at * (high - low) / (axis.wanted - 1) + low
+    return np.asarray(place * (axis.size - 1), np.float32)
 
 
 CROP = "crop"
@@ -68,6 +70,7 @@ COORDINATES: Mapping[str, Callable[[Axis, Places], Places]] = {
     "align_corners": _corners,
     "asymmetric": lambda axis, at: at / axis.scale,
     "half_pixel": _half_pixel,
+    "half_pixel_for_nearest": lambda axis, at: (at + 0.5) / axis.scale,
     "half_pixel_symmetric": _symmetric,
     "half_pixel_or_first": _half_pixel_or_first,
     CROP: _cropped,
@@ -81,10 +84,13 @@ ROUNDINGS: Mapping[str, Callable[[Places], Places]] = {
 
 
 def source_places(axis: Axis, mode: str) -> Places:
-    """Return where on the axis each result lies; `mode` is one of COORDINATES."""
+    """Return where on the axis each result lies; `mode` is one of COORDINATES.
+
+    In float32, as runtimes compute it: 3 / 0.6 is 5, not just below.
+    """
     if mode not in COORDINATES:
         raise UnsupportedError(f"coordinate_transformation_mode `{mode}`")
-    return COORDINATES[mode](axis, np.arange(axis.wanted, dtype=np.float64))
+    return COORDINATES[mode](axis, np.arange(axis.wanted, dtype=np.float32))
 
 
 def nearest_places(axis: Axis, mode: str, rounding: str) -> NDArray[np.int32]:
@@ -116,7 +122,7 @@ class Filter:
 
 def matrix(axis: Axis, mode: str, filter: Filter) -> Weights:
     """Return the interpolation of an axis as a matrix: [wanted, size]."""
-    places = source_places(axis, mode)
+    places = source_places(axis, mode).astype(np.float64)
     first = np.ceil(places) - 1  # a place on an element belongs to the interval before it
     shrink = min(axis.scale, 1.0) if filter.antialias else 1.0
     radius = 1 if filter.cubic_a is None else 2
@@ -135,11 +141,11 @@ def matrix(axis: Axis, mode: str, filter: Filter) -> Weights:
     return result.astype(np.float32)
 
 
-def _linear(distance: Places) -> Places:
+def _linear(distance: Wide) -> Wide:
     return np.maximum(1 - distance, 0)
 
 
-def _cubic(x: Places, a: float) -> Places:
+def _cubic(x: Wide, a: float) -> Wide:
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
     return np.where(x <= 1, near, np.where(x < 2, far, 0))

@@ -184,3 +184,11 @@ def test_operators_without_translation_are_what_their_schema_says(tmp_path: Path
     want = -np.log(shares[[0, 1], labels]).mean()
     inputs = {"x": scores, "k": labels}
     assert_like_reference(model, tmp_path, inputs, [np.float32(want)])
+
+
+def test_rows_of_negative_infinity_are_found_by_their_maximum(tmp_path: Path) -> None:
+    x = np.array([[-np.inf, -np.inf], [-np.inf, 1]], np.float32)
+    nodes = [node("ReduceMax", "x", "m", axes=[1]), node("Equal", "m low", "y")]
+    model = network(nodes, {"x": x}, ["y"], {"low": np.array(-np.inf, np.float32)})
+    for found in computed(model, tmp_path, {"x": x}):
+        np.testing.assert_array_equal(found[0], [[True], [False]])

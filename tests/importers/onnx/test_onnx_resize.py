@@ -39,7 +39,7 @@ def resize(x: Array, opset: int = 19, sizes: Any = None, scales: Any = None, **t
 
 
 @pytest.mark.parametrize("places", PLACES)
-@pytest.mark.parametrize("scales", [(1, 1, 2, 3), (1, 1, 0.6, 0.5), (1, 2, 1.3, 1)])
+@pytest.mark.parametrize("scales", [(1, 1, 2, 3), (1, 1, 0.6, 0.5), (1, 2, 1.2, 1)])
 @pytest.mark.parametrize("mode", ["linear", "cubic"])
 def test_elements_are_interpolated(
     tmp_path: Path, places: str, scales: tuple[float, ...], mode: str
@@ -51,11 +51,12 @@ def test_elements_are_interpolated(
 @pytest.mark.parametrize("places", PLACES)
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 def test_elements_are_repeated(tmp_path: Path, places: str, rounding: str) -> None:
-    for scales in ((1, 1, 2, 3), (1, 1, 0.6, 0.5)):
+    x = X[:, :, :4]
+    for scales in ((1, 1, 2, 3), (1, 1, 0.5, 1.5)):  # exact in float32, sizes are whole
         model = resize(
-            X, scales=scales, coordinate_transformation_mode=places, nearest_mode=rounding
+            x, scales=scales, coordinate_transformation_mode=places, nearest_mode=rounding
         )
-        assert_like_reference(model, tmp_path, {"x": X}, rtol=0)
+        assert_like_reference(model, tmp_path, {"x": x}, rtol=0)
 
 
 @pytest.mark.parametrize("mode", ["linear", "cubic"])
@@ -186,3 +187,17 @@ def test_a_wanted_size_cuts_the_larger_half_in_front_unless_upper(
     whole = np.array([[[1, 2, 13, 20, 30]]], np.float32)  # so ONNX Runtime cuts it
     want = whole[:, :, 1:] if auto_pad == "NOTSET" else whole[:, :, :-1]
     assert_like_reference(network([one], {"x": x}, ["y"], w), tmp_path, {"x": x}, [want])
+
+
+def test_corners_are_aligned_whatever_the_scale_was_before_rounding(tmp_path: Path) -> None:
+    x = np.array([[[[0, 1, 2, 3, 4, 5, 6]]]], np.float32)
+    told = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+    model = resize(x, scales=(1, 1, 1, 0.6), **told)  # 4.2 elements: ONNX Runtime has four
+    assert_like_reference(model, tmp_path, {"x": x}, [np.array([[[[0, 2, 4, 6]]]], np.float32)])
+
+
+def test_places_are_computed_in_float32(tmp_path: Path) -> None:
+    x = np.arange(7, dtype=np.float32).reshape(1, 1, 1, 7)
+    told = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    model = resize(x, scales=(1, 1, 1, 0.6), **told)
+    assert_like_reference(model, tmp_path, {"x": x}, [np.array([[[[0, 1, 3, 5]]]], np.float32)])

@@ -19,7 +19,11 @@ from tqconv.ir.graph import Tensor
 F = np.float32
 
 NEAREST, LINEAR, CUBIC = "nearest", "linear", "cubic"
-PLACES = {"pytorch_half_pixel": "half_pixel_or_first", "tf_crop_and_resize": CROP}
+PLACES = {
+    "pytorch_half_pixel": "half_pixel_or_first",
+    "tf_crop_and_resize": CROP,
+    "tf_half_pixel_for_nn": "half_pixel_for_nearest",
+}
 """What the coordinate_transformation_modes are called that other frameworks gave their names."""
 GRIDS: Mapping[str, dict[str, bool]] = {
     "half_pixel": {"half_pixel_centers": True},
@@ -287,6 +291,7 @@ def _by_factors(b: ONNXBuilder, x: Tensor, way: Way, factors: Mapping[int, float
 
 EXACT = {
     (NEAREST, "asymmetric", "floor"): "asymmetric",
+    (NEAREST, "half_pixel_for_nearest", "floor"): "half_pixel",
     (NEAREST, "half_pixel", "round_prefer_ceil"): "half_pixel",
     (NEAREST, "align_corners", "round_prefer_ceil"): "align_corners",
     (LINEAR, "half_pixel", ""): "half_pixel",
