@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tqconv.compose.builder import Builder
 from tqconv.compose.operands import int32_of, with_kernel
-from tqconv.compose.sizes import Size, size_of
+from tqconv.compose.sizes import Size, operand, size_of
 from tqconv.ir.graph import Tensor
 
 INT32 = np.dtype(np.int32)
@@ -24,6 +26,27 @@ def gather_nd(b: Builder, x: Tensor, indices: Tensor) -> Tensor:
     if indices.rank and indices.shape[-1] == 0:
         return _everywhere(b, x, indices)
     return b("GATHER_ND", x, indices)
+
+
+def within_batches(b: Builder, indices: Tensor, count: int) -> Tensor:
+    """Return coordinates [*batch, …, n] with those of their own place in `count` batch axes."""
+    whole = b("SLICE", b.shape_of(indices), _vector(0), _vector(indices.rank - 1))
+    parts = [indices]
+    for axis in reversed(range(count)):
+        numbers = b("RANGE", _number(0), operand(size_of(b, indices, axis)), _number(1))
+        shape = [-1 if i == axis else 1 for i in range(indices.rank - 1)]
+        part = b("BROADCAST_TO", b("RESHAPE", numbers, np.array(shape, INT32)), whole)
+        part = b("EXPAND_DIMS", part, _number(indices.rank - 1))
+        parts.insert(0, b.cast(part, indices.dtype))
+    return b("CONCATENATION", *parts, axis=indices.rank - 1)
+
+
+def _number(value: int) -> Any:
+    return np.array(value, INT32)
+
+
+def _vector(value: int) -> Any:
+    return np.array([value], INT32)
 
 
 def _everywhere(b: Builder, x: Tensor, indices: Tensor) -> Tensor:

@@ -44,6 +44,16 @@ def with_sums(b: Builder, type: str, x: Tensor, indices: Tensor, updates: Tensor
     return combine(b, type, x, added_up(b, indices, updates, b.shape_of(x)))
 
 
+def with_products(b: Builder, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
+    """Multiply `x` with the updates at coordinates; those of one place multiply each other."""
+    dtype = WIDER.get(x.dtype, x.dtype)
+    rows = rows_of(b, b.cast(x, dtype), indices, b.cast(updates, dtype))
+    if dtype in (INT32, np.float32):
+        found = b("UNSORTED_SEGMENT_PROD", rows.updates, rows.ids, rows.count)
+        return b.cast(shaped_like(b, b("MUL", rows.x, found), x), x.dtype)
+    raise UnsupportedError(f"products of {x.dtype} at computed places")
+
+
 def with_extremes(b: Builder, larger: str, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
     """Take the larger (MAXIMUM) or smaller (MINIMUM) of `x` and the updates at coordinates.
 

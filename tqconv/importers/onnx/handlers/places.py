@@ -29,18 +29,21 @@ def gather_elements(b: ONNXBuilder, x: Tensor, indices: Tensor, *, axis: int = 0
 @handles("GatherND")
 def gather_nd(b: ONNXBuilder, x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
     """Take slices at coordinates."""
+    indices = _from_start_nd(b, x, indices, batch_dims)
     if batch_dims:
-        raise UnsupportedError("GatherND with batch dimensions")
-    return gathering.gather_nd(b, x, _from_start_nd(b, x, indices))
+        indices = gathering.within_batches(b, indices, batch_dims)
+    return gathering.gather_nd(b, x, indices)
 
 
-def _from_start_nd(b: ONNXBuilder, x: Tensor, indices: Tensor) -> Tensor:
+def _from_start_nd(b: ONNXBuilder, x: Tensor, indices: Tensor, first: int = 0) -> Tensor:
+    """Make negative coordinates of the axes from `first` on plain."""
     if indices.data is not None and bool((indices.data >= 0).all()):
         return indices
     count = indices.shape[-1] or 0
-    if None in x.shape[:count]:
+    own = x.shape[first : first + count]
+    if None in own:
         raise UnsupportedError("coordinates that may be negative, of unknown sizes")
-    sizes = np.array(x.shape[:count], indices.dtype)
+    sizes = np.array(own, indices.dtype)
     below = b("LESS", indices, np.array(0, indices.dtype))
     return b("SELECT_V2", below, b("ADD", indices, sizes), indices)
 
@@ -55,12 +58,14 @@ def one_hot(
     place = axis % (indices.rank + 1)
     if indices.dtype.kind == "f":
         indices = b.cast(indices, np.int32)
-    count = int(b.scalar(size, "depth"))
+    if size.data is not None:
+        size = b.const(int(b.scalar(size, "depth")), np.int32, "depth")
+    size = b.cast(size, np.int32)
     if indices.data is None or (indices.data < 0).any():
         below = b("LESS", indices, np.array(0, indices.dtype))
-        turned = b("ADD", indices, np.array(count, indices.dtype))
+        turned = b("ADD", indices, b.cast(size, indices.dtype))
         indices = b("SELECT_V2", below, turned, indices)
-    return gathering.one_hot(b, indices, b.const(count, np.int32), on, off, place)
+    return gathering.one_hot(b, indices, size, on, off, place)
 
 
 @handles("NonZero")
@@ -96,14 +101,20 @@ def scatter_nd(
     b: ONNXBuilder, x: Tensor, indices: Tensor, updates: Tensor, *, reduction: str = "none"
 ) -> Tensor:
     """Replace slices at coordinates, or combine them with what is there."""
-    indices = _from_start_nd(b, x, indices)
+    return _combined(b, x, _from_start_nd(b, x, indices), updates, reduction)
+
+
+def _combined(b: ONNXBuilder, x: Tensor, places: Tensor, updates: Tensor, reduction: str) -> Tensor:
+    """Write updates to coordinates in one of ONNX's ways."""
     if reduction == "none":
-        return scatter.with_updates(b, x, indices, updates)
+        return scatter.with_updates(b, x, places, updates)
     if reduction == "add":
-        return scatter.with_sums(b, "ADD", x, indices, updates)
+        return scatter.with_sums(b, "ADD", x, places, updates)
+    if reduction == "mul":
+        return scatter.with_products(b, x, places, updates)
     if reduction in ("max", "min"):
         larger = {"max": "MAXIMUM", "min": "MINIMUM"}[reduction]
-        return scatter.with_extremes(b, larger, x, indices, updates)
+        return scatter.with_extremes(b, larger, x, places, updates)
     raise UnsupportedError(f"reduction `{reduction}`")
 
 
@@ -117,12 +128,10 @@ def scatter_elements(
     axis: int = 0,
     reduction: str = "none",
 ) -> Tensor:
-    """Replace elements along an axis."""
-    if reduction != "none":
-        raise UnsupportedError(f"reduction `{reduction}` of ScatterElements")
+    """Replace elements along an axis, or combine them with what is there."""
     axis = axis % x.rank
     places = gathering.from_start(b, x, indices, axis)
-    return scatter.put_along(b, x, places, updates, axis)
+    return _combined(b, x, scatter.places_along(b, places, axis), updates, reduction)
 
 
 @handles("Einsum")
