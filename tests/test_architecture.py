@@ -215,6 +215,8 @@ CHOICES = {
     "compose/sizes.py": {"_NUMBERS"},
     "exporters/report.py": {"TOCO_NAMES"},
     "importers/keras/layers/activation.py": {"NAMED"},
+    "importers/keras/layers/operations.py": {"UNARY"},
+    "importers/keras/layers/recurrent.py": {"MERGES"},
     "importers/onnx/handlers/reduce.py": {"REDUCTIONS"},
     "importers/tf/handlers/functions.py": {"_GRADIENTS", "_DERIVATIVES"},
     "importers/tf/handlers/fused.py": {"ACTIVATIONS"},

@@ -112,6 +112,8 @@ def _layer(entry: Mapping[str, Any], major: int, place: str) -> Layer:
         return layer
     for key, inner in _wrapped(config):
         layer.inside[key] = _layer(inner, major, place)
+    if op == "Bidirectional" and "backward_layer" not in layer.inside:
+        layer.inside["backward_layer"] = _turned(config["layer"], major, place)
     layer.calls = [_call(node, major) for node in entry.get("inbound_nodes") or ()]
     return layer
 
@@ -123,6 +125,14 @@ def _is_operation(entry: Mapping[str, Any], config: Mapping[str, Any], major: in
         return module.startswith(OPERATIONS)
     known = entry["class_name"] in NETWORKS or entry["class_name"] == "InputLayer"
     return major >= 3 and "inbound_nodes" in entry and not known and "trainable" not in config
+
+
+def _turned(entry: Mapping[str, Any], major: int, place: str) -> Layer:
+    """Return the layer that a Bidirectional runs backward where it has none of its own."""
+    config = dict(entry["config"])
+    config["go_backwards"] = not config.get("go_backwards", False)
+    config["name"] = f"backward_{config.get('name', 'layer')}"
+    return _layer({**entry, "config": config, "name": config["name"]}, major, place)
 
 
 def _wrapped(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

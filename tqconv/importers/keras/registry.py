@@ -7,7 +7,7 @@ Operations of Keras 3 are registered as `ops.Add`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from tqconv.compose.builder import Builder
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.model import Layer
-from tqconv.importers.registry import Registry
+from tqconv.importers.registry import Handler, Registry
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source
 
@@ -29,7 +29,7 @@ BOOKKEEPING = frozenset(
         *("momentum", "renorm_clipping", "renorm_momentum", "unit_forget_bias", "autocast"),
         *("dropout", "recurrent_dropout", "input_dim", "quantization_config", "input_shape"),
         *("power_iterations", "optional", "renorm", "flash_attention", "lora_alpha"),
-        *("batch_size", "activity_regularizer"),
+        *("batch_size", "query_shape", "key_shape", "value_shape", "softmax_robust_masking"),
     }
 )
 """Keys without effect on what a layer computes when it is used."""
@@ -47,7 +47,12 @@ def _is_bookkeeping(name: str, value: Any) -> bool:
 
 KERAS = Registry("Keras", _is_bookkeeping)
 handles = KERAS.handles
-composed = KERAS.composed
+
+
+def operations(**told: Any) -> Callable[[Handler], Handler]:
+    """Register a function for these operations; what each is told comes behind the builder."""
+    named: dict[str, Any] = {f"ops.{name}": argument for name, argument in told.items()}
+    return KERAS.handles(**named)
 
 
 class KerasBuilder(Builder):
@@ -95,6 +100,17 @@ class KerasBuilder(Builder):
         if found is None:
             raise UnsupportedError(f"the file holds no `{name}` for {self.layer.op}")
         return found
+
+    def inner(
+        self,
+        layer: Layer,
+        args: Sequence[Tensor],
+        masks: Sequence[Tensor | None],
+        name: str,
+        call: Mapping[str, Any],
+    ) -> list[Tensor]:
+        """Return what a layer inside this one makes of these tensors."""
+        return self.walk.inner(self, layer, args, masks, f"{self.name}/{name}", call)
 
     def real(self, x: Tensor) -> Tensor:
         """Return numbers as float32, in which layers compute."""

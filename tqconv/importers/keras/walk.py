@@ -13,7 +13,7 @@ from tqconv.errors import FormatError, UnsupportedError, UsageError
 from tqconv.importers.keras.masks import passed_on
 from tqconv.importers.keras.model import Call, Layer, Network, Ref, refs_in
 from tqconv.importers.keras.registry import KerasBuilder
-from tqconv.importers.translate import Failed, Translation
+from tqconv.importers.translate import Failed, ReportedError, Translation
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source
 
@@ -88,7 +88,10 @@ class Walk:
         operands = [_found(values, ref, None) for ref in refs_in(call.args)]
         if layer.network is not None:
             return self.network(layer.network, operands, f"{name}/", graph=graph)
-        kwargs: Mapping[str, Any] = {k: _resolved(v, values) for k, v in call.kwargs.items()}
+        named = [k for k in OPERANDS if isinstance(call.kwargs.get(k), Ref)]
+        operands += [_found(values, call.kwargs[k], None) for k in named]
+        rest = {k: v for k, v in call.kwargs.items() if k not in named}
+        kwargs: Mapping[str, Any] = {k: _resolved(v, values) for k, v in rest.items()}
         failed = next((v for v in _tensors(kwargs) if isinstance(v, Failed)), None)
         if failed is not None:
             return [Value(failed)]
@@ -120,7 +123,33 @@ class Walk:
             return [Value(made)]
         return [Value(t, b.mask if index == 0 else None) for index, t in enumerate(made)]
 
+    def inner(
+        self,
+        b: KerasBuilder,
+        layer: Layer,
+        args: Sequence[Tensor],
+        masks: Sequence[Tensor | None],
+        name: str,
+        kwargs: Mapping[str, Any],
+    ) -> list[Tensor]:
+        """Translate a layer or model inside the one that `b` stands for; return its tensors."""
+        if layer.network is not None:
+            inputs = [
+                Value(t, m) for t, m in zip(args, [*masks, *[None] * len(args)], strict=False)
+            ]
+            made = self.network(layer.network, inputs, f"{name}/", graph=b.graph)
+        else:
+            made = self.apply(layer, args, kwargs, masks, name, b.graph)
+        found = []
+        for value in made:
+            if isinstance(value.tensor, Failed):
+                raise ReportedError(value.tensor.node)
+            found.append(value.tensor)
+        return found
 
+
+OPERANDS = ("query", "value", "key")
+"""Operands that a call may give by name, in the order in which the layers take them."""
 TAKES_MASKS = frozenset(
     {"Softmax", "Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention"}
 )

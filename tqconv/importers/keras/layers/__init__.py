@@ -2,20 +2,34 @@
 
 from tqconv.importers.keras.layers import (
     activation,
+    attention,
+    convlstm,
     convolution,
     core,
     merge,
+    moves,
     normalization,
+    operations,
     pooling,
+    preprocessing,
+    products,
+    recurrent,
     shape,
 )
 
 __all__ = [
     "activation",
+    "attention",
+    "convlstm",
     "convolution",
     "core",
     "merge",
+    "moves",
     "normalization",
+    "operations",
     "pooling",
+    "preprocessing",
+    "products",
+    "recurrent",
     "shape",
 ]

@@ -199,14 +199,13 @@ def thresholded_relu(b: KerasBuilder, x: Tensor, *, theta: Any = 1.0) -> Tensor:
 def softmax(
     b: KerasBuilder,
     x: Tensor,
-    mask: Tensor | None = None,
+    shown: Tensor | None = None,
     *,
     axis: int | Sequence[int] = -1,
-    **kwargs: Any,
+    mask: Tensor | None = None,
 ) -> Tensor:
-    """Softmax over one axis, or over several at once; a mask hides elements."""
-    found = kwargs.pop("mask", None)
-    mask = mask if found is None else found
+    """Softmax over one axis, or over several at once; a mask, second or named, hides elements."""
+    mask = shown if mask is None else mask
     x = b.real(x)
     if mask is not None:
         x = masked(b, x, b.cast(mask, np.bool_))

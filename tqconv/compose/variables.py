@@ -1,0 +1,37 @@
+"""State that a model keeps from one run to the next: variables, zero before the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tqconv.compose.builder import Builder
+from tqconv.ir.graph import Op, Tensor
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable, and its value at the start of a run."""
+
+    handle: Tensor
+    read: Tensor
+
+
+def zero(b: Builder, name: str, shape: tuple[int, ...]) -> Variable:
+    """Return a variable of float32 that is zero before the first run; `name` is its own."""
+    graph = b.graph
+    first = graph.body(f"{name}/init")
+    inside = Builder(first, b.source, name)
+    handle = inside("VAR_HANDLE", container="", shared_name=name)
+    inside("ASSIGN_VARIABLE", handle, np.zeros(shape, np.float32))
+    graph.add(Op("CALL_ONCE", (), (), {}, b.source, (first,)))
+    handle = b("VAR_HANDLE", container="", shared_name=name)
+    read = Tensor(graph.unique(name), shape, np.dtype(np.float32))
+    graph.add(Op("READ_VARIABLE", (handle,), (read,), {}, b.source))
+    return Variable(handle, read)
+
+
+def assign(b: Builder, variable: Variable, value: Tensor) -> None:
+    """Store a value for the next run."""
+    b("ASSIGN_VARIABLE", variable.handle, value)

@@ -1,0 +1,374 @@
+"""Operations of Keras 3 (`keras.ops` and operators on tensors), which are nodes of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tqconv.compose import (
+    activations,
+    arithmetic,
+    compare,
+    functions,
+    gather,
+    norm,
+    reduce,
+    search,
+)
+from tqconv.compose.builder import Builder
+from tqconv.compose.casts import converted
+from tqconv.compose.sizes import reshaped, sizes_of
+from tqconv.errors import UnsupportedError
+from tqconv.importers.keras.layers.activation import NAMED
+from tqconv.importers.keras.registry import KerasBuilder, handles, operations
+from tqconv.ir.graph import Tensor
+from tqconv.ops.rules import axis_of
+
+F = np.float32
+
+
+def operands(b: KerasBuilder, tensors: Sequence[Tensor], args: Any) -> list[Tensor]:
+    """Return the operands of a call: its tensors, numbers in their places, all of one type.
+
+    args: the arguments of the call, None where a tensor stands; None where there are only tensors.
+    """
+    if args is None:
+        return same_type(b, list(tensors))
+    waiting = iter(tensors)
+    kinds = [t.dtype for t in tensors if t.dtype != np.bool_]
+    base = next((k for k in kinds if k.kind == "f"), kinds[0] if kinds else np.dtype(np.float32))
+    found: list[Tensor] = []
+    for number, arg in enumerate(args):
+        if arg is None:
+            found.append(next(waiting))
+            continue
+        array = np.asarray(arg)
+        if array.dtype.kind == "b":
+            found.append(b.const(array, np.bool_, f"arg{number}"))
+            continue
+        dtype = np.dtype(F) if array.dtype.kind == "f" and base.kind != "f" else base
+        found.append(b.const(array, dtype, f"arg{number}"))
+    return same_type(b, found)
+
+
+def same_type(b: KerasBuilder, xs: list[Tensor]) -> list[Tensor]:
+    """Return tensors of one type: reals win over integers, these over truth."""
+    kinds = {x.dtype for x in xs}
+    if len(kinds) <= 1:
+        return xs
+    wanted = np.result_type(*kinds)
+    wanted = np.dtype(F) if wanted.kind == "f" or any(k.kind == "f" for k in kinds) else wanted
+    return [b.cast(x, wanted) for x in xs]
+
+
+Two = Callable[[Builder, Tensor, Tensor], Tensor]
+
+
+def _kernel(type: str) -> Two:
+    return lambda b, x, y: arithmetic.combine(b, type, x, y)
+
+
+def _extreme(type: str) -> Two:
+    return lambda b, x, y: arithmetic.extreme(b, type, x, y)
+
+
+def _order(type: str) -> Two:
+    return lambda b, x, y: compare.order(b, type, x, y)
+
+
+def _true_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    return b("DIV", b.cast(x, F), b.cast(y, F))
+
+
+def _logical(type: str) -> Two:
+    return lambda b, x, y: b(type, gather.truth(b, x), gather.truth(b, y))
+
+
+@operations(
+    Add=_kernel("ADD"),
+    Subtract=_kernel("SUB"),
+    Multiply=_kernel("MUL"),
+    Maximum=_extreme("MAXIMUM"),
+    Minimum=_extreme("MINIMUM"),
+    TrueDivide=_true_divide,
+    Divide=_true_divide,
+    FloorDivide=arithmetic.floor_divide,
+    Mod=arithmetic.floor_mod,
+    Power=arithmetic.power,
+    SquaredDifference=arithmetic.squared_difference,
+    Arctan2=functions.atan2,
+    Equal=compare.equal,
+    NotEqual=lambda b, x, y: compare.equal(b, x, y, negated=True),
+    Greater=_order("GREATER"),
+    GreaterEqual=_order("GREATER_EQUAL"),
+    Less=_order("LESS"),
+    LessEqual=_order("LESS_EQUAL"),
+    LogicalAnd=_logical("LOGICAL_AND"),
+    LogicalOr=_logical("LOGICAL_OR"),
+)
+def binary(b: KerasBuilder, make: Two, *xs: Tensor, args: Any = None) -> Tensor:
+    """Combine two operands, of which one may be a number."""
+    x, y = operands(b, xs, args)
+    return make(b, x, y)
+
+
+One = Callable[[Builder, Tensor], Tensor]
+
+
+def _real(type: str) -> One:
+    return lambda b, x: b(type, b.cast(x, F))
+
+
+def _of_real(make: One) -> One:
+    return lambda b, x: make(b, b.cast(x, F))
+
+
+UNARY: dict[str, One] = {
+    "Absolute": arithmetic.absolute,
+    "Abs": arithmetic.absolute,
+    "Negative": arithmetic.negative,
+    "Sign": arithmetic.sign,
+    "Square": arithmetic.square,
+    "LogicalNot": lambda b, x: b("LOGICAL_NOT", gather.truth(b, x)),
+    "Exp": _real("EXP"),
+    "Log": _real("LOG"),
+    "Sqrt": _real("SQRT"),
+    "Rsqrt": _real("RSQRT"),
+    "Sin": _real("SIN"),
+    "Cos": _real("COS"),
+    "Tanh": _real("TANH"),
+    "Floor": _real("FLOOR"),
+    "Ceil": _real("CEIL"),
+    "Sigmoid": _real("LOGISTIC"),
+    "Log1p": _of_real(functions.log1p),
+    "Expm1": _of_real(functions.expm1),
+    "Sinh": _of_real(functions.sinh),
+    "Cosh": _of_real(functions.cosh),
+    "Tan": _of_real(functions.tan),
+    "Arcsin": _of_real(functions.asin),
+    "Arccos": _of_real(functions.acos),
+    "Arctan": _of_real(functions.atan),
+    "Arcsinh": _of_real(functions.asinh),
+    "Arccosh": _of_real(functions.acosh),
+    "Arctanh": _of_real(functions.atanh),
+    "Erf": _of_real(functions.erf),
+    "Erfinv": _of_real(functions.erfinv),
+    "Trunc": _of_real(arithmetic.truncated),
+    "Reciprocal": _of_real(arithmetic.reciprocal),
+    "Log2": lambda b, x: b("MUL", b("LOG", b.cast(x, F)), np.array(1 / np.log(2), F)),
+    "Log10": lambda b, x: b("MUL", b("LOG", b.cast(x, F)), np.array(1 / np.log(10), F)),
+    "Isnan": _of_real(compare.is_nan),
+    "Isinf": _of_real(compare.is_infinite),
+    "Isfinite": _of_real(compare.is_finite),
+    "ZerosLike": lambda b, x: b("ZEROS_LIKE", x),
+    "OnesLike": lambda b, x: b("ADD", b("ZEROS_LIKE", x), np.array(1, x.dtype)),
+    "Relu": _of_real(activations.relu),
+    "Relu6": _of_real(activations.relu6),
+    "Silu": _of_real(activations.silu),
+    "Selu": _of_real(activations.selu),
+    "Softplus": _of_real(functions.softplus),
+    "Softsign": _of_real(functions.softsign),
+    "HardSigmoid": lambda b, x: activations.hard_sigmoid(b, b.cast(x, F), 1 / 6, 0.5),
+    "HardSilu": _of_real(activations.hard_swish),
+    "HardTanh": _of_real(NAMED["hard_tanh"]),
+    "LogSigmoid": _of_real(NAMED["log_sigmoid"]),
+    "Mish": _of_real(activations.mish),
+    "TanhShrink": _of_real(NAMED["tanh_shrink"]),
+    "SparsePlus": _of_real(NAMED["sparse_plus"]),
+    "SparseSigmoid": _of_real(NAMED["sparse_sigmoid"]),
+    "StopGradient": lambda b, x: x,
+    "Identity": lambda b, x: x,
+    "Copy": lambda b, x: x,
+}
+
+
+@operations(**UNARY)
+def unary(b: KerasBuilder, make: One, x: Tensor) -> Tensor:
+    """Compute each element by itself."""
+    return make(b, x)
+
+
+@handles("ops.Round")
+def rounded(b: KerasBuilder, x: Tensor, *, decimals: int = 0) -> Tensor:
+    """Round halves to even, at so many decimals."""
+    if decimals == 0:
+        return arithmetic.rounded(b, x)
+    factor = np.array(10.0**decimals, F)
+    return b("DIV", b("ROUND", b("MUL", b.real(x), factor)), factor)
+
+
+@handles("ops.Gelu")
+def gelu(b: KerasBuilder, x: Tensor, *, approximate: bool = True) -> Tensor:
+    """x times the normal distribution at x."""
+    return activations.gelu(b, b.real(x), approximate)
+
+
+@handles("ops.LeakyRelu")
+def leaky_relu(b: KerasBuilder, x: Tensor, *, negative_slope: float = 0.2) -> Tensor:
+    """Return x where it is positive, else a multiple."""
+    return activations.leaky_relu(b, b.real(x), negative_slope)
+
+
+@handles("ops.Elu", "ops.Celu")
+def elu(b: KerasBuilder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
+    """The exponential linear unit, continuous in its slope for Celu."""
+    make = activations.elu if b.layer.op == "ops.Elu" else activations.celu
+    return make(b, b.real(x), alpha)
+
+
+@handles("ops.Softmax", "ops.LogSoftmax")
+def softmax(b: KerasBuilder, x: Tensor, *, axis: int | None = -1) -> Tensor:
+    """Softmax, or its logarithm, over one axis."""
+    make = activations.softmax if b.layer.op == "ops.Softmax" else activations.log_softmax
+    if axis is None:
+        raise UnsupportedError("softmax over all axes, which would mix the rows of a batch")
+    return make(b, b.real(x), axis)
+
+
+@handles("ops.Clip")
+def clip(b: KerasBuilder, x: Tensor, *, x_min: Any = None, x_max: Any = None) -> Tensor:
+    """Keep between two numbers."""
+    return activations.clamp(b, x, x_min, x_max)
+
+
+@handles("ops.Cast")
+def cast(b: KerasBuilder, x: Tensor, *, dtype: Any = None, args: Any = None) -> Tensor:
+    """Convert to another type; reals are float32."""
+    name = b.layer.config.get("dtype") if dtype is None else dtype
+    wanted = np.dtype(str(name))
+    return converted(b, x, np.dtype(F) if wanted.kind == "f" else wanted)
+
+
+def axes_of(axis: Any, rank: int) -> list[int]:
+    """Return axes in [0, rank); None means all."""
+    if axis is None:
+        return list(range(rank))
+    return [axis_of(a, rank) for a in ([axis] if isinstance(axis, int) else axis)]
+
+
+@operations(
+    Sum="SUM",
+    Mean="MEAN",
+    Max="REDUCE_MAX",
+    Min="REDUCE_MIN",
+    Amax="REDUCE_MAX",
+    Amin="REDUCE_MIN",
+    Prod="REDUCE_PROD",
+    Any="REDUCE_ANY",
+    All="REDUCE_ALL",
+)
+def reduced(
+    b: KerasBuilder,
+    type: str,
+    x: Tensor,
+    *,
+    axis: Any = None,
+    keepdims: bool = False,
+    initial: float | None = None,
+) -> Tensor:
+    """Reduce along axes."""
+    x = gather.truth(b, x) if type in ("REDUCE_ANY", "REDUCE_ALL") else x
+    x = b.real(x) if type == "MEAN" else x
+    y = reduce.reduced(b, type, x, axes_of(axis, x.rank), keep_dims=keepdims)
+    if initial is None:
+        return y
+    return b("MAXIMUM" if type == "REDUCE_MAX" else "MINIMUM", y, np.array(initial, y.dtype))
+
+
+@handles("ops.Var", "ops.Std")
+def variance(b: KerasBuilder, x: Tensor, *, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The variance of all elements along axes, or its root."""
+    x = b.real(x)
+    axes = axes_of(axis, x.rank)
+    y = norm.statistics(b, x, axes)[1]
+    y = (
+        y
+        if keepdims
+        else reshaped(b, y, [s for i, s in enumerate(sizes_of(b, y)) if i not in axes])
+    )
+    return b("SQRT", y) if b.layer.op == "ops.Std" else y
+
+
+@handles("ops.Logsumexp")
+def logsumexp(b: KerasBuilder, x: Tensor, *, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The logarithm of the sum of exponentials."""
+    x = b.real(x)
+    return reduce.log_sum_exp(b, x, axes_of(axis, x.rank), keep_dims=keepdims)
+
+
+@handles("ops.CountNonzero")
+def count_nonzero(b: KerasBuilder, x: Tensor, *, axis: Any = None) -> Tensor:
+    """How many elements along axes are not zero."""
+    found = b.cast(gather.truth(b, x), np.int32)
+    return reduce.reduced(b, "SUM", found, axes_of(axis, x.rank))
+
+
+@handles("ops.Argmax", "ops.Argmin")
+def place(b: KerasBuilder, x: Tensor, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The place of the largest or smallest element along an axis."""
+    if axis is None:
+        raise UnsupportedError("the place of an element among all axes")
+    along = axis_of(axis, x.rank)
+    type = "ARG_MAX" if b.layer.op == "ops.Argmax" else "ARG_MIN"
+    y = reduce.place_of_extreme(b, type, x, along, np.dtype(np.int32))
+    return b("EXPAND_DIMS", y, np.array(along, np.int32)) if keepdims else y
+
+
+@handles("ops.Norm")
+def vector_norm(
+    b: KerasBuilder, x: Tensor, *, ord: Any = None, axis: Any = None, keepdims: bool = False
+) -> Tensor:
+    """The norm of vectors: Euclidean, sum of sizes, or the largest size."""
+    x = b.real(x)
+    axes = axes_of(axis, x.rank)
+    if ord in (None, 2, "fro", "euclidean") and (len(axes) == 1 or ord != 2):
+        return reduce.euclidean_norm(b, x, axes, keep_dims=keepdims)
+    if len(axes) == 1 and ord in (1, float("inf"), "inf"):
+        type = "SUM" if ord == 1 else "REDUCE_MAX"
+        return reduce.reduced(b, type, b("ABS", x), axes, keep_dims=keepdims)
+    raise UnsupportedError(f"the norm of order {ord} over the axes {axes}")
+
+
+@handles("ops.Normalize")
+def normalize(
+    b: KerasBuilder, x: Tensor, *, axis: Any = -1, order: Any = 2, epsilon: float | None = None
+) -> Tensor:
+    """Divide by the Euclidean norm along an axis."""
+    if order != 2:
+        raise UnsupportedError(f"Normalize of order {order}")
+    x = b.real(x)
+    least = 1e-12 if epsilon is None else epsilon
+    return norm.unit_norm(b, x, axes_of(axis, x.rank), least)
+
+
+@handles("ops.Cumsum", "ops.Cumprod")
+def running(b: KerasBuilder, x: Tensor, *, axis: int | None = None) -> Tensor:
+    """Sums, or products, of all elements up to each."""
+    if axis is None:
+        raise UnsupportedError("running sums over all axes")
+    make = reduce.running_sum if b.layer.op == "ops.Cumsum" else reduce.running_product
+    return make(b, x, axis)
+
+
+@handles("ops.Sort")
+def sort(b: KerasBuilder, x: Tensor, *, axis: int = -1) -> Tensor:
+    """Sort along an axis, the smallest first."""
+
+    def ordered(t: Tensor) -> Tensor:
+        size = t.shape[-1]
+        if size is None:
+            raise UnsupportedError("sorting along an axis of unknown size")
+        largest, _ = search.top_k(b, t, b.const(size, np.int32, "k"))
+        return b("REVERSE_V2", largest, np.array([t.rank - 1], np.int32))
+
+    return b.on_last_axis(x, axis, ordered)
+
+
+@handles("ops.Where")
+def where(b: KerasBuilder, condition: Tensor, *xs: Tensor, args: Any = None) -> Tensor:
+    """Choose element by element."""
+    rest = None if args is None else args[1:]
+    x, y = operands(b, xs, rest)
+    return b("SELECT_V2", gather.truth(b, condition), x, y)

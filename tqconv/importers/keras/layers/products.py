@@ -1,0 +1,83 @@
+"""Operations of Keras 3 that multiply and sum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tqconv.compose import attention as attending
+from tqconv.compose import einsum as sums
+from tqconv.compose import products
+from tqconv.compose.sizes import reshaped, sizes_of
+from tqconv.errors import UnsupportedError
+from tqconv.importers.keras.layers.operations import operands
+from tqconv.importers.keras.registry import KerasBuilder, handles
+from tqconv.ir.graph import Tensor
+
+
+@handles("ops.Matmul", "ops.Dot")
+def matmul(b: KerasBuilder, *xs: Tensor, args: Any = None) -> Tensor:
+    """Multiply matrices; leading axes broadcast."""
+    x, y = operands(b, xs, args)
+    if x.rank < 2 or y.rank < 2 or (b.layer.op == "ops.Dot" and y.rank > 2):
+        if y.rank == 1 and x.rank >= 2:
+            column = b("EXPAND_DIMS", y, np.array(1, np.int32))
+            made = products.product(b, x, column)
+            return reshaped(b, made, sizes_of(b, made)[:-1])
+        return tensordot(b, x, y, axes=[[x.rank - 1], [max(y.rank - 2, 0)]])
+    return products.product(b, x, y)
+
+
+@handles("ops.Tensordot")
+def tensordot(b: KerasBuilder, *xs: Tensor, axes: Any = 2, args: Any = None) -> Tensor:
+    """Multiply and sum along axes of either operand."""
+    x, y = operands(b, xs, args)
+    pair: list[list[int]]
+    if isinstance(axes, int):
+        pair = [list(range(x.rank - axes, x.rank)), list(range(axes))]
+    else:
+        pair = [[a] if isinstance(a, int) else list(a) for a in axes]
+    names = "abcdefghijklmnopqrstuvwxyz"
+    left = list(names[: x.rank])
+    right = list(names[x.rank : x.rank + y.rank])
+    for one, other in zip(*pair, strict=True):
+        right[other] = left[one]
+    out = [n for n in left if n not in right] + [n for n in right if n not in left]
+    return sums.einsum(b, f"{''.join(left)},{''.join(right)}->{''.join(out)}", x, y)
+
+
+@handles("ops.Einsum")
+def einsum(b: KerasBuilder, *xs: Tensor, subscripts: str, args: Any = None) -> Tensor:
+    """Multiply and sum as the subscripts say."""
+    return sums.einsum(b, subscripts, *operands(b, xs, args))
+
+
+@handles("ops.DotProductAttention")
+def dot_product_attention(
+    b: KerasBuilder,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    bias: Tensor | None = None,
+    mask: Tensor | None = None,
+    scale: float | None = None,
+    is_causal: bool = False,
+    attn_logits_soft_cap: float | None = None,
+) -> Tensor:
+    """Attend with heads behind the steps: [n, t, h, d]."""
+    if bias is not None and mask is not None:
+        raise UnsupportedError("attention with a bias and a mask")
+    q, k, v = (b.transpose(b.real(t), (0, 2, 1, 3)) for t in (query, key, value))
+    y, _ = attending.attention(
+        b,
+        q,
+        k,
+        v,
+        bias if mask is None else b.cast(mask, np.bool_),
+        scale=scale,
+        causal=is_causal,
+        softcap=attn_logits_soft_cap or 0.0,
+    )
+    return b.transpose(y, (0, 2, 1, 3))

@@ -1,0 +1,240 @@
+"""Recurrent layers, their cells, and the wrappers that apply a layer over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tqconv.compose import recurrent, variables
+from tqconv.compose.sizes import calculate, reshaped, sizes_of
+from tqconv.errors import UnsupportedError
+from tqconv.importers.keras.layers.activation import named
+from tqconv.importers.keras.model import Layer
+from tqconv.importers.keras.registry import KerasBuilder, handles
+from tqconv.ir.graph import Tensor
+
+TIME = np.array([0], np.int32)
+SEQUENCE = np.array([1], np.int32)
+
+
+def time_first(b: KerasBuilder, x: Tensor) -> Tensor:
+    """[n, t, …] -> [t, n, …], and back."""
+    return b.transpose(x, (1, 0, *range(2, x.rank)))
+
+
+def cell_of(b: KerasBuilder, layer: Layer) -> tuple[recurrent.Cell, recurrent.Weights]:
+    """Return what a recurrent layer, or a cell, repeats, and its weights."""
+    config = layer.config
+    weights = b.weights_of(layer)
+    found = {"w": weights["kernel"], "r": weights["recurrent"]}
+    if "bias" in weights:
+        found["bias"] = weights["bias"]
+    squash = named(b, config.get("activation", "tanh"))
+    # The operators keep a state of their own; that of a stateful layer is a variable.
+    usual = config.get("activation", "tanh") == "tanh" and not b.layer.config.get("stateful")
+    kind = layer.op.removesuffix("Cell")
+    if kind == "SimpleRNN":
+        return recurrent.Simple(activation=squash, has_operator=usual), found
+    gate_name = config.get("recurrent_activation", "sigmoid")
+    gate, usual = named(b, gate_name), usual and gate_name == "sigmoid"
+    if kind == "LSTM":
+        lstm = recurrent.Lstm("ifco", gate=gate, candidate=squash, squash=squash)
+        return replace(lstm, has_operator=usual), found
+    reset_after = bool(config.get("reset_after", False))
+    if reset_after and "bias" in found:
+        rows = b("UNPACK", found["bias"], num=2, axis=0)
+        found["bias"], found["r_bias"] = rows
+    return recurrent.Gru("zrh", reset_after, gate=gate, candidate=squash), found
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a layer goes over the steps, and what it returns of them."""
+
+    return_sequences: bool
+    return_state: bool
+    go_backwards: bool
+    stateful: bool
+    zero_output_for_mask: bool
+
+
+def state_count(layer: Layer) -> int:
+    """Return how many states a cell has."""
+    return 2 if layer.op.startswith("LSTM") else 1
+
+
+@handles("SimpleRNN", "LSTM", "GRU")
+def layer_of_cells(
+    b: KerasBuilder,
+    x: Tensor,
+    *states: Tensor,
+    units: int,
+    activation: Any = "tanh",
+    recurrent_activation: Any = None,
+    use_bias: bool = True,
+    reset_after: bool = False,
+    initial_state: Any = None,
+    return_sequences: bool = False,
+    return_state: bool = False,
+    go_backwards: bool = False,
+    stateful: bool = False,
+    zero_output_for_mask: bool = False,
+    training: bool | None = False,
+) -> Sequence[Tensor]:
+    """Repeat a cell over the steps of x: [n, t, inputs]."""
+    run = Run(return_sequences, return_state, go_backwards, stateful, zero_output_for_mask)
+    return repeated(b, [b.layer], x, [*states, *_listed(initial_state)], run)
+
+
+@handles("RNN")
+def rnn(
+    b: KerasBuilder,
+    x: Tensor,
+    *states: Tensor,
+    cell: Any,
+    initial_state: Any = None,
+    return_sequences: bool = False,
+    return_state: bool = False,
+    go_backwards: bool = False,
+    stateful: bool = False,
+    zero_output_for_mask: bool = False,
+    training: bool | None = False,
+) -> Sequence[Tensor]:
+    """Repeat a cell, or several stacked ones, over the steps of x: [n, t, inputs]."""
+    inner = b.layer.inside["cell"]
+    cells = list(inner.inside.values()) if inner.op == "StackedRNNCells" else [inner]
+    for each in cells:
+        if not each.op.endswith("Cell") or each.op.removesuffix("Cell") not in KINDS:
+            raise UnsupportedError(f"RNN repeats the cell `{each.op}`, which is not one of Keras")
+    run = Run(return_sequences, return_state, go_backwards, stateful, zero_output_for_mask)
+    return repeated(b, cells, x, [*states, *_listed(initial_state)], run)
+
+
+KINDS = frozenset({"SimpleRNN", "LSTM", "GRU"})
+
+
+def _listed(value: Any) -> list[Tensor]:
+    if value is None:
+        return []
+    if isinstance(value, Tensor):
+        return [value]
+    return [tensor for item in value for tensor in _listed(item)]
+
+
+def repeated(
+    b: KerasBuilder, cells: Sequence[Layer], x: Tensor, first: list[Tensor], run: Run
+) -> Sequence[Tensor]:
+    """Return the results of stacked cells, [n, t, cells] or the last one, and the last states.
+
+    Backward, the results stand in the order in which they are computed. A step that a mask hides
+    repeats the result before it, or is zero where that is asked for.
+    """
+    mask = b.masks[0] if b.masks else None
+    b.mask = mask if run.return_sequences else None
+    x = time_first(b, b.real(x))
+    mask = None if mask is None else time_first(b, mask)
+    if run.go_backwards:
+        x = b("REVERSE_V2", x, TIME)
+        mask = None if mask is None else b("REVERSE_V2", mask, TIME)
+    counts = [state_count(cell) for cell in cells]
+    kept = _variables(b, cells, x) if run.stateful and not first else []
+    first = [variable.read for variable in kept] or first
+    if first and len(first) != sum(counts):
+        raise UnsupportedError(f"{len(first)} initial states for {sum(counts)}")
+    after: list[Tensor] = []
+    for cell, count in zip(cells, counts, strict=True):
+        kind, weights = cell_of(b, cell)
+        own = first[len(after) : len(after) + count]
+        own = own or [recurrent.zero_state(b, x, int(cell.config["units"]))] * count
+        x, last = recurrent.layer(
+            b, kind, x, own, weights, mask=mask, keeps_last=not run.zero_output_for_mask
+        )
+        after += last
+    for variable, value in zip(kept, after, strict=False):
+        variables.assign(b, variable, value)
+    result = time_first(b, x) if run.return_sequences else last[0]
+    if not run.return_sequences and run.zero_output_for_mask and mask is not None:
+        result = _last_step(b, x)
+    return [result, *after] if run.return_state else [result]
+
+
+def _last_step(b: KerasBuilder, x: Tensor) -> Tensor:
+    turned = b("REVERSE_V2", x, TIME)
+    return b("GATHER", turned, np.array(0, np.int32), axis=0)
+
+
+def _variables(b: KerasBuilder, cells: Sequence[Layer], x: Tensor) -> list[variables.Variable]:
+    """Return the states that the model itself keeps from run to run."""
+    batch = x.shape[1]
+    if batch is None:
+        raise UnsupportedError(
+            "a stateful layer needs to know how many rows a batch has",
+            hint="give the inputs a shape with --input_shapes",
+        )
+    return [
+        variables.zero(b, f"{b.name}/state{number}_{index}", (batch, int(cell.config["units"])))
+        for number, cell in enumerate(cells)
+        for index in range(state_count(cell))
+    ]
+
+
+@handles("Bidirectional")
+def bidirectional(
+    b: KerasBuilder,
+    x: Tensor,
+    *states: Tensor,
+    layer: Any,
+    merge_mode: str | None = "concat",
+    backward_layer: Any = None,
+    initial_state: Any = None,
+    weights: Any = None,
+    training: bool | None = False,
+) -> Sequence[Tensor]:
+    """Run a layer forward and one backward, and merge their results."""
+    ahead, back = b.layer.inside["layer"], b.layer.inside["backward_layer"]
+    first = [*states, *_listed(initial_state)]
+    half = len(first) // 2
+    mask = b.masks[0] if b.masks else None
+    one = b.inner(ahead, [x, *first[:half]], [mask], "forward", {})
+    other = b.inner(back, [x, *first[half:]], [mask], "backward", {})
+    sequences = bool(ahead.config.get("return_sequences"))
+    b.mask = mask if sequences else None
+    y, z = one[0], other[0]
+    if sequences:
+        z = b("REVERSE_V2", z, SEQUENCE)
+    after = [*one[1:], *other[1:]]
+    if merge_mode is None:
+        return [y, z, *after]
+    if merge_mode == "concat":
+        return [b("CONCATENATION", y, z, axis=y.rank - 1), *after]
+    if merge_mode not in MERGES:
+        raise UnsupportedError(f"merge_mode `{merge_mode}`")
+    merged = b(MERGES[merge_mode], y, z)
+    if merge_mode == "ave":
+        merged = b("MUL", merged, np.array(0.5, np.float32))
+    return [merged, *after]
+
+
+MERGES: Mapping[str, str] = {"sum": "ADD", "ave": "ADD", "mul": "MUL"}
+
+
+@handles("TimeDistributed")
+def time_distributed(
+    b: KerasBuilder, x: Tensor, *, layer: Any, training: bool | None = False
+) -> Tensor:
+    """Apply a layer to each step of x: [n, t, …], as if it were a row of its own."""
+    sizes = sizes_of(b, x)
+    flat = reshaped(b, x, [calculate(b, "MUL", sizes[0], sizes[1]), *sizes[2:]])
+    made = b.inner(b.layer.inside["layer"], [flat], [None], "step", {})
+    if len(made) != 1:
+        raise UnsupportedError(f"TimeDistributed of a layer with {len(made)} results")
+    return reshaped(b, made[0], [*sizes[:2], *sizes_of(b, made[0])[1:]])
+
+
+@handles("SpectralNormalization")
+def spectral(b: KerasBuilder, x: Tensor, *, layer: Any, training: bool | None = False) -> Tensor:
+    """Apply the layer inside: its kernel is stored as it was normalized last."""
+    return b.inner(b.layer.inside["layer"], [x], b.masks[:1], "layer", {})[0]
