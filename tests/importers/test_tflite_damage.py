@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from tqconv.config import LoadOptions, parse_shapes
 from tqconv.errors import FormatError, UnsupportedError, UsageError
 from tqconv.exporters.dot import dot_text
 from tqconv.exporters.report import describe
+from tqconv.exporters.tflite import serialize
 from tqconv.importers.tflite import reader
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ops.emit import emit
@@ -35,7 +36,6 @@ def network() -> bytes:
     y = emit(graph, "RESHAPE", y, np.array([1, 64], np.int32), name="r")
     y = emit(graph, "FULLY_CONNECTED", y, np.ones((5, 64), np.float32), None, name="d")
     graph.outputs.append(emit(graph, "SOFTMAX", y, name="s", beta=1.0))
-    from tqconv.exporters.tflite import serialize
 
     return bytes(serialize(Model([graph], "n")))
 
@@ -141,7 +141,53 @@ def test_custom_operators_are_not_held_against_a_row() -> None:
     y = Tensor("y", (2,), FLOAT)
     graph.add(Op("CUSTOM", (x, x, None), (y,), {"custom_code": "Mine", "custom_options": b"1"}))
     graph.outputs.append(y)
-    from tqconv.exporters.tflite import serialize
 
     model = reader.parse(bytes(serialize(Model([graph], "n"))), "n")
     assert [op.type for op in model.main.ops] == ["CUSTOM"]
+
+
+def edited(change: Callable[[Op], None]) -> bytes:
+    """Return a file that joins two inputs and splits the result, after a change of both."""
+    graph = Graph("main")
+    xs = [graph.add_input(name, (1, 4), FLOAT) for name in "ab"]
+    y = emit(graph, "CONCATENATION", *xs, name="c", axis=0)
+    graph.outputs[:] = emit(graph, "SPLIT", np.array(0, np.int32), y, name="s", num_splits=2)
+    for op in graph.ops:
+        change(op)
+    return bytes(serialize(Model([graph], "n")))
+
+
+def nothing_read(op: Op) -> None:
+    op.inputs = () if op.type == "CONCATENATION" else op.inputs
+
+
+def hole_read(op: Op) -> None:
+    op.inputs = (None, *op.inputs[1:]) if op.type == "CONCATENATION" else op.inputs
+
+
+def nothing_made(op: Op) -> None:
+    op.outputs = () if op.type == "SPLIT" else op.outputs
+
+
+def three_parts(op: Op) -> None:
+    op.options |= {"num_splits": 3} if op.type == "SPLIT" else {}
+
+
+def other_axis(op: Op) -> None:
+    op.options |= {"axis": 7} if op.type == "CONCATENATION" else {}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (nothing_read, "CONCATENATION 'c' in n.tflite: the operand `xs0` is missing"),
+        (hole_read, "CONCATENATION 'c' in n.tflite: the operand `xs0` is missing"),
+        (nothing_made, "it makes no tensor"),
+        (three_parts, "operands or options do not fit SPLIT"),
+        (other_axis, "operands or options do not fit CONCATENATION"),
+    ],
+)
+def test_operators_that_cannot_be_what_they_say(change: Callable[[Op], None], words: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        reader.parse(edited(change), "n.tflite")
+    assert words in str(caught.value)

@@ -23,11 +23,12 @@ def check_operator(op: Op) -> None:
     if not known(op.type):
         return
     operands = spec(op.type).operands
-    lacking = [i for i in range(operands.required) if i >= len(op.inputs) or op.inputs[i] is None]
+    needed = max(operands.required, len(op.inputs) if operands.variadic else 0, 1 - len(op.graphs))
+    needed = needed if operands.names else 0
+    lacking = [i for i in range(needed) if i >= len(op.inputs) or op.inputs[i] is None]
     if lacking:
         raise FormatError(f"the operand `{operands.name(lacking[0])}` is missing", where=op.source)
-    makes_one = bool(operands.outputs) and not operands.outputs[0].startswith("*")
-    if makes_one and not op.outputs:
+    if operands.outputs and not op.outputs and not op.graphs:
         raise FormatError("it makes no tensor", where=op.source)
     if not operands.variadic and len(op.inputs) > len(operands.names):
         raise FormatError(
@@ -36,7 +37,13 @@ def check_operator(op: Op) -> None:
             where=op.source,
         )
     try:
-        infer(op)
+        made = len(infer(op))
+        if made != len(op.outputs) and not op.graphs:
+            raise FormatError(
+                f"it makes {counted(len(op.outputs), 'tensor')}, expected {made}", where=op.source
+            )
+    except FormatError:
+        raise
     except MALFORMED as error:
         raise _unfit(op, error) from error
     except TqconvError as error:
