@@ -47,7 +47,7 @@ class LoadOptions:
     TOCO did, where `num_bits` says less, too.
     array_ranges: ranges by the names of the source model, constants' too; the last one counts.
     dtypes: numpy names, one per input or None. values: name -> text of a constant to put in its
-    place.
+    place. dims: name of a dimension of the inputs -> its size.
     """
 
     format: str | None = None
@@ -55,6 +55,7 @@ class LoadOptions:
     outputs: tuple[str, ...] | None = None
     shapes: tuple[Dims | None, ...] | None = None
     named_shapes: Mapping[str, Dims] = field(default_factory=dict)
+    dims: Mapping[str, int] = field(default_factory=dict)
     dtypes: tuple[str | None, ...] | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     allow_custom_ops: bool = False

@@ -75,6 +75,7 @@ PARSED = {
     "load.shapes": "shapes",
     "load.named_shapes": "shapes",
     "load.values": "values",
+    "load.dims": "dims",
     "load.rnn_states": "rnn_states",
     "quantize.mode": "quantize",
     "quantize.input_type": "input_types",

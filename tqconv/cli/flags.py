@@ -107,6 +107,10 @@ _ARRAYS = (
         ARRAYS, "shapes", read=str, metavar="1,224,224,3:1,10",
     ),
     flag(
+        "dim", "the size of a dimension that an ONNX model names", ARRAYS, "dims",
+        read=values.dimension, metavar="NAME=SIZE", many=True,
+    ),
+    flag(
         "input_data_types input_data_type", "types of the inputs in the source model",
         ARRAYS, "load.dtypes", read=ListOf(Choice(SOURCE_TYPES)), metavar="TYPE,TYPE",
     ),
@@ -354,7 +358,7 @@ def _of(*keys: str) -> tuple[Flag, ...]:
 
 
 _READING = (
-    *_of("load.format", "load.inputs", "load.outputs", "shapes", "load.dtypes", "values"),
+    *_of("load.format", "load.inputs", "load.outputs", "shapes", "dims", "load.dtypes", "values"),
     *_of("load.allow_custom_ops", "load.tags", "load.signature", "load.checkpoint"),
 )
 _BASIC = (*_of("source"), *_READING)

@@ -36,6 +36,7 @@ def load_options(given: Given, toco_type: str | None = None) -> LoadOptions:
         shapes=shapes,
         named_shapes=named,
         values=_by_name(given, "values"),
+        dims=_by_name(given, "dims"),
         rnn_states=given.get("rnn_states", ()),
     )
 

@@ -174,6 +174,14 @@ def assignment(value: str) -> tuple[str, str]:
     return name.strip(), content
 
 
+def dimension(value: str) -> tuple[str, int]:
+    """Read `name=size`."""
+    name, size = assignment(value)
+    if not size.strip().isdecimal():
+        raise UsageError(f"`{size}` in `{value}` is not a size", hint="write --dim batch=1")
+    return name, int(size)
+
+
 def maps(value: str) -> tuple[dict[str, str], ...]:
     """Read TOCO's list of maps: `{key:value,key:value},{...}`."""
     rest = re.sub(r"\{[^{}]*\}", "", value).strip(", ")

@@ -37,13 +37,15 @@ class Format:
     there), UnsupportedError (what has no translation, all of it). outline: returns the nodes of a
     file as it states them, and the reason that is given for showing no more; None where a model can
     always be loaded. channels_first: images are [n, c, h, w]. has_signatures: tags and signatures
-    choose among the models in it. companions: the files that `load` may read beside the one named.
+    choose among the models in it. names_dims: dimensions of inputs have names. companions: the
+    files that `load` may read beside the one named.
     """
 
     load: Callable[[Path, LoadOptions], Model]
     outline: Callable[[Path, str], Outline] | None = None
     channels_first: bool = False
     has_signatures: bool = False
+    names_dims: bool = False
     companions: Callable[[Path, LoadOptions], Iterable[Path]] = lambda path, options: ()
 
 
@@ -79,4 +81,8 @@ def source_of(path: Path, options: LoadOptions) -> SourceFile:
     chooses = options.signature is not None or options.tags != LoadOptions().tags
     if chooses and not format.has_signatures:
         raise UsageError(f"{path} is no SavedModel: it has neither tags nor signatures to choose")
+    if options.dims and not format.names_dims:
+        raise UsageError(
+            f"{path} names no dimensions, as ONNX does", hint="give whole shapes: --input_shapes"
+        )
     return SourceFile(path, kind, format)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.config import Dims, LoadOptions
-from tqconv.errors import FormatError, TqconvError, UnsupportedError, UsageError
+from tqconv.errors import FormatError, TqconvError, UnsupportedError, UsageError, suggestion
 from tqconv.importers.borders import (
     Declared,
     add_inputs,
@@ -33,7 +34,7 @@ from tqconv.ir.graph import Graph, Model, Signature, Tensor
 def load(path: Path, options: LoadOptions) -> Model:
     """Import an ONNX file; FormatError, UsageError (names), UnsupportedError (operators)."""
     network = read(path, lambda op, opset: ONNX.find(op, opset) is not None)
-    return import_network(network, path.name, options)
+    return import_network(sized(network, options.dims), path.name, options)
 
 
 def import_network(network: Network, file: str, options: LoadOptions) -> Model:
@@ -66,6 +67,29 @@ def import_network(network: Network, file: str, options: LoadOptions) -> Model:
     model.main.prune()
     model.signatures.append(Signature.of(model.main))
     return model
+
+
+def sized(network: Network, dims: Mapping[str, int]) -> Network:
+    """Return a network with sizes for named dimensions of inputs; UsageError for other names."""
+    if not dims:
+        return network
+    known = sorted({name for i in network.body.inputs if i.shape for name in i.params if name})
+    unknown = [name for name in dims if name not in known]
+    if unknown:
+        names = ", ".join(known) or "none"
+        raise UsageError(
+            f"no input has a dimension `{unknown[0]}`{suggestion(unknown[0], known)}",
+            hint=f"the named dimensions of the inputs: {names}",
+        )
+    inputs = tuple(_with_sizes(info, dims) for info in network.body.inputs)
+    return replace(network, body=replace(network.body, inputs=inputs))
+
+
+def _with_sizes(info: ValueInfo, dims: Mapping[str, int]) -> ValueInfo:
+    if info.shape is None:
+        return info
+    pairs = zip(info.shape, info.params, strict=True)
+    return replace(info, shape=tuple(dims.get(name, size) for size, name in pairs))
 
 
 def _exists(body: Body, name: str) -> bool:

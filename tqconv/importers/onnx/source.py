@@ -25,4 +25,4 @@ def companions(path: Path, options: LoadOptions) -> Iterable[Path]:
     return [path.parent / place for place in sorted(places)]
 
 
-FORMAT = Format(load, outline, channels_first=True, companions=companions)
+FORMAT = Format(load, outline, channels_first=True, names_dims=True, companions=companions)

@@ -1,0 +1,38 @@
+"""Dimensions that an ONNX model names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import load, network, node
+
+from tqconv import api
+from tqconv.config import LoadOptions
+from tqconv.errors import UsageError
+
+
+def model() -> Any:
+    x = np.zeros((1, 3, 4), np.float32)
+    return network([node("Relu", "x", "y")], {"x": x}, ["y"], shapes={"x": ("batch", 3, "time")})
+
+
+def test_named_dimensions_get_sizes(tmp_path: Path) -> None:
+    made = load(model(), tmp_path, LoadOptions(dims={"batch": 2}))
+    assert made.main.inputs[0].shape == (2, 3, None)
+    made = load(model(), tmp_path, LoadOptions(dims={"batch": 2, "time": 7}))
+    assert made.main.outputs[0].shape == (2, 3, 7)
+
+
+def test_an_unknown_name_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no input has a dimension `bach`; did you mean `batch`"):
+        load(model(), tmp_path, LoadOptions(dims={"bach": 2}))
+
+
+def test_other_formats_name_no_dimensions(tmp_path: Path) -> None:
+    path = tmp_path / "g.pb"
+    path.write_bytes(b"\x0a\x00")
+    with pytest.raises(UsageError, match="names no dimensions"):
+        api.load(path, LoadOptions(format="graphdef", dims={"batch": 1}))
