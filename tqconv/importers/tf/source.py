@@ -7,14 +7,17 @@ from pathlib import Path
 
 from tqconv.config import LoadOptions
 from tqconv.importers.source import Format
-from tqconv.importers.tf.bundle import files_of
 from tqconv.importers.tf.graphdef import load
 from tqconv.importers.tf.outline import outline
 
 
 def companions(path: Path, options: LoadOptions) -> Iterable[Path]:
     """Return the files of the checkpoint that is given with a graph."""
-    return () if options.checkpoint is None else files_of(Path(options.checkpoint))
+    if options.checkpoint is None:
+        return ()
+    from tqconv.importers.tf.bundle import files_of
+
+    return files_of(Path(options.checkpoint))
 
 
 FORMAT = Format(load, outline, companions=companions)

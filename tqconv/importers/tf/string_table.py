@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import google_crc32c
-
 from tqconv.errors import FormatError, first_line
 
 MAGIC = 0xDB4775248B80FB57
@@ -41,6 +39,8 @@ def table_entries(content: memoryview, what: str) -> Iterator[tuple[bytes, bytes
 
 def crc_of(content: memoryview | bytes, start: int = 0) -> int:
     """Return the CRC-32C of bytes; `start`: that of what is before them."""
+    import google_crc32c
+
     crc = start
     for begin in range(0, len(content), CHUNK):
         crc = google_crc32c.extend(crc, bytes(content[begin : begin + CHUNK]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from tqconv.config import Dims, LoadOptions
 from tqconv.errors import UnsupportedError, UsageError, counted
 from tqconv.importers.borders import contradicts, printed
 from tqconv.importers.tf.borders import resolve
-from tqconv.importers.tf.bundle import Bundle, open_bundle, variable_names
 from tqconv.importers.tf.definitions import NUMBERS
 from tqconv.importers.tf.inner import type_of
 from tqconv.importers.tf.inputs import known_shapes
@@ -21,6 +20,9 @@ from tqconv.importers.tf.leftovers import READERS, VARIABLES
 from tqconv.importers.tf.node import BFLOAT16, Node, Ref, dtype_of
 from tqconv.importers.values import parse_value
 from tqconv.schema import proto
+
+if TYPE_CHECKING:
+    from tqconv.importers.tf.bundle import Bundle
 
 SHOWN = 8
 """Names that a message lists before it says how many more there are."""
@@ -80,6 +82,8 @@ def freeze(
             + listed([v.name for v in variables]),
             hint="freeze the graph, or give its checkpoint with --checkpoint PREFIX",
         )
+    from tqconv.importers.tf.bundle import open_bundle, variable_names
+
     bundle = open_bundle(checkpoint)
     names = variable_names(bundle)
     result = dict(nodes)
