@@ -116,6 +116,23 @@ def test_a_missing_range_writes_the_template_and_default_ranges_fill_in(tmp_path
     assert scales == {0.0235294122248888}
 
 
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        ("a = RELU(x)", []),  # the range of a clamp of the input follows from the input's
+        (
+            "a = FULLY_CONNECTED(x, f32[4,4], f32[4])",
+            ["--default_ranges clips 1 tensor that reaches further: 'b' (0 … 6)"],
+        ),
+    ],
+)
+def test_default_ranges_that_cut_off_a_clamp_are_counted(before: str, wanted: list[str]) -> None:
+    model = Model([parse(f"x: f32[1,4] -> z\n{before}\nb = RELU6(a)\nz = TANH(b)")])
+    options = QuantizeOptions(mode="int8", input_ranges={"x": (-9.0, 9.0)})
+    quantize(model, options, toco=TocoOptions(default_ranges=(0.0, 1.0)))
+    assert [note for note in model.notes if note.startswith("--default_ranges clips")] == wanted
+
+
 def test_random_samples_leave_a_note() -> None:
     model = network()
     quantize(model, QuantizeOptions(mode="int8", random=3))

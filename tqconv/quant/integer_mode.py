@@ -10,7 +10,7 @@ from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.types import Range, type_name
 from tqconv.quant.apply import apply
 from tqconv.quant.evidence.inputs import said_of_inputs
-from tqconv.quant.evidence.intervals import propagate
+from tqconv.quant.evidence.intervals import clipped_by_default, propagate
 from tqconv.quant.evidence.ranges import Ranges, check_trained, evidence
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Borders, Plan, plan
@@ -63,7 +63,9 @@ def plan_for(
         options.per_channel_dense,
         options.integer_only,
     )
-    return plan(model.main, chosen, found, choice, borders(options))
+    made = plan(model.main, chosen, found, choice, borders(options))
+    made.notes += clipped_by_default(model.main, found)
+    return made
 
 
 def carry_out(model: Model, made: Plan) -> None:

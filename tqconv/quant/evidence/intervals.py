@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Range
 from tqconv.ops.table import having, known, spec
@@ -16,6 +17,8 @@ RULES = having(lambda row: row.interval)
 CLAMPS = having(lambda row: row.clamp)
 """What operators, and the activations of that name inside others, clamp to."""
 FREE: Ends = (-math.inf, math.inf)
+SHOWN = 4
+"""Tensors that a note names."""
 
 
 def clamp_of(op: Op) -> Ends | None:
@@ -27,6 +30,29 @@ def clamp_of(op: Op) -> Ends | None:
         return None
     limit = float(bound.reshape(-1)[0])
     return (limit, math.inf) if op.type == "MAXIMUM" else (-math.inf, limit)
+
+
+def clipped_by_default(graph: Graph, found: Mapping[Tensor, Range]) -> list[str]:
+    """Return a note about default ranges that cut off what an operator itself says it reaches."""
+    cut = []
+    for op in graph.ops:
+        fused = CLAMPS.get(str(op.options.get("fused_activation_function")))
+        ends = clamp_of(op) or fused
+        for tensor in op.outputs if ends is not None else ():
+            known = found.get(tensor)
+            if known is None or known.kind != "default" or ends is None:
+                continue
+            low, high = (e if math.isfinite(e) else 0.0 for e in ends)
+            if low < known.low or high > known.high:
+                cut.append(f"'{tensor.name}' ({low:g} … {high:g})")
+    if not cut:
+        return []
+    more = f", … {len(cut) - SHOWN} more" if len(cut) > SHOWN else ""
+    return [
+        f"--default_ranges clips {counted(len(cut), 'tensor')} that "
+        f"reach{'es' if len(cut) == 1 else ''} further: "
+        f"{', '.join(cut[:SHOWN])}{more}"
+    ]
 
 
 def propagate(graph: Graph, found: Mapping[Tensor, Range]) -> dict[Tensor, Range]:
