@@ -219,6 +219,12 @@ def test_a_missing_name_is_an_error_with_a_suggestion(tmp_path: Path) -> None:
         feeds(path, [VECTOR, SCALAR])
 
 
+def test_random_samples_have_a_size_that_fits_into_memory() -> None:
+    huge = Tensor("x", (2, 2**31 - 1), np.dtype(np.float32))
+    with pytest.raises(UsageError, match="`x` .* too large for random samples"):
+        next(random_samples([huge], 1))
+
+
 def test_random_samples_repeat_and_stay_in_the_known_range() -> None:
     known = Tensor("x", (None, 3), FLOAT, range=Range(-4, -2, "user"))
     one, other = (list(random_samples([known, SCALAR], 3)) for _ in range(2))

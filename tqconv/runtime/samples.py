@@ -108,6 +108,10 @@ def holds_images(path: Path) -> bool:
     return any(file.suffix.lower() in SUFFIXES for file in files)
 
 
+MOST_RANDOM = 2**28
+"""Elements of a random sample, which is made in float64: 2 GiB."""
+
+
 def random_samples(inputs: Sequence[Tensor], count: int) -> Iterator[Feed]:
     """Yield random samples: reals in the input's known range or in [0, 1), integers 0 or 1."""
     generator = np.random.default_rng(SEED)
@@ -117,6 +121,11 @@ def random_samples(inputs: Sequence[Tensor], count: int) -> Iterator[Feed]:
 
 def _random(tensor: Tensor, generator: np.random.Generator) -> Array:
     shape = tuple(1 if d is None else d for d in tensor.shape)
+    if tensor.size > MOST_RANDOM:
+        raise UsageError(
+            f"input `{tensor.name}` of shape {list(shape)} is too large for random samples",
+            hint="give the size that it has in use with --input_shapes",
+        )
     if tensor.dtype.kind != "f":
         return generator.integers(0, 2, shape).astype(tensor.dtype)
     low, high = (tensor.range.low, tensor.range.high) if tensor.range else (0.0, 1.0)
