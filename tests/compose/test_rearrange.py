@@ -35,6 +35,23 @@ def test_nothing_cannot_be_repeated() -> None:
         assert_composed(make, [numbers(0)])
 
 
+def test_of_nothing_nothing_is_moved_where_another_size_is_unknown() -> None:
+    nothing = np.zeros((3, 0), np.float32)
+    for make, x in (
+        (lambda b, x: rearrange.reversed_along(b, x, [0]), nothing),
+        (lambda b, x: rearrange.roll(b, x, b.const([2], np.int32), [0]), nothing[:, None]),
+        (lambda b, x: rearrange.roll(b, x, b.const([2], np.int32), [0]), nothing.T),
+    ):
+        assert_composed(make, [x], x, open_axes=(0,))
+
+
+@pytest.mark.parametrize("kind", ["SUM", "REDUCE_PROD"])
+def test_a_reduction_of_nothing_where_another_size_is_unknown(kind: str) -> None:
+    expected = np.full((3, 1, 2), 0 if kind == "SUM" else 1, np.float32)
+    make = lambda b, x: reduce.reduced(b, kind, x, [1], keep_dims=True)  # noqa: E731
+    assert_composed(make, [np.zeros((3, 0, 2), np.float32)], expected, open_axes=(0,))
+
+
 @pytest.mark.parametrize(
     ("start", "stop", "step"),
     [(1, 3, 1), (None, -1, 2), (-2, None, 1), (None, None, -1), (3, 0, -2), (0, 2**40, 1)],

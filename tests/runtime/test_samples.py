@@ -221,7 +221,7 @@ def test_a_missing_name_is_an_error_with_a_suggestion(tmp_path: Path) -> None:
 
 def test_random_samples_have_a_size_that_fits_into_memory() -> None:
     huge = Tensor("x", (2, 2**31 - 1), np.dtype(np.float32))
-    with pytest.raises(UsageError, match="`x` .* too large for random samples"):
+    with pytest.raises(UsageError, match="too large for random samples"):
         next(random_samples([huge], 1))
 
 

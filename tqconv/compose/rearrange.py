@@ -141,7 +141,12 @@ def nothing_to_do(b: Builder, x: Tensor, amounts: Tensor, neutral: int) -> bool:
 
 
 def reversed_along(b: Builder, x: Tensor, axes: Sequence[int]) -> Tensor:
-    """Reverse axis by axis: the kernel takes several axes only where they are neighbours."""
+    """Reverse axis by axis: the kernel takes several axes only where they are neighbours.
+
+    Of nothing there is nothing to reverse, and the kernel would crash.
+    """
+    if 0 in x.shape:
+        return x
     for axis in axes:
         if x.shape[axis] != 1:
             x = b("REVERSE_V2", x, np.array([axis], INT32))
@@ -177,7 +182,9 @@ def _roll_by_places(b: Builder, x: Tensor, shifts: Tensor, axes: Sequence[int]) 
         shift = b("GATHER", b.cast(shifts, INT32), np.array(number, INT32), axis=0)
         size = b("GATHER", b.shape_of(x), np.array(axis, INT32), axis=0)
         places = b("RANGE", np.array(0, INT32), size, np.array(1, INT32))
-        x = b("GATHER", x, b("FLOOR_MOD", b("SUB", places, shift), size), axis=axis)
+        # The kernel refuses to divide by the size of nothing.
+        divisor = b("MAXIMUM", size, np.array(1, INT32))
+        x = b("GATHER", x, b("FLOOR_MOD", b("SUB", places, shift), divisor), axis=axis)
     return x
 
 

@@ -11,6 +11,7 @@ from tqconv.compose import complex
 from tqconv.compose.builder import Builder
 from tqconv.compose.integers import INT64, UINT32, UINT64, as_ordered, as_signed, ordered
 from tqconv.compose.operands import static_size
+from tqconv.compose.sizes import size_of, vector
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import type_name
@@ -57,10 +58,9 @@ def _of_nothing(b: Builder, type: str, x: Tensor, along: Sequence[int], keep_dim
         **{"SUM": 0, "REDUCE_PROD": 1, "REDUCE_MAX": low, "REDUCE_MIN": high},
         **{"MEAN": np.nan if x.dtype.kind == "f" else 0, "REDUCE_ALL": True, "REDUCE_ANY": False},
     }[type]
-    sizes = [1 if i in along else d for i, d in enumerate(x.shape) if keep_dims or i not in along]
-    if None in sizes:
-        raise UnsupportedError(f"{b.source.op_type} of no elements, in a shape that is unknown")
-    return b("FILL", np.array(sizes, np.int32), np.array(start, x.dtype))
+    kept = [i for i in range(x.rank) if keep_dims or i not in along]
+    sizes = vector(b, [1 if i in along else size_of(b, x, i) for i in kept])
+    return b("FILL", sizes, np.array(start, x.dtype))
 
 
 def euclidean_norm(
