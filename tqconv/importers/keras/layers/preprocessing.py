@@ -72,6 +72,7 @@ def resizing(
     fill_value: float = 0.0,
     antialias: bool = False,
     data_format: str | None = None,
+    training: bool | None = None,
 ) -> Tensor:
     """Resize images to a size."""
     if crop_to_aspect_ratio or pad_to_aspect_ratio:
@@ -85,7 +86,13 @@ def resizing(
 
 @handles("CenterCrop")
 def center_crop(
-    b: KerasBuilder, x: Tensor, *, height: int, width: int, data_format: str | None = None
+    b: KerasBuilder,
+    x: Tensor,
+    *,
+    height: int,
+    width: int,
+    data_format: str | None = None,
+    training: bool | None = None,
 ) -> Tensor:
     """Cut the middle out of images; smaller ones are resized to it, keeping the aspect ratio."""
 
