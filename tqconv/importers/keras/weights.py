@@ -135,6 +135,8 @@ SPECS: Mapping[str, Callable[[Config], list[Group]]] = {
 }
 """Class -> its own weights; classes that are not here have none."""
 
+PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Layers whose class has another name in Keras's code, after which groups are named."""
 OPTIONAL = frozenset({"Normalization", "SpectralNormalization"})
 """Classes that may lack what they would store."""
 
@@ -214,7 +216,7 @@ def _assign_groups(network: Network, archive: Archive, place: str) -> None:
     for layer in network.layers.values():
         if layer.op.startswith("ops."):
             continue
-        key = snake_case(layer.op.rsplit(">", 1)[-1])
+        key = snake_case(PYTHON_NAMES.get(layer.op, layer.op.rsplit(">", 1)[-1]))
         number = counts.get(key, 0)
         counts[key] = number + 1
         below = f"{key}_{number}" if number else key
