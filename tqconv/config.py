@@ -151,7 +151,9 @@ class ConvertOptions:
 
     target_format: "tflite" or "dot". dump_dir: folder for a picture after each stage;
     dump_steps: after each pass that changed something, too. verify: data to compare float and
-    quantized model on. summary_dir: folder for a description of the result as text and JSON.
+    quantized model on. min_sqnr (in dB), min_agreement (a share of 1): what each output must reach
+    on the samples of `verify`, else on those of the calibration. summary_dir: folder for a
+    description of the result as text and JSON.
     """
 
     load: LoadOptions = field(default_factory=LoadOptions)
@@ -163,6 +165,8 @@ class ConvertOptions:
     summary_dir: str | None = None
     checks: tuple[Count, ...] = ()
     verify: str | None = None
+    min_sqnr: float | None = None
+    min_agreement: float | None = None
 
 
 @dataclass(frozen=True)

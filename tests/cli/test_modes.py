@@ -42,6 +42,8 @@ VALUES = {
     "no_improve": [],
     "quantize.min_weight_elements": ["5"],
     "verify": ["x"],
+    "min_sqnr": ["20", "--verify=x"],
+    "min_agreement": ["0.9", "--verify=x"],
 }
 """Key -> the words behind the flag of each row that is an error where it has no effect."""
 NOTED = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tqconv.config import ConvertOptions
     from tqconv.exporters.report import ModelFacts
     from tqconv.ir.graph import Graph
+    from tqconv.runtime.compare import Difference
 
 HELP = """Convert a model to TensorFlow Lite.
 
@@ -59,12 +61,23 @@ def run(given: Given) -> None:
     facts = describe(report.model)
     spent = Spent(mode_word(options, facts), read, report.size, time.perf_counter() - began)
     if given.get("json"):
-        measured = [asdict(difference) for difference in report.differences]
         document = {"file": target, "source": source, **spent.as_dict(), **facts.as_dict()}
-        text = json.dumps({**document, "verify": measured} if measured else document, indent=1)
+        text = json.dumps({**document, **measured(report.differences)}, indent=1)
     else:
         text = f"{result_text(facts, target, report.size)}\n{spent}"
     print_result(given, text, target)
+
+
+def measured(differences: Sequence[Difference]) -> dict[str, Any]:
+    """Return what was compared, for programs; agreement: see `Difference`, by output."""
+    if not differences:
+        return {}
+    names = ("name", "sqnr", "largest", "is_output")
+    shares = {d.name: d.agreement for d in differences if d.is_output and d.agreement is not None}
+    return {
+        "verify": [{name: getattr(d, name) for name in names} for d in differences],
+        "agreement": shares,
+    }
 
 
 @dataclass(frozen=True)

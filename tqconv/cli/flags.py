@@ -228,6 +228,10 @@ _QUANTIZATION = (
         "verify", "compare the float and the quantized model on these samples",
         QUANTIZATION, "verify", metavar="DATA", modes=QUANTIZED,
     ),
+    flag("min_sqnr", "signal-to-noise ratio that each output must keep, or nothing is written",
+         QUANTIZATION, "min_sqnr", read=values.real, metavar="DB", modes=QUANTIZED),
+    flag("min_agreement", "share of samples on which the largest element must be the float model's",
+         QUANTIZATION, "min_agreement", read=values.share, metavar="SHARE", modes=QUANTIZED),
 )  # fmt: skip
 
 _TOCO = (

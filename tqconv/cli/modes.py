@@ -13,6 +13,8 @@ NEEDED = {
     "quantize.method": ("quantize.calibration_data", "quantize.random"),
     "quantize.mean": ("quantize.calibration_data", "verify"),
     "quantize.std": ("quantize.calibration_data", "verify"),
+    "min_sqnr": ("verify", "quantize.calibration_data"),
+    "min_agreement": ("verify", "quantize.calibration_data"),
 }
 """Key -> keys of which one must be given, for flags that say how something else is done."""
 

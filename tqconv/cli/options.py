@@ -96,6 +96,8 @@ def convert_options(given: Given) -> tuple[ConvertOptions, list[str]]:
         summary_dir=given.get("summary_dir"),
         checks=given.get("checks", ()),
         verify=given.get("verify"),
+        min_sqnr=given.get("min_sqnr"),
+        min_agreement=given.get("min_agreement"),
     )
     return options, notes
 

@@ -87,6 +87,14 @@ def real(value: str) -> float:
     return number
 
 
+def share(value: str) -> float:
+    """Read a number from 0 to 1."""
+    number = real(value)
+    if not 0 <= number <= 1:
+        raise UsageError(f"`{value}` is not a share from 0 to 1", hint="95 % is written as 0.95")
+    return number
+
+
 def reals(value: str) -> tuple[float, ...]:
     """Read numbers separated by commas."""
     return tuple(real(word) for word in value.split(","))

@@ -14,7 +14,7 @@ from tqconv.ir.graph import Model
 from tqconv.jobs import footprint
 from tqconv.jobs.files import picture, save, snapshot, write_summary
 from tqconv.jobs.pictures import Pictures
-from tqconv.jobs.requests import check_types
+from tqconv.jobs.requests import check_gate, check_types
 from tqconv.passes.driver import Observer, run_stages
 from tqconv.passes.pipeline import LAST, QUANTIZED, stages_before
 
@@ -30,7 +30,7 @@ class Report:
     size: int
     notes: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
-    """How far the result is from the float model, where `verify` asked for it."""
+    """How far the result is from the float model, where `verify` or a gate asked for it."""
 
     def __repr__(self) -> str:
         """Say what was made, in a line."""
@@ -57,6 +57,7 @@ def convert(
     file = source_of(Path(source), options.load)
     footprint.of_conversion(file, target, options).check()
     check_types(options)
+    check_gate(options)
     dump = Pictures(options.dump_dir, options.dump_steps, observe)
     reading = _load_options(options)
     model = file.load(reading)
@@ -117,7 +118,7 @@ def _quantize(
     names: set[str],
     progress: Progress | None,
 ) -> list[Difference]:
-    """Quantize in place; with `verify`, return how far the result is from the float model.
+    """Quantize in place; where it was asked for, return how far that is from the float model.
 
     `names`: those of the tensors before anything was fused.
     """
@@ -130,7 +131,8 @@ def _quantize(
 
     no_effect.check_float(model, asked, wants_float=options.toco.wants_float)
     inputs.tell(model, asked)
-    reference = snapshot(model) if options.verify is not None else None
+    sampled = asked.mode is not None and asked.calibration_data is not None
+    reference = snapshot(model) if sampled or options.verify is not None else None
     before = no_effect.constants(model)
     if asked.mode is not None:
         _carry_out(model, options, names, progress)
@@ -138,7 +140,11 @@ def _quantize(
         note = no_effect.unchanged_note(before, model, asked)
         model.notes += [] if note is None else [note]
     inputs.dequantize_inputs(model, asked)
-    return [] if reference is None else _verify(reference, model, options)
+    if reference is None:
+        return []
+    from tqconv.jobs import verify
+
+    return verify.judge(reference, model, options)
 
 
 def _names(model: Model) -> set[str]:
@@ -164,14 +170,6 @@ def _carry_out(
     if known is not None:
         fused |= _names(model)
         model.notes += evidence.unknown_notes(known, fused, names, str(options.quantize.ranges))
-
-
-def _verify(reference: Model, model: Model, options: ConvertOptions) -> list[Difference]:
-    from tqconv.jobs import verify
-
-    found = verify.verify(reference, model, str(options.verify), options.quantize)
-    model.notes += verify.verify_notes(found)
-    return found
 
 
 def check_counts(model: Model, checks: Sequence[Count]) -> None:

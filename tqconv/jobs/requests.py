@@ -19,6 +19,19 @@ def check_types(options: ConvertOptions) -> None:
     check_scaling(asked, options.verify)
 
 
+def check_gate(options: ConvertOptions) -> None:
+    """Raise UsageError where numbers are asked for, and nothing is there to measure them on."""
+    if options.min_sqnr is None and options.min_agreement is None:
+        return
+    if options.quantize.mode is None:
+        raise UsageError("--min_sqnr and --min_agreement need a quantization")
+    if options.verify is None and options.quantize.calibration_data is None:
+        raise UsageError(
+            "--min_sqnr and --min_agreement are judged on samples, and there are none",
+            hint="add --verify DATA",
+        )
+
+
 def check_scaling(options: QuantizeOptions, *others: str | None) -> None:
     """Raise UsageError where pixels are to be scaled, and no image is read."""
     paths = [Path(p) for p in (options.calibration_data, *others) if p is not None]

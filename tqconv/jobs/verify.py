@@ -1,35 +1,120 @@
-"""How far a quantized model is from the float one."""
+"""How far a quantized model is from the float one, and whether that is near enough."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from tqconv.config import QuantizeOptions
+from tqconv.config import ConvertOptions, QuantizeOptions
+from tqconv.errors import UsageError, VerificationError, counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
 from tqconv.jobs.quantize import sample_options
 from tqconv.runtime import samples as data
 from tqconv.runtime.compare import Difference, compare
 
-
-def verify(
-    reference: Model, quantized: Model, path: str, options: QuantizeOptions
-) -> list[Difference]:
-    """Return how far a quantized model is from the float one on the samples of a file or folder."""
-    samples = list(data.read_samples(Path(path), reference.main.inputs, sample_options(options)))
-    return compare(reference, quantized, samples, serialize)
-
-
 VERIFY_SHOWN = 5
 """Inner tensors that the report of `--verify` names."""
+POOR = 10.0
+"""Decibels below which an output is warned about: noise of a third of the signal's amplitude."""
+GLANCE = 8
+"""Calibration samples on which that is looked at where nobody asked for a comparison."""
+
+
+def judge(reference: Model, quantized: Model, options: ConvertOptions) -> list[Difference]:
+    """Return how far the outputs are from the float model's, where the options ask for that.
+
+    Measured on the samples of `verify`, else on those of the calibration; unasked, a few of these
+    are enough for a warning. Raises VerificationError where an output is worse than the options
+    allow, UsageError where they ask for what no output has.
+    """
+    asked = options.quantize
+    gated = options.min_sqnr is not None or options.min_agreement is not None
+    if options.verify is not None:
+        found = verify(reference, quantized, options.verify, asked)
+        quantized.notes += verify_notes(found)
+    elif gated:
+        found = verify(reference, quantized, str(asked.calibration_data), asked, inner=False)
+    else:
+        quantized.notes += _glance(reference, quantized, asked)
+        return []
+    outputs = [d for d in found if d.is_output]
+    _check(outputs, options)
+    quantized.notes += warnings(outputs) if options.min_sqnr is None else []
+    return found
+
+
+def verify(
+    reference: Model,
+    quantized: Model,
+    path: str,
+    options: QuantizeOptions,
+    *,
+    inner: bool = True,
+) -> list[Difference]:
+    """Return how far a quantized model is from the float one on the samples of a file or folder."""
+    samples = data.read_samples(Path(path), reference.main.inputs, sample_options(options))
+    return compare(reference, quantized, samples, serialize, inner=inner)
 
 
 def verify_notes(found: list[Difference]) -> list[str]:
     """Return the lines of the report: every output, then the worst inner tensors."""
     inner = [d for d in found if not d.is_output][:VERIFY_SHOWN]
     lines = [
-        f"output '{d.name}': {d.sqnr:.1f} dB, largest difference {d.largest:.6g}"
+        f"output '{d.name}': {d.sqnr:.1f} dB, largest difference {d.largest:.6g}{_agreement(d)}"
         for d in found
         if d.is_output
     ]
     return lines + [f"worst inside: '{d.name}': {d.sqnr:.1f} dB" for d in inner]
+
+
+def _agreement(found: Difference) -> str:
+    if found.agreement is None:
+        return ""
+    return f", largest element the same in {found.agreement:.4g} of the rows"
+
+
+def warnings(outputs: Sequence[Difference]) -> list[str]:
+    """Return a note in capital words about each output that is mostly lost."""
+    return [
+        f"WARNING: OUTPUT '{d.name}' KEEPS ONLY {d.sqnr:.1f} DB OF ITS SIGNAL ON "
+        f"{counted(d.samples, 'SAMPLE', 'SAMPLES')}"
+        for d in outputs
+        if d.sqnr < POOR
+    ]
+
+
+def _glance(reference: Model, quantized: Model, asked: QuantizeOptions) -> list[str]:
+    """Return warnings measured on the first calibration samples; what LiteRT cannot run is said."""
+    few = replace(asked, samples=min(GLANCE, asked.samples or GLANCE))
+    try:
+        found = verify(reference, quantized, str(asked.calibration_data), few, inner=False)
+    except VerificationError as error:
+        return [f"the result was not compared with the float model: {error.message}"]
+    return warnings(found)
+
+
+def _check(outputs: Sequence[Difference], options: ConvertOptions) -> None:
+    """Raise VerificationError, naming all of them, for outputs below what is asked for."""
+    least, share = options.min_sqnr, options.min_agreement
+    if least is not None and not outputs:
+        raise UsageError("--min_sqnr: the model has no output of reals")
+    if share is not None and all(d.agreement is None for d in outputs):
+        raise UsageError("--min_agreement: no output has rows of more than one real")
+    wrong = []
+    for d in outputs:
+        if least is not None and d.sqnr < least:
+            wrong.append(f"output '{d.name}' keeps {d.sqnr:.1f} dB (--min_sqnr {least:g})")
+        if share is not None and d.agreement is not None and d.agreement < share:
+            wrong.append(
+                f"output '{d.name}' agrees on {d.agreement:.4g} of the samples "
+                f"(--min_agreement {share:g})"
+            )
+    if wrong:
+        raise VerificationError(
+            f"the result is too far from the float model on "
+            f"{counted(outputs[0].samples, 'sample')}: {'; '.join(wrong)}",
+            hint="keep what loses most float with --keep_float REGEX, or in mode int8 on 16 bits "
+            "with --int16 REGEX; --verify DATA lists the worst inner tensors",
+        )

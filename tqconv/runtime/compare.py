@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,26 +18,43 @@ EXACT = 200.0
 
 @dataclass(frozen=True)
 class Difference:
-    """How a tensor of the second model differs from the first's: `sqnr` in dB, worst sample."""
+    """How a tensor of the second model differs from the first's.
+
+    sqnr: signal-to-noise ratio of the worst sample in dB; where the first model has only zeros, the
+    noise is compared with the strongest signal of all samples. largest: largest difference.
+    agreement: share of the rows along the last axis whose largest element is the same one, None for
+    rows of one element. samples: how many were compared.
+    """
 
     name: str
     sqnr: float
     largest: float
-    """Largest absolute difference."""
     is_output: bool
+    agreement: float | None
+    samples: int
 
 
 def compare(
-    reference: Model, other: Model, samples: Sequence[Feed], serialize: Serialize
+    reference: Model,
+    other: Model,
+    samples: Iterable[Feed],
+    serialize: Serialize,
+    *,
+    inner: bool = True,
 ) -> list[Difference]:
     """Return the differences of the outputs, in order, then of inner tensors, the worst first.
 
-    Tensors are matched by name; quantized ones are compared as the reals they stand for.
+    Outputs are matched by position, inner tensors by name; `inner`: whether to look at those.
+    Quantized tensors are compared as the reals they stand for, other integers not at all.
     """
     mine, theirs = _readable(reference), _readable(other)
+    for left_end, right_end in zip(reference.main.outputs, other.main.outputs, strict=True):
+        if right_end.name in theirs:
+            theirs[left_end.name] = right_end
     outputs = [t.name for t in reference.main.outputs]
-    names = [n for n in dict.fromkeys([*outputs, *mine]) if n in mine and n in theirs]
-    worst = {name: (EXACT, 0.0) for name in names}
+    asked = dict.fromkeys([*outputs, *(mine if inner else ())])
+    names = [n for n in asked if n in mine and n in theirs]
+    tallies = {name: _Tally() for name in names}
     first = _runner(reference, [mine[n] for n in names], serialize)
     second = _runner(other, [theirs[n] for n in names], serialize)
     for feed in samples:
@@ -45,11 +62,50 @@ def compare(
         for name in names:
             wanted = left[mine[name].name]
             got = _real(right[theirs[name].name], theirs[name])
-            sqnr, largest = difference(wanted, got)
-            worst[name] = (min(worst[name][0], sqnr), max(worst[name][1], largest))
-    found = [Difference(n, *worst[n], n in outputs) for n in names]
-    inner = sorted((d for d in found if not d.is_output), key=lambda d: d.sqnr)
-    return [d for d in found if d.is_output] + inner
+            tallies[name].add(wanted, got)
+    found = [tally.result(name, is_output=name in outputs) for name, tally in tallies.items()]
+    inside = sorted((d for d in found if not d.is_output), key=lambda d: d.sqnr)
+    return [d for d in found if d.is_output] + inside
+
+
+class _Tally:
+    """What is known about a tensor after some samples."""
+
+    def __init__(self) -> None:
+        self.worst, self.largest, self.samples = EXACT, 0.0, 0
+        self.loudest, self.noise = 0.0, 0.0  # energies; noise: that of samples without a signal
+        self.rows, self.same = 0, 0
+
+    def add(self, wanted: Array, got: Array) -> None:
+        """Compare what the two models make of one sample."""
+        sqnr, largest = difference(wanted, got)
+        energy = float(np.sum(np.square(wanted, dtype=np.float64), where=np.isfinite(wanted)))
+        if energy == 0.0 and np.isfinite(largest):
+            error = np.subtract(got, wanted, dtype=np.float64)
+            self.noise = max(self.noise, float(np.sum(error**2, where=np.isfinite(error))))
+        else:
+            self.worst = min(self.worst, sqnr)
+        self.loudest = max(self.loudest, energy)
+        self.largest = max(self.largest, largest)
+        self.samples += 1
+        if wanted.ndim and wanted.shape[-1] > 1 and wanted.size:
+            same_shape = wanted.shape == got.shape
+            self.rows += wanted.size // wanted.shape[-1]
+            self.same += int(np.sum(_largest(wanted) == _largest(got))) if same_shape else 0
+
+    def result(self, name: str, *, is_output: bool) -> Difference:
+        """Return what was found."""
+        sqnr = self.worst
+        if self.noise > 0.0:
+            ratio = self.loudest / self.noise
+            sqnr = min(sqnr, max(10 * float(np.log10(ratio)), -EXACT) if ratio > 0 else -EXACT)
+        agreement = self.same / self.rows if self.rows else None
+        return Difference(name, sqnr, self.largest, is_output, agreement, self.samples)
+
+
+def _largest(array: Array) -> Array:
+    """Return where the largest element of each row is."""
+    return np.asarray(np.argmax(array, axis=-1))
 
 
 def difference(wanted: Array, got: Array) -> tuple[float, float]:
