@@ -26,7 +26,7 @@ from tqconv.ir.arrays import (
     same_bytes,
     stored_bytes,
 )
-from tqconv.ir.graph import Graph, Model
+from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ops.emit import emit
 from tqconv.quant.evidence import ranges
 from tqconv.runtime.arrays import read_arrays
@@ -230,7 +230,9 @@ def test_sizes_that_no_file_can_say(tmp_path: Path, size: int) -> None:
     with pytest.raises(TqconvError, match="31 bits"):
         load(graph.write(tmp_path / "g.pb"), LoadOptions())
     model = Model([Graph("main")])
-    model.main.outputs.append(model.main.add_input("x", (size,), np.dtype(np.float32)))
+    with pytest.raises(UnsupportedError, match=f"input 'x' has the shape .{size}."):
+        model.main.add_input("x", (size,), np.dtype(np.float32))
+    model.main.inputs.append(Tensor("x", (size,), np.dtype(np.float32)))
     with pytest.raises(UnsupportedError, match=f"'x' has the shape .{size}."):
         serialize(model)
 

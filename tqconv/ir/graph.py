@@ -25,7 +25,7 @@ from tqconv.ir.tensor import Op as Op  # the parts are named with the whole
 from tqconv.ir.tensor import Tensor as Tensor
 from tqconv.ir.tensor import Use as Use
 from tqconv.ir.types import Shape
-from tqconv.untrusted import Budget
+from tqconv.untrusted import Budget, check_sizes
 
 
 @dataclass(eq=False, slots=True)
@@ -101,7 +101,8 @@ class Graph:
         self._name(tensor, name)
 
     def add_input(self, name: str, shape: Shape, dtype: np.dtype) -> Tensor:
-        """Append a graph input."""
+        """Append a graph input; UnsupportedError where nothing has room for its shape."""
+        check_sizes(shape, f"input '{name}'")
         tensor = Tensor(self.unique(name), shape, dtype)
         self.inputs.append(tensor)
         return tensor
