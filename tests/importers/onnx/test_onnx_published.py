@@ -10,7 +10,7 @@ from published import cases, difference, holds_tensors
 
 from tqconv.errors import TqconvError
 
-LEAST_RIGHT = 900
+LEAST_RIGHT = 1100
 """So many of the tests are right with every version of the package since 1.20."""
 
 KNOWN_WRONG = (
@@ -21,6 +21,12 @@ KNOWN_WRONG = (
     "test_attention_4d_with_past_and_present_qk_matmul_bias_4d_mask_causal_expanded",
 )
 """They look for rows of -inf by their maximum; REDUCE_MAX makes the least finite number of them."""
+
+OTHER_CORNERS = (
+    "test_resize_downsample_scales_linear_align_corners",
+    "test_resize_downsample_scales_cubic_align_corners",
+)
+"""They align corners of sizes before rounding; ONNX Runtime and PyTorch, of those after it."""
 
 
 @pytest.mark.slow
@@ -39,7 +45,8 @@ def test_no_published_node_test_is_wrong(tmp_path: Path) -> None:
             found["refused by LiteRT"] += 1
             different = "" if "tflite" in str(error) or "Invalid" in str(error) else str(error)
         found["wrong" if different else "right"] += 1
-        if different and case.name not in KNOWN_WRONG:
+        name = case.name.removesuffix("_expanded")
+        if different and f"{name}_expanded" not in KNOWN_WRONG and name not in OTHER_CORNERS:
             wrong.append(f"{case.name}: {different}")
     assert wrong == []
     assert found["right"] >= LEAST_RIGHT

@@ -11,6 +11,7 @@ from tqconv.importers.onnx.handlers import (
     recurrent,
     reduce,
     resize,
+    sampling,
     tensors,
     transposed,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "recurrent",
     "reduce",
     "resize",
+    "sampling",
     "tensors",
     "transposed",
 ]

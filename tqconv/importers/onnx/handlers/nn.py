@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from tqconv.compose import activations, norm, pool, products
 from tqconv.compose import conv as convolution
-from tqconv.compose import norm, pool, products
 from tqconv.compose.windows import Window
 from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.handlers.windows import windows_of
@@ -173,3 +174,89 @@ def gemm(
 def matmul(b: ONNXBuilder, x: Tensor, w: Tensor) -> Tensor:
     """Multiply matrices; the axes before the last two broadcast."""
     return products.product(b, x, w)
+
+
+@handles("com.microsoft:FusedMatMul")
+def fused_matmul(
+    b: ONNXBuilder,
+    x: Tensor,
+    w: Tensor,
+    *,
+    alpha: float = 1.0,
+    transA: int = 0,  # noqa: N803  (ONNX's spelling)
+    transB: int = 0,  # noqa: N803  (ONNX's spelling)
+    transBatchA: int = 0,  # noqa: N803  (ONNX's spelling)
+    transBatchB: int = 0,  # noqa: N803  (ONNX's spelling)
+) -> Tensor:
+    """Return alpha x w, of which the last two axes are exchanged where that is asked for."""
+    if transBatchA or transBatchB:
+        raise UnsupportedError("a FusedMatMul with the batch behind the rows")
+    y = products.product(b, x, w, adj_x=bool(transA), adj_w=bool(transB))
+    return y if alpha == 1 else b("MUL", y, np.array(alpha, y.dtype))
+
+
+def _activated(b: ONNXBuilder, x: Tensor, name: str, params: Sequence[float]) -> Tensor:
+    if name not in ACTIVATIONS:
+        raise UnsupportedError(f"the activation `{name}`")
+    wanted, apply = ACTIVATIONS[name]
+    if len(params) not in (0, wanted):
+        raise UnsupportedError(f"{len(params)} parameters of the activation `{name}`")
+    return apply(b, x, *params)
+
+
+def _sigmoid(b: ONNXBuilder, x: Tensor) -> Tensor:
+    return b("LOGISTIC", x)
+
+
+def _tanh(b: ONNXBuilder, x: Tensor) -> Tensor:
+    return b("TANH", x)
+
+
+ACTIVATIONS: dict[str, tuple[int, Callable[..., Tensor]]] = {
+    "": (0, lambda b, x: x),
+    "Clip": (2, activations.clamp),
+    "HardSigmoid": (2, lambda b, x, p=0.2, q=0.5: activations.hard_sigmoid(b, x, p, q)),
+    "LeakyRelu": (1, lambda b, x, p=0.01: activations.leaky_relu(b, x, p)),
+    "Relu": (0, activations.relu),
+    "Sigmoid": (0, _sigmoid),
+    "Tanh": (0, _tanh),
+}
+"""What ONNX Runtime puts behind a convolution or product, and how many parameters it has."""
+
+
+@handles("com.microsoft:FusedConv")
+def fused_conv(
+    b: ONNXBuilder,
+    x: Tensor,
+    w: Tensor,
+    bias: Tensor | None = None,
+    other: Tensor | None = None,
+    *,
+    activation: str = "",
+    activation_params: Sequence[float] = (),
+    **told: Any,
+) -> Tensor:
+    """Convolve, add another tensor, and apply an activation."""
+    y = conv(b, x, w, bias, **told)
+    y = y if other is None else b("ADD", y, other)
+    return _activated(b, y, activation, activation_params)
+
+
+@handles("com.microsoft:FusedGemm")
+def fused_gemm(
+    b: ONNXBuilder,
+    x: Tensor,
+    w: Tensor,
+    c: Tensor | None = None,
+    *,
+    activation: str = "",
+    activation_alpha: float | None = None,
+    activation_beta: float | None = None,
+    activation_gamma: float | None = None,
+    **told: Any,
+) -> Tensor:
+    """Multiply matrices, add, and apply an activation."""
+    if activation_gamma is not None:
+        raise UnsupportedError("a third parameter of an activation")
+    params = [p for p in (activation_alpha, activation_beta) if p is not None]
+    return _activated(b, gemm(b, x, w, c, **told), activation, params)
