@@ -48,9 +48,9 @@ EXPANDED_PER_NODE = 30
 loops inside of loops multiply that."""
 IMAGE_PIXELS = 64 * MIB
 """Pixels of an image: Pillow takes 4 bytes for each, and twice that to convert it."""
-ELEMENTS = 2**58
-"""Elements of a tensor: with 16 bytes for each their bytes are a number of 64 bits, as numpy wants
-even where a size of 0 leaves none."""
+ELEMENTS = 2**36
+"""Elements of a tensor: 256 GiB of float32, which no device that runs LiteRT holds; the sizes of a
+shape are multiplied without those of 0, as numpy does."""
 SIZE = 2**31 - 1
 """The largest size of a dimension: .tflite stores sizes as 32 bit integers."""
 

@@ -137,6 +137,12 @@ def read(path: Path, translates: Translates = lambda op, opset: True) -> Network
             f"{path} uses opset {opset}; tqconv reads {OLDEST_OPSET} and later",
             hint="export the model again, or raise it with onnx.version_converter",
         )
+    newest = onnx.defs.onnx_opset_version()
+    if opset > newest:
+        raise UnsupportedError(
+            f"{path} uses opset {opset}; the installed onnx package knows {newest}",
+            hint="update it: pip install --upgrade onnx",
+        )
     if len(model.functions):
         model = _inlined(model, path)
     model = with_functions_expanded(model, opset, translates)
@@ -237,6 +243,7 @@ def _functions(model: Any, node: Any) -> list[Any]:
 
 def body_of(graph: Any, files: Files) -> Body:
     """Return a GraphProto; FormatError where two nodes make one tensor."""
+    _check_names(graph)
     counts = Counter(message.name for message in graph.node)
     nodes: list[Node] = []
     makers: dict[str, Node] = {}
@@ -261,6 +268,15 @@ def body_of(graph: Any, files: Files) -> Body:
             "the model has sparse constants", hint="store them dense and export it again"
         )
     return Body(graph.name, inputs, outputs, tuple(nodes), constants, makers)
+
+
+def _check_names(graph: Any) -> None:
+    """Raise FormatError for a name that is no text: protobuf hands its bytes over."""
+    named = (*graph.node, *graph.input, *graph.output, *graph.initializer)
+    read = (name for node in graph.node for name in (*node.input, *node.output, node.op_type))
+    wrong = next((n for n in (*(m.name for m in named), *read) if not isinstance(n, str)), None)
+    if wrong is not None:
+        raise FormatError(f"the name {wrong!r} is not UTF-8", hint="is the file damaged?")
 
 
 def _declared(info: Any) -> ValueInfo:
