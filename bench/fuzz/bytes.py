@@ -10,6 +10,7 @@ kinds and number are the same trial; `--only NUMBER` runs it alone.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import shutil
@@ -72,13 +73,14 @@ def main() -> int:
         made.mkdir()
         box.mkdir()
         seeds = [s for s in all_seeds(made) if not asked.kinds or s.kind in asked.kinds.split(",")]
-        for trial in trials(seeds, box, asked.seed, numbers(asked), sandbox):
-            counts[trial.seed.kind, trial.outcome.code] += 1
-            if trial.outcome.fault:
-                findings += 1
-                print(f"{trial.seed.kind} {trial.number}: {trial.outcome.fault}", flush=True)
-                if asked.keep is not None:
-                    keep(trial, box / "in", asked.keep)
+        with contextlib.suppress(KeyboardInterrupt):  # what was found until then is said
+            for trial in trials(seeds, box, asked.seed, numbers(asked), sandbox):
+                counts[trial.seed.kind, trial.outcome.code] += 1
+                if trial.outcome.fault:
+                    findings += 1
+                    print(f"{trial.seed.kind} {trial.number}: {trial.outcome.fault}", flush=True)
+                    if asked.keep is not None:
+                        keep(trial, box / "in", asked.keep)
         sandbox.close()
     for kind in sorted({kind for kind, _ in counts}):
         codes = {code: n for (k, code), n in sorted(counts.items()) if k == kind}
