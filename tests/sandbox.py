@@ -18,6 +18,8 @@ from typing import Any
 MIB = 1 << 20
 MEMORY = 1024 * MIB
 """What a small file may take, beyond what the process has when it starts."""
+ADDRESSES = 4096 * MIB
+"""Address space of the process: a bomb ends in an error of its own, not in one of the machine."""
 SECONDS = 60.0
 """Longest run: some hundred times what the seeds take, for busy machines."""
 RENEWED = 300
@@ -103,6 +105,7 @@ def _serve(inner: int, outer: int) -> None:
 
     has = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     with os.fdopen(inner, "rb") as lines:
         for line in lines:
