@@ -61,7 +61,10 @@ class Sandbox:
             if not piece:
                 return Outcome(-1, "", self._wait())
             text += piece
-        return Outcome(**json.loads(text))
+        outcome = Outcome(**json.loads(text))
+        if outcome.fault:
+            self._runs = RENEWED  # a peak of memory would be the next run's, too
+        return outcome
 
     def close(self) -> None:
         """End the process."""

@@ -191,3 +191,19 @@ def test_operators_that_cannot_be_what_they_say(change: Callable[[Op], None], wo
     with pytest.raises(FormatError) as caught:
         reader.parse(edited(change), "n.tflite")
     assert words in str(caught.value)
+
+
+def test_bodies_take_and_return_what_their_operator_does() -> None:
+    graph, bodies = Graph("main"), [Graph(name) for name in ("cond", "body")]
+    for body in bodies:
+        x = body.add_input("x", (1,), FLOAT)
+        less = np.float32(3)
+        made = emit(body, "LESS", x, less, name="y") if body is bodies[0] else x
+        body.outputs.append(made)
+    y = Tensor("y", (1,), FLOAT)
+    graph.add(Op("WHILE", (graph.add_input("x", (1,), FLOAT),), (y,), graphs=tuple(bodies)))
+    graph.outputs.append(y)
+    reader.parse(bytes(serialize(Model([graph], "n"))), "n.tflite")
+    bodies[1].add_input("more", (1,), FLOAT)
+    with pytest.raises(FormatError, match="its graphs do not take 1 and return 1 tensor"):
+        reader.parse(bytes(serialize(Model([graph], "n"))), "n.tflite")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.ir.arrays import repeated
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, sole_reader, with_constant
 from tqconv.ops.emit import emit
@@ -218,7 +219,7 @@ def _per_channel(constant: NDArray[Any], x: Tensor, y: Tensor) -> NDArray[Any] |
     if channels is None or y.shape != x.shape or constant.dtype != np.float32:
         return None
     if constant.size == 1:
-        return np.full(channels, constant.reshape(-1)[0], np.float32)
+        return repeated(constant.reshape(-1)[0], (channels,), np.dtype(np.float32))
     if constant.shape[-1] != channels or constant.size != channels:
         return None
     return constant.reshape(-1)

@@ -52,5 +52,19 @@ def check_operator(op: Op) -> None:
         # Operands that the rule does not know (a newer kernel, quantized types) are kept as read.
 
 
+def check_bodies(op: Op) -> None:
+    """Raise FormatError where the graphs that an operator calls take or return another number."""
+    if op.type not in ("IF", "WHILE"):
+        return
+    taken = len(op.inputs) - (op.type == "IF")
+    made = {len(g.outputs) for g in (op.graphs if op.type == "IF" else op.graphs[1:])}
+    fits = op.type == "IF" or taken == len(op.outputs)
+    if not fits or {len(g.inputs) for g in op.graphs} != {taken} or made != {len(op.outputs)}:
+        raise FormatError(
+            f"its graphs do not take {taken} and return {counted(len(op.outputs), 'tensor')}",
+            where=op.source,
+        )
+
+
 def _unfit(op: Op, error: Exception) -> FormatError:
     return FormatError(f"operands or options do not fit {op.type}: {error}", where=op.source)
