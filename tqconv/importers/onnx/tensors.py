@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from tqconv.errors import FormatError, UnsupportedError, first_line
+from tqconv.importers.borders import COMPUTED
 from tqconv.ir.types import STRING
 
 FLOAT32 = np.dtype(np.float32)
-COMPUTED = {np.dtype(np.float64): FLOAT32, np.dtype(np.float16): FLOAT32}
-"""Types that LiteRT's kernels do not compute with, and what tqconv uses instead."""
 NARROW: dict[int, np.dtype] = {
     onnx.TensorProto.INT4: np.dtype(np.int8),
     onnx.TensorProto.UINT4: np.dtype(np.uint8),

@@ -50,8 +50,9 @@ def _value(
         if message is None:
             raise FormatError(f"'{name}' is read, but its node has no such output")
         array = computed(array_of(message, shared.network.files))
-        values[name] = graph.constant(name, array)
-        shared.translation.say_range(name, graph_tensor(values[name]))
+        constant = graph.constant(name, array)
+        shared.translation.say_range(name, constant)
+        values[name] = constant
     return values[name]
 
 
@@ -64,12 +65,6 @@ def _captured(
         raise ReportedError(value.node)
     if value is None:
         raise FormatError(f"'{name}' is read, but nothing makes it")
-    return value
-
-
-def graph_tensor(value: Value) -> Tensor:
-    """Return a value that is a tensor."""
-    assert isinstance(value, Tensor)
     return value
 
 

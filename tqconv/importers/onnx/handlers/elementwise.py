@@ -12,8 +12,9 @@ from tqconv.compose import activations, arithmetic, compare, functions, integers
 from tqconv.compose.builder import Builder
 from tqconv.compose.casts import converted
 from tqconv.errors import UnsupportedError
+from tqconv.importers.borders import COMPUTED
 from tqconv.importers.onnx.registry import ONNXBuilder, composed, handles
-from tqconv.importers.onnx.tensors import COMPUTED, dtype_of
+from tqconv.importers.onnx.tensors import dtype_of
 from tqconv.ir.graph import Tensor
 
 F = np.float32
