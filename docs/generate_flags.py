@@ -13,7 +13,7 @@ from tqconv.cli.modes import listed
 
 INTRODUCTION = """# Flags
 
-This page is generated from the table in `tqconv/cli/flags.py` (`make docs`).
+This page is generated from the table in `tqconv/cli/flags/` (`make docs`).
 
 * `-` and `_` are alike in long flags; a value stands behind `=` or in the next word.
 * A switch may stand alone, or with `true` or `false`.

@@ -1,0 +1,63 @@
+"""Every flag of every command, in the spellings of tqconv, TOCO and tflite_convert.
+
+One row per meaning. Refused rows are flags of those tools whose effect tqconv does not have: using
+one is an error that says what to do instead. Nothing is ignored without a word.
+"""
+
+from __future__ import annotations
+
+from tqconv.cli import values
+from tqconv.cli.flag import PICTURES, QUANTIZATION, Flag, flag, switch
+from tqconv.cli.flags import arrays, model, others, pictures, quantization, toco
+
+CONVERT: tuple[Flag, ...] = (
+    *model.ROWS,
+    *arrays.ROWS,
+    *quantization.ROWS,
+    *toco.ROWS,
+    *pictures.ROWS,
+    *others.ROWS,
+)
+"""The table."""
+
+
+def _of(*keys: str) -> tuple[Flag, ...]:
+    return tuple(row for row in CONVERT if row.key in keys)
+
+
+_READING = (
+    *_of("load.format", "load.inputs", "load.outputs", "shapes", "dims", "load.dtypes", "values"),
+    *_of("load.allow_custom_ops", "load.tags", "load.signature", "load.checkpoint"),
+)
+_BASIC = (*_of("source"), *_READING)
+
+INSPECT: tuple[Flag, ...] = (
+    *_BASIC,
+    flag(
+        "verbose v verbosity", "list every operator and tensor, too", PICTURES, "verbosity",
+        read=values.integer, metavar="",
+    ),
+    switch("nodes", "show a GraphDef node by node, as the file has it", PICTURES, "nodes"),
+    switch("supported_ops", "print the table of operators instead", PICTURES, "supported_ops"),
+    *_of("quiet", "json", "debug"),
+)  # fmt: skip
+
+DOT: tuple[Flag, ...] = (
+    *_BASIC,
+    *_of("target"),
+    switch("optimize", "draw the model as `convert` would write it", PICTURES, "optimize"),
+    *_of("quiet", "debug"),
+)
+
+CALIBRATE: tuple[Flag, ...] = (
+    *_BASIC,
+    *_of("target"),
+    flag(
+        "data calibration_data", "the samples: .npz, .npy, a folder of images or of raw tensors",
+        QUANTIZATION, "quantize.calibration_data", metavar="PATH",
+    ),
+    *_of("quantize.samples", "quantize.random", "quantize.method", "quantize.mean", "quantize.std"),
+    *_of("input_ranges"),
+    flag("update", "merge with the ranges in this file", QUANTIZATION, "update", metavar="FILE"),
+    *_of("quiet", "debug"),
+)  # fmt: skip
