@@ -13,6 +13,7 @@ from google.protobuf import text_format
 from graphs import Message
 from PIL import Image
 from sandbox import in_this_process
+from seeds_layers import keras_files, onnx_files
 
 from tqconv.schema import proto
 
@@ -91,6 +92,11 @@ def all_seeds(folder: Path) -> list[Seed]:
     made += [_convert("pbtxt", {"g.pbtxt": text}, "g.pbtxt", text=True) for text in texts]
     for mode in ("", "float16", "dynamic", "int8", "int16x8"):
         made += [_convert("tflite", {"g.tflite": c}, "g.tflite") for c in _written(folder, mode)]
+    rng = np.random.default_rng(RNG_SEED)
+    made += [_convert("onnx", {"g.onnx": content}, "g.onnx") for content in onnx_files(rng)]
+    for content in keras_files(folder, rng):
+        name = "g.keras" if content.startswith(b"PK") else "g.h5"
+        made.append(_convert("keras", {name: content}, name))
     made += _looks(made)
     made += [*_evidence(folder), *_checkpoints(folder)]
     return made

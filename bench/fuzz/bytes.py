@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[2] / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "importers" / "tf")]
+sys.path[:0] = [str(TESTS), *(str(TESTS / "importers" / s) for s in ("tf", "onnx", "keras"))]
 
 from damage import Trial, trials  # noqa: E402
 from sandbox import Sandbox  # noqa: E402
