@@ -9,7 +9,7 @@ import os
 import sys
 
 from tqconv import TYPE_CHECKING
-from tqconv.cli import signals, streams
+from tqconv.cli import signals, streams, threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,10 +24,12 @@ OUT_OF_MEMORY = 70
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; see the README for the codes.
 
-    Without `arguments` those of the process are taken, and its signals are looked after.
+    Without `arguments` those of the process are taken; its signals are looked after, and how many
+    threads it has.
     """
     if arguments is None:
         signals.install()
+        threads.choose()
     words = list(sys.argv[1:] if arguments is None else arguments)
     program = os.path.basename(sys.argv[0]) if arguments is None else "tqconv"
     streams.replace_closed()
