@@ -27,6 +27,16 @@ def test_results_within_bounds() -> None:
     }
 
 
+def test_operators_behind_which_errors_do_not_show() -> None:
+    assert having(lambda row: row.decides) == {
+        "ARG_MAX": "row",
+        "ARG_MIN": "each",
+        "LOGISTIC": "each",
+        "LOG_SOFTMAX": "row",
+        "SOFTMAX": "row",
+    }
+
+
 def test_linear_operators() -> None:
     assert having(lambda row: row.linear) == {
         "CONV_2D": Linear(0, 1, 2, 0),

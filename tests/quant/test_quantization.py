@@ -15,6 +15,7 @@ from tqconv.errors import QuantizationError, UsageError
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
 from tqconv.jobs.improve import MOST, Memory, _spoils
+from tqconv.jobs.judge import Score
 from tqconv.jobs.quantize import calibrate, quantize
 from tqconv.jobs.verify import verify, verify_notes
 from tqconv.quant.evidence import ranges as files
@@ -75,7 +76,7 @@ def test_a_gain_of_the_mean_must_not_ruin_the_worst_sample(
     after: list[float], spoils: bool
 ) -> None:
     found = iter([after, [30.0, 10.0]])
-    judge = SimpleNamespace(ratios=lambda plan: next(found))
+    judge = SimpleNamespace(score=lambda plan: Score(np.array([next(found)]), (None,)))
     assert _spoils(judge, None, None) is spoils  # type: ignore[arg-type]
 
 

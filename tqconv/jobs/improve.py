@@ -7,17 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from tqconv.errors import counted
 from tqconv.exporters.tflite import serialize
-from tqconv.ir.copy import copy_graph
-from tqconv.ir.graph import Model, Op, Tensor
-from tqconv.quant.apply import apply
+from tqconv.ir.graph import Model, Op
+from tqconv.jobs.judge import Judge
+from tqconv.quant.decisions import Decision
 from tqconv.quant.fit import codes as fitting
 from tqconv.quant.fit.moments import Moments, columns, empty, rows_each
-from tqconv.quant.params import Params
 from tqconv.quant.plan import Plan
 from tqconv.runtime.calibrate import exposed
-from tqconv.runtime.compare import EXACT, difference
-from tqconv.runtime.litert import Array, Feed, Session
+from tqconv.runtime.litert import Feed, Session
 
 HELD_BACK = 5
 """One sample in so many judges; the others teach."""
@@ -29,40 +28,102 @@ GAIN = 0.05
 """Decibels by which a trial must do better to be taken."""
 LOSS, WATCHED = 3.0, 8
 """Decibels that the worst of so many other samples may lose for what the mean gains."""
+LEAST_OUTPUT = 1.0
+"""Decibels that an output may lose for what the others gain."""
+SHOWN = 4
+"""Outputs that the note names."""
 
 
 def improved(
-    model: Model, plan: Plan, samples: Sequence[Feed], others: Iterable[Plan] = ()
+    model: Model, plan: Plan, samples: Sequence[Feed], others: Iterable[tuple[str, Plan]] = ()
 ) -> Plan:
     """Return the plan, or one that comes closer to the float model on held-back samples.
 
-    Tried in turn, each on top of what was taken before: `others` (with other ranges), rounding
-    fitted to the inputs, corrected biases. The same samples give the same plan.
+    Tried in turn, each on top of what was taken before: `others` (with other ranges, by name),
+    rounding fitted to the inputs, corrected biases. A note says what was tried and what it brought.
+    The same samples give the same plan.
     """
     if len(samples) < FEWEST:
         return plan
-    judge = _Judge(model, samples[::HELD_BACK])
     lessons = [s for i, s in enumerate(samples) if i % HELD_BACK]
-    best, score = plan, judge.score(plan)
-    before = score
-    for other in others:
-        best, score = judge.better(other, best, score)
-    taken = _Fit(model, best, lessons)
-    for candidate in taken.candidates():
-        best, score = judge.better(candidate, best, score)
-    if score > before and _spoils(
-        _Judge(model, lessons[:: -(-len(lessons) // WATCHED)]), plan, best
-    ):
+    search = _Search(Judge(model, samples[::HELD_BACK]), plan)
+    if not search.judge.decisions:
         return plan
-    if score > before:
-        note = f"fitted to the samples: {before:.1f} -> {score:.1f} dB on those held back"
-        best = replace(best, notes=[*best.notes, note])
-    return best
+    for name, other in others:
+        search.offer(name, other)
+    for name, candidate in _Fit(model, search.best, lessons).candidates():
+        search.offer(name, candidate)
+    if search.best is not plan and _spoils(
+        Judge(model, lessons[:: -(-len(lessons) // WATCHED)]), plan, search.best
+    ):
+        search.withdraw()
+    return replace(search.best, notes=[*search.best.notes, *search.notes()])
 
 
-def _spoils(judge: _Judge, plan: Plan, best: Plan) -> bool:
+class _Search:
+    """The best plan so far, how near it is, and what became of the others."""
+
+    def __init__(self, judge: Judge, plan: Plan) -> None:
+        self.judge = judge
+        self.first = self.best = plan
+        self.before = self.score = judge.score(plan)
+        self.kept: list[str] = []
+        self.refused: list[str] = []
+
+    def offer(self, name: str, plan: Plan) -> None:
+        """Take a plan that is clearly nearer and spoils no output."""
+        found = self.judge.score(plan)
+        gain = found.mean - self.score.mean
+        if gain > GAIN and np.all(found.outputs > self.score.outputs - LEAST_OUTPUT):
+            self.best, self.score = plan, found
+            self.kept.append(f"{name} ({gain:+.1f})")
+        else:
+            self.refused.append(f"{name} ({gain:+.1f})")
+
+    def withdraw(self) -> None:
+        """Go back to the first plan, because other samples are worse with the best one."""
+        self.best, self.score = self.first, self.before
+        self.refused = [*self.kept, *self.refused]
+        self.kept = []
+
+    def notes(self) -> list[str]:
+        """Return what was tried, kept and refused, and what it brought, in a line."""
+        judge = self.judge
+        count = counted(len(judge.samples), "sample")
+        ends = [
+            f"{_place(decision)} {before:.1f} -> {after:.1f} dB{_agreement(*shares)}"
+            for decision, before, after, *shares in zip(
+                judge.decisions,
+                self.before.outputs,
+                self.score.outputs,
+                self.before.agreement,
+                self.score.agreement,
+                strict=True,
+            )
+        ]
+        more = f", … {len(ends) - SHOWN} more" if len(ends) > SHOWN else ""
+        kept, refused = ", ".join(self.kept) or "nothing", ", ".join(self.refused) or "nothing"
+        return [
+            f"fitted to the samples, judged on {count} held back: {', '.join(ends[:SHOWN])}{more}; "
+            f"kept: {kept}; refused: {refused}"
+        ]
+
+
+def _place(decision: Decision) -> str:
+    inner = decision.tensor.name
+    behind = f" at '{inner}'" if inner != decision.output else ""
+    return f"'{decision.output}'{behind}"
+
+
+def _agreement(before: float | None, after: float | None) -> str:
+    if before is None or after is None:
+        return ""
+    return f" (largest the same in {before:.3g} -> {after:.3g})"
+
+
+def _spoils(judge: Judge, plan: Plan, best: Plan) -> bool:
     """Whether a sample that is worst now would become much worse."""
-    return min(judge.ratios(best)) < min(judge.ratios(plan)) - LOSS
+    return judge.score(best).worst < judge.score(plan).worst - LOSS
 
 
 class Memory:
@@ -82,43 +143,6 @@ class Memory:
             yield feed
 
 
-class _Judge:
-    """Scores plans by the mean signal-to-noise ratio of the outputs on some samples."""
-
-    def __init__(self, model: Model, samples: Sequence[Feed]) -> None:
-        self.model = model
-        self.samples = samples
-        session = Session(serialize(model))
-        self.wanted = [_run(session, feed) for feed in samples]
-
-    def better(self, candidate: Plan, best: Plan, score: float) -> tuple[Plan, float]:
-        """Return the candidate and its score if it is clearly better, else what there was."""
-        found = self.score(candidate)
-        return (candidate, found) if found > score + GAIN else (best, score)
-
-    def score(self, plan: Plan) -> float:
-        """Return the mean over outputs and samples, in dB."""
-        return float(np.mean(self.ratios(plan)))
-
-    def ratios(self, plan: Plan) -> list[float]:
-        """Return the mean over the outputs for each sample, in dB; 0 where none is real."""
-        copy = copy_graph(self.model.main)
-        floats: dict[Tensor, Params | None] = {copy.tensors[t]: None for t in plan.borders}
-        apply(copy.graph, replace(fitting.mapped(plan, copy.tensors, copy.ops), borders=floats))
-        session = Session(serialize(Model([copy.graph, *self.model.graphs[1:]])))
-        means = []
-        for feed, wanted in zip(self.samples, self.wanted, strict=True):
-            pairs = zip(wanted, _run(session, feed), strict=True)
-            found = [difference(a, b)[0] for a, b in pairs if a.dtype.kind == "f"]
-            means.append(float(np.mean(np.clip(found, -EXACT, EXACT))) if found else 0.0)
-        return means
-
-
-def _run(session: Session, feed: Feed) -> list[Array]:
-    session.run(feed)
-    return session.outputs()
-
-
 class _Fit:
     """Rounding and biases fitted to samples, for one plan."""
 
@@ -126,14 +150,14 @@ class _Fit:
         self.plan = plan
         self.seen = _moments(model, fitting.fittable(plan), samples)
 
-    def candidates(self) -> Iterator[Plan]:
+    def candidates(self) -> Iterator[tuple[str, Plan]]:
         """Yield plans: corrected biases, fitted rounding, both."""
         if not self.seen:
             return
-        yield self._with({}, biases=True)
+        yield "biases", self._with({}, biases=True)
         codes = fitting.fitted_weights(self.plan, self.seen)
-        yield self._with(codes, biases=False)
-        yield self._with(codes, biases=True)
+        yield "rounding", self._with(codes, biases=False)
+        yield "rounding and biases", self._with(codes, biases=True)
 
     def _with(self, codes: fitting.Codes, *, biases: bool) -> Plan:
         more = fitting.corrected_biases(self.plan, codes, self.seen) if biases else {}

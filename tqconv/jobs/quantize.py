@@ -117,10 +117,10 @@ def _plan(model: Model, options: QuantizeOptions, toco: TocoOptions, known: Rang
 
 def _other_plans(
     model: Model, options: QuantizeOptions, toco: TocoOptions, known: Ranges
-) -> Iterator[Plan]:
+) -> Iterator[tuple[str, Plan]]:
     """Yield a plan with least-squares ranges, where 8 bits leave something to gain by clipping."""
     if options.method == "minmax" and options.mode != "int16x8":
-        yield _plan(model, options, toco, known.with_method("mse"))
+        yield "mse ranges", _plan(model, options, toco, known.with_method("mse"))
 
 
 def _gather(

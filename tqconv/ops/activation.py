@@ -156,6 +156,7 @@ for _name, (_fold, _quant, _version) in _ELEMENTWISE.items():
         version=_version,
         category="activation",
         types=FLOAT,
+        decides="each" if _name == "LOGISTIC" else None,
         within=_WITHIN.get(_name),
     )
 
@@ -197,6 +198,7 @@ for _name, (_fold, _quant, _version) in _LAST_AXIS.items():
         types=FLOAT,
         in_place=_name == "SOFTMAX",
         step=_before_softmax if _name == "SOFTMAX" else None,
+        decides="row" if _name.endswith("SOFTMAX") else None,
         within=_WITHIN.get(_name),
     )
 

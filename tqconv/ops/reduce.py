@@ -156,6 +156,7 @@ for name, find in {"ARG_MAX": np.argmax, "ARG_MIN": np.argmin}.items():
         "x axis -> y",
         shape=_place,
         fold=_find,
+        decides="row" if name == "ARG_MAX" else "each",
         quant=QuantRule(types=frozenset({"INT8", "UINT8"})),
         version=by_type(int8=2, bool=3),
         category="reduce",

@@ -227,6 +227,10 @@ class OpSpec:
     """The numbers between which it puts each element of its operand."""
     within: tuple[float, float] | None = None
     """The numbers between which its results lie, whatever its operands are."""
+    decides: Literal["each", "row"] | None = None
+    """Where an error of its operand shows in its results only once it flips a decision, so that
+    the operand tells more of a model's accuracy: about each element (LOGISTIC), or which element of
+    a row is ahead (SOFTMAX, ARG_MAX), to which what all of them have in common does not matter."""
     max_rank: int | None = None
     """The highest rank that LiteRT's kernel computes right; None: no limit found up to 6."""
 

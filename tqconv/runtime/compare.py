@@ -61,7 +61,7 @@ def compare(
         left, right = first(feed), second(feed)
         for name in names:
             wanted = left[mine[name].name]
-            got = _real(right[theirs[name].name], theirs[name])
+            got = reals(right[theirs[name].name], theirs[name])
             tallies[name].add(wanted, got)
     found = [tally.result(name, is_output=name in outputs) for name, tally in tallies.items()]
     inside = sorted((d for d in found if not d.is_output), key=lambda d: d.sqnr)
@@ -159,7 +159,8 @@ def _stored(array: Array, tensor: Tensor) -> Array:
     return np.clip(steps, limits.min, limits.max).astype(tensor.dtype)
 
 
-def _real(array: Array, tensor: Tensor) -> Array:
+def reals(array: Array, tensor: Tensor) -> Array:
+    """Return the reals that an array read from a tensor stands for."""
     if tensor.quant is None:
         return array
     scale, zero = tensor.quant.scale[0], tensor.quant.zero_point[0]

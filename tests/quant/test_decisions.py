@@ -1,0 +1,131 @@
+"""Where accuracy is judged, and what the judge and the search make of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from graph_text import parse
+
+from tqconv.config import QuantizeOptions
+from tqconv.ir.graph import Model
+from tqconv.jobs import improve
+from tqconv.jobs.judge import CEILING, Judge, Score
+from tqconv.jobs.quantize import quantize
+from tqconv.quant.decisions import decisions
+
+RNG = np.random.default_rng(4)
+
+
+@pytest.mark.parametrize(
+    ("text", "tensor", "rows", "classes"),
+    [
+        ("y = FULLY_CONNECTED(x, f32[4,4])", "y", None, -1),
+        ("a = FULLY_CONNECTED(x, f32[4,4])\ny = RESHAPE(a, [4])", "y", None, None),
+        ("a = RELU(x)\ny = SOFTMAX(a)", "a", -1, -1),
+        ("y = LOG_SOFTMAX(x)", "x", -1, -1),
+        ("a = TANH(x)\nb = LOGISTIC(a)\ny = RESHAPE(b, [2,2])", "a", None, None),
+        ("a = TANH(x)\nb = SOFTMAX(a)\ny = ARG_MAX(b, 1) {output_type=INT32}", "a", -1, -1),
+        ("a = TANH(x)\ny = ARG_MAX(a, 0) {output_type=INT32}", "a", -2, -2),
+        ("a = TANH(x)\ny = ARG_MIN(a, 1) {output_type=INT32}", "a", None, None),
+        ("a = SOFTMAX(x)\ny = MUL(a, a)", "y", None, None),
+    ],
+)
+def test_errors_are_measured_where_they_show(
+    text: str, tensor: str, rows: int | None, classes: int | None
+) -> None:
+    found = decisions(parse(f"x: f32[1,4] -> y\n{text}"))[0]
+    assert (found.tensor.name, found.rows, found.classes) == (tensor, rows, classes)
+
+
+RELU = "padding=SAME, fused_activation_function=RELU"
+CLASSES = f"""
+x: f32[1,8,8,3] -> y
+a = CONV_2D(x, f32[16,3,3,3], f32[16]) {{{RELU}, stride_h=2, stride_w=2}}
+d = CONV_2D(a, f32[16,3,3,16], f32[16]) {{{RELU}, stride_h=1, stride_w=1}}
+z = FULLY_CONNECTED(d, f32[5,256], f32[5])
+y = SOFTMAX(z) {{beta=60.0}}
+"""
+
+
+def network() -> Model:
+    return Model([parse(CLASSES)])
+
+
+def images(count: int) -> np.ndarray:
+    """Return smooth images: what a fit can use is that neighbouring pixels are alike."""
+    coarse = RNG.gamma(1.0, size=(count, 2, 2, 3)).astype(np.float32)
+    return coarse.repeat(4, axis=1).repeat(4, axis=2)
+
+
+def samples(path: Path, count: int = 60) -> QuantizeOptions:
+    np.savez(path / "s.npz", x=images(count))
+    return QuantizeOptions(mode="int8", calibration_data=str(path / "s.npz"))
+
+
+def test_a_fit_is_kept_although_the_softmax_hides_what_it_gains(tmp_path: Path) -> None:
+    model = network()
+    quantize(model, samples(tmp_path))
+    note = next(n for n in model.notes if n.startswith("fitted to the samples"))
+    assert "judged on 12 samples held back: 'y' at 'z' " in note
+    assert "(largest the same in " in note
+    assert "kept: nothing" not in note
+
+
+def test_what_all_classes_have_in_common_is_no_error() -> None:
+    judge = Judge(network(), [{"x": x[None]} for x in images(3)])
+    other = network()
+    bias = other.main.ops[2].input(2)
+    assert bias.data is not None
+    bias.data = bias.data + np.float32(4)
+    found = judge.of(other)
+    assert found.agreement == (1.0,)
+    assert found.worst > 90
+    assert judge.of(network()).mean == CEILING
+
+
+def test_no_output_pays_for_another() -> None:
+    scores = {"first": [[20.0], [20.0]], "better": [[30.0], [18.0]], "fair": [[23.0], [19.5]]}
+
+    class Fake:
+        samples = decisions = ()
+
+        def score(self, plan: str) -> Score:
+            return Score(np.array(scores[plan]), (None, None))
+
+    search = improve._Search(Fake(), "first")  # type: ignore[arg-type]
+    search.offer("a", "better")  # type: ignore[arg-type]
+    search.offer("b", "fair")  # type: ignore[arg-type]
+    assert (search.best, search.kept, search.refused) == ("fair", ["b (+1.2)"], ["a (+4.0)"])
+    search.withdraw()
+    assert (search.best, search.kept) == ("first", [])
+
+
+POOL = "filter_height=4, filter_width=4, stride_h=4, stride_w=4, padding=VALID"
+
+
+def test_an_average_over_all_of_an_image_gets_steps_of_its_own(tmp_path: Path) -> None:
+    text = f"x: f32[1,4,4,2] -> y\na = RELU(x)\ny = AVERAGE_POOL_2D(a) {{{POOL}}}"
+    x = np.zeros((8, 4, 4, 2), np.float32)
+    x[:, 0, 0] = 160 * RNG.random((8, 2))
+    np.savez(tmp_path / "s.npz", x=x)
+    model = Model([parse(text)])
+    options = QuantizeOptions(
+        mode="int8", calibration_data=str(tmp_path / "s.npz"), integer_only=True, improve=False
+    )
+    quantize(model, options)
+    kinds = [op.type for op in model.main.ops]
+    assert "MEAN" in kinds
+    quant = model.main.outputs[0].quant
+    assert quant is not None
+    assert quant.scale[0] < 11 / 255
+
+
+@pytest.mark.parametrize("filter", ["filter_height=2", "fused_activation_function=RELU"])
+def test_other_averages_stay_pools(tmp_path: Path, filter: str) -> None:
+    options = f"{POOL}, {filter}" if "fused" in filter else POOL.replace("filter_height=4", filter)
+    model = Model([parse(f"x: f32[1,4,4,2] -> y\ny = AVERAGE_POOL_2D(x) {{{options}}}")])
+    np.savez(tmp_path / "s.npz", x=np.ones((4, 4, 4, 2), np.float32))
+    quantize(model, QuantizeOptions(mode="int8", calibration_data=str(tmp_path / "s.npz")))
+    assert "MEAN" not in [op.type for op in model.main.ops]

@@ -1,0 +1,121 @@
+"""How near a plan's integers come to the float model, where its decisions are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tqconv.exporters.tflite import serialize
+from tqconv.ir.copy import copy_graph
+from tqconv.ir.graph import Model, Tensor
+from tqconv.quant.apply import apply
+from tqconv.quant.decisions import Decision, decisions
+from tqconv.quant.fit.codes import mapped
+from tqconv.quant.params import Params
+from tqconv.quant.plan import Plan
+from tqconv.runtime.calibrate import exposed
+from tqconv.runtime.compare import difference, reals
+from tqconv.runtime.litert import Array, Feed, Session
+
+CEILING = 120.0
+"""Decibels that are as good as exact: an equal sample must not outweigh all others."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How near a plan is: `ratios` [output, sample] in dB, `agreement` of each output or None."""
+
+    ratios: Array
+    agreement: tuple[float | None, ...]
+
+    @property
+    def outputs(self) -> Array:
+        """The mean over the samples for each output, in dB."""
+        return np.asarray(self.ratios.mean(axis=1))
+
+    @property
+    def mean(self) -> float:
+        """The mean over outputs and samples, in dB."""
+        return float(self.ratios.mean())
+
+    @property
+    def worst(self) -> float:
+        """The mean over the outputs of the worst sample, in dB."""
+        return float(self.ratios.mean(axis=0).min())
+
+
+class Judge:
+    """Scores plans for a model by some samples, at the tensors that decide about its outputs."""
+
+    def __init__(self, model: Model, samples: Sequence[Feed]) -> None:
+        self.model = model
+        self.samples = samples
+        found = decisions(model.main)
+        self.judged = [i for i, d in enumerate(found) if d.tensor.dtype == np.float32]
+        self.decisions = [found[i] for i in self.judged]
+        self.wanted = _watch(model, self.decisions, samples)
+
+    def score(self, plan: Plan) -> Score:
+        """Return how near the plan's integers come to the float model."""
+        copy = copy_graph(self.model.main)
+        floats: dict[Tensor, Params | None] = {copy.tensors[t]: None for t in plan.borders}
+        apply(copy.graph, replace(mapped(plan, copy.tensors, copy.ops), borders=floats))
+        return self.of(Model([copy.graph, *self.model.graphs[1:]]))
+
+    def of(self, other: Model) -> Score:
+        """Return how near a model made of the judge's own comes; reals at its ends."""
+        found = decisions(other.main)
+        made = _watch(other, [found[i] for i in self.judged], self.samples)
+        pairs = [zip(a, b, strict=True) for a, b in zip(self.wanted, made, strict=True)]
+        columns = [
+            [_ratio(decision, a, b) for decision, (a, b) in zip(self.decisions, pair, strict=True)]
+            for pair in pairs
+        ]
+        agreement = tuple(
+            _agreement(decision, [w[i] for w in self.wanted], [m[i] for m in made])
+            for i, decision in enumerate(self.decisions)
+        )
+        ratios = np.array(columns, np.float64).reshape(len(self.samples), -1).T
+        return Score(ratios, agreement)
+
+
+def _watch(model: Model, asked: Sequence[Decision], samples: Sequence[Feed]) -> list[list[Array]]:
+    """Return what the deciding tensors hold for each sample, as reals."""
+    tensors = [d.tensor for d in asked]
+    wide = exposed(model, tensors)
+    positions = {t: i for i, t in enumerate(wide.main.outputs)}
+    session = Session(serialize(wide))
+    seen = []
+    for feed in samples:
+        session.run(feed)
+        seen.append(
+            [
+                np.array(feed[t.name])
+                if t not in positions
+                else np.array(reals(session.output(positions[t]), t))
+                for t in tensors
+            ]
+        )
+    return seen
+
+
+def _ratio(decision: Decision, wanted: Array, got: Array) -> float:
+    if decision.rows is not None and wanted.shape == got.shape and wanted.size:
+        wanted, got = (_without_mean(x, decision.rows) for x in (wanted, got))
+    return float(np.clip(difference(wanted, got)[0], -CEILING, CEILING))
+
+
+def _without_mean(x: Array, axis: int) -> Array:
+    return np.asarray(x - x.mean(axis=axis, keepdims=True, dtype=np.float64))
+
+
+def _agreement(decision: Decision, wanted: list[Array], got: list[Array]) -> float | None:
+    """Return the share of rows in which the same element is the largest; None without classes."""
+    axis = decision.classes
+    if axis is None or any(a.shape != b.shape for a, b in zip(wanted, got, strict=True)):
+        return None
+    same = [a.argmax(axis=axis) == b.argmax(axis=axis) for a, b in zip(wanted, got, strict=True)]
+    flat = np.concatenate([s.reshape(-1) for s in same])
+    return float(flat.mean()) if flat.size else None
