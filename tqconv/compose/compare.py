@@ -9,6 +9,11 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.complex import FLOAT32
 from tqconv.compose.integers import INT64, UINT64, bitcast
 from tqconv.ir.graph import Tensor
+from tqconv.ops.table import those
+
+CLAMPED = those(lambda row: row.fuses_activation)
+"""Of -inf these kernels make the least finite number, unless a delegate takes them: the range of
+their fused activation ends there (LiteRT kernels/kernel_util.h, CalculateActivationRange)."""
 
 
 def equal(b: Builder, x: Tensor, y: Tensor, *, negated: bool = False) -> Tensor:
@@ -42,7 +47,11 @@ def _has_only(b: Builder, maximum: Tensor, bound: Tensor, negated: bool) -> Tens
     x, axes = maximum.producer.inputs
     assert x is not None
     keep = bool(maximum.producer.options.get("keep_dims"))
-    found = b("REDUCE_ALL", b("EQUAL", x, bound), axes, keep_dims=keep)
+    if x.producer is not None and x.producer.type in CLAMPED:
+        lowest = b("LESS_EQUAL", x, np.finfo(np.float32).min)
+    else:
+        lowest = b("EQUAL", x, bound)
+    found = b("REDUCE_ALL", lowest, axes, keep_dims=keep)
     return b("LOGICAL_NOT", found) if negated else found
 
 

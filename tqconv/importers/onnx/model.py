@@ -198,6 +198,9 @@ def _expanded(model: Any, wanted: list[tuple[str, str]]) -> Any:
     large = [(t, t.raw_data) for t in model.graph.initializer if len(t.raw_data) > SMALL]
     for tensor, _ in large:
         tensor.ClearField("raw_data")
+    if not any(info.name == "" for info in model.graph.value_info):
+        # The inliner asks for the types of operands that are left out, too.
+        model.graph.value_info.append(onnx.helper.make_tensor_value_info("", 1, None))
     try:
         made = onnx.inliner.inline_selected_functions(model, wanted, inline_schema_functions=True)
     except (RuntimeError, ValueError):

@@ -157,11 +157,12 @@ def multi_head(
         attention_mask,
     )
     b.mask = first
-    y, scores = compose.attention(b, q, k, v, seen, causal=use_causal_mask)
-    merged = sums.einsum(b, "bhtd,hdo->bto", y, b.weight("output_kernel"))
+    view = compose.CAUSAL if use_causal_mask else None
+    attended = compose.attention(b, q, k, v, seen, view=view)
+    merged = sums.einsum(b, "bhtd,hdo->bto", attended.result, b.weight("output_kernel"))
     if use_bias:
         merged = b("ADD", merged, b.weight("output_bias"))
-    return [merged, softmax(b, scores)] if return_attention_scores else [merged]
+    return [merged, attended.weights] if return_attention_scores else [merged]
 
 
 def _heads(b: KerasBuilder, x: Tensor, name: str) -> Tensor:

@@ -70,14 +70,14 @@ def dot_product_attention(
     if bias is not None and mask is not None:
         raise UnsupportedError("attention with a bias and a mask")
     q, k, v = (b.transpose(b.real(t), (0, 2, 1, 3)) for t in (query, key, value))
-    y, _ = attending.attention(
+    made = attending.attention(
         b,
         q,
         k,
         v,
         bias if mask is None else b.cast(mask, np.bool_),
         scale=scale,
-        causal=is_causal,
         softcap=attn_logits_soft_cap or 0.0,
+        view=attending.CAUSAL if is_causal else None,
     )
-    return b.transpose(y, (0, 2, 1, 3))
+    return b.transpose(made.result, (0, 2, 1, 3))

@@ -1,6 +1,7 @@
 """One handler per ONNX operator; importing this fills the registry."""
 
 from tqconv.importers.onnx.handlers import (
+    attention,
     control,
     elementwise,
     nn,
@@ -12,11 +13,13 @@ from tqconv.importers.onnx.handlers import (
     reduce,
     resize,
     sampling,
+    scan,
     tensors,
     transposed,
 )
 
 __all__ = [
+    "attention",
     "control",
     "elementwise",
     "nn",
@@ -28,6 +31,7 @@ __all__ = [
     "reduce",
     "resize",
     "sampling",
+    "scan",
     "tensors",
     "transposed",
 ]

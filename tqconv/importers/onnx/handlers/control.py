@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.compose import lists
-from tqconv.compose.control import branch, loop, within
-from tqconv.errors import UnsupportedError
+from tqconv.compose.control import as_predicate, branch, within
+from tqconv.compose.rounds import Round, repeated
+from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.onnx.model import Body, body_of
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.importers.onnx.walk import run
@@ -19,7 +19,7 @@ from tqconv.ir.graph import Graph, Tensor
 INT32 = np.dtype(np.int32)
 
 
-def _filled(
+def filled(
     b: ONNXBuilder, graph: Graph, body: Body, names: Sequence[str], tensors: Sequence[Tensor]
 ) -> list[Tensor]:
     """Translate a body into a graph; the failure of a node is reported once, by its own name."""
@@ -35,7 +35,7 @@ def _no_lists(*arguments: object) -> Tensor:
     raise UnsupportedError("a list of unknown shape")
 
 
-def _outer(b: ONNXBuilder, names: Sequence[str]) -> list[Tensor]:
+def outer_tensors(b: ONNXBuilder, names: Sequence[str]) -> list[Tensor]:
     """Return the outer tensors that bodies read; constants come along."""
     return [b.captured(name) for name in names]
 
@@ -48,9 +48,9 @@ def if_(
     bodies = [body_of(graph, b.node.files) for graph in (then_branch, else_branch)]
     names = list(dict.fromkeys(n for body in bodies for n in body.captured()))
     then, other = (
-        lambda graph, inside, body=body: _filled(b, graph, body, names, inside) for body in bodies
+        lambda graph, inside, body=body: filled(b, graph, body, names, inside) for body in bodies
     )
-    return branch(b, condition, _outer(b, names), then, other, _no_lists)
+    return branch(b, condition, outer_tensors(b, names), then, other, _no_lists)
 
 
 @handles("Loop")
@@ -64,70 +64,48 @@ def loop_(
     """Repeat a graph; what it yields each round is stacked behind the carried values."""
     inner = body_of(body, b.node.files)
     names = inner.captured()
+    inputs = [i.name for i in inner.inputs]
     count = len(carried)
-    collected = len(inner.outputs) - 1 - count
-    if collected and trips is None:
-        raise UnsupportedError("a Loop that stacks results without a limit of rounds")
-    limit = None if trips is None else b.cast(b.reshape(trips, ()), INT32)
-    inputs = [i.name for i in inner.inputs]
+    check_counts("Loop", inner, 2 + count, 1 + count)
+    first = b.const(True) if condition is None else as_predicate(b, condition)
 
-    def step(graph: Graph, inside: list[Tensor]) -> list[Tensor]:
-        here = within(b, graph)
-        time, goes_on, values = inside[0], inside[1], inside[2 : 2 + count]
-        stacks, outer = inside[2 + count : 2 + count + collected], inside[2 + count + collected :]
-        own = [here.cast(time, np.int64), goes_on, *values]
-        fixed = outer[1:] if limit is not None else outer
-        made = _filled(b, graph, inner, [*inputs, *names], [*own, *fixed])
-        rows = [
-            lists.write(here, old, time, new)
-            for old, new in zip(stacks, made[1 + count :], strict=True)
-        ]
-        following = here("ADD", time, np.array(1, INT32))
-        return [following, made[0], *made[1 : 1 + count], *rows, *outer]
-
-    def goes_on(graph: Graph, inside: list[Tensor]) -> list[Tensor]:
-        here = within(b, graph)
-        wanted = inside[1]
-        if limit is None:
-            return [wanted]
-        last = inside[2 + count + collected]
-        return [here("LOGICAL_AND", wanted, here("LESS", inside[0], last))]
-
-    first = b.const(True) if condition is None else b.reshape(condition, ())
-    fixed = [*([] if limit is None else [limit]), *_outer(b, names)]
-    start = [b.const(0, INT32), first, *carried]
-    stacks = _empty_stacks(b, inner, limit, start, names, collected) if collected else []
-    initial = [*start, *stacks, *fixed]
-    invariant = range(len(initial) - len(fixed), len(initial))
-    results = loop(b, initial, goes_on, step, _no_lists, invariant)
-    found = results[2 : 2 + count + collected]
-    return found
-
-
-def _empty_stacks(
-    b: ONNXBuilder,
-    inner: Body,
-    limit: Tensor | None,
-    start: Sequence[Tensor],
-    names: Sequence[str],
-    collected: int,
-) -> list[Tensor]:
-    """Return zeros in the shapes of what the rounds stack, which one round on the side tells."""
-    if limit is None or limit.data is None:
-        raise UnsupportedError(
-            "a Loop that stacks results for a number of rounds that is not known",
-            hint="give the inputs a shape with --input_shapes",
+    def turn(
+        graph: Graph,
+        time: Tensor,
+        goes_on: Tensor,
+        values: Sequence[Tensor],
+        outer: Sequence[Tensor],
+    ) -> Round:
+        own = [within(b, graph).cast(time, np.int64), goes_on, *values]
+        made = filled(b, graph, inner, [*inputs, *names], [*own, *outer])
+        return Round(
+            as_predicate(within(b, graph), made[0]), made[1 : 1 + count], made[1 + count :]
         )
-    aside = Graph("round")
-    inputs = [i.name for i in inner.inputs]
-    stand_ins = [
-        aside.constant(t.name, t.data)
-        if t.data is not None
-        else aside.add_input(t.name, t.shape, t.dtype)
-        for t in (b.const(0, np.int64), *start[1:], *_outer(b, names))
-    ]
-    made = _filled(b, aside, inner, [*inputs, *names], stand_ins)[len(start) - 1 :]
-    rounds = int(limit.data)
-    if any(None in t.shape for t in made):
-        raise UnsupportedError("a Loop that stacks results whose shape changes")
-    return [b.const(np.zeros((rounds, *(d or 0 for d in t.shape)), t.dtype)) for t in made]
+
+    yields = len(inner.outputs) - 1 - count
+    done = repeated(b, turn, first, _limit(b, trips), carried, outer_tensors(b, names), yields)
+    return [*done.carried, *done.stacks]
+
+
+def _limit(b: ONNXBuilder, trips: Tensor | None) -> Tensor | None:
+    """Return a number of rounds as int32, which it may exceed: it is no limit then."""
+    if trips is None:
+        return None
+    if trips.data is not None:
+        number = int(b.scalar(trips, "M"))
+        return None if number >= ENDLESS else b.const(number, INT32, "rounds")
+    least = b("MINIMUM", b.reshape(trips, ()), np.array(ENDLESS, trips.dtype))
+    return b.cast(least, INT32)
+
+
+ENDLESS = 2**31 - 1
+"""So many rounds or more are as many as the condition wants."""
+
+
+def check_counts(op: str, inner: Body, inputs: int, outputs: int) -> None:
+    """Raise FormatError where a body has not so many inputs, or fewer outputs."""
+    if len(inner.inputs) != inputs or len(inner.outputs) < outputs:
+        raise FormatError(
+            f"the body of a {op} has {len(inner.inputs)} inputs and {len(inner.outputs)} outputs, "
+            f"where {inputs} and at least {outputs} are due"
+        )
