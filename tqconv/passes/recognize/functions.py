@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections import deque
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +13,26 @@ from numpy.typing import NDArray
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation
 from tqconv.ops.emit import emit
-from tqconv.ops.table import known, spec
+from tqconv.ops.table import spec, those
 from tqconv.passes.rewrite import at
 
 FLOAT32 = np.dtype(np.float32)
 
 LARGEST = 32
 """Operators in a spelling; GELU through the error function takes 19."""
+MOST_BENDS = 4
+"""Operators in a spelling that are no sums and products: TANH, EXP, a clamp, the halves of one."""
+MOST_CANDIDATES = 4
+"""Tensors that are taken for x: it stands near the product, nearer than what is made of it."""
 POINTS = np.concatenate([np.linspace(-9, 9, 145), [-200, -50, -20, 20, 50, 200]]).astype(np.float32)
 """Where a spelling and a kernel are compared: around zero finely, and far out."""
+FEW = POINTS[8::24]
+"""Some of them, at which most of what is no spelling differs already."""
 TOLERANCE = 4e-6
 """Relative to max(1, |x|): the error of long spellings; the two GELUs differ 50 times as much."""
+SCALAR = those(lambda row: row.fold is not None and row.layout.kind == "elementwise")
+BENDS = SCALAR - those(lambda row: row.polynomial or row.neutral is not None)
+"""Operators that are no sums, products or powers: without one there is no such function."""
 
 
 @at("MUL", "DIV")
@@ -35,12 +45,12 @@ def recognize_hard_swish(graph: Graph, op: Op) -> bool:
 
 
 @at("MUL", "DIV")
-def recognize_gelu(graph: Graph, op: Op) -> bool:
-    """Read x times the normal distribution function, exact or by its tanh.
+def recognize_functions(graph: Graph, op: Op) -> bool:
+    """Read hard swish, and x times the normal distribution function, exact or by its tanh.
 
     y = MUL(MUL(0.5, x), ADD(1, TANH(...)))   ->   y = GELU(x) {approximate=true}
     """
-    return _recognize(graph, op, GELU)
+    return _recognize(graph, op, (*HARD_SWISH, *GELU))
 
 
 def _recognize(graph: Graph, op: Op, kernels: Sequence[Kernel]) -> bool:
@@ -49,82 +59,110 @@ def _recognize(graph: Graph, op: Op, kernels: Sequence[Kernel]) -> bool:
         return False
     for x in _candidates(op):
         spelling = _between(x, op)
-        got = None if spelling is None else _evaluate(spelling, x)
-        if spelling is None or got is None:
+        kernel = None if spelling is None else _computed_by(spelling, x, kernels)
+        if spelling is None or kernel is None:
             continue
-        for kernel in kernels:
-            if _equal(got, kernel.values):
-                source = op.source.joined(*(part.source for part in spelling))
-                name = f"{op.output.name}/{kernel.type.lower()}"
-                y = emit(graph, kernel.type, x, name=name, source=source, **kernel.options)
-                graph.replace(op.output, y)
-                return True
+        source = op.source.joined(*(part.source for part in spelling))
+        name = f"{op.output.name}/{kernel.type.lower()}"
+        y = emit(graph, kernel.type, x, name=name, source=source, **dict(kernel.options))
+        graph.replace(op.output, y)
+        return True
     return False
 
 
-def _candidates(op: Op) -> Iterator[Tensor]:
-    """Yield the tensors near a product that it depends on more than once, the nearest first."""
-    seen: set[int] = set()
-    frontier = [t for t in op.inputs if t is not None and not t.is_constant]
-    for _ in range(LARGEST):
-        following: list[Tensor] = []
-        for tensor in frontier:
-            if id(tensor) in seen:
+def _candidates(op: Op) -> list[Tensor]:
+    """Return the tensors near a product that it depends on more than once, the nearest first.
+
+    None where sums and products alone are near; `LARGEST` operators are looked at.
+    """
+    found: list[Tensor] = []
+    seen = {id(op)}
+    waiting = deque([op])
+    bends = False
+    while waiting:
+        current = waiting.popleft()
+        bends = bends or _bends(current)
+        for tensor in current.inputs:
+            if tensor is None or tensor.data is not None or id(tensor) in seen:
                 continue
             seen.add(id(tensor))
             if len(tensor.uses) > 1 and tensor.shape == op.output.shape:
-                yield tensor
-            if tensor.producer is not None and _is_scalar_function(tensor.producer):
-                following += [t for t in tensor.producer.inputs if t is not None]
-        frontier = [t for t in following if not t.is_constant]
+                found.append(tensor)
+            producer = tensor.producer
+            if producer is not None and id(producer) not in seen and len(seen) < 2 * LARGEST:
+                seen.add(id(producer))
+                if _is_scalar_function(producer):
+                    waiting.append(producer)
+    return found[:MOST_CANDIDATES] if bends else []
+
+
+def _bends(op: Op) -> bool:
+    return op.type in BENDS or has_activation(op)
 
 
 def _between(x: Tensor, op: Op) -> list[Op] | None:
-    """Return the operators from `x` to `op`, in order, if they read `x` and numbers only."""
+    """Return the operators from `x` to `op`, in order, if they read `x` and numbers only.
+
+    None also where they are too many, or cannot be a kernel's function.
+    """
     order: list[Op] = []
-    state: dict[int, bool] = {}
+    seen: set[int] = set()
+    bends = 0
     stack = [(op, False)]
     while stack:
         current, ready = stack.pop()
         if ready:
             order.append(current)
             continue
-        if id(current) in state:
+        if id(current) in seen:
             continue
-        state[id(current)] = True
-        if not _is_scalar_function(current) or len(state) > LARGEST:
+        seen.add(id(current))
+        bends += _bends(current)
+        if len(seen) > LARGEST or bends > MOST_BENDS or not _is_scalar_function(current):
             return None
         stack.append((current, True))
         for tensor in current.inputs:
-            if tensor is None or tensor is x or tensor.is_constant:
+            if tensor is None or tensor is x or tensor.data is not None:
                 continue
             if tensor.producer is None:
                 return None
             stack.append((tensor.producer, False))
-    return order
+    return order if bends else None
 
 
 def _is_scalar_function(op: Op) -> bool:
     """Whether an operator works element by element and its constants are single numbers."""
-    if not known(op.type) or len(op.outputs) != 1 or op.output.dtype != FLOAT32:
+    if op.type not in SCALAR or len(op.outputs) != 1 or op.outputs[0].dtype != FLOAT32:
         return False
-    row = spec(op.type)
-    numbers = all(t is None or t.data is None or t.size == 1 for t in op.inputs)
-    return row.fold is not None and row.layout.kind == "elementwise" and numbers
+    return all(t is None or t.data is None or t.data.size == 1 for t in op.inputs)
 
 
-def _evaluate(spelling: list[Op], x: Tensor) -> NDArray[Any] | None:
+def _computed_by(spelling: list[Op], x: Tensor, kernels: Sequence[Kernel]) -> Kernel | None:
+    """Return the kernel that makes of all points what a spelling makes of them."""
+    for few in (True, False):
+        points = FEW if few else POINTS
+        with np.errstate(all="ignore"):
+            made = _evaluate(spelling, x, points)
+        if made is None or not np.all(np.isfinite(made)):
+            return None
+        bound = TOLERANCE * np.maximum(1, np.abs(points))
+        kernels = [k for k in kernels if np.all(np.abs(made - _wanted(k, few=few)) <= bound)]
+        if not kernels:
+            return None
+    return kernels[0]
+
+
+def _evaluate(spelling: list[Op], x: Tensor, points: NDArray[Any]) -> NDArray[Any] | None:
     """Return what a spelling makes of the points, by the folds of the operator table."""
-    values = {id(x): POINTS}
+    values = {id(x): points}
     for op in spelling:
         inputs = tuple(
             t if t is None or t.is_constant else _constant(values[id(t)]) for t in op.inputs
         )
         fold = spec(op.type).fold
         assert fold is not None
-        with np.errstate(all="ignore"):
-            result = fold(Op(op.type, inputs, (), op.options))
-        if not isinstance(result, np.ndarray) or result.shape != POINTS.shape:
+        result = fold(Op(op.type, inputs, (), op.options))
+        if not isinstance(result, np.ndarray) or result.shape != points.shape:
             return None
         values[id(op.output)] = result
     return values[id(spelling[-1].output)]
@@ -134,28 +172,21 @@ def _constant(array: NDArray[Any]) -> Tensor:
     return Tensor("points", tuple(array.shape), array.dtype, array)
 
 
-def _equal(got: NDArray[Any] | None, wanted: NDArray[Any]) -> bool:
-    if got is None or not np.all(np.isfinite(got)):
-        return False
-    return bool(np.all(np.abs(got - wanted) <= TOLERANCE * np.maximum(1, np.abs(POINTS))))
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """An operator of one tensor, and what it makes of the points."""
+class Kernel(NamedTuple):
+    """An operator of one tensor, with its options by name."""
 
     type: str
-    options: Mapping[str, Any]
-    values: NDArray[Any]
-
-    @staticmethod
-    def of(type: str, **options: Any) -> Kernel:
-        """Evaluate an operator by its fold."""
-        fold = spec(type).fold
-        assert fold is not None
-        made = fold(Op(type, (_constant(POINTS),), (), dict(options)))
-        return Kernel(type, options, np.asarray(made))
+    options: tuple[tuple[str, Any], ...] = ()
 
 
-HARD_SWISH = (Kernel.of("HARD_SWISH"),)
-GELU = (Kernel.of("GELU", approximate=True), Kernel.of("GELU", approximate=False))
+HARD_SWISH = (Kernel("HARD_SWISH"),)
+GELU = tuple(Kernel("GELU", (("approximate", like_tanh),)) for like_tanh in (True, False))
+
+
+@cache
+def _wanted(kernel: Kernel, *, few: bool) -> NDArray[Any]:
+    """Return what a kernel makes of the points, by its fold."""
+    fold = spec(kernel.type).fold
+    assert fold is not None
+    x = _constant(FEW if few else POINTS)
+    return np.asarray(fold(Op(kernel.type, (x,), (), dict(kernel.options))))
