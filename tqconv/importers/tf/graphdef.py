@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tqconv.compose.grids import Use
 from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, TqconvError, UsageError
 from tqconv.importers.borders import (
@@ -179,8 +180,7 @@ def _fill(
         nodes,
         earlier=kept.before,
         variables={handle: kept.initial[name] for name, handle in handles.items()},
-        quantizing=options.quantizing,
-        stored_grid=options.stored_grid,
+        fake_quant=Use(options.quantizing, options.stored_grid),
     )
     values = run(shared, graph, nodes, feeds, fetches)
     _check_placeholders(translation, nodes, inputs)

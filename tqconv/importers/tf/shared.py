@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.grids import Use
 from tqconv.importers.tf.flow.functions import Function
 from tqconv.importers.tf.node import Node
 from tqconv.importers.translate import Translation
@@ -38,10 +39,8 @@ class Shared:
     """Nodes of the main graph that have to run before another although it does not read them."""
     variables: dict[Tensor, NDArray[np.generic]] = field(default_factory=dict)
     """First values of the variables that stay variables, by their handles."""
-    quantizing: bool = False
-    """FakeQuant nodes will be dropped by a quantizer that knows the ranges they say."""
-    stored_grid: bool = False
-    """Constants behind them are rounded to the grid of the type that stores them."""
+    fake_quant: Use = field(default_factory=Use)
+    """What FakeQuant nodes are read for."""
     reals: dict[Tensor, Tensor] = field(default_factory=dict)
     """What integers of TensorFlow 1's quantized types stand for, where it is computed."""
     bodies: dict[str, Function] = field(default_factory=dict)

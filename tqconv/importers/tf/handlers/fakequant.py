@@ -1,7 +1,4 @@
-"""Fake quantization: reals rounded to the grid that an integer type will have.
-
-With one constant range it stays FAKE_QUANT, which quantization reads as the range of the tensor.
-"""
+"""Fake quantization: reals rounded to the grid that an integer type will have."""
 
 from __future__ import annotations
 
@@ -12,17 +9,10 @@ from tqconv.compose.builder import Builder
 from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
-from tqconv.ir.grid import on_stored_grid
 from tqconv.ir.types import Range
 
 F = np.float32
 LARGEST = F(np.finfo(np.float32).max)
-
-
-def on_grid(b: Builder, x: Tensor, low: Tensor, high: Tensor, bits: int, narrow: bool) -> Tensor:
-    """Clamp to the nudged range and round to its steps; 0 if it is empty."""
-    _check_bits(bits)
-    return grids.on_grid(b, x, low, high, bits, narrow)
 
 
 @handles("FakeQuantWithMinMaxArgs")
@@ -53,7 +43,7 @@ def fake_quant_with_vars(
     if low.is_constant and high.is_constant:
         bounds = b.scalar(low, "min"), b.scalar(high, "max")
         return fake_quant(b, x, *bounds, num_bits, narrow_range)
-    return on_grid(b, x, low, high, num_bits, narrow_range)
+    return grids.on_grid(b, x, low, high, num_bits, narrow_range)
 
 
 @handles("FakeQuantWithMinMaxVarsPerChannel")
@@ -67,58 +57,13 @@ def fake_quant_per_channel(
     narrow_range: bool = False,
 ) -> Tensor:
     """Round each channel (the last dimension) to a grid of its own."""
-    if b.shared.quantizing and not x.is_constant:
-        return _clamped(b, x, low, high)
-    return on_grid(b, x, low, high, num_bits, narrow_range)
-
-
-def _clamped(b: Builder, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Clamp without rounding, which is left to the integers: activations have one scale."""
-    return b("MINIMUM", b("MAXIMUM", x, low), high)
+    return grids.by_channels(b, x, low, high, num_bits, narrow_range, b.shared.fake_quant)
 
 
 def fake_quant(b: TFBuilder, x: Tensor, low: float, high: float, bits: int, narrow: bool) -> Tensor:
-    """Return `x` rounded to a grid over [low, high], moved so that 0 lies on it.
-
-    It is FAKE_QUANT where that kernel computes what TensorFlow does.
-
-    It refuses a narrow range of anything but constants, and wants 0 inside the range.
-    """
-    _check_bits(bits)
-    if b.shared.quantizing:
-        return _evidence(b, x, Range(low, high, "fake_quant", str(b.source), bits, narrow))
-    if low == high == 0:
-        b.shared.translation.notes.append(
-            f"'{b.name}': the FakeQuant has the empty range [0, 0], it was never trained; all that "
-            "passes it becomes 0"
-        )
-        return b("ZEROS_LIKE", x)
-    if low <= 0 <= high and (x.is_constant or not narrow):
-        y = b("FAKE_QUANT", x, min=low, max=high, num_bits=bits, narrow_range=narrow)
-    else:
-        y = on_grid(b, x, b.const(low, F, "min"), b.const(high, F, "max"), bits, narrow)
-    if y.producer is None or y.producer.type != "FAKE_QUANT":
-        y.range = Range(low, high, "fake_quant", str(b.source), bits, narrow)
-    return y
-
-
-def _check_bits(bits: int) -> None:
-    if not 2 <= bits <= 16:
-        raise UnsupportedError(f"num_bits is {bits}, TensorFlow takes 2 to 16")
-
-
-def _evidence(b: TFBuilder, x: Tensor, range: Range) -> Tensor:
-    """Keep the node for the quantizer; a constant is rounded to its grid.
-
-    The sums of a trained network saw that grid; an empty one is for the quantizer to report.
-    """
-    if x.data is not None and (b.shared.stored_grid or range.low == range.high):
-        y = b.const(on_stored_grid(x.data, range), F, "grid")
-    else:
-        options = {"num_bits": range.bits, "narrow_range": range.narrow}
-        y = b("FAKE_QUANT", x, min=range.low, max=range.high, **options)
-    y.range = range
-    return y
+    """Return `x` rounded to a grid over [low, high], moved so that 0 lies on it."""
+    said = Range(low, high, "fake_quant", str(b.source), bits, narrow)
+    return grids.fake_quant(b, x, said, b.shared.fake_quant, b.shared.translation.notes)
 
 
 @handles("QuantizeAndDequantizeV2", "QuantizeAndDequantizeV4")
@@ -148,15 +93,21 @@ def quantize_and_dequantize(
         low, high = (_along(b, bound, x.rank, axis) for bound in (low, high))
     else:
         low, high = (_extreme(b, type, x, axis) for type in ("REDUCE_MIN", "REDUCE_MAX"))
-    if b.shared.quantizing and not x.is_constant and not range_given:
+    if b.shared.fake_quant.quantizing and not x.is_constant and not range_given:
         return x  # the range of whatever passes: what calibration measures
     scale, inverse, low, high = _symmetric(b, low, high, F(first), F(last))
-    if b.shared.quantizing and not x.is_constant and low.is_constant and high.is_constant:
+    if (
+        b.shared.fake_quant.quantizing
+        and not x.is_constant
+        and low.is_constant
+        and high.is_constant
+    ):
         if low.size > 1 or high.size > 1:
-            return _clamped(b, x, low, high)
+            return grids.clamped(b, x, low, high)
         ends = b.scalar(low, "input_min"), b.scalar(high, "input_max")
         narrow = narrow_range and signed_input
-        return _evidence(b, x, Range(*ends, "fake_quant", str(b.source), num_bits, narrow))
+        said = Range(*ends, "fake_quant", str(b.source), num_bits, narrow)
+        return grids.evidence(b, x, said, b.shared.fake_quant)
     kept = b("MAXIMUM", b("MINIMUM", x, high), low) if range_given else x
     steps = b("MUL", kept, scale)
     rounded = (

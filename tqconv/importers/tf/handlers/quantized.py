@@ -49,7 +49,7 @@ def dequantize(
     dtype: TypeNumber | None = None,
 ) -> Tensor:
     """Return the reals that integers stand for; `low` and `high` are those of the type's limits."""
-    if x in b.shared.reals and (b.shared.quantizing or not _is_rounded_here(x)):
+    if x in b.shared.reals and (b.shared.fake_quant.quantizing or not _is_rounded_here(x)):
         return b.shared.reals[x]
     low, high = (_along(b, bound, x.rank, axis) for bound in (low, high))
     values, steps = b.cast(x, F), Steps.of(x.dtype)
