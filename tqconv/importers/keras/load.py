@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tqconv.compose.grids import Use
 from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, TqconvError, UnsupportedError, UsageError
 from tqconv.importers.borders import (
@@ -73,7 +74,8 @@ def _imported(network: Network, file: str, options: LoadOptions, major: int) -> 
         feeds[name] = model.main.constant(name, parse_value(text, FLOAT32))
         model.notes.append(f"{name} = {text}")
     translation = Translation(KERAS, file, model.notes, array_ranges=options.array_ranges)
-    walk = Walk(translation, model.main, major, feeds)
+    use = Use(options.quantizing, options.stored_grid)
+    walk = Walk(translation, model.main, major, feeds, fake_quant=use)
     wanted, outputs = _outputs(options, network, names)
     values = walk.network(network, [], "", _fetches(network, outputs, names))
     values = [walk.named.get(name, value) for name, value in zip(outputs, values, strict=True)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.model import Layer
 from tqconv.importers.keras.registry import KERAS
+from tqconv.importers.keras.toolkit import unknown_class
 
 SHOWN = 12
 """Layers that the report names."""
@@ -46,6 +47,9 @@ def reason_of(layer: Layer) -> str:
     """Return why a layer has no translation, empty where it has one."""
     if layer.op == "Lambda":
         return LAMBDA
+    quantizer = unknown_class(layer.op, layer.config)
+    if quantizer:
+        return f"has quantizers of the class `{quantizer}`, which is not the toolkit's"
     if layer.network is not None or layer.op in HELD or KERAS.find(layer.op) is not None:
         return ""
     if layer.op in TEXT:

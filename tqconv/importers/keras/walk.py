@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.grids import Use
 from tqconv.errors import FormatError, UnsupportedError, UsageError
 from tqconv.importers.keras.masks import passed_on
 from tqconv.importers.keras.model import Call, Layer, Network, Ref, refs_in
@@ -39,6 +40,8 @@ class Walk:
     feeds: Mapping[str, Tensor]
     named: dict[str, Value] = field(default_factory=dict)
     """What each call made, by the name by which it can be asked for."""
+    fake_quant: Use = field(default_factory=Use)
+    """What the quantizers of trained models are read for."""
     _constants: dict[tuple[int, str], Tensor] = field(default_factory=dict)
 
     def constant(self, graph: Graph, name: str, array: NDArray[Any]) -> Tensor:
@@ -47,6 +50,12 @@ class Walk:
         if key not in self._constants:
             self._constants[key] = graph.constant(name, computed(array))
         return self._constants[key]
+
+    def stand_in(self, graph: Graph, name: str, make: Callable[[], Tensor]) -> None:
+        """Let what `make` returns be the weight of a name wherever it is asked for in a graph."""
+        key = (id(graph), name)
+        if key not in self._constants:
+            self._constants[key] = make()
 
     def network(
         self,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tqconv.errors import FormatError
+from tqconv.importers.keras import toolkit
 from tqconv.importers.keras.archive import Archive
 from tqconv.importers.keras.model import Layer, Network
 
@@ -20,7 +21,7 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Group:
-    """Weights that stand together in an archive, below `path`; `frozen` ones are not trained."""
+    """Weights that stand together in an archive, below `path`; `frozen` ones are not toolkit."""
 
     path: str
     names: tuple[str, ...]
@@ -99,6 +100,32 @@ def _spectral(config: Config) -> list[Group]:
     return [Group("", (), ("vector_u",))]
 
 
+def _quantized(config: Config) -> list[Group]:
+    return [Group("", (), tuple(toolkit.ranges_of(config)))]
+
+
+def _quantized_first(config: Config) -> list[Group]:
+    """The first version of the wrapper lists what it quantizes behind the layer's other weights."""
+    names = toolkit.listed("QuantizeWrapper", config)
+    return [Group("", _inside(names), tuple(toolkit.ranges_of(config)))]
+
+
+def _inside(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(toolkit.INSIDE + name for name in names)
+
+
+def _pruned(config: Config) -> list[Group]:
+    parts = [(f"{n}_mask", f"{n}_threshold") for n in toolkit.kernels_of(config)]
+    return [Group("", (), (*(name for pair in parts for name in pair), "pruning_step"))]
+
+
+def _clustered(config: Config) -> list[Group]:
+    names = toolkit.kernels_of(config)
+    pairs = [(toolkit.INSIDE + name, f"{name}_centroids") for name in names]
+    indices = tuple(f"{name}_indices" for name in names)
+    return [Group("", tuple(name for pair in pairs for name in pair), indices)]
+
+
 SPECS: Mapping[str, Callable[[Config], list[Group]]] = {
     **dict.fromkeys(
         (
@@ -132,6 +159,11 @@ SPECS: Mapping[str, Callable[[Config], list[Group]]] = {
     ),
     "Normalization": _normalization,
     "SpectralNormalization": _spectral,
+    "QuantizeLayer": lambda config: [Group("", (), tuple(toolkit.ranges_of_layer(config)))],
+    "QuantizeWrapper": _quantized_first,
+    "QuantizeWrapperV2": _quantized,
+    **dict.fromkeys(toolkit.CLUSTERED, _clustered),
+    "PruneLowMagnitude": _pruned,
 }
 """Class -> its own weights; classes that are not here have none."""
 
@@ -188,20 +220,28 @@ def _without_extras(
 def _slots(layer: Layer, trained: bool, free: bool) -> list[tuple[Layer, str]]:
     """Return the weights of a layer and all inside it that are (or are not) trained, in order.
 
-    free: whether everything around the layer is trainable; what is frozen counts as not trained.
+    free: whether everything around the layer is trainable; what is frozen counts as not toolkit.
     """
     free = free and layer.config.get("trainable", True) is not False
+    own = groups_of(layer)
+    moved = [_slot(layer, n) for g in own for n in g.names if n.startswith(toolkit.INSIDE)]
     found: list[tuple[Layer, str]] = []
     for inner in _parts(layer):
-        found += _slots(inner, trained, free)
-    own = groups_of(layer)
+        found += [slot for slot in _slots(inner, trained, free) if slot not in moved]
     names = [name for group in own for name in group.names]
     frozen = [name for group in own for name in group.frozen]
     if trained:
-        found += [(layer, name) for name in names if free]
+        found += [_slot(layer, name) for name in names if free]
     else:
-        found += [(layer, name) for name in ([] if free else names) + frozen]
+        found += [_slot(layer, name) for name in ([] if free else names) + frozen]
     return found
+
+
+def _slot(layer: Layer, name: str) -> tuple[Layer, str]:
+    """Return the layer that a weight belongs to, which may be inside, and its name there."""
+    if name.startswith(toolkit.INSIDE):
+        return layer.inside["layer"], name.removeprefix(toolkit.INSIDE)
+    return layer, name
 
 
 def _parts(layer: Layer) -> list[Layer]:
@@ -223,22 +263,31 @@ def _assign_groups(network: Network, archive: Archive, place: str) -> None:
         _assign_group(layer, archive, f"{place}layers/{below}")
 
 
-def _assign_group(layer: Layer, archive: Archive, place: str) -> None:
+def _assign_group(
+    layer: Layer, archive: Archive, place: str, elsewhere: Sequence[str] = ()
+) -> None:
+    """Assign what stands below a group; weights that stand `elsewhere` are not there."""
     if layer.network is not None:
         _assign_groups(layer.network, archive, f"{place}/")
         return
     _assign_inner(layer, archive, place)
     for group in groups_of(layer):
         home = next(filter(archive.weights.members, _homes(place, group.path)), None)
-        names = (*group.names, *group.frozen)
+        names = [name for name in (*group.names, *group.frozen) if name not in elsewhere]
         found = [] if home is None else archive.weights.members(home)
+        first = 0
+        if layer.op in toolkit.QUANTIZED:  # what the layer trains stands before, once more
+            own = [name for name in names if not name.startswith(toolkit.INSIDE)]
+            names = [*_inside(toolkit.listed(layer.op, layer.config)), *own]
+            first = max(len(found) - len(names), 0)
         if len(found) < len(names) and layer.op not in OPTIONAL:
             raise FormatError(
                 f"layer '{layer.place}' ({layer.op}) has {len(found)} weights in the file, "
                 f"{len(names)} by its configuration: {', '.join(names)}"
             )
-        for number, name in enumerate(names if found else ()):
-            layer.weights[name] = archive.weights.array(f"{home}/{number}")
+        for number, name in enumerate(names if found else (), first):
+            owner, key = _slot(layer, name)
+            owner.weights[key] = archive.weights.array(f"{home}/{number}")
 
 
 def _homes(place: str, path: str) -> list[str]:
@@ -257,7 +306,7 @@ def _assign_inner(layer: Layer, archive: Archive, place: str) -> None:
             number = numbers.get(kind, 0)
             numbers[kind] = number + 1
             below = f"cells/{kind}_{number}" if number else f"cells/{kind}"
-        _assign_group(inner, archive, f"{place}/{below}")
+        _assign_group(inner, archive, f"{place}/{below}", toolkit.listed(layer.op, layer.config))
 
 
 def _attribute(layer: Layer, key: str) -> str:

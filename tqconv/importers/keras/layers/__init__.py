@@ -15,6 +15,7 @@ from tqconv.importers.keras.layers import (
     products,
     recurrent,
     shape,
+    trained,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "products",
     "recurrent",
     "shape",
+    "trained",
 ]

@@ -94,13 +94,16 @@ NAMED: Mapping[str, Activation] = {
 
 
 def named(b: KerasBuilder, spec: Any) -> Activation:
-    """Return the activation that a configuration holds: a name, an object, or nothing.
+    """Return the activation that a configuration holds: a name, an object, nothing, or itself.
 
     `hard_sigmoid` is clip(0.2 x + 0.5) up to Keras 2 and relu6(x + 3) / 6 since Keras 3;
     `leaky_relu` has the slope 0.2 in both.
     """
     if spec is None:
         return NAMED["linear"]
+    if callable(spec):  # put there by a wrapper
+        made: Activation = spec
+        return made
     if isinstance(spec, Mapping):
         inner = spec.get("config")
         if isinstance(inner, str):
