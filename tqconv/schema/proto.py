@@ -9,7 +9,13 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    json_format,
+    message_factory,
+    text_format,
+)
 from google.protobuf.message import DecodeError, Message
 
 from tqconv.errors import FormatError
@@ -68,6 +74,19 @@ def parse_text(cls: type[M], text: str, what: str) -> M:
         raise FormatError(f"{what} is not a {message.DESCRIPTOR.name} as text: {error}") from error
     if text.strip() and not message.ByteSize():
         raise FormatError(f"{what} has none of the fields of a {message.DESCRIPTOR.name}")
+    return message
+
+
+def parse_tree(cls: type[M], tree: Any, what: str) -> M:
+    """The message that a dictionary of JSON stands for; fields without use here are skipped.
+
+    Raises FormatError naming `what` if it stands for none.
+    """
+    message = cls()
+    try:
+        json_format.ParseDict(tree, message, ignore_unknown_fields=True)
+    except (json_format.ParseError, RecursionError, AttributeError, TypeError) as error:
+        raise FormatError(f"{what} is no {message.DESCRIPTOR.name}: {error}") from error
     return message
 
 

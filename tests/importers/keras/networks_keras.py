@@ -109,3 +109,34 @@ def of_layer(
     version = {2: "2.21.0", 3: "3.15.1"}[major]
     path = write_h5(folder / "model.h5", model, {"tested": named}, version)
     return computed(path, x)[0]
+
+
+def called(name: str, first: Any, /, **named: Any) -> dict[str, Any]:
+    """Return the entry of a function of TensorFlow as Keras 2 writes it; tensors are names.
+
+    first: what the function is called with first, a name, a number, or a list of them.
+    """
+
+    def written(value: Any) -> Any:
+        if isinstance(value, list):
+            return [written(item) for item in value]
+        if isinstance(value, str):
+            return [value, 0, 0, named]
+        return ["_CONSTANT_VALUE", -1, value, named]
+
+    kind = "SlicingOpLambda" if name.endswith("getitem") else "TFOpLambda"
+    return {**layer(kind, name, function=name), "inbound_nodes": [written(first)]}
+
+
+def of_function(
+    folder: Path, name: str, xs: Sequence[Array], first: Any = "x0", /, **named: Any
+) -> list[Array]:
+    """Return what a function of TensorFlow makes of inputs `x0`, `x1`, …."""
+    borders = [given(f"x{i}", [None, *x.shape[1:]], x.dtype.name) for i, x in enumerate(xs)]
+    model = functional(
+        *borders,
+        called(name, first, **named),
+        inputs=[[f"x{i}", 0, 0] for i in range(len(xs))],
+        outputs=[[name, 0, 0]],
+    )
+    return computed(write_h5(folder / "model.h5", model, {}), *xs)

@@ -19,7 +19,7 @@ from tqconv.importers.borders import (
     unknown_name,
     without_missing,
 )
-from tqconv.importers.keras import layers  # noqa: F401  (fills the registry)
+from tqconv.importers.keras import functions, layers  # noqa: F401  (fill the registry)
 from tqconv.importers.keras.archive import open_archive
 from tqconv.importers.keras.model import Layer, Network, Ref, input_shape, parse
 from tqconv.importers.keras.refused import refuse_foreign

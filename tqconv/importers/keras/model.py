@@ -16,6 +16,8 @@ NETWORKS = frozenset({"Sequential", "Functional", "Model"})
 """Classes that are graphs of layers. Before Keras 2.3 a functional model is a `Model`."""
 OPERATIONS = ("keras.src.ops.", "keras.ops.")
 """Starts of the modules of Keras 3's operations, which have no weights."""
+FUNCTIONS = frozenset({"TFOpLambda", "SlicingOpLambda"})
+"""Layers of Keras 2 that call a function of TensorFlow, which `config` names."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,10 @@ def refs_in(tree: Any) -> Iterator[Ref]:
 class Layer:
     """A layer of a model, or one inside a wrapper.
 
-    op: its class; for an operation of Keras 3 with `ops.` before it. place: where in the
-    configuration it stands. network: its graph, if it is a model. inside: the layers that it wraps,
-    by attribute. weights: by name, filled in by `weights.assign`.
+    op: its class; the name of an operation of Keras 3 with `ops.` before it, or of a function of
+    TensorFlow with `tf.` before it. place: where in the configuration it stands. network: its
+    graph, if it is a model. inside: the layers that it wraps, by attribute.
+    weights: by name, filled in by `weights.assign`.
     """
 
     name: str
@@ -103,6 +106,10 @@ def _layer(entry: Mapping[str, Any], major: int, place: str) -> Layer:
         op = f"ops.{op}"
     elif entry.get("registered_name") not in (None, op, "Functional", "Sequential", "Model"):
         op = str(entry["registered_name"])  # `package>Class`, whatever its class is called
+    if op in FUNCTIONS:
+        layer = Layer(name, f"tf.{function_name(config)}", {}, place)
+        layer.calls = [_function_call(node) for node in entry.get("inbound_nodes") or ()]
+        return layer
     layer = Layer(name, op, config, place)
     if op in NETWORKS:
         if "layers" not in config:
@@ -253,9 +260,34 @@ def _call(node: Any, major: int) -> Call:
     return Call(tuple(args), kwargs)
 
 
+def function_name(config: Mapping[str, Any]) -> str:
+    """Return the public name of a function; those of TensorFlow 1 are kept where they differ."""
+    name = str(config.get("function"))
+    return name if name == "compat.v1.where" else name.removeprefix("compat.v1.")
+
+
+def _function_call(node: Any) -> Call:
+    """Return the call of a function: what it is called with first keeps its structure."""
+    kwargs: dict[str, Any] = {}
+
+    def first(entry: Any) -> Any:
+        if not isinstance(entry, list):
+            raise FormatError(f"a call of a function begins with {entry!r}")
+        if not entry or not isinstance(entry[0], str):
+            return [first(item) for item in entry]
+        if len(entry) > 3:
+            kwargs.update((key, _of_keras2(value)) for key, value in entry[3].items())
+        return entry[2] if entry[0] == "_CONSTANT_VALUE" else Ref(*entry[:3])
+
+    value = first(node)
+    return Call((value,), {"b_" if key == "b" else key: each for key, each in kwargs.items()})
+
+
 def _of_keras2(value: Any) -> Any:
     if _is_triple(value) and len(value) == 3:
         return value[2] if value[0] == "_CONSTANT_VALUE" else Ref(*value)
+    if isinstance(value, Mapping):
+        return {key: _of_keras2(item) for key, item in value.items()}
     return [_of_keras2(item) for item in value] if isinstance(value, list) else value
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tqconv.errors import TqconvError
-from tqconv.importers.keras import layers  # noqa: F401  (fills the registry)
+from tqconv.importers.keras import functions, layers  # noqa: F401  (fill the registry)
 from tqconv.importers.keras.load import dtype_of, network_of, read
 from tqconv.importers.keras.model import Layer, Network, input_shape
 from tqconv.importers.keras.refused import HELD

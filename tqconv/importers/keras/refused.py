@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tqconv.errors import UnsupportedError
+from tqconv.importers.keras.functions.operators import OPERATOR, node_of
 from tqconv.importers.keras.model import Layer
 from tqconv.importers.keras.registry import KERAS
 from tqconv.importers.keras.toolkit import unknown_class
+from tqconv.importers.tf.single import is_known
 
 SHOWN = 12
 """Layers that the report names."""
@@ -15,6 +17,9 @@ HELD = frozenset({"InputLayer", "StackedRNNCells", "SimpleRNNCell", "LSTMCell", 
 """Classes that have no handler: borders, and what the layers around them look at."""
 TEXT = frozenset({"TextVectorization", "StringLookup", "Hashing"})
 """Layers that work on text."""
+OBJECTS = frozenset({"ClassMethod", "InstanceMethod", "InstanceProperty"})
+"""Layers that ask composite tensors for something."""
+RANDOM = ("tf.random.", "tf.nn.dropout", "tf.image.random_", "tf.image.stateless_random_")
 LAMBDA = "runs Python code that the file holds, which is never executed"
 
 
@@ -50,8 +55,23 @@ def reason_of(layer: Layer) -> str:
     quantizer = unknown_class(layer.op, layer.config)
     if quantizer:
         return f"has quantizers of the class `{quantizer}`, which is not the toolkit's"
+    if layer.op == OPERATOR:
+        name = node_of(layer.config).op
+        return "" if is_known(name) else f"holds TensorFlow's {name}, which has no translation"
     if layer.network is not None or layer.op in HELD or KERAS.find(layer.op) is not None:
         return ""
+    if layer.op in OBJECTS:
+        return "reads ragged or sparse tensors, for which there are no kernels"
+    if layer.op.startswith("tf."):
+        return f"calls a function of TensorFlow that {_reason_of_function(layer.op)}"
     if layer.op in TEXT:
         return "works on text, for which there are no kernels"
     return "is no layer of Keras that tqconv knows"
+
+
+def _reason_of_function(op: str) -> str:
+    if op.startswith(RANDOM):
+        return "makes random numbers"
+    if op.startswith(("tf.strings.", "tf.io.")):
+        return "works on text or files, for which there are no kernels"
+    return "has no translation"

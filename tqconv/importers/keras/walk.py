@@ -101,12 +101,15 @@ class Walk:
         operands += [_found(values, call.kwargs[k], None) for k in named]
         rest = {k: v for k, v in call.kwargs.items() if k not in named}
         kwargs: Mapping[str, Any] = {k: _resolved(v, values) for k, v in rest.items()}
-        failed = next((v for v in _tensors(kwargs) if isinstance(v, Failed)), None)
+        tensors = (*_tensors(kwargs), *(v.tensor for v in operands))
+        failed = next((v for v in tensors if isinstance(v, Failed)), None)
         if failed is not None:
             return [Value(failed)]
         args: Sequence[Any] = [v.tensor for v in operands]
         if layer.op.startswith("ops."):
             args, kwargs = _of_operation(call, values, kwargs)
+        elif layer.op.startswith("tf."):
+            args = [_resolved(arg, values) for arg in call.args]
         masks = [v.mask for v in operands]
         return self.apply(layer, args, kwargs, masks, name, graph)
 
