@@ -205,8 +205,8 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 
 OPERATORS = frozenset(name for name in table() if name.isupper())
-FACTS = ("ops", "schema", "passes/toco", "quant/toco")
-"""Where tables of operators may stand: rows, and what TOCO or a file format knew."""
+FACTS = ("ops", "schema", "targets", "passes/toco", "quant/toco")
+"""Where tables of operators may stand: rows, devices, and what TOCO or a file format knew."""
 CHOICES = {
     "compose/arithmetic.py": {"_SIMPLE_POWERS"},
     "compose/builder.py": {"SeveralOutputs"},

@@ -153,7 +153,8 @@ class ConvertOptions:
     dump_steps: after each pass that changed something, too. verify: data to compare float and
     quantized model on. min_sqnr (in dB), min_agreement (a share of 1): what each output must reach
     on the samples of `verify`, else on those of the calibration. summary_dir: folder for a
-    description of the result as text and JSON.
+    description of the result as text and JSON. device: what must run the result (a name of
+    `targets.devices`); allow_fallback: it need not run all of it.
     """
 
     load: LoadOptions = field(default_factory=LoadOptions)
@@ -167,6 +168,8 @@ class ConvertOptions:
     verify: str | None = None
     min_sqnr: float | None = None
     min_agreement: float | None = None
+    device: str | None = None
+    allow_fallback: bool = False
 
 
 @dataclass(frozen=True)

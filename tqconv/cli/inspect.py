@@ -37,15 +37,27 @@ def _inspect(given: Given, source: str, path: Path) -> None:
     from tqconv.exporters.report import ModelFacts
     from tqconv.importers.detect import NAMES, kind_of
 
+    name = given.get("device")
     facts = api.inspect(path, options, nodes=given.get("nodes", False))
+    placed = None
+    if name is not None:
+        from tqconv.jobs.placement import placement
+
+        placed = placement(path, name, options)
     file_bytes = bytes_of(path)
     kind = kind_of(path, options.format)
     if given.get("json"):
         document = {"file": source, "format": kind, "bytes": file_bytes, **facts.as_dict()}
+        if placed is not None:
+            document["target"] = placed.as_dict()
         click.echo(json.dumps(document, indent=1, default=str))
         return
     heading = f"{source}: {NAMES[kind]}, {size(file_bytes)}"
     verbose = given.get("verbosity", 0) > 0
+    if placed is not None:
+        from tqconv.cli.placement import placement_text
+
+        heading = f"{heading}\n\n{placement_text(placed, verbose=verbose)}"
     if isinstance(facts, ModelFacts):
         click.echo(model_text(facts, heading, verbose=verbose))
     else:

@@ -98,6 +98,8 @@ def convert_options(given: Given) -> tuple[ConvertOptions, list[str]]:
         verify=given.get("verify"),
         min_sqnr=given.get("min_sqnr"),
         min_agreement=given.get("min_agreement"),
+        device=given.get("device"),
+        allow_fallback=given.get("allow_fallback", False),
     )
     return options, notes
 

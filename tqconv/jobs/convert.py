@@ -14,7 +14,7 @@ from tqconv.ir.graph import Model
 from tqconv.jobs import footprint
 from tqconv.jobs.files import picture, save, snapshot, write_summary
 from tqconv.jobs.pictures import Pictures
-from tqconv.jobs.requests import check_gate, check_types
+from tqconv.jobs.requests import check_device, check_gate, check_types
 from tqconv.passes.driver import Observer, run_stages
 from tqconv.passes.pipeline import LAST, QUANTIZED, stages_before
 
@@ -58,6 +58,7 @@ def convert(
     footprint.of_conversion(file, target, options).check()
     check_types(options)
     check_gate(options)
+    check_device(options)
     dump = Pictures(options.dump_dir, options.dump_steps, observe)
     reading = _load_options(options)
     model = file.load(reading)
@@ -79,7 +80,7 @@ def convert(
     if options.toco.inference_type is None:
         run_stages(model, (LAST,))
     dump.write(model, "AFTER_TRANSFORMATIONS")
-    check_counts(model, options.checks)
+    _check_result(model, options)
     write = picture if options.target_format == "dot" else save
     report = Report(model, write(model, target), model.notes, differences)
     if options.summary_dir is not None:
@@ -170,6 +171,16 @@ def _carry_out(
     if known is not None:
         fused |= _names(model)
         model.notes += evidence.unknown_notes(known, fused, names, str(options.quantize.ranges))
+
+
+def _check_result(model: Model, options: ConvertOptions) -> None:
+    """Raise VerificationError where the result is not what was asked for."""
+    check_counts(model, options.checks)
+    if options.device is None:
+        return
+    from tqconv.jobs import placement
+
+    model.notes += placement.require(model, options.device, allow_fallback=options.allow_fallback)
 
 
 def check_counts(model: Model, checks: Sequence[Count]) -> None:

@@ -32,6 +32,16 @@ def check_gate(options: ConvertOptions) -> None:
         )
 
 
+def check_device(options: ConvertOptions) -> None:
+    """Raise UsageError for a target that does not exist, or a fallback from none."""
+    if options.device is not None:
+        from tqconv.targets.devices import device
+
+        device(options.device)
+    elif options.allow_fallback:
+        raise UsageError("--allow_fallback needs --target", hint="say what runs the result")
+
+
 def check_scaling(options: QuantizeOptions, *others: str | None) -> None:
     """Raise UsageError where pixels are to be scaled, and no image is read."""
     paths = [Path(p) for p in (options.calibration_data, *others) if p is not None]

@@ -164,11 +164,16 @@ ZEROS_LIKE 1.12
 
 def runtime_version(type: str, version: int) -> str:
     """Return the release that first ran this version of an operator, as `major.minor.patch`."""
-    releases = _table().get(type, ())
-    if not 1 <= version <= len(releases) or releases[version - 1] == "-":
+    if type not in _table() or not released(type, version):
         return FIRST
-    release = releases[version - 1]
+    release = _table()[type][version - 1]
     return release if release.count(".") == 2 else f"{release}.0"
+
+
+def released(type: str, version: int) -> bool:
+    """Return whether the release of this version is on record, or none of the operator is."""
+    releases = _table().get(type)
+    return releases is None or (1 <= version <= len(releases) and releases[version - 1] != "-")
 
 
 @cache

@@ -38,6 +38,10 @@ INSPECT: tuple[Flag, ...] = (
         read=values.integer, metavar="",
     ),
     switch("nodes", "show a GraphDef node by node, as the file has it", PICTURES, "nodes"),
+    flag(
+        "target", "say what runs of it on this device, and what mends the rest: tflm, edgetpu, …",
+        PICTURES, "device", metavar="NAME",
+    ),
     switch("supported_ops", "print the table of operators instead", PICTURES, "supported_ops"),
     *_of("quiet", "json", "debug"),
 )  # fmt: skip

@@ -21,6 +21,14 @@ ROWS: tuple[Flag, ...] = (
         PICTURES, "checks", read=values.counts, metavar="MAPS", many=True,
     ),
     flag(
+        "target", "fail where this device does not run the result: tflm, edgetpu, ethos-u55, …",
+        PICTURES, "device", metavar="NAME",
+    ),
+    switch(
+        "allow_fallback", "list what does not run on --target, and write the result all the same",
+        PICTURES, "allow_fallback",
+    ),
+    flag(
         "verbosity verbose v", "1: name the passes that changed something (or -v)", PICTURES,
         "verbosity",
         read=values.integer, metavar="N",

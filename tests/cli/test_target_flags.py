@@ -1,0 +1,51 @@
+"""`--target`: what `inspect` says of a device, and where `convert` fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Tqconv
+
+BORDERS = ["--inference_input_type", "INT8", "--inference_output_type", "INT8"]
+
+
+def test_convert_fails_where_the_target_does_not_run_the_result(
+    tqconv: Tqconv, digits: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "m.tflite"
+    words = ["convert", digits, "-o", target, "--quantize", "int8", "--target", "ethos-u55"]
+    words += ["--calibration_data", digits.parent / "calibration.npz"]
+    found = tqconv(*words)
+    assert found.code == 7
+    assert "1 QUANTIZE (float32 data)" in found.err
+    assert " ".join(BORDERS) in found.err
+    assert not target.exists()
+    found = tqconv(*words, "--allow_fallback")
+    assert found.code == 0
+    assert "target ethos-u55: 6 of 8 operators run on it" in found.err
+    target.unlink()
+    assert tqconv(*words, *BORDERS).code == 0  # as the hint says
+    assert target.exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["--target", "ethos-u5"], ["--allow_fallback"]], ids=["misspelt", "without a target"]
+)
+def test_a_wrong_target_is_said_before_any_work(
+    tqconv: Tqconv, digits: Path, tmp_path: Path, words: list[str]
+) -> None:
+    target = tmp_path / "m.tflite"
+    assert tqconv("convert", digits, "-o", target, *words).code == 2
+    assert not target.exists()
+
+
+def test_inspect_says_what_runs_on_a_target(tqconv: Tqconv, digits: Path) -> None:
+    found = tqconv("inspect", digits, "--target", "edgetpu")
+    assert found.code == 0
+    assert "target edgetpu (Google Edge TPU): 0 of 6 operators run on it" in found.out
+    assert "mended by: --quantize int8 --integer_only" in found.out
+    answer = json.loads(tqconv("inspect", digits, "--target", "tflm", "--json").out)["target"]
+    assert (answer["runs"], answer["operators"], answer["on_target"]) == (True, 6, 6)

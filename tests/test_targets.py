@@ -1,0 +1,197 @@
+"""What runs a model: devices, delegates and older runtimes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tqconv
+from tests.graph_text import parse
+from tqconv.errors import UsageError
+from tqconv.exporters.tflite import serialize
+from tqconv.ir.graph import Model
+from tqconv.ir.types import Quant
+from tqconv.targets.device import judge
+from tqconv.targets.devices import DEVICES, device
+
+SAMPLE = Path(__file__).parents[1] / "sample_models" / "digits_cnn"
+
+
+def integers(text: str, kind: str = "int8") -> Model:
+    """Return a graph of reals as a quantized file has it: biases int32, the rest `kind`."""
+    graph = parse(text)
+    biases = {op.inputs[2] for op in graph.ops if op.type == "CONV_2D"}
+    for tensor in list(graph.tensors()):
+        if tensor.dtype.name == "float32":
+            tensor.dtype = np.dtype("int32" if tensor in biases else kind)
+            tensor.quant = Quant.per_tensor(0.25 if tensor in biases else 0.5, 0)
+            if tensor.data is not None:
+                tensor.data = np.rint(tensor.data * 100).astype(tensor.dtype)
+    return Model([graph])
+
+
+def conv(stride: int = 1, padding: str = "SAME") -> str:
+    """Return a convolution as text."""
+    strides = f"stride_h={stride}, stride_w={stride}"
+    return (
+        "x: f32[1,9,9,4] -> y\n"
+        f"y = CONV_2D(x, f32[8,3,3,4], zeros[8]) {{padding={padding}, {strides}}}"
+    )
+
+
+TANH = "x: f32[1,8] -> y\ny = TANH(x)"
+DOUBLE = "x: f32[1,8,8,4] -> y\ny = RESIZE_BILINEAR(x, [16,16])"
+TRIPLE = "x: f32[1,8,8,4] -> y\ny = RESIZE_BILINEAR(x, [24,24])"
+SIXTEEN = "x: f32[1,8,8,4] -> y\ny = RESIZE_BILINEAR(x, [128,128])"
+CLASSES = "x: f32[1,300] -> y\ny = SOFTMAX(x)"
+LEAKY = "x: f32[2,3] -> y\ny = LEAKY_RELU(x)"
+GELU = "x: f32[2,3] -> y\ny = GELU(x)"
+SINE = "x: f32[2,3] -> y\ny = SIN(x)"
+POOL = (
+    "x: f32[1,9,9,4] -> y\ny = AVERAGE_POOL_2D(x) "
+    "{filter_height=9, filter_width=9, stride_h=1, stride_w=1, padding=SAME}"
+)
+
+TAKEN = [
+    ("ethos-u55", "int8", conv()),
+    ("ethos-u65", "int16", TANH),
+    ("ethos-u55", "int8", conv(4, "VALID")),
+    ("ethos-u85", "int8", conv(4)),
+    ("ethos-u55", "int8", DOUBLE),
+    ("ethos-u85", "int8", SIXTEEN),
+    ("ethos-u55", "int8", CLASSES),
+    ("edgetpu", "uint8", CLASSES),
+    ("edgetpu", "int8", conv()),
+    ("tflm", "float32", SINE),
+    ("tflm", "int8", conv()),
+    ("xnnpack", "int8", conv()),
+    ("gpu", "float32", "x: f32[1,4,4,2] -> y\ny = RELU(x)"),
+    ("tflite-2.3", "int16", TANH),
+    ("tflite-2.9", "float32", GELU),
+    ("litert-1.0", "float32", GELU),
+]
+REFUSED = [
+    ("ethos-u55", "int8", conv(4), "stride 4"),
+    ("ethos-u55", "float32", TANH, "float32 data"),
+    ("ethos-u55", "int8", "x: f32[1,8,?,4] -> y\ny = RELU(x)", "not static"),
+    ("ethos-u55", "int8", TRIPLE, "scales by 3 x 3"),
+    ("ethos-u85", "int8", TRIPLE, "power of two"),
+    ("ethos-u65", "int8", POOL, "9 x 9"),
+    ("edgetpu", "int8", LEAKY, "has no LEAKY_RELU"),
+    ("edgetpu", "int8", "x: f32[1,16001] -> y\ny = SOFTMAX(x)", "16001 classes"),
+    ("edgetpu", "int8", "x: f32[2,3,4,5] -> y\ny = TANH(x)", "more than 3 dimensions above 1"),
+    ("edgetpu", "int8", "x: f32[1,9] -> y\ny = STRIDED_SLICE(x, [0,0], [1,9], [1,2])", "strides"),
+    ("edgetpu", "int8", "x: f32[2,9] -> y\ny = MEAN(x, [0])", "reduces the batch"),
+    ("tflm", "float32", GELU, "has no GELU"),
+    ("tflm", "uint8", TANH, "uint8 data"),
+    ("tflm", "float32", "x: f32[?,3] -> y\ny = SIN(x)", "not static"),
+    ("gpu", "float32", "x: f32[1,2,2,2,2] -> y\ny = RELU(x)", "5 dimensions"),
+    ("gpu", "float32", SINE, "has no SIN"),
+    ("xnnpack", "int8", CLASSES, "on reals only"),
+    ("tflite-2.2", "int16", TANH, "needs TensorFlow 2.3.0"),
+    ("tflite-2.8", "float32", GELU, "needs TensorFlow 2.9.0"),
+]
+
+
+def model_of(text: str, kind: str) -> Model:
+    """Return a graph with data of a type."""
+    return Model([parse(text)]) if kind == "float32" else integers(text, kind)
+
+
+@pytest.mark.parametrize(("name", "kind", "text"), TAKEN)
+def test_what_a_device_takes(name: str, kind: str, text: str) -> None:
+    verdict = judge(device(name), model_of(text, kind))
+    assert [found.reason for found in verdict.refused] == []
+
+
+@pytest.mark.parametrize(("name", "kind", "text", "reason"), REFUSED)
+def test_what_a_device_refuses_and_why(name: str, kind: str, text: str, reason: str) -> None:
+    (found,) = judge(device(name), model_of(text, kind)).refused
+    assert reason in found.reason
+
+
+def test_an_npu_needs_scales() -> None:
+    model = integers(TANH)
+    model.main.outputs[0].quant = None
+    (found,) = judge(device("ethos-u55"), model).refused
+    assert "has no scale" in found.reason
+
+
+def test_integer_weights_beside_reals_do_not_run_on_microcontrollers() -> None:
+    model = Model([parse("x: f32[1,4] -> y\ny = FULLY_CONNECTED(x, f32[3,4], _)")])
+    weights = model.main.ops[0].inputs[1]
+    assert weights is not None
+    weights.dtype, weights.quant = np.dtype("int8"), Quant.per_tensor(0.5, 0)
+    (found,) = judge(device("tflm"), model).refused
+    assert "integer weights beside float data" in found.reason
+
+
+def test_the_edge_tpu_compiler_stops_at_the_first_operator_that_it_lacks() -> None:
+    model = integers("x: f32[1,8] -> z\na = TANH(x)\nb = LEAKY_RELU(a)\nz = TANH(b)")
+    verdict = judge(device("edgetpu"), model)
+    assert [(f.op.type, f.behind) for f in verdict.refused] == [
+        ("LEAKY_RELU", False),
+        ("TANH", True),
+    ]
+    assert verdict.starts
+
+
+def test_a_float_input_does_not_stop_the_edge_tpu() -> None:
+    model = integers("x: f32[1,8] -> y\na = RELU(x)\ny = TANH(a)")
+    model.main.ops[0].type = "QUANTIZE"
+    model.main.inputs[0].dtype, model.main.inputs[0].quant = np.dtype("float32"), None
+    (found,) = judge(device("edgetpu"), model).refused
+    assert found.op.type == "QUANTIZE"
+
+
+def test_nothing_runs_what_microcontrollers_lack() -> None:
+    verdict = judge(device("tflm"), Model([parse(GELU)]))
+    assert not verdict.starts
+
+
+@pytest.mark.parametrize("name", ["ethos-u5", "tflite-x", "litert-", "edge_tpu"])
+def test_a_misspelt_target_names_those_that_exist(name: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        device(name)
+    assert all(known in str(raised.value.hint) for known in DEVICES)
+
+
+@pytest.mark.skipif(shutil.which("vela") is None, reason="Arm's compiler is not installed")
+@pytest.mark.parametrize(
+    ("name", "config"), [("ethos-u55", "128"), ("ethos-u65", "256"), ("ethos-u85", "256")]
+)
+@pytest.mark.parametrize("mode", [None, "int8", "int16x8"])
+def test_ethos_verdicts_are_those_of_its_compiler(
+    tmp_path: Path, name: str, config: str, mode: str | None
+) -> None:
+    target = tmp_path / "m.tflite"
+    samples = np.load(SAMPLE / "calibration.npz")
+    quantized = {} if mode is None else {"quantize": mode, "samples": samples}
+    tqconv.convert(SAMPLE / "graph.pb", target, **quantized)
+    agrees(target, name, f"{name}-{config}")
+
+
+@pytest.mark.skipif(shutil.which("vela") is None, reason="Arm's compiler is not installed")
+@pytest.mark.parametrize(
+    ("name", "kind", "text"), [row[:3] for row in (*TAKEN, *REFUSED) if "ethos" in row[0]]
+)
+def test_ethos_rules_are_those_of_its_compiler(
+    tmp_path: Path, name: str, kind: str, text: str
+) -> None:
+    target = tmp_path / "m.tflite"
+    target.write_bytes(bytes(serialize(model_of(text, kind))))
+    agrees(target, name, f"{name}-{128 if name == 'ethos-u55' else 256}")
+
+
+def agrees(path: Path, name: str, config: str) -> None:
+    """Compare our verdict with what the compiler leaves to the CPU, operator by operator."""
+    words = ["vela", str(path), "--accelerator-config", config, "--output-dir", str(path.parent)]
+    ran = subprocess.run(words, capture_output=True, text=True, check=True)
+    theirs = set(re.findall(r"Warning \([^)]*\) operator: \w+, ofm: '(.*?)'\n", ran.stdout))
+    verdict = judge(device(name), tqconv.load(path))
+    assert {found.op.outputs[0].name for found in verdict.refused} == theirs

@@ -1,0 +1,132 @@
+"""What a device runs of a model, as plain data: for `inspect --target` and checks of the result."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tqconv.errors import counted
+from tqconv.exporters.report import macs_of, op_name
+from tqconv.ir.graph import Model
+from tqconv.targets.device import Device, Refused, judge
+
+NAMED = 3
+"""Operators that a line about many of them names."""
+
+
+@dataclass(frozen=True)
+class RefusedFacts:
+    """One operator that does not run on the device; `behind`: only because an earlier one stops."""
+
+    type: str
+    name: str
+    source: str
+    reason: str
+    remedy: str
+    behind: bool
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What a device runs of a model.
+
+    `rest`: what runs the others, empty where nothing does; `macs_on_target`: multiply-adds there.
+    """
+
+    target: str
+    title: str
+    rest: str
+    operators: int
+    on_target: int
+    macs: int
+    macs_on_target: int
+    refused: tuple[RefusedFacts, ...]
+
+    @property
+    def runs(self) -> bool:
+        """Whether the device runs all of it."""
+        return not self.refused
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as values that JSON has."""
+        return {**asdict(self), "runs": self.runs}
+
+    def groups(self) -> list[tuple[str, str, str, list[str]]]:
+        """Return operator, reason, remedy and the names of those refused so, most frequent first.
+
+        A reason that names a tensor is that of the first one; those that are only behind another
+        are one group.
+        """
+        found: dict[tuple[str, str, str], list[str]] = {}
+        for op in self.refused:
+            key = ("operators", op.reason, "") if op.behind else (op.type, op.reason, op.remedy)
+            found.setdefault(key, []).append(op.name)
+        ordered = sorted(found.items(), key=lambda item: -len(item[1]))
+        return [(*key, names) for key, names in ordered]
+
+    def heading(self) -> str:
+        """Return in one line how much runs on the device, and what runs the others."""
+        share = "" if not self.macs else f", {_share(self.macs_on_target, self.macs)} of the MACs"
+        if self.runs:
+            return f"all {counted(self.operators, 'operator')} run on it"
+        others = self.operators - self.on_target
+        end = f"{self.rest} runs {others}" if self.rest else "the model does not start there"
+        return f"{self.on_target} of {counted(self.operators, 'operator')} run on it{share}; {end}"
+
+
+def place(device: Device, model: Model) -> Placement:
+    """Return what a device runs of a model, operator by operator."""
+    verdict = judge(device, model)
+    ops = [op for graph in model.all_graphs() for op in graph.ops]
+    macs = sum(map(macs_of, ops))
+    lost = sum(macs_of(found.op) for found in verdict.refused)
+    return Placement(
+        target=device.name,
+        title=device.title,
+        rest=device.rest,
+        operators=verdict.operators,
+        on_target=verdict.operators - len(verdict.refused),
+        macs=macs,
+        macs_on_target=macs - lost,
+        refused=tuple(map(_facts, verdict.refused)),
+    )
+
+
+def _facts(found: Refused) -> RefusedFacts:
+    op = found.op
+    return RefusedFacts(
+        type=op_name(op),
+        name=op.outputs[0].name if op.outputs else "",
+        source=str(op.source) if op.source.node else "",
+        reason=found.reason,
+        remedy=found.remedy,
+        behind=found.behind,
+    )
+
+
+def _share(part: int, whole: int) -> str:
+    """Return a share in percent; what is not all of it never reads as 100 %."""
+    percent = 100 * part / whole
+    return f"{min(percent, 99.9):.1f} %" if part < whole else "100 %"
+
+
+def sentences(placement: Placement) -> list[str]:
+    """Return one line per kind of refusal: how many, which operator, why, and where."""
+    return [
+        f"{len(names)} {kind} ({reason}): {_names(names)}"
+        for kind, reason, _, names in placement.groups()
+    ]
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(f"'{name}'" for name in names[:NAMED]) + more
+
+
+def remedies(placement: Placement) -> list[str]:
+    """Return what mends refusals, the most frequent first, each once."""
+    return [
+        word for word, _ in Counter(op.remedy for op in placement.refused).most_common() if word
+    ]

@@ -1,0 +1,47 @@
+"""Whether a device runs a model: what `inspect --target` answers, and `convert --target` asks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tqconv.config import LoadOptions
+from tqconv.errors import VerificationError
+from tqconv.exporters.placement import Placement, place, remedies, sentences
+from tqconv.importers.detect import kind_of
+from tqconv.ir.graph import Model
+from tqconv.jobs.files import load
+from tqconv.passes.driver import run_stages
+from tqconv.passes.pipeline import STAGES
+from tqconv.targets.devices import device
+
+
+def placement(path: str | Path, name: str, options: LoadOptions | None = None) -> Placement:
+    """Return what a device runs of a model file: as it is, or as `convert` would write it.
+
+    UsageError where there is no such device; raises what `load` raises.
+    """
+    asked = device(name)
+    options = LoadOptions() if options is None else options
+    model = load(path, options)
+    if kind_of(Path(path), options.format) != "tflite":
+        run_stages(model, STAGES)
+    return place(asked, model)
+
+
+def require(model: Model, name: str, *, allow_fallback: bool) -> list[str]:
+    """Return notes about what falls off a device that is allowed to; VerificationError otherwise.
+
+    What nothing else runs is a note, too, where it is allowed: a user may register a kernel.
+    """
+    found = place(device(name), model)
+    if found.runs:
+        return []
+    lines = sentences(found)
+    mends = "; ".join(remedies(found))
+    if allow_fallback:
+        return [f"target {name}: {line}" for line in (found.heading(), *lines)]
+    allow = "--allow_fallback writes the model all the same and lists what falls off"
+    raise VerificationError(
+        f"the result does not run on {name} ({found.title}): {found.heading()}; {'; '.join(lines)}",
+        hint=f"{mends}; {allow}" if mends else allow,
+    )

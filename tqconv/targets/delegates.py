@@ -1,0 +1,88 @@
+"""LiteRT's delegates: its GPU delegate, and XNNPACK, the default one for the CPU.
+
+What a delegate refuses runs on LiteRT's builtin kernels, at the cost of a copy there and back.
+"""
+
+from __future__ import annotations
+
+from tqconv.ir.graph import Op
+from tqconv.targets.device import Device, Refusal, each, operand
+from tqconv.targets.rules import SHAPES, constant, data, rank, static, type_name
+
+_GPU = """ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE EXP FULLY_CONNECTED
+LOGISTIC LSTM MAXIMUM MAX_POOL_2D MINIMUM MUL PAD PRELU QUANTIZE RELU RELU6 RESHAPE RESIZE_BILINEAR
+SOFTMAX STRIDED_SLICE SUB TRANSPOSE_CONV"""
+
+
+def _gpu_types(op: Op) -> Refusal | None:
+    for tensor in data(op):
+        if type_name(tensor) not in ("float32", "float16", "int8", "uint8", "int32"):
+            return Refusal(f"{type_name(tensor)} data", "--quantize float16, or no --quantize")
+    return None
+
+
+GPU = Device(
+    "gpu",
+    "LiteRT's GPU delegate",
+    each(_GPU),
+    general=(static, rank(4), _gpu_types),
+    rest="the CPU",
+    remedies={
+        "TRANSPOSE": "write the model channels last, so that nothing is transposed",
+        "MEAN": "AVERAGE_POOL_2D over the whole image",
+        "HARD_SWISH": "train with RELU6",
+    },
+)
+"""Of its documented list; it computes integers as reals, in float16 where that is allowed."""
+
+_EIGHT_BITS = """ADD SUB MUL ELU LEAKY_RELU TANH LOGISTIC CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED
+TRANSPOSE_CONV BATCH_MATMUL MAX_POOL_2D MEAN SUM REDUCE_MAX REDUCE_MIN RESHAPE TRANSPOSE
+CONCATENATION SPLIT SLICE PAD SPACE_TO_DEPTH DEPTH_TO_SPACE RESIZE_BILINEAR QUANTIZE DEQUANTIZE
+EXPAND_DIMS SQUEEZE"""
+_REALS = """ABS AVERAGE_POOL_2D CEIL COS DIV EXP FLOOR GELU HARD_SWISH LOG MAXIMUM MINIMUM NEG PRELU
+RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 ROUND RSQRT SIN SOFTMAX SQRT SQUARE SQUARED_DIFFERENCE
+STRIDED_SLICE"""
+
+
+def _sixteen(op: Op) -> Refusal | None:
+    for tensor in data(op):
+        if type_name(tensor) in ("int16", "int64", "bool", "string"):
+            return Refusal(f"{type_name(tensor)} data")
+    return None
+
+
+def _reals(op: Op) -> Refusal | None:
+    for tensor in data(op):
+        if type_name(tensor) not in ("float32", "float16"):
+            return Refusal(f"{type_name(tensor)} data; it computes {op.type} on reals only")
+    return None
+
+
+def _weights(op: Op) -> Refusal | None:
+    weights = operand(op, "w")
+    if weights is not None and weights.data is None and op.inputs[0] is not None:
+        made = weights.producer
+        if made is None or made.type != "DEQUANTIZE":
+            return Refusal("its weights are computed at run time")
+    return None
+
+
+def _shapes(op: Op) -> Refusal | None:
+    found = next((t for t in data(op) if not t.is_static), None)
+    return None if found is None else Refusal(f"the shape of '{found.name}' is not static", SHAPES)
+
+
+XNNPACK = Device(
+    "xnnpack",
+    "XNNPACK, LiteRT's default delegate (LiteRT 2.3)",
+    {
+        **each(_EIGHT_BITS),
+        **each("CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED TRANSPOSE_CONV", _weights),
+        **each("PAD", constant("paddings")),
+        **each(_REALS, _reals),
+    },
+    general=(_shapes, _sixteen),
+    rest="LiteRT's builtin kernels",
+    remedies={"GATHER": "", "PACK": "CONCATENATION of expanded tensors is delegated"},
+)
+"""As LiteRT 2.3.0's partitions of int8 models were observed."""
