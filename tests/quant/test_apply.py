@@ -88,7 +88,7 @@ def test_integer_only_has_no_float_tensor_but_the_asked_border() -> None:
 
 
 def test_inputs_and_outputs_keep_their_names_and_the_inside_is_marked() -> None:
-    _, model = quantized("int8")
+    _, model = quantized("int8", integer_only=True, input_type="float32", output_type="float32")
     names = {t.name for t in model.main.tensors()}
     assert {"x", "x/quantized", "z", "z/quantized", "a/w", "a/b"} <= names
 

@@ -39,6 +39,7 @@ def stored(graph: Graph, made: Plan, name: str) -> tuple[float, int]:
     return float(params.scale[0]), int(params.zero_point[0])
 
 
+WHOLE = Choice(integer_only=True)
 DENSE = """
 x: f32[1,4] -> z
 y = FULLY_CONNECTED(x, f32[2,4], [0.5,-0.5])
@@ -48,7 +49,7 @@ z = SOFTMAX(y) {beta=1.0}
 
 def test_the_table_has_a_line_and_a_reason_for_every_tensor() -> None:
     graph = parse(DENSE)
-    made = planned(graph, {"x": (-1, 1), "y": (-2, 4), "z": (0, 1)})
+    made = planned(graph, {"x": (-1, 1), "y": (-2, 4), "z": (0, 1)}, choice=WHOLE)
     assert describe(graph, made).splitlines() == [
         "int8: 2 operators on integers, 0 float",
         "y: int8 scale 0.0235294122 zero -43; [-2, 4] calibrated minmax",
@@ -250,10 +251,35 @@ def test_sums_in_steps_that_exceed_the_output_stay_float() -> None:
     assert step / stored(graph, forced, "y")[0] < 256
 
 
+@pytest.mark.parametrize(
+    ("end", "outputs", "mode", "stays"),
+    [
+        ("z = SOFTMAX(y) {beta=1.0}", None, "int8", True),
+        ("a = LOGISTIC(y)\nz = RESHAPE(a, [2,1])", None, "int8", True),
+        ("z = TANH(y)", None, "uint8", True),
+        ("z = SOFTMAX(y) {beta=1.0}", INT8, "int8", False),  # asked for as integers
+        ("z = SOFTMAX(y) {beta=1.0}", None, "int16x8", False),  # steps of 1 / 32768
+        ("a = LOGISTIC(y)\nz = MUL(a, y)", None, "int8", False),  # integers read it
+        ("z = RELU(y)", None, "int8", False),  # steps of its own
+    ],
+)
+def test_what_ends_in_reals_does_not_take_the_coarse_steps_of_a_kernel(
+    end: str, outputs: np.dtype | None, mode: str, stays: bool
+) -> None:
+    graph = parse(f"x: f32[1,4] -> z\ny = FULLY_CONNECTED(x, f32[2,4], [0.5,-0.5])\n{end}")
+    ranges = dict.fromkeys("xyza" if "a = " in end else "xyz", (-1.0, 1.0))
+    made = planned(graph, ranges, mode, borders=Borders(None, outputs))
+    op = graph.ops[1]
+    assert (op in made.floats) is stays
+    if stays:
+        assert made.floats[op].startswith("makes an output of reals")
+        assert op not in planned(graph, ranges, mode, WHOLE).floats
+
+
 def test_an_output_that_is_always_zero_has_nothing_to_lose() -> None:
     graph = parse(DENSE)
     made = planned(graph, {"x": (-100, 100), "y": (0, 0), "z": (0, 1)})
-    assert made.floats == {}
+    assert list(made.floats) == [graph.ops[1]]
 
 
 def test_a_softmax_behind_a_mask_stays_float() -> None:

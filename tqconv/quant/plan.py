@@ -26,6 +26,7 @@ from tqconv.quant.select import (
     DENSE,
     Choice,
     Selection,
+    coarse_ends,
     is_real,
     makes_reals,
     operand_name,
@@ -99,6 +100,9 @@ def plan(
     what custom ones read is up to them.
     """
     selection = select(graph, scheme, choice)
+    if not choice.integer_only:
+        real = {t for t in graph.outputs if borders.of_output(t) is None}
+        selection.keep_float(graph, coarse_ends(graph, selection.types, real))
     floats = {op: why for op, why in selection.floats.items() if op.type != "CUSTOM"}
     if choice.integer_only and floats:
         raise QuantizationError(*float_report(Selection({}, floats)))

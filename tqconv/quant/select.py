@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ CONVERSIONS = those(lambda row: row.converts)
 FALLBACK_TYPES = ("INT8", "INT16")
 """Types that stand in for a missing kernel where float is not allowed, cheapest first."""
 DENSE = those(lambda row: row.dense)
+ORDERED = those(lambda row: row.copies == "order")
 MOVED = "every operator that it shares values with is float"
 
 
@@ -204,6 +205,32 @@ def check_patterns(ops: Sequence[Op], choice: Choice) -> None:
                     f"--{flag} `{pattern}` matches no node",
                     hint="patterns match names of source nodes, anywhere in the name",
                 )
+
+
+def coarse_ends(graph: Graph, types: Mapping[Op, np.dtype], real: Set[Tensor]) -> dict[Op, str]:
+    """Return the operators that make nothing but real outputs, in steps built into their kernel.
+
+    What they read becomes reals anyway, before or behind them, and the steps of 8 bits are coarse:
+    of SOFTMAX over a thousand classes most results would be zero. `real`: outputs that are float.
+    """
+    return {
+        op: f"makes an output of reals: its integers have steps of {step:.3g}"
+        for op, dtype in types.items()
+        if dtype.itemsize == 1
+        and (rule := rule_of(op)) is not None
+        and (step := rule.fixed.get(type_name(dtype), (0.0, 0))[0])
+        and _ends_in(op.outputs[0], graph, real)
+    }
+
+
+def _ends_in(tensor: Tensor, graph: Graph, real: Set[Tensor]) -> bool:
+    """Whether a tensor, in this order, becomes real outputs and nothing else."""
+    if tensor in graph.outputs and tensor not in real:
+        return False
+    if not all(use.op.type in ORDERED and use.index == 0 for use in tensor.uses):
+        return False
+    reached = [_ends_in(use.op.outputs[0], graph, real) for use in tensor.uses]
+    return all(reached) and bool(reached or tensor in graph.outputs)
 
 
 def _leave_idle_moves(graph: Graph, chosen: Selection) -> None:
