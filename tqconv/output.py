@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from tqconv.errors import UsageError
 
@@ -89,7 +89,20 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def write_atomically(path: Path, content: bytes | memoryview) -> int:
+class InBlocks(Protocol):
+    """Content that is made while it is written."""
+
+    def __len__(self) -> int:
+        """Return its size in bytes."""
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        """Yield it block by block."""
+
+
+Content = bytes | memoryview | InBlocks
+
+
+def write_atomically(path: Path, content: Content) -> int:
     """Replace `path` by `content` in one step: a failure leaves an existing file untouched.
 
     Folders that are missing are made; `STDOUT`, devices and pipes are written to as they are.
@@ -99,7 +112,8 @@ def write_atomically(path: Path, content: bytes | memoryview) -> int:
         if path == STDOUT:
             _print(content)
         elif path.exists() and not path.is_file():
-            path.write_bytes(content)  # a device or a pipe cannot be replaced
+            with path.open("wb") as file:  # a device or a pipe cannot be replaced
+                _write(file, content)
         else:
             place = real(path)
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -111,20 +125,25 @@ def write_atomically(path: Path, content: bytes | memoryview) -> int:
     return len(content)
 
 
-def _print(content: bytes | memoryview) -> None:
+def _write(file: IO[bytes], content: Content) -> None:
+    for block in [content] if isinstance(content, bytes | memoryview) else content:
+        file.write(block)
+
+
+def _print(content: Content) -> None:
     sys.stdout.flush()
-    sys.stdout.buffer.write(content)
+    _write(sys.stdout.buffer, content)
     sys.stdout.buffer.flush()
 
 
-def _replace(path: Path, content: bytes | memoryview) -> None:
+def _replace(path: Path, content: Content) -> None:
     temporary = path.with_name(_temporary_name(path.name))
     _UNFINISHED.add(temporary)
     try:
         with temporary.open("xb") as file:
             if path.exists():
                 temporary.chmod(path.stat().st_mode)
-            file.write(content)
+            _write(file, content)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

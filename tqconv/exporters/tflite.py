@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from tqconv import __version__
 from tqconv.errors import InternalError, UnsupportedError
-from tqconv.ir.arrays import checksum, memory_of, same_bytes
+from tqconv.ir.arrays import Shared, memory_of
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.types import STRING, Quant, type_name
 from tqconv.ops.options import SUBGRAPHS, encode
 from tqconv.ops.parameters import lacking
 from tqconv.ops.table import known, spec
 from tqconv.ops.versions import runtime_version
-from tqconv.schema.flatbuf import enum_number, tflite, write
+from tqconv.schema.flatbuf import enum_number, pieces, tflite
+from tqconv.schema.pieces import Pieces
 from tqconv.untrusted import check_sizes
 
 SCHEMA_VERSION = 3
@@ -30,6 +31,11 @@ MIN_RUNTIME_BYTES = 16
 
 def serialize(model: Model) -> memoryview:
     """Return the file. The same model gives the same bytes."""
+    return in_pieces(model).joined()
+
+
+def in_pieces(model: Model) -> Pieces:
+    """Return the file without a copy of its constants, which must not change meanwhile."""
     return _File(model).finish()
 
 
@@ -47,11 +53,12 @@ class _File:
         self.graphs = save_order(model)
         self.buffers: list[dict[str, Any]] = [{}]
         self.codes: dict[tuple[str, str, int], int] = {}
-        self._shared: dict[tuple[int, int], list[tuple[NDArray[Any], int]]] = {}
+        self._shared = Shared()
         self._by_memory: dict[tuple[object, ...], int] = {}
         self._quants: dict[int, dict[str, Any]] = {}
+        self._types: dict[np.dtype, int] = {}
 
-    def finish(self) -> memoryview:
+    def finish(self) -> Pieces:
         """Write everything."""
         positions = [{id(t): i for i, t in enumerate(g.tensors())} for g in self.graphs]
         subgraphs = [self._subgraph(g, p) for g, p in zip(self.graphs, positions, strict=True)]
@@ -65,11 +72,11 @@ class _File:
             "metadata": metadata,
             "signature_defs": self._signatures(positions) or None,
         }
-        return write(content, self.schema)
+        return pieces(content, self.schema)
 
     def _subgraph(self, graph: Graph, position: Mapping[int, int]) -> dict[str, Any]:
-        def indices(tensors: Sequence[Tensor | None]) -> NDArray[np.int32]:
-            return np.array([-1 if t is None else position[id(t)] for t in tensors], np.int32)
+        def indices(tensors: Sequence[Tensor | None]) -> list[int]:
+            return [-1 if t is None else position[id(t)] for t in tensors]
 
         operators = []
         for op in graph.ops:
@@ -126,16 +133,14 @@ class _File:
     def _tensor(self, tensor: Tensor) -> dict[str, Any]:
         check_sizes(tensor.shape, f"'{tensor.name}'")
         entry: dict[str, Any] = {
-            "shape": np.array([1 if d is None else d for d in tensor.shape], np.int32),
-            "type": enum_number(self.schema, "TensorType", type_name(tensor.dtype)),
+            "shape": [1 if d is None else d for d in tensor.shape],
+            "type": self._type(tensor.dtype),
             "buffer": self._buffer(tensor),
             "name": tensor.name,
             "has_rank": True,
         }
         if not tensor.is_static:
-            entry["shape_signature"] = np.array(
-                [-1 if d is None else d for d in tensor.shape], np.int32
-            )
+            entry["shape_signature"] = [-1 if d is None else d for d in tensor.shape]
         if tensor.quant is not None:
             entry["quantization"] = self._quantization(tensor.quant)
         if tensor.variable:
@@ -143,6 +148,13 @@ class _File:
         if tensor.sparsity is not None:
             entry["sparsity"] = tensor.sparsity
         return entry
+
+    def _type(self, dtype: np.dtype) -> int:
+        number = self._types.get(dtype)
+        if number is None:
+            number = enum_number(self.schema, "TensorType", type_name(dtype))
+            self._types[dtype] = number
+        return number
 
     def _quantization(self, quant: Quant) -> dict[str, Any]:
         """Return the entry of parameters; what tensors share is written once."""
@@ -164,12 +176,10 @@ class _File:
         array = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
         if array.size == 0:
             return self._new_buffer(b"")
-        key = (array.nbytes, checksum(array))
-        for other, index in self._shared.get(key, ()):
-            if same_bytes(other, array):
-                return index
-        index = self._new_buffer(array)
-        self._shared.setdefault(key, []).append((array, index))
+        index = self._shared.find(array)
+        if index is None:
+            index = self._new_buffer(array)
+            self._shared.add(array, index)
         return index
 
     def _new_buffer(self, data: bytes | NDArray[Any]) -> int:

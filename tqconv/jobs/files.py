@@ -23,9 +23,9 @@ def load(path: str | Path, options: LoadOptions | None = None) -> Model:
 
 def save(model: Model, path: str | Path) -> int:
     """Write a model as .tflite, through a temporary file beside it; return its size in bytes."""
-    from tqconv.exporters.tflite import serialize
+    from tqconv.exporters.tflite import in_pieces
 
-    return write_atomically(Path(path), serialize(model))
+    return write_atomically(Path(path), in_pieces(model))
 
 
 def picture(model: Model, path: str | Path) -> int:
@@ -48,7 +48,7 @@ def snapshot(model: Model) -> Model:
     from tqconv.exporters.tflite import serialize
     from tqconv.importers.tflite.reader import parse
 
-    copy = parse(bytes(serialize(model)), model.origin)
+    copy = parse(serialize(model), model.origin)
     for mine, theirs in zip(copy.main.inputs, model.main.inputs, strict=True):
         mine.range = theirs.range  # a file has no place for it, and images are scaled to it
     return copy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -51,14 +52,17 @@ def lacking(op: Op) -> Tensor | None:
         return None
     row = spec(op.type)
     if op.type in ("QUANTIZE", "DEQUANTIZE"):
-        ends = (*op.inputs, *op.outputs)
-        return next((t for t in ends if _is_stored(t) and t is not None and t.quant is None), None)
+        both = (*op.inputs, *op.outputs)
+        return next((t for t in both if _is_stored(t) and t is not None and t.quant is None), None)
     rule = row.quant
     if rule is None:
         return None
     names = row.operands
     read = [t for i, t in enumerate(op.inputs) if names.name(i) not in rule.raw]
-    stored = [t for t in (*read, *op.outputs) if t is not None and _is_stored(t)]
+    ends = (*read, *op.outputs)
+    if not any(t is not None and t.quant is not None for t in ends):
+        return None
+    stored = [t for t in ends if t is not None and _is_stored(t)]
     if not any(t.quant is not None for t in stored):
         return None
     biases = [op.inputs[names.index(b)] for b in rule.bias if names.index(b) < len(op.inputs)]
@@ -67,4 +71,9 @@ def lacking(op: Op) -> Tensor | None:
 
 
 def _is_stored(tensor: Tensor | None) -> bool:
-    return tensor is not None and np.dtype(tensor.dtype).name in STORED
+    return tensor is not None and _holds_codes(tensor.dtype)
+
+
+@cache
+def _holds_codes(dtype: np.dtype) -> bool:
+    return np.dtype(dtype).name in STORED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -230,29 +230,33 @@ def share_constants(graph: Graph) -> int:
 
     y = ADD(x, c); z = MUL(x, d), c == d   ->   z = MUL(x, c)
     """
-    count = 0
-    seen: dict[tuple[Any, ...], list[Tensor]] = {}
-    sums: dict[tuple[object, ...], int] = {}
-    for tensor in list(graph.tensors()):
-        if (
-            tensor.data is None
-            or tensor.dtype == object
-            or tensor.variable
-            or tensor in graph.outputs
-        ):
+    alike: dict[tuple[object, ...], list[Tensor]] = {}
+    for tensor in graph.tensors():
+        if tensor.data is None or tensor.dtype == object or tensor.variable:
             continue
+        if tensor not in graph.outputs:
+            alike.setdefault((tensor.shape, tensor.dtype), []).append(tensor)
+    return sum(_share(graph, tensors) for tensors in alike.values() if len(tensors) > 1)
+
+
+def _share(graph: Graph, tensors: Sequence[Tensor]) -> int:
+    """Let those of some constants that are equal be one; they have one shape and type."""
+    count = 0
+    seen: dict[int, list[Tensor]] = {}
+    sums: dict[tuple[object, ...], int] = {}
+    for tensor in tensors:
+        assert tensor.data is not None
         memory = memory_of(tensor.data)
         if memory not in sums:
             sums[memory] = checksum(tensor.data)
-        key = (tensor.shape, tensor.dtype, sums[memory])
-        for other in seen.setdefault(key, []):
+        for other in seen.setdefault(sums[memory], []):
             if _same_constant(other, tensor):
                 for op, index in list(tensor.uses):
                     graph.set_input(op, index, other)
                 count += 1
                 break
         else:
-            seen[key].append(tensor)
+            seen[sums[memory]].append(tensor)
     return count
 
 

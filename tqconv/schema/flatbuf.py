@@ -4,11 +4,11 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from flatbuffers import flexbuffers
 from numpy.typing import NDArray
 
+from tqconv.schema.builder import Builder, Stored
 from tqconv.schema.decode import read as read
 from tqconv.schema.fbs import Schema
 from tqconv.schema.layout import OUTSIDE, Layout, Slot, layouts
@@ -18,12 +18,11 @@ from tqconv.schema.layout import enum_number as enum_number
 from tqconv.schema.layout import fields as fields
 from tqconv.schema.layout import tflite as tflite
 from tqconv.schema.options import options_table as options_table
+from tqconv.schema.pieces import Pieces
 
 LIMIT = 2**31 - 2**20
 """Largest flatbuffer to write, with room for a wrong estimate: offsets in it are signed 32 bit."""
 
-ALIGNMENT = 16  # of data behind the flatbuffer; the same as Buffer.data in the schema
-_OFFSET = struct.Struct("<Q")
 SHARED_BYTES = 1024  # an array that stands in several places of the dict is written once
 OUTSIDE_BYTES = 1024  # smaller vectors stay inside: readers of metadata do not look outside
 
@@ -40,79 +39,75 @@ def write(
     Raises ValueError for a field or union member that the schema does not have, and for a value
     that does not fit its field.
     """
+    return pieces(model, schema, limit=limit).joined()
+
+
+def pieces(model: Mapping[str, Any], schema: Schema | None = None, *, limit: int = LIMIT) -> Pieces:
+    """The same file in pieces: large arrays are not copied, and must not change meanwhile."""
     schema = tflite() if schema is None else schema
-    estimate = _size(model, set()) + 64
-    writer = _Writer(schema, estimate, outside=estimate > limit)
-    root = writer.table(writer.layouts[schema.root], model)
-    writer.builder.Finish(root, schema.identifier.encode())
-    return writer.output().toreadonly()
-
-
-def _size(value: Any, seen: set[int]) -> int:
-    """At least the bytes that a value takes, with its offset, length, padding and vtable."""
-    if isinstance(value, Mapping):
-        return 16 + sum(14 + _size(item, seen) for item in value.values())
-    if isinstance(value, np.ndarray | memoryview):
-        if id(value) in seen and value.nbytes >= SHARED_BYTES:
-            return 40
-        seen.add(id(value))
-        return int(value.nbytes) + 40
-    if isinstance(value, bytes | bytearray):
-        return len(value) + 40
-    if isinstance(value, str):
-        return 4 * len(value) + 16
-    if isinstance(value, Sequence):
-        return 40 + sum(8 + _size(item, seen) for item in value)
-    return 0
+    file = _Writer(schema, outside=False).file(model)
+    if len(file) > limit:
+        file = _Writer(schema, outside=True).file(model)
+    return file
 
 
 class _Writer:
-    """One flatbuffer under construction: children first, from the end of the file to its start."""
+    """Tables of one file, children first."""
 
-    def __init__(self, schema: Schema, size: int, *, outside: bool) -> None:
+    def __init__(self, schema: Schema, *, outside: bool) -> None:
+        self.schema = schema
         self.layouts = layouts(schema)
-        self.unions = schema.unions
-        self.builder = flatbuffers.Builder(2**16 if outside else size)
+        self.builder = Builder()
         self.outside = outside
         self.written: dict[int, int] = {}  # place of a long vector that several tables refer to
-        self.behind: list[tuple[int, NDArray[Any]]] = []  # place of the offset field, the data
+
+    def file(self, model: Mapping[str, Any]) -> Pieces:
+        root = self.table(self.layouts[self.schema.root], model)
+        return self.builder.finish(root, self.schema.identifier.encode())
 
     def table(self, layout: Layout, values: Mapping[str, Any]) -> int:
         """Write a table and what it refers to; its place, counted from the end of the file."""
-        unknown = sorted(values.keys() - layout.by_name.keys())
-        if unknown:
+        moved = None
+        if self.outside and layout.name in OUTSIDE:
+            values, moved = self._move(layout, values)
+        present = [(slot, values[name]) for name, slot in layout.by_name.items() if name in values]
+        if len(present) != len(values):
+            unknown = sorted(values.keys() - layout.by_name.keys())
             names = ", ".join(layout.by_name)
             raise ValueError(f"{layout.name} has no field {', '.join(unknown)}; it has: {names}")
-        values, moved = self._move(layout, values) if self.outside else (values, None)
-        stored: list[tuple[int, bytes | int]] = []
-        for name, slot in layout.by_name.items():
-            value = values.get(name)
-            if value is not None:
-                stored += self._stored(layout, slot, value)
-        return self._object(layout, stored, moved)
+        stored: Stored = []
+        for slot, value in present:
+            if value is None:
+                continue
+            field = slot.field
+            if field.vector:
+                stored.append((field.slot, "", self._vector(layout, slot, value)))
+            elif field.kind == "scalar":
+                if value != field.default:
+                    stored.append((field.slot, field.code, value))
+            elif field.kind == "union":
+                stored += self._union(layout, slot, *value)
+            else:
+                stored.append((field.slot, "", self._referred(layout, slot, value)))
+        try:
+            return self.builder.table(layout, stored, moved)
+        except (struct.error, OverflowError) as error:
+            raise _first_misfit(layout, stored) from error
 
-    def output(self) -> memoryview:
-        """The finished flatbuffer, with the data that goes behind it."""
-        inside = memoryview(self.builder.Bytes)[self.builder.Head() :]
-        if not self.behind:
-            return inside
-        end = len(inside)
-        starts = []
-        for _, array in self.behind:
-            starts.append(-(-end // ALIGNMENT) * ALIGNMENT)
-            end = starts[-1] + array.nbytes
-        file = bytearray(end)
-        memoryview(file)[: len(inside)] = inside
-        for (place, array), start in zip(self.behind, starts, strict=True):
-            _OFFSET.pack_into(file, len(inside) - place, start)
-            _copy(array, file, start)
-        return memoryview(file)
+    def _union(self, layout: Layout, slot: Slot, name: str, content: Mapping[str, Any]) -> Stored:
+        """What the table holds for a union: the member's tag, and its place."""
+        field = slot.field
+        members = self.schema.unions[field.type]
+        if name not in members:
+            raise _misfit(layout, slot, name)
+        place = self.table(self.layouts[name], content)
+        return [(field.slot - 1, "B", members[name]), (field.slot, "", place)]
 
     def _move(
         self, layout: Layout, values: Mapping[str, Any]
     ) -> tuple[Mapping[str, Any], NDArray[Any] | None]:
         """The values with a large vector replaced by offset and size, and that vector."""
-        data, offset, size = OUTSIDE.get(layout.name, ("", "", ""))
+        data, offset, size = OUTSIDE[layout.name]
         if values.get(data) is None:
             return values, None
         array = _array(layout, layout.by_name[data], values[data])
@@ -120,78 +115,45 @@ class _Writer:
             return values, None
         return {**values, data: None, offset: 1, size: array.nbytes}, array
 
-    def _stored(self, layout: Layout, slot: Slot, value: Any) -> list[tuple[int, bytes | int]]:
-        """What the table holds for a field, by slot: packed scalars, places of children."""
-        field = slot.field
-        if field.kind == "union":
-            name, content = value
-            if name not in self.unions[field.type]:
-                raise _misfit(layout, slot, name)
-            tag = slot.form.pack(self.unions[field.type][name])
-            return [(field.slot - 1, tag), (field.slot, self.table(self.layouts[name], content))]
-        if field.vector:
-            return [(field.slot, self._vector(layout, slot, value))]
-        if field.kind == "scalar":
-            return [] if value == field.default else [(field.slot, _pack(layout, slot, value))]
-        return [(field.slot, self._referred(layout, slot, value))]
-
-    def _object(
-        self, layout: Layout, stored: list[tuple[int, bytes | int]], moved: NDArray[Any] | None
-    ) -> int:
-        builder = self.builder
-        builder.StartObject(len(layout.by_slot))
-        stored.sort(key=_size_inline, reverse=True)  # needs the least padding; flatc does the same
-        for slot, item in stored:
-            if isinstance(item, int):
-                builder.PrependUOffsetTRelative(item)
-            else:
-                builder.Prep(len(item), 0)
-                builder.head -= len(item)
-                builder.Bytes[builder.head : builder.head + len(item)] = item
-            builder.Slot(slot)
-        if moved is not None:
-            offset = layout.by_name[OUTSIDE[layout.name][1]].field.slot
-            self.behind.append((builder.current_vtable[offset], moved))
-        return int(builder.EndObject())
-
     def _referred(self, layout: Layout, slot: Slot, value: Any) -> int:
         if slot.field.kind == "string":
             if not isinstance(value, str):
                 raise _misfit(layout, slot, value)
-            return int(self.builder.CreateString(value))
+            return self.builder.string(value)
         return self.table(self.layouts[slot.field.type], value)
 
     def _vector(self, layout: Layout, slot: Slot, value: Any) -> int:
-        builder = self.builder
-        if slot.field.kind != "scalar":
-            places = [self._referred(layout, slot, item) for item in value]
-            builder.StartVector(4, len(places), 4)
-            for place in reversed(places):
-                builder.PrependUOffsetTRelative(place)
-            return int(builder.EndVector())
+        field = slot.field
+        if field.kind != "scalar":
+            return self.builder.children([self._referred(layout, slot, item) for item in value])
+        if isinstance(value, list | tuple) and field.code != "B":
+            return self.builder.numbers(_packed(layout, slot, value), slot.form.size, field.align)
         if id(value) in self.written:
             return self.written[id(value)]
         array = _array(layout, slot, value)
-        size = slot.dtype.itemsize
-        builder.StartVector(size, array.nbytes // size, max(slot.field.align, size))
-        builder.head -= array.nbytes
-        _copy(array, builder.Bytes, builder.head)
-        place = int(builder.EndVector())
+        place = self.builder.numbers(array, slot.form.size, field.align)
         if isinstance(value, np.ndarray) and value.nbytes >= SHARED_BYTES:
             self.written[id(value)] = place
         return place
 
 
-def _size_inline(stored: tuple[int, bytes | int]) -> int:
-    item = stored[1]
-    return 4 if isinstance(item, int) else len(item)
+def _first_misfit(layout: Layout, stored: Stored) -> ValueError:
+    """The error that names the number which does not fit its field."""
+    for number, code, value in stored:
+        try:
+            struct.pack(f"<{code or 'I'}", value)
+        except (struct.error, OverflowError):
+            slot = next(s for s in layout.by_name.values() if s.field.slot == number)
+            return _misfit(layout, slot, value)
+    return ValueError(f"{layout.name} is too far from what it refers to")
 
 
-def _pack(layout: Layout, slot: Slot, value: Any) -> bytes:
+def _packed(layout: Layout, slot: Slot, values: Sequence[Any]) -> bytes:
+    """The bytes of a vector of numbers."""
     try:
-        return slot.form.pack(value)
+        return struct.pack(f"<{len(values)}{slot.field.code}", *values)
     except (struct.error, OverflowError) as error:
-        raise _misfit(layout, slot, value) from error
+        raise _misfit(layout, slot, values) from error
 
 
 def _array(layout: Layout, slot: Slot, value: Any) -> NDArray[Any]:
@@ -205,7 +167,7 @@ def _array(layout: Layout, slot: Slot, value: Any) -> NDArray[Any]:
     if is_bytes and isinstance(value, np.ndarray):
         return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("<"))
     stored = array.astype(slot.dtype, copy=False)
-    exact = stored.dtype.kind == "f" or np.array_equal(stored, array)
+    exact = stored is array or stored.dtype.kind == "f" or np.array_equal(stored, array)
     if stored.ndim != 1 or not exact:
         raise _misfit(layout, slot, value)
     return stored
@@ -215,12 +177,6 @@ def _misfit(layout: Layout, slot: Slot, value: Any) -> ValueError:
     field = slot.field
     kind = f"[{field.type}]" if field.vector else field.type
     return ValueError(f"{layout.name}.{field.name}: {kind} cannot hold {value!r}")
-
-
-def _copy(array: NDArray[Any], file: bytearray, at: int) -> None:
-    """Copy without a buffer in between, whatever the strides."""
-    if array.size:
-        np.frombuffer(file, array.dtype, array.size, at).reshape(array.shape)[...] = array
 
 
 def flex_map(values: Mapping[str, Any]) -> bytes:

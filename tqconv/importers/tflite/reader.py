@@ -47,7 +47,7 @@ def load(path: Path, options: LoadOptions) -> Model:
     return model
 
 
-def parse(content: bytes, file: str) -> Model:
+def parse(content: bytes | memoryview, file: str) -> Model:
     """Return the model that the bytes of a .tflite file hold; FormatError where it is damaged."""
     try:
         return _Reader(read(content), file, Budget.of(len(content))).model()
