@@ -97,27 +97,39 @@ def ceiled(window: Window, size: int | None) -> Window:
     )
 
 
+def sum_pool(b: Builder, x: Tensor, windows: Sequence[Window]) -> Tensor:
+    """Return the sum of each window over x: [n, …, c]; padding is zeros."""
+    mean = _mean(b, framed(b, x, windows), _unpadded(windows))
+    return b("MUL", mean, np.array(np.prod([w.size for w in windows]), x.dtype))
+
+
+def unpooled(b: Builder, x: Tensor, places: Tensor, sizes: Sequence[Size]) -> Tensor:
+    """Return zeros of `sizes` with the elements of `x` at flat places."""
+    total = vector(b, [calculate(b, "MUL", 1, *sizes)])
+    column = reshaped(b, b.cast(places, np.int32), [-1, 1])
+    return reshaped(b, b("SCATTER_ND", column, reshaped(b, x, [-1]), total), sizes)
+
+
 def max_pool_places(
     b: Builder, x: Tensor, windows: Sequence[Window], steps: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    """Return the largest elements of windows over x: [n, h, w, c], and where each is first found.
+    """Return the largest elements of windows over x: [n, …, c], and where each is first found.
 
-    A place is int64: image, row, column and channel, each times its own of `steps`.
+    A place is int64: image, place on each axis and channel, each times its own of `steps`.
     """
-    channels = static_size(x, 3)
+    channels = static_size(x, -1)
     image_step, *inner, channel_step = steps
     seen = dict(taps(b, framed(b, x, windows, lowest(x.dtype)), windows))
-    stacked = b("PACK", *seen.values(), axis=4, values_count=len(seen))
-    axis = np.array(4, np.int32)
+    stacked = b("PACK", *seen.values(), axis=x.rank, values_count=len(seen))
+    axis = np.array(x.rank, np.int32)
     place = b("ARG_MAX", stacked, axis, output_type="INT64")
     rates = [window.rate for window in windows]
     offsets = np.array([np.dot(np.multiply(tap, rates), inner) for tap in seen], np.int64)
-    corners = []
-    for number, window in enumerate(windows, 1):
+    corner = np.arange(channels) * channel_step
+    for number, (window, step) in enumerate(zip(windows, inner, strict=True), 1):
         before = known_amounts(b, static_size(x, number), window)[0]
-        corners.append(np.arange(static_size(place, number)) * window.stride - before)
-    corner = (corners[0][:, None] * inner[0] + corners[1] * inner[1])[..., None]
-    corner = corner + np.arange(channels) * channel_step
+        starts = np.arange(static_size(place, number)) * window.stride - before
+        corner = corner + (starts * step).reshape(-1, *[1] * (x.rank - 1 - number))
     index = b("ADD", b("GATHER", offsets, place), corner.astype(np.int64)[None])
     if image_step:
         index = b("ADD", index, _of_images(b, x, image_step))
@@ -134,9 +146,8 @@ def _of_images(b: Builder, x: Tensor, step: int) -> Tensor:
     zero, one = np.array(0, np.int32), np.array(1, np.int32)
     count = size_of(b, x, 0)
     numbers = b("RANGE", zero, operand(count), one)
-    return reshaped(
-        b, b("MUL", b.cast(numbers, np.int64), np.array(step, np.int64)), [count, 1, 1, 1]
-    )
+    steps = b("MUL", b.cast(numbers, np.int64), np.array(step, np.int64))
+    return reshaped(b, steps, [count, *[1] * (x.rank - 1)])
 
 
 def _over_axes(b: Builder, type: str, x: Tensor, windows: Sequence[Window]) -> Tensor:

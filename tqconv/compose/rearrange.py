@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.compose.builder import Builder
-from tqconv.compose.operands import int32_of, static_size
-from tqconv.compose.sizes import inserted
+from tqconv.compose.operands import int32_of
+from tqconv.compose.sizes import Size, calculate, inserted, operand, size_of, vector
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
@@ -108,23 +108,66 @@ _PAD_MODES: dict[str, Any] = {
 """What numpy calls them."""
 
 
-def pad_by_places(b: Builder, x: Tensor, amounts: Sequence[tuple[int, int]], mode: str) -> Tensor:
+def pad_by_places(b: Builder, x: Tensor, amounts: Sequence[tuple[Size, Size]], mode: str) -> Tensor:
     """Surround with elements of `x`, one axis after the other; negative amounts cut.
 
     mode: EDGE repeats the border, WRAP the whole of `x`, REFLECT mirrors it without and SYMMETRIC
-    with its border. Sizes of padded axes must be known.
+    with its border.
     """
     for axis, (before, after) in enumerate(amounts):
         if before == after == 0:
             continue
-        size = static_size(x, axis)
+        size = x.shape[axis]
         if size == 0:
             raise UnsupportedError(f"'{x.name}' has nothing along axis {axis} to be repeated")
+        if size is None or not isinstance(before, int) or not isinstance(after, int):
+            x = b("GATHER", x, _places_around(b, x, axis, before, after, mode), axis=axis)
+            continue
         around = (max(before, 0), max(after, 0))
         grown = np.pad(np.arange(size), around, _PAD_MODES[mode])
         kept = grown[max(-before, 0) : len(grown) - max(-after, 0)]
         x = b("GATHER", x, kept.astype(INT32), axis=axis)
     return x
+
+
+def _places_around(
+    b: Builder, x: Tensor, axis: int, before: Size, after: Size, mode: str
+) -> Tensor:
+    """Return the places of an axis that a padded one reads, where a size is not known."""
+    size = size_of(b, x, axis)
+    first, end = calculate(b, "SUB", 0, before), calculate(b, "ADD", size, after)
+    places = b("RANGE", operand(first), operand(end), np.array(1, INT32))
+    last = calculate(b, "SUB", size, 1)
+    if mode == "EDGE":
+        return b("MINIMUM", b("MAXIMUM", places, np.array(0, INT32)), operand(last))
+    if mode == "WRAP":
+        return b("FLOOR_MOD", places, operand(size))
+    # There and back again; of one element there is nothing to go back to.
+    turn = last if mode == "REFLECT" else size
+    period = calculate(b, "MAXIMUM", calculate(b, "MUL", turn, 2), 1)
+    far = calculate(b, "SUB", calculate(b, "MUL", turn, 2), 0 if mode == "REFLECT" else 1)
+    rest = b("FLOOR_MOD", places, operand(period))
+    return b("MINIMUM", rest, b("SUB", operand(far), rest))
+
+
+def resized(
+    b: Builder, x: Tensor, amounts: Sequence[tuple[Size, Size]], value: Tensor | None = None
+) -> Tensor:
+    """Surround with zeros, or a value; negative amounts, before or after an axis, cut."""
+    cut = [tuple(_part(b, amount, -1) for amount in pair) for pair in amounts]
+    grown = [tuple(_part(b, amount, 1) for amount in pair) for pair in amounts]
+    if any(part != 0 for pair in cut for part in pair):
+        sizes = [calculate(b, "SUB", size_of(b, x, axis), *pair) for axis, pair in enumerate(cut)]
+        x = b("SLICE", x, vector(b, [before for before, _ in cut]), vector(b, sizes))
+    paddings = vector(b, [part for pair in grown for part in pair])
+    if isinstance(paddings, np.ndarray):
+        return pad(b, x, b.const(paddings.reshape(-1, 2)), value)
+    return pad(b, x, b("RESHAPE", paddings, np.array([x.rank, 2], INT32)), value)
+
+
+def _part(b: Builder, amount: Size, sign: int) -> Size:
+    """Return how much of an amount is of a sign."""
+    return calculate(b, "MAXIMUM", calculate(b, "MUL", amount, sign), 0)
 
 
 def tile(b: Builder, x: Tensor, multiples: Tensor) -> Tensor:

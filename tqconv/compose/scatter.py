@@ -15,7 +15,7 @@ from tqconv.compose.arithmetic import combine
 from tqconv.compose.builder import Builder
 from tqconv.compose.integers import UINT64, as_signed
 from tqconv.compose.operands import in_order, int32_of, out_of_order
-from tqconv.compose.sizes import operand, size_of
+from tqconv.compose.sizes import calculate, inserted, operand, size_of, vector
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
@@ -229,3 +229,27 @@ def places_along(b: Builder, indices: Tensor, axis: int) -> Tensor:
             part = b("BROADCAST_TO", b("RESHAPE", numbers, np.array(shape, INT32)), whole)
         parts.append(part)
     return b("PACK", *parts, axis=indices.rank, values_count=len(parts))
+
+
+def with_rows_from(
+    b: Builder, x: Tensor, rows: Tensor, start: Tensor | None, axis: int, *, circular: bool
+) -> Tensor:
+    """Return x: [n, …] with `rows` along an axis, from a place on that each image has: start [n].
+
+    `circular`: what passes the end of the axis goes on at its beginning. Without `start`: from 0.
+    """
+    order = [0, axis, *(i for i in range(1, x.rank) if i != axis)]
+    back = [order.index(i) for i in range(x.rank)]
+    cache, new = b.transpose(x, order), b.transpose(rows, order)
+    size, count = size_of(b, cache, 1), size_of(b, new, 1)
+    places = inserted(b, b("RANGE", ZERO, operand(size), ONE), 0)
+    if start is None:
+        start = b("FILL", vector(b, [size_of(b, x, 0)]), ZERO)
+    away = b("SUB", places, inserted(b, b.cast(start, INT32), 1))
+    if circular:
+        away = b("FLOOR_MOD", away, operand(size))
+    last = operand(calculate(b, "SUB", count, 1))
+    read = b("MINIMUM", b("MAXIMUM", away, ZERO), last)
+    taken = b("GATHER", new, read, axis=1, batch_dims=1)
+    inside = b("EQUAL", read, away)
+    return b.transpose(b("SELECT_V2", inserted(b, inside, *range(2, x.rank)), taken, cache), back)

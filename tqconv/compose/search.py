@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from tqconv.compose.builder import Builder
 from tqconv.compose.integers import UINT64, bitcast
 from tqconv.compose.operands import in_order, int32_of, out_of_order, with_kernel
-from tqconv.compose.sizes import inserted
+from tqconv.compose.rearrange import invert_permutation, reversed_along
+from tqconv.compose.segments import combined
+from tqconv.compose.sizes import Size, calculate, inserted, operand, reshaped, size_of
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import type_name
 
@@ -66,3 +69,69 @@ def coordinates(b: Builder, indices: Tensor, sizes: Sequence[int]) -> Tensor:
     column = (len(sizes), *[1] * indices.rank)
     steps = b("FLOOR_DIV", indices, strides.astype(indices.dtype).reshape(column))
     return b("FLOOR_MOD", steps, np.array(sizes, indices.dtype).reshape(column))
+
+
+class Distinct(NamedTuple):
+    """The distinct elements of a vector, or slices of a tensor; the numbers are int32."""
+
+    values: Tensor
+    first: Tensor
+    """Where each of them first occurs."""
+    places: Tensor
+    """Which of them each element of the operand is."""
+    counts: Tensor
+
+
+def distinct(b: Builder, x: Tensor, *, in_order: bool) -> Distinct:
+    """Return the distinct elements of a vector in ascending order, or as they first occur."""
+    values, places, counts = unique_with_counts(b, x)
+    zero, one = np.array(0, INT32), np.array(1, INT32)
+    numbers = b("RANGE", zero, operand(size_of(b, x, 0)), one)
+    first = combined(b, "Min", numbers, places, size_of(b, values, 0))
+    if not in_order:
+        return Distinct(values, first, places, counts)
+    count = operand(size_of(b, values, 0))
+    values, order = top_k(b, values, b.const(count) if isinstance(count, np.ndarray) else count)
+    values, order = (reversed_along(b, t, [0]) for t in (values, order))
+    first, counts = (b("GATHER", t, order, axis=0) for t in (first, counts))
+    return Distinct(
+        values, first, b("GATHER", invert_permutation(b, order), places, axis=0), counts
+    )
+
+
+def distinct_slices(b: Builder, x: Tensor, axis: int, *, in_order: bool) -> Distinct:
+    """Return the distinct slices along an axis in lexical order, or as they first occur.
+
+    Every slice is compared with every other one.
+    """
+    moved = b.transpose(x, (axis, *(i for i in range(x.rank) if i != axis)))
+    rows = reshaped(b, moved, _rows(b, x, axis))
+    mine, others = inserted(b, rows, 1), inserted(b, rows, 0)
+    differs = b("NOT_EQUAL", mine, others)
+    last = np.array([2], INT32)
+    same = b("LOGICAL_NOT", b("REDUCE_ANY", differs, last))
+    zero, one = np.array(0, INT32), np.array(1, INT32)
+    numbers = b("RANGE", zero, operand(size_of(b, rows, 0)), one)
+    earliest = b("ARG_MAX", b.cast(same, INT32), one, output_type="INT32")
+    is_first = b("EQUAL", earliest, numbers)
+    if in_order:
+        at = b("ARG_MAX", b.cast(differs, INT32), np.array(2, INT32), output_type="INT32")
+        below = b("GATHER", b("LESS", others, mine), at, axis=2, batch_dims=2)
+    else:
+        below = b("LESS", inserted(b, numbers, 0), inserted(b, numbers, 1))
+    # Its place: how many other slices, each counted once, come before it.
+    before = b.cast(b("LOGICAL_AND", below, inserted(b, is_first, 0)), INT32)
+    places = b("SUM", before, np.array([1], INT32))
+    places = b("GATHER", places, earliest, axis=0)
+    kept = b.reshape(b.cast(b("WHERE", is_first), INT32), (None,))
+    count = b.shape_of(kept)
+    order = inserted(b, b("GATHER", places, kept, axis=0), 1)
+    first = b("SCATTER_ND", order, kept, count)
+    ones = b("FILL", b.shape_of(places), np.ones((), INT32))
+    counts = b("SCATTER_ND", inserted(b, places, 1), ones, count)
+    return Distinct(b("GATHER", x, first, axis=axis), first, places, counts)
+
+
+def _rows(b: Builder, x: Tensor, axis: int) -> list[Size]:
+    others = [size_of(b, x, i) for i in range(x.rank) if i != axis]
+    return [size_of(b, x, axis), calculate(b, "MUL", 1, *others)]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from networks import assert_like_reference, load, network, node
+from onnx.reference import ReferenceEvaluator
 
 from tqconv.errors import UnsupportedError
 
@@ -25,10 +26,66 @@ def test_images_are_read_on_a_grid(tmp_path: Path, mode: str, padding: str, corn
     assert_like_reference(model, tmp_path, {"x": X, "g": GRID}, rtol=1e-4)
 
 
-def test_cubic_grids_are_refused(tmp_path: Path) -> None:
-    one = node("GridSample", "x g", "y", mode="bicubic")
-    with pytest.raises(UnsupportedError, match="mode `bicubic`"):
-        load(network([one], {"x": X, "g": GRID}, ["y"]), tmp_path)
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("corners", [0, 1])
+def test_cubic_grids(tmp_path: Path, padding: str, corners: int) -> None:
+    told: dict[str, Any] = {"mode": "cubic", "padding_mode": padding, "align_corners": corners}
+    feeds = {"x": X, "g": GRID}
+    open_sizes = {"x": ["n", 3, "h", "w"], "g": ["n", "r", "s", 2]}
+    for shapes in ({}, open_sizes):
+        nodes = [node("GridSample", "x g", "y", **told)]
+        model = network(nodes, feeds, ["y"], opset=20, shapes=shapes)
+        assert_like_reference(model, tmp_path, feeds, rtol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["linear", "nearest"])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+def test_grids_in_space(tmp_path: Path, mode: str, padding: str) -> None:
+    grid = RNG.uniform(-1.3, 1.3, size=(2, 2, 3, 2, 3)).astype(np.float32)
+    feeds = {"x": RNG.normal(size=(2, 2, 3, 4, 3)).astype(np.float32), "g": grid}
+    told: dict[str, Any] = {"mode": mode, "padding_mode": padding}
+    model = network([node("GridSample", "x g", "y", **told)], feeds, ["y"], opset=20)
+    assert_like_reference(model, tmp_path, feeds, rtol=1e-4)
+
+
+@pytest.mark.parametrize("opset", [10, 16])
+@pytest.mark.parametrize("mode", ["avg", "max"])
+def test_regions(tmp_path: Path, opset: int, mode: str) -> None:
+    rois = np.array([[0.3, 0.5, 6.2, 5.1], [2, 1, 2.2, 7.9], [-3, -2, 20, 20]], np.float32)
+    feeds = {"x": X, "r": rois, "i": np.array([1, 0, 1])}
+    told = {"output_height": 3, "output_width": 2, "sampling_ratio": 2, "spatial_scale": 0.5}
+    one = node("RoiAlign", "x r i", "y", mode=mode, **told)
+    halves = {"coordinate_transformation_mode": "output_half_pixel" if opset < 16 else "half_pixel"}
+    judge = node("RoiAlign", "x r i", "y", mode=mode, **told, **halves)
+    want = ReferenceEvaluator(network([judge], feeds, ["y"], opset=16)).run(None, dict(feeds))
+    assert_like_reference(network([one], feeds, ["y"], opset=opset), tmp_path, feeds, want, 1e-4)
+
+
+def test_regions_of_their_own_sampling_are_refused(tmp_path: Path) -> None:
+    feeds = {"x": X, "r": np.zeros((1, 4), np.float32), "i": np.array([0])}
+    with pytest.raises(UnsupportedError, match="depends on the sizes of its regions"):
+        load(network([node("RoiAlign", "x r i", "y")], feeds, ["y"]), tmp_path)
+
+
+@pytest.mark.parametrize(("group", "offset_group"), [(1, 1), (2, 1), (1, 2), (2, 2)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_deformed_convolution(tmp_path: Path, group: int, offset_group: int, masked: bool) -> None:
+    shapes = {
+        "x": (2, 4, 6, 7),
+        "o": (2, offset_group * 12, 3, 6),
+        "m": (2, offset_group * 6, 3, 6),
+    }
+    feeds = {n: RNG.normal(size=s).astype(np.float32) for n, s in shapes.items()}
+    feeds = feeds if masked else {n: feeds[n] for n in "xo"}
+    constants = {
+        "w": RNG.normal(size=(6, 4 // group, 2, 3)).astype(np.float32),
+        "b": RNG.normal(size=6).astype(np.float32),
+    }
+    told: dict[str, Any] = {"group": group, "offset_group": offset_group, "strides": [2, 1]}
+    told |= {"pads": [1, 0, 0, 1], "dilations": [2, 1]}
+    nodes = [node("DeformConv", f"x w o b {'m' if masked else ''}", "y", **told)]
+    model = network(nodes, feeds, ["y"], constants, opset=19)
+    assert_like_reference(model, tmp_path, feeds, rtol=1e-4)
 
 
 def test_fused_convolution(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from tqconv.importers.onnx.handlers import (
     attention,
     control,
+    deform,
     elementwise,
     nn,
     norm,
+    pad,
     places,
+    pools,
     qoperators,
     quantized,
     recurrent,
@@ -14,6 +17,7 @@ from tqconv.importers.onnx.handlers import (
     resize,
     sampling,
     scan,
+    select,
     tensors,
     transposed,
 )
@@ -21,10 +25,13 @@ from tqconv.importers.onnx.handlers import (
 __all__ = [
     "attention",
     "control",
+    "deform",
     "elementwise",
     "nn",
     "norm",
+    "pad",
     "places",
+    "pools",
     "qoperators",
     "quantized",
     "recurrent",
@@ -32,6 +39,7 @@ __all__ = [
     "resize",
     "sampling",
     "scan",
+    "select",
     "tensors",
     "transposed",
 ]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tqconv.compose import activations, arithmetic, compare, functions, integers
 from tqconv.compose.builder import Builder
@@ -147,17 +146,32 @@ def where(b: ONNXBuilder, condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 @handles("BitShift")
 def bit_shift(b: ONNXBuilder, x: Tensor, count: Tensor, *, direction: str) -> Tensor:
-    """Shift bits to the LEFT or the RIGHT."""
-    if x.dtype.kind == "i" and (count.data is None or _leaves(count.data, x.dtype)):
-        raise UnsupportedError(f"shifts of {x.dtype} by a number that may leave its bits")
+    """Shift bits to the LEFT or the RIGHT; beyond their number nothing is left but the sign."""
     shift = {"LEFT": integers.shift_left, "RIGHT": integers.shift_right}.get(direction)
     if shift is None:
         raise UnsupportedError(f"direction `{direction}`")
-    return shift(b, x, count)
+    shifted = shift(b, x, count)
+    bits = integers.bits_of(x.dtype)
+    if count.data is not None and bool(((count.data >= 0) & (count.data < bits)).all()):
+        return shifted
+    below = compare.order(b, "LESS", count, b.const(bits, count.dtype, "bits"))
+    if count.dtype.kind == "i":
+        below = b("LOGICAL_AND", below, b("GREATER_EQUAL", count, np.array(0, count.dtype)))
+    rest = b.const(0, x.dtype, "rest")
+    if x.dtype.kind == "i" and direction == "RIGHT":
+        rest = shift(b, x, b.const(bits - 1, x.dtype, "last"))
+    return b("SELECT_V2", below, shifted, rest)
 
 
-def _leaves(count: NDArray[Any], dtype: np.dtype) -> bool:
-    return bool((count < 0).any() or (count >= 8 * dtype.itemsize).any())
+@handles("BitCast", since=26)
+def bit_cast(b: ONNXBuilder, x: Tensor, *, to: int) -> Tensor:
+    """Read the bits as another type of the same width."""
+    dtype = dtype_of(to)
+    if dtype in COMPUTED or dtype.itemsize != x.dtype.itemsize:
+        raise UnsupportedError(f"the bits of {x.dtype} as {dtype}: half and double are float32")
+    if np.bool_ in (dtype, x.dtype):
+        return b.cast(x, dtype)
+    return integers.bitcast(b, x, dtype)
 
 
 @handles("Cast")
@@ -329,9 +343,8 @@ def dropout(
     seed: int = 0,
 ) -> tuple[Tensor, ...]:
     """Pass on, unless the ratio of a training run is not 0."""
-    trains = training is not None and (training.data is None or bool(training.data.any()))
-    rate = 0.5 if ratio is None else None if ratio.data is None else float(ratio.data)
-    if trains and rate != 0:
+    trains = training is not None and bool(b.scalar(training, "training_mode"))
+    if trains and (ratio is None or b.scalar(ratio, "ratio") != 0):
         raise UnsupportedError("a dropout in training mode")
     return (x, _all_kept(b, x)) if b.wants(1) else (x,)
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.compose import activations, norm, pool, products
+from tqconv.compose import activations, norm, products
 from tqconv.compose import conv as convolution
+from tqconv.compose.sizes import inserted, removed, reshaped
 from tqconv.compose.windows import Window
 from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.handlers.windows import windows_of
@@ -63,70 +64,6 @@ def _convolved(
     return y if bias is None else b("ADD", y, bias)
 
 
-@handles("MaxPool")
-def max_pool(
-    b: ONNXBuilder,
-    x: Tensor,
-    *,
-    kernel_shape: Sequence[int],
-    auto_pad: str = "NOTSET",
-    ceil_mode: int = 0,
-    dilations: Sequence[int] | None = None,
-    pads: Sequence[int] | None = None,
-    storage_order: int = 0,
-    strides: Sequence[int] | None = None,
-) -> Tensor:
-    """The largest element of each window."""
-    if b.wants(1):
-        raise UnsupportedError("the indices of a MaxPool")
-    windows = windows_of(
-        x,
-        kernel_shape,
-        strides=strides,
-        dilations=dilations,
-        pads=pads,
-        auto_pad=auto_pad,
-        ceil_mode=ceil_mode,
-    )
-    return b.channels_last(x, True, lambda t: pool.max_pool(b, t, windows))
-
-
-@handles("AveragePool")
-def average_pool(
-    b: ONNXBuilder,
-    x: Tensor,
-    *,
-    kernel_shape: Sequence[int],
-    auto_pad: str = "NOTSET",
-    ceil_mode: int = 0,
-    count_include_pad: int = 0,
-    dilations: Sequence[int] | None = None,
-    pads: Sequence[int] | None = None,
-    strides: Sequence[int] | None = None,
-) -> Tensor:
-    """The mean of each window; of the padding, that of the attribute may count as zeros."""
-    windows = windows_of(
-        x,
-        kernel_shape,
-        strides=strides,
-        dilations=dilations,
-        pads=pads,
-        auto_pad=auto_pad,
-        ceil_mode=ceil_mode,
-    )
-    counted = None
-    if count_include_pad:
-        amounts = list(pads) if pads else [0] * (2 * len(windows))
-        counted = list(zip(amounts[: len(windows)], amounts[len(windows) :], strict=True))
-    return b.channels_last(x, True, lambda t: pool.average_pool(b, t, windows, counted))
-
-
-@handles(GlobalAveragePool="MEAN", GlobalMaxPool="REDUCE_MAX")
-def global_pool(b: ONNXBuilder, type: str, x: Tensor) -> Tensor:
-    """Reduce all axes behind the channels, which stay as 1."""
-    return b(type, x, np.arange(2, x.rank, dtype=np.int32), keep_dims=True)
-
-
 @handles("BatchNormalization")
 def batch_norm(
     b: ONNXBuilder,
@@ -140,13 +77,38 @@ def batch_norm(
     momentum: float = 0.9,
     spatial: int = 1,
     training_mode: int = 0,
-) -> Tensor:
-    """Normalize each channel with stored statistics."""
-    if training_mode or any(map(b.wants, range(1, 5))):
-        raise UnsupportedError("a batch normalization in training mode")
+) -> Tensor | tuple[Tensor, ...]:
+    """Normalize each channel with stored statistics, or, in training, with its own ones."""
     if not spatial and x.rank > 2:
         raise UnsupportedError("a batch normalization with statistics for every element")
+    if training_mode:
+        return _trained(b, x, scale, offset, mean, variance, epsilon, momentum)
+    if any(map(b.wants, range(1, 5))):
+        raise UnsupportedError("a batch normalization in training mode")
     return norm.normalized(b, x, scale, offset, mean, variance, epsilon, axis=1)
+
+
+def _trained(
+    b: ONNXBuilder,
+    x: Tensor,
+    scale: Tensor,
+    offset: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    epsilon: float,
+    momentum: float,
+) -> tuple[Tensor, ...]:
+    """Return x, normalized, and the statistics that move towards those of x."""
+    own, spread, centered = norm.statistics(b, x, [i for i in range(x.rank) if i != 1])
+    factor, shift = (norm.per_channel(b, t, x.rank, axis=1) for t in (scale, offset))
+    inverse = b("RSQRT", b("ADD", spread, np.array(epsilon, F)))
+    y = norm.scaled(b, centered, inverse, factor, shift)
+    flat = (reshaped(b, t, [-1]) for t in (own, spread))
+    kept = 1.0 - momentum
+    moved = (
+        norm.moving_average(b, o, n, kept) for o, n in zip((mean, variance), flat, strict=True)
+    )
+    return y, *moved
 
 
 @handles("Gemm")
@@ -172,8 +134,12 @@ def gemm(
 
 @handles("MatMul")
 def matmul(b: ONNXBuilder, x: Tensor, w: Tensor) -> Tensor:
-    """Multiply matrices; the axes before the last two broadcast."""
-    return products.product(b, x, w)
+    """Multiply matrices; the axes before the last two broadcast, vectors are rows or columns."""
+    left = inserted(b, x, 0) if x.rank == 1 else x
+    right = inserted(b, w, 1) if w.rank == 1 else w
+    y = products.product(b, left, right)
+    y = removed(b, y, y.rank - 1) if w.rank == 1 else y
+    return removed(b, y, y.rank - (1 if w.rank == 1 else 2)) if x.rank == 1 else y
 
 
 @handles("com.microsoft:FusedMatMul")

@@ -9,7 +9,7 @@ import numpy as np
 from tqconv.compose import activations, arithmetic, products
 from tqconv.compose.rearrange import joined
 from tqconv.errors import FormatError, UnsupportedError
-from tqconv.importers.onnx.handlers import elementwise, nn
+from tqconv.importers.onnx.handlers import elementwise, nn, pools
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.importers.onnx.stored import Params, decoded, encoded
 from tqconv.ir.graph import Tensor
@@ -231,7 +231,7 @@ def average_pool(
 ) -> Tensor:
     """The mean of each window."""
     reals = decoded(b, x, Params(x_scale, x_zero))
-    y = nn.average_pool(
+    y = pools.average_pool(
         b,
         b.to_channels_first(reals) if channels_last else reals,
         kernel_shape=kernel_shape,

@@ -1,4 +1,4 @@
-"""Reading images at places that a tensor says: GridSample."""
+"""Reading images at places that tensors say: GridSample and RoiAlign."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tqconv.compose import warp
+from tqconv.compose import lattice
 from tqconv.compose.builder import Builder
-from tqconv.compose.sampling import Pixels, clamped, real, real_size
-from tqconv.compose.sizes import calculate, size_of
+from tqconv.compose.sampling import clamped, real, real_size
+from tqconv.compose.sizes import inserted, reshaped, size_of
+from tqconv.compose.slices import along
 from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.ir.graph import Tensor
 
 F = np.float32
-MODES: Mapping[str, str] = {"bilinear": "BILINEAR", "linear": "BILINEAR", "nearest": "NEAREST"}
-PADDINGS = ("zeros", "border", "reflection")
+MODES: Mapping[str, str] = {"bilinear": lattice.LINEAR, "bicubic": lattice.CUBIC}
+"""What opset 16 calls modes that later ones have for any number of axes."""
 
 
 @handles("GridSample", since=16)
@@ -26,71 +27,109 @@ def grid_sample(
     grid: Tensor,
     *,
     align_corners: int = 0,
-    mode: str = "bilinear",
+    mode: str = "linear",
     padding_mode: str = "zeros",
 ) -> Tensor:
-    """Read x: [n, c, h, w] at grid: [n, rows, columns, (x, y)], from -1 to 1."""
-    if x.rank != 4:
-        raise UnsupportedError(f"GridSample of {x.rank - 2} spatial axes")
-    if mode not in MODES or padding_mode not in PADDINGS:
-        raise UnsupportedError(f"GridSample with mode `{mode}`, padding_mode `{padding_mode}`")
+    """Read x: [n, c, …] at grid: [n, *places, (…, y, x)], from -1 to 1."""
     images = b.to_channels_last(x)
-    row, column = (
-        _place(b, grid, number, images, axis, bool(align_corners), padding_mode)
-        for number, axis in ((1, 1), (0, 2))
-    )
-    if mode == "nearest":
-        # Halves go to the even element; what is read is whole then.
-        row, column = b("ROUND", row), b("ROUND", column)
-    if padding_mode != "zeros":
-        row, column = (
-            clamped(b, place, real_size(b, calculate(b, "SUB", size_of(b, images, axis), 1)))
-            for place, axis in ((row, 1), (column, 2))
-        )
-    fill = b.const(0, F, "fill")
-    y = warp.sampled(
-        b,
-        Pixels.of(b, images),
-        images,
-        row,
-        column,
-        fill,
-        interpolation=MODES[mode],
-        fill_mode="CONSTANT",
-    )
-    return b.to_channels_first(y)
+    count, corners = x.rank - 2, bool(align_corners)
+    places = [_place(b, grid, count - 1 - i, images, 1 + i, corners) for i in range(count)]
+    edge = lattice.Edge(padding_mode, corners)
+    return b.to_channels_first(lattice.read(b, images, places, MODES.get(mode, mode), edge))
 
 
 def _place(
-    b: Builder,
-    grid: Tensor,
-    number: int,
-    images: Tensor,
-    axis: int,
-    corners: bool,
-    padding: str,
+    b: Builder, grid: Tensor, number: int, images: Tensor, axis: int, corners: bool
 ) -> Tensor:
-    """Return the places along an axis of the images, in elements: [n, rows, columns].
+    """Return the places along an axis of the images, in elements: [n, *places].
 
     -1 and 1 are the middles of the first and last elements (`corners`), or their outer edges.
     """
-    part = b("GATHER", grid, np.array(number, np.int32), axis=3)
+    part = b("GATHER", grid, np.array(number, np.int32), axis=grid.rank - 1)
     size = real_size(b, size_of(b, images, axis))
     from_zero = b("ADD", part, real(1))
     half = b("MUL", b("SUB", size, real(1)) if corners else size, real(0.5))
     place = b("MUL", from_zero, half)
-    if not corners:
-        place = b("SUB", place, real(0.5))
-    return _reflected(b, place, size, corners) if padding == "reflection" else place
+    return place if corners else b("SUB", place, real(0.5))
 
 
-def _reflected(b: Builder, place: Tensor, size: Tensor, corners: bool) -> Tensor:
-    """Mirror at the middles of the outermost elements (`corners`), or at their outer edges."""
-    low = real(0 if corners else -0.5)
-    span = b("SUB", size, real(1)) if corners else size
-    if corners:
-        span = b("MAXIMUM", span, real(1))  # one element: everything is there, after the clamp
-    away = b("ABS", b("SUB", place, low))
-    rest = b("FLOOR_MOD", away, b("MUL", span, real(2)))
-    back = b("SUB", b("MUL", span, real(2)), rest)
-    return b("ADD", b("MINIMUM", rest, back), low)
+@handles("RoiAlign", since=10)
+def roi_align_10(
+    b: ONNXBuilder, x: Tensor, rois: Tensor, images: Tensor, *, mode: str = "avg",
+    output_height: int = 1, output_width: int = 1, sampling_ratio: int = 0,
+    spatial_scale: float = 1.0,
+) -> Tensor:  # fmt: skip
+    """Pool regions; places count from the middles of the first elements."""
+    bins = (output_height, output_width)
+    return _pooled(b, x, rois, images, mode, bins, sampling_ratio, spatial_scale, False)
+
+
+@handles("RoiAlign", since=16)
+def roi_align(
+    b: ONNXBuilder, x: Tensor, rois: Tensor, images: Tensor, *,
+    coordinate_transformation_mode: str = "half_pixel", mode: str = "avg", output_height: int = 1,
+    output_width: int = 1, sampling_ratio: int = 0, spatial_scale: float = 1.0,
+) -> Tensor:  # fmt: skip
+    """Pool regions of images, of each bin at equally spaced places."""
+    if coordinate_transformation_mode not in ("half_pixel", "output_half_pixel"):
+        raise UnsupportedError(f"coordinate_transformation_mode `{coordinate_transformation_mode}`")
+    bins = (output_height, output_width)
+    half = coordinate_transformation_mode == "half_pixel"
+    return _pooled(b, x, rois, images, mode, bins, sampling_ratio, spatial_scale, half)
+
+
+def _pooled(
+    b: ONNXBuilder,
+    x: Tensor,
+    rois: Tensor,
+    numbers: Tensor,
+    mode: str,
+    bins: tuple[int, int],
+    ratio: int,
+    scale: float,
+    half: bool,
+) -> Tensor:
+    """Read regions [r, (x1, y1, x2, y2)] of x: [n, c, h, w]: [r, c, *bins]."""
+    if ratio < 1:
+        raise UnsupportedError(
+            "a RoiAlign whose number of places depends on the sizes of its regions",
+            hint="export it with a sampling_ratio above 0",
+        )
+    if mode not in ("avg", "max"):
+        raise UnsupportedError(f"mode `{mode}`")
+    pixels = b.to_channels_last(x)
+    edges = b("SUB", b("MUL", rois, real(scale)), real(0.5 if half else 0))
+    places, seen = [], None
+    for axis, (first, last) in enumerate(((1, 3), (0, 2))):
+        place = _along_regions(b, edges, first, last, bins[axis], ratio, half)
+        size = real_size(b, size_of(b, pixels, 1 + axis))
+        near = b("LOGICAL_AND", b("GREATER_EQUAL", place, real(-1)), b("LESS_EQUAL", place, size))
+        place = clamped(b, place, b("SUB", size, real(1)))
+        places.append(inserted(b, place, 2 if axis == 0 else 1))
+        near = inserted(b, near, 2 if axis == 0 else 1)
+        seen = near if seen is None else b("LOGICAL_AND", seen, near)
+    assert seen is not None
+    index = reshaped(b, b.cast(numbers, np.int32), [size_of(b, numbers, 0), 1, 1])
+    taps = list(
+        lattice.weighted(b, pixels, places, edge=lattice.Edge("border", True), images=index)
+    )
+    value = taps[0]
+    for tap in taps[1:]:
+        value = b("ADD" if mode == "avg" else "MAXIMUM", value, tap)
+    value = b("SELECT_V2", inserted(b, seen, 3), value, np.array(0, F))
+    shape = [size_of(b, rois, 0), bins[0], ratio, bins[1], ratio, size_of(b, pixels, 3)]
+    parts = reshaped(b, value, shape)
+    axes = np.array([2, 4], np.int32)
+    return b.to_channels_first(b("MEAN" if mode == "avg" else "REDUCE_MAX", parts, axes))
+
+
+def _along_regions(
+    b: ONNXBuilder, edges: Tensor, first: int, last: int, bins: int, ratio: int, half: bool
+) -> Tensor:
+    """Return places along an axis: [r, bins * ratio]."""
+    start, end = (along(b, edges, 1, column, column + 1) for column in (first, last))
+    length = b("SUB", end, start)
+    if not half:
+        length = b("MAXIMUM", length, real(1))
+    steps = (np.arange(bins * ratio, dtype=F) + F(0.5)) / F(bins * ratio)
+    return b("ADD", start, b("MUL", length, steps[None]))

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose import rearrange, slices
+from tqconv.compose.casts import converted
 from tqconv.compose.dims import reshape_target
 from tqconv.compose.operands import int32_of, static_size
-from tqconv.compose.sizes import calculate, element, inserted, size_of, vector
+from tqconv.compose.sizes import calculate, element, inserted, operand, size_of, sizes_of, vector
 from tqconv.errors import FormatError, UnsupportedError
+from tqconv.importers.borders import COMPUTED
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
-from tqconv.importers.onnx.tensors import computed
+from tqconv.importers.onnx.tensors import computed, dtype_of
 from tqconv.ir.graph import Tensor
 
 
@@ -82,12 +84,23 @@ def reshape(b: ONNXBuilder, x: Tensor, shape: Tensor, *, allowzero: int = 0) -> 
         own = [d if d is not None else element(b, shape, i) for i, d in enumerate(sizes)]
         made = vector(b, own)
         shape = b.const(made) if isinstance(made, np.ndarray) else made
+    elif shape.producer is None and not allowzero and not shape.is_constant:
+        shape = _without_zeros(b, x, shape)
     target = reshape_target(x, shape)
     if target is None:
         return b("RESHAPE", x, int32_of(b, shape))
     if x.is_static and target == x.shape:
         return x
     return b("RESHAPE", x, np.array(target, np.int32))
+
+
+def _without_zeros(b: ONNXBuilder, x: Tensor, shape: Tensor) -> Tensor:
+    """Return a shape that comes from outside with the operand's sizes in the places of zeros."""
+    count = static_size(shape, 0)
+    own = list(sizes_of(b, x)[:count]) + [0] * (count - x.rank)
+    made = vector(b, own)
+    sizes = b.cast(b.const(made) if isinstance(made, np.ndarray) else made, shape.dtype)
+    return b("SELECT_V2", b("EQUAL", shape, np.array(0, shape.dtype)), sizes, shape)
 
 
 @handles("Flatten")
@@ -313,63 +326,6 @@ def range_(b: ONNXBuilder, start: Tensor, limit: Tensor, delta: Tensor) -> Tenso
     return b("RANGE", *(b.reshape(t, ()) for t in (start, limit, delta)))
 
 
-@handles("Pad")
-def pad_2(
-    b: ONNXBuilder, x: Tensor, *, pads: Sequence[int], mode: str = "constant", value: float = 0.0
-) -> Tensor:
-    """Surround with a value, or with elements of the operand."""
-    return _padded(b, x, pads, mode, b.const(value, x.dtype) if value else None)
-
-
-@handles("Pad", since=11)
-def pad(
-    b: ONNXBuilder,
-    x: Tensor,
-    pads: Tensor,
-    value: Tensor | None = None,
-    axes: Tensor | None = None,
-    *,
-    mode: str = "constant",
-) -> Tensor:
-    """Surround with a value, or with elements of the operand; some axes only."""
-    amounts = b.ints(pads, "pads")
-    if axes is not None:
-        along = [axis % x.rank for axis in b.ints(axes, "axes")]
-        whole = [0] * (2 * x.rank)
-        for i, axis in enumerate(along):
-            whole[axis], whole[x.rank + axis] = amounts[i], amounts[len(along) + i]
-        amounts = whole
-    return _padded(b, x, amounts, mode, value)
-
-
-MODES = {"reflect": "REFLECT", "edge": "EDGE", "wrap": "WRAP"}
-
-
-def _padded(
-    b: ONNXBuilder, x: Tensor, pads: Sequence[int], mode: str, value: Tensor | None
-) -> Tensor:
-    if len(pads) != 2 * x.rank:
-        raise FormatError(f"{len(pads)} amounts for {x.rank} axes")
-    pairs = list(zip(pads[: x.rank], pads[x.rank :], strict=True))
-    if mode in MODES:
-        return rearrange.pad_by_places(b, x, pairs, MODES[mode])
-    if mode != "constant":
-        raise UnsupportedError(f"mode `{mode}`")
-    cut = {
-        axis: (max(-before, 0), None if after >= 0 else after, 1)
-        for axis, (before, after) in enumerate(pairs)
-        if before < 0 or after < 0
-    }
-    x = slices.cut(b, x, cut) if cut else x
-    amounts = b.const(np.maximum(np.array(pairs), 0).astype(np.int32))
-    number = None if value is None or _is_zero(value) else b.reshape(value, ())
-    return rearrange.pad(b, x, amounts, number)
-
-
-def _is_zero(value: Tensor) -> bool:
-    return value.data is not None and not value.data.any()
-
-
 @handles("Trilu")
 def trilu(b: ONNXBuilder, x: Tensor, k: Tensor | None = None, *, upper: int = 1) -> Tensor:
     """Keep what lies on one side of a diagonal of each matrix, set the rest to 0."""
@@ -394,6 +350,26 @@ def depth_to_space(b: ONNXBuilder, x: Tensor, *, blocksize: int, mode: str = "DC
 
 
 @handles("SpaceToDepth")
-def space_to_depth(b: ONNXBuilder, x: Tensor, *, blocksize: int) -> Tensor:
-    """Move blocks of pixels into channels."""
-    return b.channels_last(x, True, lambda t: b("SPACE_TO_DEPTH", t, block_size=blocksize))
+def space_to_depth(b: ONNXBuilder, x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
+    """Move blocks of pixels into channels; CRD counts the block inside of the channel."""
+    if mode == "DCR":
+        return b.channels_last(x, True, lambda t: b("SPACE_TO_DEPTH", t, block_size=blocksize))
+    n, c, h, w = (static_size(x, axis) for axis in range(4))
+    k = blocksize
+    y = b.transpose(b.reshape(x, (n, c, h // k, k, w // k, k)), (0, 1, 3, 5, 2, 4))
+    return b.reshape(y, (n, c * k**2, h // k, w // k))
+
+
+@handles("EyeLike")
+def eye_like(b: ONNXBuilder, x: Tensor, *, dtype: int | None = None, k: int = 0) -> Tensor:
+    """Return a matrix of the operand's shape with ones on a diagonal."""
+    kind = x.dtype if dtype is None else dtype_of(dtype)
+    kind = COMPUTED.get(kind, kind)
+    if x.rank != 2:
+        raise UnsupportedError(f"EyeLike of rank {x.rank}")
+    if x.is_static:
+        return b.const(np.eye(x.shape[0] or 0, x.shape[1] or 0, k, kind))
+    zero, one = np.array(0, np.int32), np.array(1, np.int32)
+    rows, columns = (b("RANGE", zero, operand(size_of(b, x, axis)), one) for axis in (0, 1))
+    shifted = b("ADD", b("EXPAND_DIMS", rows, one), np.array(k, np.int32))
+    return converted(b, b("EQUAL", shifted, columns), kind)

@@ -1,0 +1,95 @@
+"""Pools, their places, and padding, against ONNX's own reference or numpy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import assert_like_reference, network, node
+
+F = np.float32
+RNG = np.random.default_rng(7)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("storage_order", [0, 1])
+@pytest.mark.parametrize("ceil_mode", [0, 1])
+def test_places_of_the_largest(
+    tmp_path: Path, rank: int, storage_order: int, ceil_mode: int
+) -> None:
+    shape = (2, 3, 5, 6, 7)[: 2 + rank]
+    x = RNG.permutation(np.prod(shape)).reshape(shape).astype(F)
+    told: dict[str, Any] = {"kernel_shape": [2, 3, 2][:rank], "strides": [2, 1, 2][:rank]}
+    told |= {"pads": [0, 1, 0][:rank] + [1, 0, 0][:rank], "ceil_mode": ceil_mode}
+    nodes = [node("MaxPool", "x", "y i", storage_order=storage_order, **told)]
+    plain = [node("MaxPool", "x", "y", **told)]
+    from onnx.reference import ReferenceEvaluator
+
+    judge = ReferenceEvaluator(network(plain, {"x": x}, ["y"]))
+    largest = judge.run(None, {"x": x})[0]
+    flat = np.moveaxis(x, range(2, x.ndim), range(x.ndim - 1, 1, -1)) if storage_order else x
+    flat = flat.reshape(-1)
+    at = np.empty(flat.size, np.int64)
+    at[flat.astype(np.int64)] = np.arange(flat.size)
+    want = [largest, at[largest.astype(np.int64)]]
+    assert_like_reference(network(nodes, {"x": x}, ["y", "i"]), tmp_path, {"x": x}, want)
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+@pytest.mark.parametrize("padding", [{"auto_pad": "SAME_LOWER"}, {"pads": [1, 0, 0, 1]}])
+def test_norms_of_windows(tmp_path: Path, p: int, padding: Any) -> None:
+    x = RNG.normal(size=(2, 3, 5, 6)).astype(F)
+    told = {"kernel_shape": [2, 3], "strides": [2, 1], "p": p, **padding}
+    nodes = [node("LpPool", "x", "y", **told)]
+    around = [(1, 0), (1, 1)] if "auto_pad" in padding else [(1, 0), (0, 1)]
+    wide = np.pad(np.abs(x.astype(np.float64)) ** p, [(0, 0), (0, 0), *around])
+    seen = np.lib.stride_tricks.sliding_window_view(wide, (2, 3), (2, 3))[:, :, ::2]
+    want = seen.sum((-1, -2)) ** (1 / p)
+    assert_like_reference(network(nodes, {"x": x}, ["y"], opset=18), tmp_path, {"x": x}, [want])
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+def test_norms_of_channels(tmp_path: Path, p: int) -> None:
+    x = RNG.normal(size=(2, 3, 5, 6)).astype(F)
+    want = (np.abs(x) ** p).sum((2, 3), keepdims=True) ** (1 / p)
+    model = network([node("GlobalLpPool", "x", "y", p=p)], {"x": x}, ["y"])
+    assert_like_reference(model, tmp_path, {"x": x}, [want])
+
+
+MODES = {"constant": "constant", "edge": "edge", "reflect": "reflect", "wrap": "wrap"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("given", ["computed", "of unknown sizes", "both"])
+def test_padding(tmp_path: Path, mode: str, given: str) -> None:
+    x = RNG.normal(size=(2, 4, 3)).astype(F)
+    pads = np.array([0, 2, 1, 1, 0, 2])
+    computed = given != "of unknown sizes"
+    feeds: dict[str, Any] = {"x": x, **({"p": pads} if computed else {})}
+    shapes = {} if given == "computed" else {"x": ["n", "t", "c"]}
+    constants = {"v": np.array(0.5, F), **({} if computed else {"p": pads})}
+    nodes = [node("Pad", "x p v" if mode == "constant" else "x p", "y", mode=mode)]
+    model = network(nodes, feeds, ["y"], constants, opset=19, shapes=shapes)
+    values = {"constant_values": 0.5} if mode == "constant" else {}
+    want = np.pad(x, pads.reshape(2, 3).T.tolist(), MODES[mode], **values)
+    assert_like_reference(model, tmp_path, feeds, [want])
+
+
+def test_computed_padding_may_cut(tmp_path: Path) -> None:
+    x = RNG.normal(size=(5, 4)).astype(F)
+    feeds = {"x": x, "p": np.array([-2, 3])}
+    model = network([node("Pad", "x p _ a", "y")], feeds, ["y"], {"a": np.array([0])}, opset=18)
+    assert_like_reference(model, tmp_path, feeds, [np.pad(x[2:], ((0, 3), (0, 0)))])
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("shape", [(3, 8), (8, 3), (4, 5), (7, 2)])
+def test_center_crop_pad(tmp_path: Path, shape: tuple[int, int], known: bool) -> None:
+    feeds = {"x": RNG.normal(size=(2, 5, 4)).astype(F)}
+    wanted = {"s": np.array(shape)}
+    nodes = [node("CenterCropPad", "x s", "y", axes=[-1, 1])]
+    constants, more = (wanted, {}) if known else ({}, wanted)
+    model = network(nodes, feeds | more, ["y"], constants, opset=18)
+    assert_like_reference(model, tmp_path, feeds | more)
