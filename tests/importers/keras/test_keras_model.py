@@ -166,6 +166,21 @@ def test_what_a_weight_claims_is_paid_for(tmp_path: Path) -> None:
         api.load(path)
 
 
+@pytest.mark.parametrize("kind", ["last", "free"])
+def test_a_list_of_texts_that_never_ends_is_refused(tmp_path: Path, kind: str) -> None:
+    path = write_h5(tmp_path / "m.h5", chain(), H5)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"GCOL\x01") + 16  # the first object: index, references, size
+    if kind == "free":
+        content[start : start + 2] = bytes(2)
+    # One step of a header and this size ends where it began.
+    size = -16 % 2**64 if kind == "last" else 0
+    content[start + 8 : start + 16] = size.to_bytes(8, "little")
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=r"a list of texts in m\.h5 is damaged"):
+        api.load(path)
+
+
 def test_an_archive_whose_member_was_changed_is_refused(tmp_path: Path) -> None:
     weights = {"layers/dense/vars/0": W, "layers/dense/vars/1": B, "layers/dense_1/vars/0": V}
     path = write_keras(tmp_path / "m.keras", chain(), weights)

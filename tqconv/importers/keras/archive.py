@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.errors import FormatError
+from tqconv.importers.keras.heaps import check_collections
 from tqconv.untrusted import Budget, parse_json, reading
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -55,7 +56,9 @@ def open_archive(path: Path) -> Archive:
 
 def _hdf5(path: Path, budget: Budget) -> Archive:
     with reading(f"{path} is a damaged HDF5 file", ADVICE):
-        weights = Weights(h5py.File(path, "r"), budget, _mapped(path), path.name)
+        content = _mapped(path)
+        check_collections(content, path.name)
+        weights = Weights(h5py.File(path, "r"), budget, content, path.name)
     config = weights.text("model_config", "")
     if config is None:
         what = "weights alone" if weights.names("layer_names", "") else "no Keras model"
@@ -81,6 +84,7 @@ def _zipped(path: Path, budget: Budget) -> Archive:
             raise FormatError(f"the metadata of {path} does not say which Keras wrote it")
         config = parse_json(_member(archive, CONFIG, budget), f"the config.json of {path}")
         content = _section(archive, path, budget)
+        check_collections(content, path.name)
         file = h5py.File(io.BytesIO(content) if isinstance(content, bytes) else _Reader(content))
         return Archive(config, version, Weights(file, budget, content, path.name), False)
 
