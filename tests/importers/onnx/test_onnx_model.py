@@ -162,6 +162,29 @@ def test_what_does_not_fit_is_named(
         load(damaged(change), tmp_path)
 
 
+@pytest.mark.parametrize("place", ["input", "operator", "domain", "attribute", "opset", "size"])
+def test_a_name_that_is_no_text_is_named(tmp_path: Path, place: str) -> None:
+    model = two_layers(shapes={"x": ("rows", 2)})
+    node = model.graph.node[0]
+    node.attribute.append(onnx.helper.make_attribute("name", 1))
+    name = {
+        "input": "w",
+        "operator": "MatMul",
+        "domain": "elsewhere",
+        "attribute": "name",
+        "opset": "com.microsoft",
+        "size": "rows",
+    }[place]
+    node.domain = "elsewhere" if place == "domain" else ""
+    old = bytes([len(name)]) + name.encode()
+    content = model.SerializeToString()
+    assert old in content
+    path = tmp_path / "net.onnx"
+    path.write_bytes(content.replace(old, bytes([len(name)]) + b"\xff" * len(name)))
+    with pytest.raises(FormatError, match=r"the name .* is not UTF-8"):
+        api.load(path)
+
+
 def test_a_truncated_file_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(two_layers().SerializeToString()[:-10])

@@ -128,6 +128,7 @@ def read(path: Path, translates: Translates = lambda op, opset: True) -> Network
     model = proto.parse_binary(onnx.ModelProto, path.read_bytes(), path.name)
     if not model.HasField("graph") or not (model.graph.node or model.graph.output):
         raise FormatError(f"{path} holds no graph")
+    _check_texts(model)
     files = Files(path.parent)
     opset = max((o.version for o in model.opset_import if o.domain in DOMAINS), default=0)
     if opset == 0 and not model.functions:
@@ -172,7 +173,8 @@ def with_functions_expanded(model: Any, opset: int, translates: Translates) -> A
     for _ in range(DEEPEST):
         nodes = [
             (node, schema)
-            for node in _all_nodes(model.graph)
+            for graph in _all_graphs([model.graph])
+            for node in graph.node
             if not translates(_full_name(node), opset)
             for schema in _functions(model, node)
         ]
@@ -219,16 +221,6 @@ def _add_defaults(node: Any, schema: Any) -> None:
             node.attribute.append(attribute.default_value)
 
 
-def _all_nodes(graph: Any) -> Iterator[Any]:
-    """Yield every node, also those in branches and loops."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if _holds_graphs(attribute):
-                for inner in (attribute.g, *attribute.graphs):
-                    yield from _all_nodes(inner)
-
-
 def _full_name(node: Any) -> str:
     return node.op_type if node.domain in DOMAINS else f"{node.domain}:{node.op_type}"
 
@@ -246,7 +238,6 @@ def _functions(model: Any, node: Any) -> list[Any]:
 
 def body_of(graph: Any, files: Files) -> Body:
     """Return a GraphProto; FormatError where two nodes make one tensor."""
-    _check_names(graph)
     counts = Counter(message.name for message in graph.node)
     nodes: list[Node] = []
     makers: dict[str, Node] = {}
@@ -273,13 +264,41 @@ def body_of(graph: Any, files: Files) -> Body:
     return Body(graph.name, inputs, outputs, tuple(nodes), constants, makers)
 
 
-def _check_names(graph: Any) -> None:
+def _check_texts(model: Any) -> None:
     """Raise FormatError for a name that is no text: protobuf hands its bytes over."""
-    named = (*graph.node, *graph.input, *graph.output, *graph.initializer)
-    read = (name for node in graph.node for name in (*node.input, *node.output, node.op_type))
-    wrong = next((n for n in (*(m.name for m in named), *read) if not isinstance(n, str)), None)
-    if wrong is not None:
-        raise FormatError(f"the name {wrong!r} is not UTF-8", hint="is the file damaged?")
+    for name in _texts(model):
+        if isinstance(name, bytes):
+            raise FormatError(f"the name {name[:40]!r} is not UTF-8", hint="is the file damaged?")
+
+
+def _texts(model: Any) -> Iterator[str | bytes]:
+    """Yield what names things in a model, also in its functions and bodies."""
+    yield from (entry.domain for entry in model.opset_import)
+    for function in model.functions:
+        yield from (function.name, function.domain, *function.input, *function.output)
+        yield from (entry.domain for entry in function.opset_import)
+    for graph in _all_graphs([model.graph, *model.functions]):
+        for node in graph.node:
+            yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+            for attribute in node.attribute:
+                yield from (attribute.name, attribute.ref_attr_name)
+        if isinstance(graph, onnx.GraphProto):
+            yield graph.name
+            yield from (tensor.name for tensor in graph.initializer)
+            for info in (*graph.input, *graph.output):
+                yield info.name
+                yield from (d.dim_param for d in info.type.tensor_type.shape.dim)
+
+
+def _all_graphs(graphs: Iterable[Any]) -> Iterator[Any]:
+    """Yield graphs or functions, and the bodies of their branches and loops."""
+    stack = list(graphs)
+    while stack:
+        graph = stack.pop()
+        yield graph
+        for node in graph.node:
+            for attribute in filter(_holds_graphs, node.attribute):
+                stack += (attribute.g, *attribute.graphs)
 
 
 def _declared(info: Any) -> ValueInfo:
