@@ -46,9 +46,9 @@ def emit(
     """
     row = spec(type)
     check_names(type, options)
-    inputs = as_inputs(graph, row, name, operands)
-    op = Op(type, inputs, (), {k: v for k, v in options.items() if v is not None}, source)
     with located(source):
+        inputs = as_inputs(graph, row, name, operands)
+        op = Op(type, inputs, (), {k: v for k, v in options.items() if v is not None}, source)
         check_values(type, op.options)
         check_operands(row, op)
         for count in PARTS & op.options.keys():
@@ -135,7 +135,12 @@ def as_inputs(
         if isinstance(operand, np.ndarray | np.generic):
             operand = graph.constant(f"{name}/{row.operands.name(index)}", np.asarray(operand))
         inputs.append(operand)
-    while len(inputs) > row.operands.required and inputs[-1] is None:
+    lacking = row.operands.missing(inputs)
+    if lacking is not None:
+        raise UnsupportedError(f"the operand `{lacking}` of {row.name} is missing")
+    if row.counted:
+        inputs += [None] * (len(row.operands.names) - len(inputs))
+    while inputs and inputs[-1] is None and not row.counted:
         inputs.pop()
     return tuple(inputs)
 

@@ -29,10 +29,9 @@ LSTM = f"x {_GATES} h? c? ln_i? ln_f? ln_c? ln_o? -> y"
 """With the kernel type BASIC the first five are: x, the output before, weights, bias, cell."""
 
 BIDIRECTIONAL_LSTM = (
-    f"x {_GATES} {_backward(_GATES)} h c bw_h bw_c aux aux_w_i aux_w_f aux_w_c aux_w_o "
-    "bw_aux_w_i bw_aux_w_f bw_aux_w_c bw_aux_w_o -> y bw_y"
-).replace("?", "")
-"""The kernel counts its 48 operands: what is left out is None, also at the end."""
+    f"x {_GATES} {_backward(_GATES)} h c bw_h bw_c aux? aux_w_i? aux_w_f? aux_w_c? aux_w_o? "
+    "bw_aux_w_i? bw_aux_w_f? bw_aux_w_c? bw_aux_w_o? -> y bw_y"
+)
 
 
 def _need(op: Op, counts: Sequence[int]) -> None:
@@ -244,7 +243,7 @@ def _weights(operands: str) -> QuantRule:
 
 
 _RNN = "x w r b h -> y"
-_BOTH_RNN = "x w r b h bw_w bw_r bw_b bw_h aux aux_w bw_aux_w -> y bw_y"
+_BOTH_RNN = "x w r b h bw_w bw_r bw_b bw_h aux? aux_w? bw_aux_w? -> y bw_y"
 _STATES = {"UNIDIRECTIONAL_SEQUENCE_LSTM": ("h", "c"), "UNIDIRECTIONAL_SEQUENCE_RNN": ("h",)}
 _ROWS = {
     "LSTM": (LSTM, _lstm, _weights(LSTM), _lstm_version),
@@ -284,6 +283,7 @@ for _name, (_operands, _shape, _quant, _version) in _ROWS.items():
         version=_version,
         category="recurrent",
         states=_STATES.get(_name, ()),
+        counted=_name.startswith("BIDIRECTIONAL"),
         macs=_macs,
         types=frozenset({"float32"}),
     )

@@ -26,21 +26,26 @@ ScaleFloor = Callable[[Sequence[float], int], float]
 
 @dataclass(frozen=True)
 class Operands:
-    """Names of an operator's inputs; in the row, `x?` is optional and `*xs` a list."""
+    """Names of an operator's inputs; in the row, `x?` is optional and `*xs` a list.
+
+    required: how many there are at least.
+    """
 
     names: tuple[str, ...]
     required: int
     variadic: bool
     outputs: tuple[str, ...]
+    optional: frozenset[int] = frozenset()
 
     @staticmethod
     def parse(text: str) -> Operands:
         """Read "x w b? -> y" or "*xs -> y"."""
         left, right = (side.split() for side in text.split("->"))
         names = tuple(word.strip("?*") for word in left)
-        required = sum(not word.endswith("?") and not word.startswith("*") for word in left)
+        given = [i for i, word in enumerate(left) if not word.endswith("?") and word[0] != "*"]
         variadic = bool(left) and left[-1].startswith("*")
-        return Operands(names, required, variadic, tuple(right))
+        optional = frozenset(i for i, word in enumerate(left) if word.endswith("?"))
+        return Operands(names, max(given, default=-1) + 1, variadic, tuple(right), optional)
 
     def name(self, index: int) -> str:
         """Return the name of input `index`."""
@@ -49,6 +54,14 @@ class Operands:
         return (
             f"{self.names[-1]}{index - len(self.names) + 1}" if self.variadic else f"input{index}"
         )
+
+    def missing(self, inputs: Sequence[object]) -> str | None:
+        """Return the name of the first operand that must be there and is not."""
+        count = max(self.required, len(inputs))
+        for index in range(count):
+            if index not in self.optional and (index >= len(inputs) or inputs[index] is None):
+                return self.name(index)
+        return None
 
     def index(self, name: str) -> int:
         """Return the position of a named input; ValueError when there is none."""
@@ -206,6 +219,8 @@ class OpSpec:
     """Turns integers into the reals that they stand for, or back."""
     dense: bool = False
     """A product of matrices, to which `--no_per_channel_dense` applies."""
+    counted: bool = False
+    """The kernel counts its operands: what is left out is None, also at the end."""
     strict: bool = False
     """The shape rule refuses nothing that LiteRT runs, with operands of whatever type."""
     states: tuple[str, ...] = ()

@@ -23,11 +23,9 @@ def check_operator(op: Op) -> None:
     if not known(op.type):
         return
     operands = spec(op.type).operands
-    needed = max(operands.required, len(op.inputs) if operands.variadic else 0, 1 - len(op.graphs))
-    needed = needed if operands.names else 0
-    lacking = [i for i in range(needed) if i >= len(op.inputs) or op.inputs[i] is None]
-    if lacking:
-        raise FormatError(f"the operand `{operands.name(lacking[0])}` is missing", where=op.source)
+    lacking = operands.missing(op.inputs or (None,) * (bool(operands.names) and not op.graphs))
+    if lacking is not None:
+        raise FormatError(f"the operand `{lacking}` is missing", where=op.source)
     if operands.outputs and not op.outputs and not op.graphs:
         raise FormatError("it makes no tensor", where=op.source)
     if not operands.variadic and len(op.inputs) > len(operands.names):
