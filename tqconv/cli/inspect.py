@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +16,17 @@ from tqconv.cli.layout import bytes_of, size
 from tqconv.cli.messages import print_notes
 from tqconv.cli.options import load_options
 from tqconv.cli.places import model_file, source_of
+from tqconv.cli.rows import TABLES, tables_text
+from tqconv.errors import UnsupportedError, UsageError
+
+if TYPE_CHECKING:
+    from tqconv.exporters.placement import Placement
+    from tqconv.exporters.report import ModelFacts
+    from tqconv.exporters.rows import Claim
+    from tqconv.importers.outline import Outline
+
+SCHEMA = 1
+"""The version of what --json prints; docs/inspect.md lists its fields."""
 
 HELP = """Show what a model is made of: inputs, outputs, operators, parameters, MACs.
 
@@ -32,27 +45,36 @@ def run(given: Given) -> None:
 
 def _inspect(given: Given, source: str, path: Path) -> None:
     options = load_options(given)
+    asked, claims = _tables(given)
     from tqconv import api
-    from tqconv.cli.facts import model_text, outline_text
     from tqconv.exporters.report import ModelFacts
     from tqconv.importers.detect import NAMES, kind_of
 
-    name = given.get("device")
     facts = api.inspect(path, options, nodes=given.get("nodes", False))
-    placed = None
-    if name is not None:
-        from tqconv.jobs.placement import placement
-
-        placed = placement(path, name, options)
+    placed = _placed(given, path)
+    if asked:
+        if not isinstance(facts, ModelFacts):
+            raise UnsupportedError(facts.reason or "its nodes have no such table")
+        return _print_tables(given, facts, asked, claims)
     file_bytes = bytes_of(path)
     kind = kind_of(path, options.format)
     if given.get("json"):
-        document = {"file": source, "format": kind, "bytes": file_bytes, **facts.as_dict()}
+        document = {"schema": SCHEMA, "file": source, "format": kind, "bytes": file_bytes}
+        document |= facts.as_dict()
         if placed is not None:
             document["target"] = placed.as_dict()
         click.echo(json.dumps(document, indent=1, default=str))
-        return
-    heading = f"{source}: {NAMES[kind]}, {size(file_bytes)}"
+        return None
+    _print_text(given, facts, f"{source}: {NAMES[kind]}, {size(file_bytes)}", placed)
+    return None
+
+
+def _print_text(
+    given: Given, facts: ModelFacts | Outline, heading: str, placed: Placement | None
+) -> None:
+    from tqconv.cli.facts import model_text, outline_text
+    from tqconv.exporters.report import ModelFacts
+
     verbose = given.get("verbosity", 0) > 0
     if placed is not None:
         from tqconv.cli.placement import placement_text
@@ -63,6 +85,39 @@ def _inspect(given: Given, source: str, path: Path) -> None:
     else:
         click.echo(outline_text(facts, heading, verbose=verbose))
         print_notes(given, [facts.reason] if facts.reason else [])
+
+
+def _placed(given: Given, path: Path) -> Placement | None:
+    name = given.get("device")
+    if name is None:
+        return None
+    from tqconv.jobs.placement import placement
+
+    return placement(path, name, load_options(given))
+
+
+def _tables(given: Given) -> tuple[list[str], list[Claim]]:
+    """Return which tables are asked for, and what their rows must fulfil."""
+    asked = [name for name in TABLES if given.get(name)]
+    if not given.get("where"):
+        return asked, []
+    if not asked:
+        raise UsageError("--where chooses rows of a table", hint="add --ops, --tensors or --quant")
+    from tqconv.exporters.rows import claim
+
+    return asked, [claim(text) for text in given.get("where")]
+
+
+def _print_tables(
+    given: Given, facts: ModelFacts, asked: Sequence[str], claims: Sequence[Claim]
+) -> None:
+    if given.get("json"):
+        from tqconv.exporters.rows import rows
+
+        document = {"schema": SCHEMA, **{name: rows(facts, name, claims) for name in asked}}
+        click.echo(json.dumps(document, indent=1, default=str))
+    else:
+        click.echo(tables_text(facts, asked, claims))
 
 
 def print_supported(as_json: bool) -> None:

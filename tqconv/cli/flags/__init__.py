@@ -37,6 +37,13 @@ INSPECT: tuple[Flag, ...] = (
         "verbose v verbosity", "list every operator and tensor, too", PICTURES, "verbosity",
         read=values.integer, metavar="",
     ),
+    switch("ops", "print a table of the operators instead", PICTURES, "ops"),
+    switch("tensors", "print a table of the tensors instead", PICTURES, "tensors"),
+    switch("quant", "print a table of scales and real ranges instead", PICTURES, "quant"),
+    flag(
+        "where", "only rows of these tables that fulfil this: dtype=float32, macs>1e6, name~conv",
+        PICTURES, "where", metavar="CONDITION", many=True,
+    ),
     switch("nodes", "show a GraphDef node by node, as the file has it", PICTURES, "nodes"),
     flag(
         "target", "say what runs of it on this device, and what mends the rest: tflm, edgetpu, …",

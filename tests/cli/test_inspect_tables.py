@@ -1,0 +1,93 @@
+"""`inspect --ops`, `--tensors`, `--quant` and `--where`, and the page that documents the JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Tqconv
+from tqconv.exporters.placement import Placement, RefusedFacts
+from tqconv.exporters.report import GraphFacts, ModelFacts, OpFacts, TensorFacts
+from tqconv.exporters.rows import FIELDS
+
+PAGE = Path(__file__).parents[2] / "docs" / "inspect.md"
+
+
+def rows(tqconv: Tqconv, *words: object) -> list[dict[str, Any]]:
+    """Return the rows of the one table that a command prints as JSON."""
+    found = tqconv("inspect", *words, "--json")
+    assert found.code == 0, found.err
+    document = json.loads(found.out)
+    assert document.pop("schema") == 1
+    (table,) = document.values()
+    return list(table)
+
+
+def test_operators_as_a_table(tqconv: Tqconv, tflite: Path) -> None:
+    text = tqconv("inspect", tflite, "--ops").out
+    assert text.splitlines()[0] == "6 operators"
+    assert re.search(r"^ +0  CONV_2D +v1 +conv1/Relu +float32 +\[1, 8, 8, 16\]", text, re.M)
+
+
+@pytest.mark.parametrize(
+    ("condition", "types"),
+    [
+        ("type=CONV_2D", ["CONV_2D", "CONV_2D"]),
+        ("type=conv_2d", ["CONV_2D", "CONV_2D"]),
+        ("macs>=2e5", ["CONV_2D"]),
+        ("name~^conv1", ["CONV_2D"]),
+        ("category!=conv", ["MAX_POOL_2D", "RESHAPE", "SOFTMAX"]),
+        ("shape=1,10", ["FULLY_CONNECTED", "SOFTMAX"]),
+        ("index<1", ["CONV_2D"]),
+    ],
+)
+def test_conditions_choose_rows(
+    tqconv: Tqconv, tflite: Path, condition: str, types: list[str]
+) -> None:
+    assert [r["type"] for r in rows(tqconv, tflite, "--ops", "--where", condition)] == types
+
+
+def test_several_conditions_are_all_true(tqconv: Tqconv, tflite: Path) -> None:
+    both = ["--where", "type=CONV_2D", "--where", "macs<2e5"]
+    assert [r["name"] for r in rows(tqconv, tflite, "--ops", *both)] == ["conv1/Relu"]
+
+
+def test_quantized_tensors_show_the_reals_that_they_hold(
+    tqconv: Tqconv, digits: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "m.tflite"
+    samples = digits.parent / "calibration.npz"
+    words = ["--quantize", "int8", "--calibration_data", samples]
+    assert tqconv("convert", digits, "-o", target, *words).code == 0
+    (last,) = rows(tqconv, target, "--quant", "--where", "name=probabilities/quantized")
+    assert (last["min"], last["max"]) == (0.0, 255 / 256)  # what SOFTMAX's kernel builds in
+    weights = rows(tqconv, target, "--quant", "--where", "channels>1")
+    assert [row["channels"] for row in weights if row["dtype"] == "int8"] == [16, 24, 10]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--where", "macs>1"], "add --ops, --tensors or --quant"),
+        (["--ops", "--where", "mac>1"], "did you mean `macs`"),
+        (["--ops", "--where", "zero_point=0"], "--ops has no field `zero_point`"),
+        (["--ops", "--where", "macs"], "is no condition"),
+        (["--ops", "--where", "name~("], "is no regular expression"),
+    ],
+)
+def test_wrong_conditions(tqconv: Tqconv, tflite: Path, words: list[str], said: str) -> None:
+    found = tqconv("inspect", tflite, *words)
+    assert found.code == 2
+    assert said in found.err
+
+
+def test_the_page_names_every_field() -> None:
+    written = set(re.findall(r"`(\w+)`", PAGE.read_text()))
+    kinds = (ModelFacts, GraphFacts, TensorFacts, OpFacts, Placement, RefusedFacts)
+    known = {field.name for kind in kinds for field in fields(kind)}
+    assert known | {name for names in FIELDS.values() for name in names} <= written
