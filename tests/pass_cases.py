@@ -102,6 +102,91 @@ CASES = {
         z = MEAN(t, [2,3])""",
         ["MEAN"],
     ),
+    "a channel shuffle in NCHW stays in NHWC": (
+        """x: f32[1,5,5,4] -> z
+        c = CONV_2D(x, f32[4,1,1,4], f32[4]) {padding=SAME, stride_h=1, stride_w=1}
+        t = TRANSPOSE(c, [0,3,1,2])
+        g = RESHAPE(t, [2,2,25])
+        s = TRANSPOSE(g, [1,0,2])
+        p = RESHAPE(s, [2,1,2,5,5])
+        q = GATHER(p, 1) {axis=0}
+        b = TRANSPOSE(q, [0,2,3,1])
+        z = CONV_2D(b, f32[4,1,1,2], f32[4]) {padding=SAME, stride_h=1, stride_w=1}""",
+        ["CONV_2D", "RESHAPE", "GATHER", "CONV_2D"],
+    ),
+    "channels are split and joined where they are": (
+        """x: f32[1,6,6,4] -> z
+        t = TRANSPOSE(x, [0,3,1,2])
+        a, b = SPLIT(1, t) {num_splits=2}
+        e = EXP(a)
+        j = CONCATENATION(e, b) {axis=1}
+        z = TRANSPOSE(j, [0,2,3,1])""",
+        ["SPLIT", "EXP", "CONCATENATION"],
+    ),
+    "a slice that drops a dimension drops another one of the straight tensor": (
+        """x: f32[1,6,5,4] -> z
+        t = TRANSPOSE(x, [0,3,1,2])
+        s = STRIDED_SLICE(t, [0,1,0,0], [1,2,6,5], [1,1,1,1]) {shrink_axis_mask=2}
+        z = EXP(s)""",
+        ["STRIDED_SLICE", "EXP"],
+    ),
+    "the place of the largest channel is found in NHWC": (
+        """x: f32[1,6,5,4] -> z
+        t = TRANSPOSE(x, [0,3,1,2])
+        z = ARG_MAX(t, 1) {output_type=INT32}""",
+        ["ARG_MAX"],
+    ),
+    "weights are ordered as an image in NHWC is flattened": (
+        """x: f32[2,3,2,4] -> z
+        t = TRANSPOSE(x, [0,3,1,2])
+        r = RESHAPE(t, [2,24])
+        z = FULLY_CONNECTED(r, f32[5,24], f32[5])""",
+        ["RESHAPE", "FULLY_CONNECTED"],
+    ),
+    "rows that the permutation takes apart stay permuted before a dense layer": (
+        """x: f32[2,3,4] -> z
+        t = TRANSPOSE(x, [1,0,2])
+        r = RESHAPE(t, [3,8])
+        z = FULLY_CONNECTED(r, f32[5,8], f32[5])""",
+        ["TRANSPOSE", "RESHAPE", "FULLY_CONNECTED"],
+    ),
+    "images that are flattened alike are multiplied before": (
+        """x: f32[2,3,2,4], y: f32[2,3,2,4] -> z
+        t = TRANSPOSE(x, [0,3,1,2])
+        r = RESHAPE(t, [2,24])
+        u = TRANSPOSE(y, [0,3,1,2])
+        v = RESHAPE(u, [2,24])
+        m = MUL(r, v)
+        z = FULLY_CONNECTED(m, f32[5,24], f32[5])""",
+        ["MUL", "RESHAPE", "FULLY_CONNECTED"],
+    ),
+    "a stream of residuals is permuted at its ends": (
+        """x: f32[1,4,5,5] -> w
+        a = TRANSPOSE(x, [0,2,3,1])
+        b = CONV_2D(a, f32[4,1,1,4], f32[4]) {padding=SAME, stride_h=1, stride_w=1}
+        c = TRANSPOSE(b, [0,3,1,2])
+        y = ADD(x, c)
+        d = TRANSPOSE(y, [0,2,3,1])
+        e = CONV_2D(d, f32[4,1,1,4], f32[4]) {padding=SAME, stride_h=1, stride_w=1}
+        f = TRANSPOSE(e, [0,3,1,2])
+        w = ADD(y, f)""",
+        ["TRANSPOSE", "CONV_2D", "ADD", "CONV_2D", "ADD", "TRANSPOSE"],
+    ),
+    "an image is permuted before it is padded": (
+        """x: f32[1,3,6,6] -> z
+        p = PAD(x, [[0,0],[0,0],[1,1],[1,1]])
+        t = TRANSPOSE(p, [0,2,3,1])
+        z = CONV_2D(t, f32[4,3,3,3], f32[4]) {padding=VALID, stride_h=1, stride_w=1}""",
+        ["TRANSPOSE", "CONV_2D"],
+    ),
+    "what three operators read permuted is permuted once": (
+        """x: f32[1,4,5,6] -> a, b, c
+        t = TRANSPOSE(x, [0,2,3,1])
+        a = EXP(t)
+        b = TANH(t)
+        c = NEG(t)""",
+        ["TRANSPOSE", "EXP", "TANH", "NEG"],
+    ),
     "clamps are activations": (
         """x: f32[1,4] -> z, w
         a = MAXIMUM(x, 0.0)

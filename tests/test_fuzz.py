@@ -250,7 +250,7 @@ def test_the_generator_reaches_the_passes() -> None:
             run_stage(stage, graph, observe=lambda name, _: fired.add(name))
     assert fired >= {
         *("sink_reshapes", "keep_dense_dims", "drop_copies", "drop_leading_ones"),
-        *("transpose_in_product", "sink_below_units", "recognize_softmax"),
+        *("transpose_in_product", "settle_layout", "recognize_softmax"),
         *("recognize_reciprocal_root", "recognize_squared_difference", "subtract_negatives"),
     }
 

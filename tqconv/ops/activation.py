@@ -13,7 +13,16 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
 from tqconv.ir.types import Range
 from tqconv.ops.rules import broadcast, same, values, with_numpy
-from tqconv.ops.spec import ELEMENTWISE, FoldRule, QuantRule, Typed, VersionRule, by_type, op
+from tqconv.ops.spec import (
+    ELEMENTWISE,
+    LAST,
+    FoldRule,
+    QuantRule,
+    Typed,
+    VersionRule,
+    by_type,
+    op,
+)
 
 FLOAT = frozenset({"float32"})
 EIGHT_BIT = frozenset({"INT8", "UINT8"})
@@ -172,7 +181,6 @@ op(
     types=FLOAT,
 )
 
-# They work along the last axis, so a permutation may not pass.
 _LAST_AXIS: dict[str, tuple[FoldRule, QuantRule, VersionRule]] = {
     "SOFTMAX": (_softmax, QuantRule(fixed=UNIT), by_type(int8=2, int16=3)),
     "LOG_SOFTMAX": (
@@ -194,6 +202,7 @@ for _name, (_fold, _quant, _version) in _LAST_AXIS.items():
         fold=_fold,
         quant=_quant,
         version=_version,
+        layout=LAST,
         category="activation",
         types=FLOAT,
         in_place=_name == "SOFTMAX",

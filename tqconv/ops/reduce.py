@@ -157,6 +157,7 @@ for name, find in {"ARG_MAX": np.argmax, "ARG_MIN": np.argmin}.items():
         shape=_place,
         fold=_find,
         decides="row" if name == "ARG_MAX" else "each",
+        layout=moves_input(1),
         quant=QuantRule(types=frozenset({"INT8", "UINT8"})),
         version=by_type(int8=2, bool=3),
         category="reduce",

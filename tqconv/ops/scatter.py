@@ -24,6 +24,7 @@ from tqconv.ops.rules import (
 )
 from tqconv.ops.spec import (
     ELEMENTWISE,
+    GATHERS,
     ONE_OF_DATA,
     SCALAR_OF_DATA,
     WIDE_INDEX,
@@ -96,6 +97,7 @@ op(
     "x indices -> y",
     shape=_gathered,
     fold=_gather,
+    layout=GATHERS,
     quant=_SAME,
     version=_gather_version,
     polynomial=True,

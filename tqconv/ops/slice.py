@@ -234,6 +234,7 @@ op(
     "x begin end strides -> y",
     shape=_strided,
     fold=_strided_slice,
+    layout=rows_input(1, 2, 3),
     quant=_SAME,
     version=_strided_version,
     polynomial=True,

@@ -74,7 +74,9 @@ class Layout:
 
     `kind`: `elementwise` (all inputs share the layout), `moves` (renumber the axis in option
     `where`), `moves_input` (renumber the axes in constant input `where`), `rows_input` (permute the
-    rows of constant inputs `where`), `opaque` (a permutation may not pass).
+    rows of constant inputs `where`), `last` (the last dimension has to stay), `gathers` (renumber
+    the axis; the dimensions of the indices stand in its place), `regroups` (groups of dimensions
+    are split and joined), `opaque` (a permutation may not pass).
     """
 
     kind: str
@@ -83,6 +85,9 @@ class Layout:
 
 OPAQUE = Layout("opaque")
 ELEMENTWISE = Layout("elementwise")
+LAST = Layout("last")
+GATHERS = Layout("gathers")
+REGROUPS = Layout("regroups")
 
 
 def moves(*options: str) -> Layout:

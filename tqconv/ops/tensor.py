@@ -20,7 +20,17 @@ from tqconv.ops.rules import (
     not_negative,
     values,
 )
-from tqconv.ops.spec import SCALAR_OF_DATA, WIDE_INDEX, QuantRule, Takes, Typed, by_type, op
+from tqconv.ops.spec import (
+    REGROUPS,
+    SCALAR_OF_DATA,
+    WIDE_INDEX,
+    QuantRule,
+    Takes,
+    Typed,
+    by_type,
+    op,
+    rows_input,
+)
 
 _SAME = QuantRule(same=True)
 # Element types and ranks are measured with LiteRT 2.3.0; rows without take whatever loads.
@@ -75,6 +85,7 @@ op(
     "x shape? -> y",
     shape=_reshaped,
     fold=_reshape,
+    layout=REGROUPS,
     strings=True,
     quant=_SAME,
     polynomial=True,
@@ -192,6 +203,7 @@ op(
     "x shape -> y",
     shape=_broadcast_to_shape,
     fold=_broadcast_to,
+    layout=rows_input(1),
     takes={"shape": Takes(WIDE_INDEX, ranks=(1,))},
     quant=_SAME,
     version=by_type(2, int8=3, int16=3),

@@ -3,56 +3,56 @@
 from __future__ import annotations
 
 from tqconv.config import TocoOptions
-from tqconv.passes import bodies, cleanup, dense, fake_quant, fold, fuse, layout, order, reshape
+from tqconv.passes import bodies, cleanup, dense, fake_quant, fold, fuse, order, reshape
 from tqconv.passes.driver import Pass, Stage
+from tqconv.passes.layout import settle, sink
 from tqconv.passes.legal.rewriters import REWRITERS
 from tqconv.passes.recognize import activations, dilation, dropout, functions, patterns
 from tqconv.passes.recurrent import loops, steps
 from tqconv.passes.toco import stages as toco
 
+SIMPLIFY: tuple[Pass, ...] = (
+    bodies.trim_branches,
+    bodies.trim_loops,
+    dropout.drop_dropout,
+    cleanup.drop_empty,
+    cleanup.drop_identities,
+    reshape.as_reshape,
+    reshape.merge_reshapes,
+    reshape.reduction_to_reshape,
+    cleanup.multiply_by_zero,
+    cleanup.share_equal_ops,
+    sink.transpose_in_product,
+    sink.transpose_in_dense,
+    sink.compose_transposes,
+    sink.transpose_to_reshape,
+    dilation.take_out_clamps,
+    dilation.lift_unit_axis,
+    dilation.recognize_dilation,
+    fold.merge_constants,
+    fold.fold_scale,
+    fold.fold_shift,
+    activations.clamp_to_activation,
+    activations.recognize_leaky_relu,
+    activations.recognize_prelu,
+    functions.recognize_functions,
+    patterns.recognize_l2_normalization,
+    patterns.recognize_softmax,
+    patterns.recognize_log_softmax,
+    patterns.recognize_squared_difference,
+    patterns.recognize_reciprocal_root,
+    patterns.recognize_logistic,
+    patterns.subtract_negatives,
+    reshape.keep_reduced_dims,
+    reshape.lift_over_reshape,
+    reshape.sink_reshapes,
+    reshape.drop_leading_ones,
+    reshape.drop_copies,
+)
+
 STAGES: tuple[Stage, ...] = (
-    Stage(
-        "simplify",
-        (
-            bodies.trim_branches,
-            bodies.trim_loops,
-            dropout.drop_dropout,
-            cleanup.drop_empty,
-            cleanup.drop_identities,
-            reshape.as_reshape,
-            reshape.merge_reshapes,
-            reshape.reduction_to_reshape,
-            cleanup.multiply_by_zero,
-            cleanup.share_equal_ops,
-            layout.sink_transposes,
-            layout.sink_below_units,
-            layout.transpose_in_product,
-            layout.compose_transposes,
-            layout.transpose_to_reshape,
-            dilation.take_out_clamps,
-            dilation.lift_unit_axis,
-            dilation.recognize_dilation,
-            fold.merge_constants,
-            fold.fold_scale,
-            fold.fold_shift,
-            activations.clamp_to_activation,
-            activations.recognize_leaky_relu,
-            activations.recognize_prelu,
-            functions.recognize_functions,
-            patterns.recognize_l2_normalization,
-            patterns.recognize_softmax,
-            patterns.recognize_log_softmax,
-            patterns.recognize_squared_difference,
-            patterns.recognize_reciprocal_root,
-            patterns.recognize_logistic,
-            patterns.subtract_negatives,
-            reshape.keep_reduced_dims,
-            reshape.lift_over_reshape,
-            reshape.sink_reshapes,
-            reshape.drop_leading_ones,
-            reshape.drop_copies,
-        ),
-    ),
+    Stage("simplify", (sink.sink_transposes, sink.sink_flattened, *SIMPLIFY)),
+    Stage("layout", (settle.settle_layout, *SIMPLIFY)),
     Stage(
         "scale",
         (
@@ -74,8 +74,9 @@ STAGES: tuple[Stage, ...] = (
     Stage("finish", (cleanup.drop_identities, cleanup.share_equal_ops, cleanup.share_constants)),
 )
 """What may be assumed after each stage: simplify: no TRANSPOSE that cancels, no scale or shift
-behind a linear operator; fuse: activations may be fused, nothing later folds weights; lower: the
-target takes every operator with its types and ranks."""
+behind a linear operator; layout: the TRANSPOSEs that are left move as little as they can; fuse:
+activations may be fused, nothing later folds weights; lower: the target takes every operator with
+its types and ranks."""
 
 
 FLOAT_STAGES: tuple[Stage, ...] = (

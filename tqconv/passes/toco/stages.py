@@ -14,9 +14,10 @@ import numpy as np
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, with_constant
 from tqconv.ops.emit import emit
-from tqconv.passes import fake_quant, layout
+from tqconv.passes import fake_quant
 from tqconv.passes.driver import Pass, Stage
 from tqconv.passes.fuse import CLAMPS
+from tqconv.passes.layout import sink
 from tqconv.passes.legal import types
 from tqconv.passes.recognize import activations, dilation, functions, patterns
 from tqconv.passes.toco import fold, moves, spread
@@ -225,9 +226,9 @@ def fuse_activation(sweep: Sweep, op: Op) -> bool:
 
 
 MOVES: tuple[Pass, ...] = (
-    layout.sink_transposes,
-    layout.compose_transposes,
-    layout.transpose_to_reshape,
+    sink.sink_transposes,
+    sink.compose_transposes,
+    sink.transpose_to_reshape,
 )
 
 RECOGNIZE: tuple[Pass, ...] = (

@@ -1,0 +1,1 @@
+"""Permutations of dimensions: sunk, cancelled, and left where they cost least."""

@@ -1,0 +1,228 @@
+"""How a permutation passes an operator.
+
+The layout column of the operator table says it. With y = TRANSPOSE(x, perm), element k of a
+per-dimension list for y belongs to dimension perm[k] of x: y is the tensor as the graph has it, x
+the straight one behind the permutation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import made_by, values_of
+from tqconv.ops.emit import emit, finish
+from tqconv.ops.operands import data_operand
+from tqconv.ops.spec import Layout
+from tqconv.ops.table import known, spec
+from tqconv.passes.layout.groups import regrouped
+
+Perm = tuple[int, ...]
+RANKS = 6
+"""Dimensions that LiteRT's TRANSPOSE takes."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """An operator that reads the straight tensors.
+
+    constants: operands that change, by position; perm: from its results to those of the operator
+    as it was.
+    """
+
+    perm: Perm
+    options: dict[str, Any]
+    constants: dict[int, NDArray[Any]] = field(default_factory=dict)
+
+
+def permutation(op: Op | None) -> Perm | None:
+    """Return the constant permutation of a TRANSPOSE, or None."""
+    values = values_of(op.inputs[1]) if op is not None and op.type == "TRANSPOSE" else None
+    return tuple(values) if values is not None else None
+
+
+def inverse(perm: Perm) -> Perm:
+    """Return the permutation that undoes another."""
+    return tuple(perm.index(k) for k in range(len(perm)))
+
+
+def identity(perm: Perm) -> bool:
+    """Whether nothing moves."""
+    return perm == tuple(range(len(perm)))
+
+
+def transposed(graph: Graph, x: Tensor, perm: Perm, like: Op) -> Tensor:
+    """Return TRANSPOSE(x, perm), joined with the one that makes x."""
+    before = made_by(x, "TRANSPOSE")
+    inner = permutation(before)
+    if before is not None and inner is not None:
+        x, perm = before.input(0), tuple(inner[k] for k in perm)
+    if identity(perm):
+        return x
+    name, order = f"{like.output.name}/transpose", np.array(perm, np.int32)
+    result: Tensor = emit(graph, "TRANSPOSE", x, order, name=name, source=like.source)
+    return result
+
+
+def data_operands(op: Op) -> list[int]:
+    """Return the inputs that carry the layout; the others are axes, amounts or constants."""
+    row = spec(op.type)
+    if row.layout.kind in _SINGLE:
+        return [data_operand(row)]
+    return [i for i, t in enumerate(op.inputs) if t is not None and not t.is_constant]
+
+
+def passed(op: Op, perm: Perm) -> Passed | None:
+    """Return the operator behind which the permutation comes out, or None where it may not pass."""
+    if not op.outputs or not known(op.type):
+        return None
+    layout = spec(op.type).layout
+    rewrite = _REWRITES.get(layout.kind)
+    return None if rewrite is None else rewrite(op, layout, perm)
+
+
+def put_behind(graph: Graph, op: Op, perm: Perm, way: Passed) -> None:
+    """Replace an operator by one that reads straight tensors, and permutations behind it."""
+    inputs: list[Any] = []
+    data = set(data_operands(op))
+    for index, tensor in enumerate(op.inputs):
+        if index in way.constants:
+            name = f"{op.output.name}/{spec(op.type).operands.name(index)}"
+            inputs.append(graph.constant(name, way.constants[index]))
+        elif index in data and tensor is not None and tensor.rank == len(perm):
+            inputs.append(transposed(graph, tensor, inverse(perm), op))
+        else:
+            inputs.append(tensor)
+    moved = Op(op.type, tuple(inputs), (), way.options, op.source)
+    shapes = spec(op.type).shape(moved)
+    made = finish(graph, spec(op.type), moved, shapes, f"{op.output.name}/{op.type.lower()}")
+    for old, new in zip(op.outputs, made if isinstance(made, tuple) else (made,), strict=True):
+        new.range = old.range
+        graph.replace(old, transposed(graph, new, way.perm, op))
+
+
+def _elementwise(op: Op, layout: Layout, perm: Perm) -> Passed | None:
+    if any(t.rank != len(perm) for t in op.outputs):
+        return None
+    constants = {}
+    for index, tensor in enumerate(op.inputs):
+        if tensor is None or tensor.data is None or tensor.data.size == 1:
+            continue
+        if tensor.rank > len(perm):
+            return None
+        full = tensor.data.reshape([1] * (len(perm) - tensor.rank) + list(tensor.data.shape))
+        constants[index] = np.ascontiguousarray(full.transpose(inverse(perm)))
+    return Passed(perm, dict(op.options), constants)
+
+
+def _last(op: Op, layout: Layout, perm: Perm) -> Passed | None:
+    """What works along the last dimension does not see the others move."""
+    return Passed(perm, dict(op.options)) if perm[-1:] == (len(perm) - 1,) else None
+
+
+def _moves(op: Op, layout: Layout, perm: Perm) -> Passed | None:
+    constants = {}
+    for index, tensor in enumerate(op.inputs):
+        if tensor is None or tensor.data is None:
+            continue
+        if tensor.rank == len(perm) and tensor.dtype.kind == "f":
+            constants[index] = np.ascontiguousarray(tensor.data.transpose(inverse(perm)))
+        elif tensor.rank > 1:
+            return None
+    if any(t.rank != len(perm) for t in op.outputs):
+        return None
+    options = dict(op.options)
+    for name in layout.where:
+        options[str(name)] = perm[options.get(str(name), 0) % len(perm)]
+    return Passed(perm, options, constants)
+
+
+def _moves_input(op: Op, layout: Layout, perm: Perm) -> Passed | None:
+    index = int(layout.where[0])
+    axes = values_of(op.inputs[index]) if index < len(op.inputs) else None
+    if axes is None:
+        return None
+    axes = [a % len(perm) for a in axes]
+    original = op.input(index)
+    sizes = [d or 0 for d in original.shape]
+    moved = np.array([perm[a] for a in axes], original.dtype).reshape(sizes)
+    out = perm if op.output.rank == len(perm) else _without(perm, axes)
+    return None if len(out) != op.output.rank else Passed(out, dict(op.options), {index: moved})
+
+
+def _without(perm: Perm, axes: Sequence[int]) -> Perm:
+    """Return what is left of a permutation when these dimensions of its result are gone."""
+    left = [perm[k] for k in range(len(perm)) if k not in axes]
+    return tuple(sorted(left).index(k) for k in left)
+
+
+_MASKS = ("begin_mask", "end_mask", "shrink_axis_mask")
+
+
+def _rows_input(op: Op, layout: Layout, perm: Perm) -> Passed | None:
+    if op.options.get("ellipsis_mask") or op.options.get("new_axis_mask"):
+        return None
+    constants = {}
+    for where in layout.where:
+        rows = op.inputs[int(where)] if int(where) < len(op.inputs) else None
+        if rows is None or rows.data is None or rows.shape[:1] != (len(perm),):
+            return None
+        moved = np.empty_like(rows.data)
+        moved[list(perm)] = rows.data
+        constants[int(where)] = moved
+    options = dict(op.options)
+    shrunk = options.get("shrink_axis_mask", 0)
+    for name in _MASKS:
+        if options.get(name):
+            options[name] = _permuted_bits(options[name], perm)
+    out = _without(perm, [k for k in range(len(perm)) if shrunk >> k & 1])
+    return Passed(out, options, constants) if len(out) == op.output.rank else None
+
+
+def _permuted_bits(mask: int, perm: Sequence[int]) -> int:
+    return sum(1 << perm[k] for k in range(len(perm)) if mask >> k & 1)
+
+
+def _gathers(op: Op, layout: Layout, perm: Perm) -> Passed | None:
+    """The dimensions of the indices stand where the axis was, in both orders."""
+    if op.options.get("batch_dims", 0) or op.input(0).rank != len(perm):
+        return None
+    axis = op.options.get("axis", 0) % len(perm)
+    rank = op.input(1).rank
+    labels: list[tuple[int, int]] = []
+    for k in range(len(perm)):
+        labels += [(perm[k], i) for i in range(rank)] if k == axis else [(perm[k], 0)]
+    straight = sorted(labels)
+    options = {**op.options, "axis": perm[axis]}
+    return Passed(tuple(straight.index(label) for label in labels), options)
+
+
+def _regroups(op: Op, layout: Layout, perm: Perm) -> Passed | None:
+    """A RESHAPE whose groups of dimensions are together in both orders."""
+    x, y = op.input(0), op.output
+    if x.rank != len(perm) or y.rank > RANKS or not op.inputs[1:]:
+        return None
+    found = regrouped(x.shape, y.shape, perm)
+    if found is None:
+        return None
+    sizes, out = found
+    target = np.array([-1 if d is None else d for d in sizes], np.int32)
+    return Passed(out, {}, {1: target})
+
+
+_REWRITES = {
+    "elementwise": _elementwise,
+    "gathers": _gathers,
+    "last": _last,
+    "moves": _moves,
+    "moves_input": _moves_input,
+    "regroups": _regroups,
+    "rows_input": _rows_input,
+}
+_SINGLE = frozenset({"gathers", "last", "moves_input", "regroups", "rows_input"})
+"""Ways in which one operand carries the layout."""
