@@ -19,8 +19,11 @@ def product(
 ) -> Tensor:
     """Return x: [..., m, k] times w: [..., k, n], each transposed before if asked for.
 
-    The leading dimensions broadcast. A constant matrix `w` makes a FULLY_CONNECTED.
+    The leading dimensions broadcast. A vector is a row on the left and a column on the right, and
+    the result lacks that dimension. A constant matrix `w` makes a FULLY_CONNECTED.
     """
+    if 1 in (x.rank, w.rank):
+        return _with_vectors(b, x, w, adj_x=adj_x, adj_w=adj_w)
     inner, outer = x.shape[-2 if adj_x else -1], w.shape[-1 if adj_w else -2]
     if None not in (inner, outer) and inner != outer:
         raise UnsupportedError(f"{inner} columns do not meet {outer} rows: the graph is invalid")
@@ -31,6 +34,14 @@ def product(
     if w.is_constant and w.rank <= max(x.rank, 2) and _is_matrix(w):
         return affine(b, _adjoint(b, x, adj_x), b.reshape(w, w.shape[-2:]), transposed=adj_w)
     return b("BATCH_MATMUL", x, w, adj_x=adj_x, adj_y=adj_w)
+
+
+def _with_vectors(b: Builder, x: Tensor, w: Tensor, *, adj_x: bool, adj_w: bool) -> Tensor:
+    gone = [axis for axis, t in ((-2, x), (-1, w)) if t.rank == 1]
+    left = b("EXPAND_DIMS", x, np.array(0, np.int32)) if x.rank == 1 else x
+    right = b("EXPAND_DIMS", w, np.array(1, np.int32)) if w.rank == 1 else w
+    y = product(b, left, right, adj_x=adj_x and x.rank > 1, adj_w=adj_w and w.rank > 1)
+    return b("SQUEEZE", y, squeeze_dims=[axis + y.rank for axis in gone])
 
 
 def affine(b: Builder, x: Tensor, w: Tensor, *, transposed: bool = False) -> Tensor:
