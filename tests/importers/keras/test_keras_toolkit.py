@@ -199,7 +199,7 @@ def test_what_pruning_masks_is_zero(tmp_path: Path, is_archive: bool) -> None:
     own = [mask, *scalars(0.1), np.array(7, np.int64)]
     if is_archive:
         place = "layers/prune_low_magnitude"
-        arrays = {f"{place}/vars/{i}": array for i, array in enumerate(own)}
+        arrays = {f"{place}/vars/{i}": array for i, array in enumerate([W, *own])}
         arrays |= {f"{place}/layer/vars/0": W, f"{place}/layer/vars/1": B}
         path = write_keras(tmp_path / "m.keras", model, arrays, "2.21.0")
     else:

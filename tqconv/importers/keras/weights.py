@@ -276,9 +276,10 @@ def _assign_group(
         names = [name for name in (*group.names, *group.frozen) if name not in elsewhere]
         found = [] if home is None else archive.weights.members(home)
         first = 0
-        if layer.op in toolkit.QUANTIZED:  # what the layer trains stands before, once more
+        if layer.op in toolkit.WRAPPERS:  # before its own stand variables of the layer, once more
             own = [name for name in names if not name.startswith(toolkit.INSIDE)]
-            names = [*_inside(toolkit.listed(layer.op, layer.config)), *own]
+            again = _inside(toolkit.listed(layer.op, layer.config))
+            names = [*again, *own] if layer.op in toolkit.QUANTIZED else names
             first = max(len(found) - len(names), 0)
         if len(found) < len(names) and layer.op not in OPTIONAL:
             raise FormatError(
