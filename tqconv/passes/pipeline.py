@@ -8,7 +8,7 @@ from tqconv.passes.driver import Pass, Stage
 from tqconv.passes.layout import settle, sink
 from tqconv.passes.legal.rewriters import REWRITERS
 from tqconv.passes.recognize import activations, dilation, dropout, functions, patterns
-from tqconv.passes.recurrent import loops, steps
+from tqconv.passes.recurrent import loops, memory, steps
 from tqconv.passes.toco import stages as toco
 
 SIMPLIFY: tuple[Pass, ...] = (
@@ -80,7 +80,7 @@ its types and ranks."""
 
 
 FLOAT_STAGES: tuple[Stage, ...] = (
-    Stage("recurrent", (steps.fuse_steps, loops.fuse_loops)),
+    Stage("recurrent", (memory.size_first_states, steps.fuse_steps, loops.fuse_loops)),
     *STAGES,
     Stage("states", (steps.own_states,)),
 )

@@ -11,6 +11,7 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import made_by
 from tqconv.ops.emit import emit
 from tqconv.passes.recurrent.cells import Cell, Weights, cell_of
+from tqconv.passes.recurrent.memory import are_rows_known
 from tqconv.passes.recurrent.steps import Layer, Sequence3
 
 MATERIALIZE = Callable[[], Tensor]
@@ -42,6 +43,8 @@ def _fuse(graph: Graph, op: Op) -> bool:
         if made is None:
             return False
         results[i] = made
+    if not are_rows_known(graph, op.outputs, [op.input(i) for i in range(len(op.inputs))]):
+        return False
     for i, make in results.items():
         graph.replace(op.outputs[i], make())
     return bool(results)

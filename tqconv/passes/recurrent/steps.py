@@ -12,15 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Source
 from tqconv.ops.emit import Operand, emit
-from tqconv.ops.table import having
 from tqconv.passes.recurrent.cells import Cell, Weights, cell_of
+from tqconv.passes.recurrent.memory import STATES, are_rows_known
 
 GATES = ("i", "f", "c", "o")
-STATES = having(lambda row: tuple(map(row.operands.index, row.states)) or None)
-"""Which operands are states."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,10 @@ class Layer:
     weights: Weights
     h0: Tensor
     c0: Tensor | None
+
+    def states(self) -> list[Tensor]:
+        """Return what the layer begins with."""
+        return [self.h0] if self.c0 is None else [self.h0, self.c0]
 
     def emit(self, graph: Graph, x: Sequence3, name: str, source: Source) -> Sequence3:
         """Emit the operator and return the results of all steps."""
@@ -84,6 +87,12 @@ def own_states(graph: Graph) -> int:
             state = op.input(index)
             if state.variable:
                 continue
+            if not are_rows_known(graph, op.outputs, [state]):
+                raise UnsupportedError(
+                    f"'{op.output.name}' keeps its states in memory that LiteRT measures before "
+                    "the model runs, and how many rows there are is known later",
+                    hint="give the inputs a shape with --input_shapes",
+                )
             name = f"{op.output.name}/state{index}"
             variable = Tensor(graph.unique(name), state.shape, state.dtype, variable=True)
             graph.add(Op("MAXIMUM", (state, state), (variable,), {}, op.source))
@@ -121,6 +130,8 @@ def _fuse_one_chain(graph: Graph) -> bool:
             if _reads_a_result(inputs, steps):
                 continue
             layer = Layer(steps[0], first[1], first[0], steps[0].c_before)
+            if not are_rows_known(graph, [step.h for step in steps], layer.states()):
+                continue
             _replace_steps(graph, layer, steps, inputs)
             return True
     return False

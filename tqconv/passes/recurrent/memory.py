@@ -1,0 +1,141 @@
+"""Which sizes LiteRT knows before a model runs.
+
+It prepares operators in their order and stops at the first whose result has a size that only
+running can tell. A variable tensor has memory by then, of the size that it had so far, and never
+gets other memory: an operator for sequences whose rows are counted later writes beyond its states
+(measured with LiteRT 2.3.0: the heap is damaged from 3 rows on).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tqconv.compose.builder import Builder
+from tqconv.compose.dims import Dim, described_dim
+from tqconv.errors import UnsupportedError
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import made_by
+from tqconv.ir.types import Shape
+from tqconv.ops.emit import infer
+from tqconv.ops.table import having, known, spec
+from tqconv.passes.recurrent.cells import cell_of
+from tqconv.passes.rewrite import at
+
+F = np.float32
+STATES = having(lambda row: tuple(map(row.operands.index, row.states)) or None)
+"""Which operands are states."""
+ROWS = 5040
+"""Stands for sizes that are known before a model runs; many numbers divide it."""
+
+
+def are_rows_known(graph: Graph, ends: Sequence[Tensor], states: Sequence[Tensor]) -> bool:
+    """Whether the states of an operator can have their memory before the model runs.
+
+    ends: what the operator would make; nothing that depends on it matters.
+    """
+    if all(state.is_static for state in states):
+        return True
+    found = late(graph)
+    after = _dependent(graph, ends)
+    return all(id(op) in after for op in found)
+
+
+def late(graph: Graph, given: Sequence[Shape] | None = None) -> list[Op]:
+    """Return the operators whose results have sizes that are known once it runs.
+
+    given: the shapes of the inputs; without them every open size counts as known.
+    """
+    graph.sort()
+    shapes: dict[int, Tensor] = {}
+    for tensor, shape in zip(graph.inputs, given or [t.shape for t in graph.inputs], strict=True):
+        sizes = tuple(ROWS if size is None else size for size in shape)
+        shapes[id(tensor)] = Tensor(tensor.name, sizes, tensor.dtype)
+    found = []
+    for op in graph.ops:
+        inputs = [t if t is None or t.is_constant else shapes.get(id(t), t) for t in op.inputs]
+        types = _prepared(op, inputs)
+        if types is None:
+            found.append(op)
+            types = [t.shape for t in op.outputs]
+        for tensor, shape in zip(op.outputs, types, strict=True):
+            shapes[id(tensor)] = Tensor(tensor.name, shape, tensor.dtype)
+    return found
+
+
+def _prepared(op: Op, inputs: Sequence[Tensor | None]) -> list[Shape] | None:
+    """Return the shapes of results that follow from those of the operands, or None."""
+    if any(t is not None and not t.is_static for t in inputs):
+        return None
+    if not known(op.type) or not (spec(op.type).pure or op.type == "WHILE"):
+        return None
+    bare = Op(op.type, tuple(inputs), op.outputs, op.options, op.source, graphs=op.graphs)
+    if op.type == "WHILE":
+        carried = [t.shape for t in inputs if t is not None]
+        return None if any(late(body, carried) for body in op.graphs) else carried
+    try:
+        shapes = [tuple(shape) for shape, _ in infer(bare)]
+    except UnsupportedError:
+        return None
+    return None if any(None in shape for shape in shapes) else shapes
+
+
+def _dependent(graph: Graph, ends: Sequence[Tensor]) -> set[int]:
+    """Return the identities of the operators that make some tensors, or need them."""
+    reached = {id(tensor) for tensor in ends}
+    found = {id(t.producer) for t in ends}
+    for op in graph.ops:
+        if id(op) in found or any(t is not None and id(t) in reached for t in op.inputs):
+            found.add(id(op))
+            reached |= {id(t) for t in op.outputs}
+    return found
+
+
+@at("FILL")
+def size_first_states(graph: Graph, op: Op) -> bool:
+    """Make what a layer begins with of a tensor that has as many rows, not of their number.
+
+    FILL([SHAPE(x)[0], 6], v)   ->   TILE(ADD(ZEROS_LIKE(x[:, 0, :1]), v), [1, 6])
+
+    These have their size before the model runs.
+    """
+    y, value = op.output, op.input(1).data
+    begins = any(each.type == "WHILE" or cell_of(each) is not None for each in graph.ops)
+    axes = [axis for axis, size in enumerate(y.shape) if size is None]
+    if not begins or len(axes) != 1 or value is None or y.dtype != F:
+        return False
+    dim = described_dim(op.input(0), axes[0])
+    if dim is None or dim.tensor.dtype not in (np.float32, np.int32):
+        return False
+    x, axis = _before_transpose(dim)
+    if not all(size for i, size in enumerate(x.shape) if i != axis):
+        return False
+    b = Builder(graph, op.source, y.name)
+    row = b.cast(b("ZEROS_LIKE", _one_of_each_row(b, x, axis)), F)
+    row = b("ADD", row, value.reshape(())) if value.any() else row
+    row = b.reshape(row, [-1 if size is None else 1 for size in y.shape])
+    times = np.array([size or 1 for size in y.shape], np.int32)
+    graph.replace(y, b("TILE", row, times) if times.max() > 1 else row)
+    return True
+
+
+def _before_transpose(dim: Dim) -> tuple[Tensor, int]:
+    """Return the tensor that a dimension comes from, so that its TRANSPOSE can go, and its axis."""
+    made = made_by(dim.tensor, "TRANSPOSE")
+    perm = None if made is None else made.input(1).data
+    if made is None or perm is None:
+        return dim.tensor, dim.axis
+    return made.input(0), int(perm[dim.axis])
+
+
+def _one_of_each_row(b: Builder, x: Tensor, axis: int) -> Tensor:
+    """Return the first of all elements that share an index along an axis: [n, 1], or [n]."""
+    if x.rank == 1:
+        return x
+    apart = np.arange(x.rank) != axis
+    places = [np.zeros(x.rank, np.int32), apart.astype(np.int32), np.ones(x.rank, np.int32)]
+    dropped = [int(i) for i in np.flatnonzero(apart)]
+    dropped = dropped[:-1] if dropped[-1] > axis else dropped
+    mask = sum(1 << i for i in dropped)
+    return b("STRIDED_SLICE", x, *places, end_mask=1 << axis, shrink_axis_mask=mask)
