@@ -8,8 +8,14 @@ which Ctrl-C is not looked after yet."""
 if TYPE_CHECKING:
     from typing import Any
 
-    from tqconv.api import calibrate, convert, inspect, load, optimize, picture, save
-    from tqconv.config import CalibrateOptions, ConvertOptions, LoadOptions, QuantizeOptions
+    from tqconv.api import calibrate, convert, draw, inspect, load, optimize, picture, save
+    from tqconv.config import (
+        CalibrateOptions,
+        ConvertOptions,
+        LoadOptions,
+        PictureOptions,
+        QuantizeOptions,
+    )
 
 __version__ = "0.1.0"
 
@@ -17,10 +23,12 @@ __all__ = [
     "CalibrateOptions",
     "ConvertOptions",
     "LoadOptions",
+    "PictureOptions",
     "QuantizeOptions",
     "__version__",
     "calibrate",
     "convert",
+    "draw",
     "inspect",
     "load",
     "optimize",

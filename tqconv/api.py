@@ -5,8 +5,9 @@ from __future__ import annotations
 from tqconv.ir.graph import Model
 from tqconv.jobs.calibrate import Calibration, calibrate
 from tqconv.jobs.convert import Report
+from tqconv.jobs.draw import draw
 from tqconv.jobs.files import load, picture, save
-from tqconv.jobs.look import draw, inspect
+from tqconv.jobs.look import inspect
 from tqconv.jobs.python import convert
 from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import STAGES

@@ -173,6 +173,37 @@ class ConvertOptions:
 
 
 @dataclass(frozen=True)
+class PictureOptions:
+    """What is drawn of a model, and how.
+
+    stage: "source" (the nodes of the file), "import", the name of a stage of the conversion, or
+    "final". format: "dot" or "model_explorer"; node_data: file of overlays for Model Explorer.
+    depth: scopes that are shown, None: as many as stay legible, -1: all. focus: name of what is in
+    the middle, with all that is at most `radius` lines away; starts, ends: names between which the
+    rest lies. rankdir: "TB" or "LR". color_by: a word of `drawing.colors.WAYS`. error: samples on
+    which each value is compared with the float model, which is in `reference`, or, where that is
+    None, is the model itself computed with reals; quantize: how those samples are read. diff: a
+    model that is compared with this one.
+    """
+
+    stage: str = "import"
+    format: str = "dot"
+    node_data: str | None = None
+    depth: int | None = None
+    focus: str | None = None
+    radius: int = 3
+    starts: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
+    rankdir: str = "TB"
+    compact: bool = False
+    color_by: str | None = None
+    error: str | None = None
+    reference: str | None = None
+    diff: str | None = None
+    quantize: QuantizeOptions = field(default_factory=QuantizeOptions)
+
+
+@dataclass(frozen=True)
 class CalibrateOptions:
     """How ranges are measured: on which model, and on which samples (fields of `QuantizeOptions`).
 

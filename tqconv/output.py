@@ -84,6 +84,13 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def bytes_of(path: Path) -> int:
+    """Return the size of a file, or of all files in a folder."""
+    if path.is_dir():
+        return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    return path.stat().st_size
+
+
 def real(path: Path) -> Path:
     """Return the file that links lead to: it is replaced, the links stay."""
     return Path(os.path.realpath(path))

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from tqconv.exporters.dot import COLORS, dot_text
-from tqconv.exporters.dot_nodes import UNTRANSLATED
+from tqconv.exporters.drawing.colors import FAMILIES
+from tqconv.exporters.drawing.picture import picture_text
 from tqconv.ir.graph import Graph, Model, Op
 from tqconv.ir.types import Quant, Source
 from tqconv.ops.emit import emit
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TOKEN = re.compile(
     r'\s*(?:(?P<string>"(?:[^"\\\n]|\\.)*")|<(?P<html><table.*</table>)>|(?P<word>[\w#.]+)'
-    r"|(?P<mark>->|[{}\[\]=,;]))"
+    r"|(?P<mark>->|[{}\[\]=,;:]))"
 )
 
 
@@ -42,7 +42,13 @@ def tokens(text: str) -> list[str]:
 
 
 def edges(text: str) -> set[tuple[str, str]]:
-    return set(re.findall(r"^ *(\w+) -> (\w+) \[", text, re.M))
+    return set(re.findall(r"^ *(\w+)(?::\w+)? -> (\w+)(?::\w+)?(?:;| \[)", text, re.M))
+
+
+def rows(text: str) -> dict[str, str]:
+    """Return the facts of all boxes with their names."""
+    row = r'<font color="#555555">(.*?)</font></td><td align="left">(.*?)</td>'
+    return dict(re.findall(row, text))
 
 
 def convolution(name: str = "c") -> Model:
@@ -59,31 +65,29 @@ def convolution(name: str = "c") -> Model:
 
 
 def test_a_convolution_shows_what_it_does() -> None:
-    text = dot_text(convolution())
+    text = picture_text(convolution())
     tokens(text)
     assert edges(text) == {("g0_in0", "g0_op0"), ("g0_op0", "g0_out0")}
-    rows = dict(
-        re.findall(r'<font color="#555555">(.*?)</font></td><td align="left">(.*?)</td>', text)
-    )
-    assert rows == {
+    assert "<b>CONV_2D + RELU6</b>" in text
+    assert rows(text) == {
         "kernel": "3×5",
         "stride": "2×2",
         "padding": "VALID",
-        "then": "RELU6",
-        "w": "f32[4×3×5×3] 720 B",
-        "b": "f32[4] = [1, 1, 1, 1]",
+        "w": "f32[4×3×5×3] · 720 B",
+        "b": "f32[4] · = [1, 1, 1, 1]",
     }
-    assert 'label="x\\nf32[?×8×8×3]"' in text
+    assert ">f32[?×8×8×3] · 768 B<" in text
+    assert ">→ f32[?×3×2×4] · 96 B<" in text
     assert "tooltip=\"Conv2D 'c' in n.pb\"" in text
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\\", "<b>&amp;</b>", "a\nb\x07", "]>;{", "größe"])
 def test_names_cannot_break_the_picture(name: str) -> None:
-    text = dot_text(convolution(name))
+    text = picture_text(convolution(name))
     assert tokens(text).count("->") == 2
 
 
-def test_scales_stand_on_the_edges() -> None:
+def test_values_say_which_reals_they_can_hold() -> None:
     graph = Graph("main")
     x = graph.add_input("x", (2,), np.dtype(np.int8))
     y = emit(graph, "RELU", x, name="y")
@@ -91,9 +95,9 @@ def test_scales_stand_on_the_edges() -> None:
     x.quant = Quant.per_tensor(0.5, -3)
     y.quant = z.quant = Quant.per_tensor(0.25, 4)
     graph.outputs.append(z)
-    text = dot_text(Model([graph]))
-    assert 'label="x\\ni8[2]\\n0.5 · (q + 3)"' in text
-    assert 'g0_op0 -> g0_op1 [label="i8[2]\\n0.25 · (q − 4)"' in text
+    text = picture_text(Model([graph]))
+    assert ">i8[2] · -62.5 … 65 · 2 B<" in text
+    assert text.count(">→ i8[2] · -33 … 30.75 · 2 B<") == 2
 
 
 def test_bodies_are_clusters_that_their_operator_points_at() -> None:
@@ -102,18 +106,21 @@ def test_bodies_are_clusters_that_their_operator_points_at() -> None:
     body.outputs.append(emit(body, "RELU", x, name="y"))
     main = Graph("main")
     x = main.add_input("x", (1,), np.dtype(np.float32))
-    main.add(Op("IF", (x,), (), graphs=(body, body)))
+    main.add(Op("IF", (x, x), (), graphs=(body, body)))
     main.outputs.append(x)
-    text = dot_text(Model([main]))
+    text = picture_text(Model([main]))
     tokens(text)
-    assert text.count("subgraph cluster_") == 2
-    assert 'label="body of a loop"' in text
-    assert ("g0_op0", "g1_in0") in edges(text)
+    assert text.count("subgraph cluster_") == 1
+    assert 'label="then of IF · body of a loop"' in text
+    assert [(a, b) for a, b in edges(text) if a == "g0_op0"] == [("g0_op0", "g1_in0")]
+    assert 'label="then"' in text
+    assert 'label="else"' in text
+    assert "{ rank=same; g0_op0; g1_in0; }" in text
     assert ("g0_in0", "g0_out0") in edges(text)
 
 
 def test_every_category_has_a_color() -> None:
-    assert {row.category for row in table().values()} - {"other"} <= set(COLORS)
+    assert {row.category for row in table().values()} - {"other"} <= set(FAMILIES)
 
 
 def test_the_text_is_the_same_every_time(tqconv: Tqconv, tflite: Path, tmp_path: Path) -> None:
@@ -126,7 +133,7 @@ def test_the_text_is_the_same_every_time(tqconv: Tqconv, tflite: Path, tmp_path:
 
 def test_optimize_draws_what_convert_writes(tqconv: Tqconv, digits: Path, tflite: Path) -> None:
     def boxes(text: str) -> list[str]:
-        return re.findall(r"<b>(\w+)</b>", text)
+        return re.findall(r"<b>([A-Z_0-9]+)(?: [+] \w+)?</b>", text)
 
     drawn = boxes(tqconv("dot", digits, "--optimize").out)
     assert drawn == boxes(tqconv("dot", tflite).out)
@@ -158,8 +165,8 @@ def test_a_graph_without_translation_is_drawn_node_by_node(tqconv: Tqconv, tmp_p
     tokens(text)
     assert edges(text) == {("n0", "n2"), ("n2", "n3")}
     assert "NoSuch&lt;Op" in text
-    assert "axis int32[]" in text
-    assert text.count(UNTRANSLATED) == 2
+    assert rows(text) == {"op": "Placeholder", "axis": "int32[]"}
+    assert text.count("<b>! no translation</b>") == 1
     assert "float32[2×?]" in text
     assert tqconv("dot", source).out == text
 

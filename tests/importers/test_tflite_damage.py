@@ -12,7 +12,7 @@ import pytest
 from tqconv import api
 from tqconv.config import LoadOptions, parse_shapes
 from tqconv.errors import FormatError, UnsupportedError, UsageError
-from tqconv.exporters.dot import dot_text
+from tqconv.exporters.drawing.picture import picture_text
 from tqconv.exporters.report import describe
 from tqconv.exporters.tflite import serialize
 from tqconv.importers.tflite import reader
@@ -58,7 +58,7 @@ def read_all(path: Path) -> FormatError | None:
     try:
         model = reader.load(path, LoadOptions())
         describe(model)
-        dot_text(model)
+        picture_text(model)
         api.convert(path, path.with_name("out.tflite"))
     except FormatError as error:
         return error

@@ -16,12 +16,13 @@ from tqconv.cli.arguments import Given
 from tqconv.cli.command import FlagCommand
 from tqconv.cli.facts import result_text
 from tqconv.cli.flags import CONVERT
-from tqconv.cli.layout import bytes_of, size
+from tqconv.cli.layout import size
 from tqconv.cli.messages import print_notes, print_result
 from tqconv.cli.options import convert_options
 from tqconv.cli.places import model_file, source_of, target_of
 from tqconv.cli.progress import progress_bar
 from tqconv.errors import counted
+from tqconv.output import bytes_of
 
 if TYPE_CHECKING:
     from tqconv.config import ConvertOptions

@@ -1,4 +1,4 @@
-"""tqconv dot: a picture of a model in Graphviz's language."""
+"""tqconv dot: a picture of a model, for Graphviz or Model Explorer."""
 
 from __future__ import annotations
 
@@ -8,30 +8,32 @@ from tqconv.cli.arguments import Given
 from tqconv.cli.command import FlagCommand
 from tqconv.cli.flags import DOT
 from tqconv.cli.messages import print_notes, print_result
-from tqconv.cli.options import load_options
+from tqconv.cli.options import load_options, picture_options
 from tqconv.cli.places import model_file, source_of, target_of
 from tqconv.errors import counted
 
-HELP = """Draw a model in Graphviz's language; render it with `dot -Tsvg`.
+HELP = """Draw a model: operators, values, scopes, numbers.
 
-Without --output_file the text goes to stdout. Nothing is optimized, unless --optimize asks for
-it. A GraphDef that has no translation is drawn node by node."""
+Without --output_file the text goes to stdout; a file .svg, .png or .pdf is drawn by Graphviz, where
+that is installed. Large models are folded by their scopes. Nothing is optimized, unless --stage
+asks for it. A model that has no translation is drawn node by node."""
 
 
 def run(given: Given) -> None:
     """Write the picture, or print it."""
     source = source_of(given)
-    options = load_options(given)
-    target = None if given.get("target", "-") == "-" else target_of(given, source, ".dot")[0]
+    options, picture = load_options(given), picture_options(given)
+    ending = ".json" if picture.format == "model_explorer" else ".dot"
+    target = None if given.get("target", "-") == "-" else target_of(given, source, ending)[0]
     from tqconv import api
 
     with model_file(source) as path:
-        text, notes = api.draw(path, options, optimized=given.get("optimize", False), target=target)
-    print_notes(given, notes)
+        drawn = api.draw(path, options, picture, target=target)
+    print_notes(given, drawn.notes)
     if target is None:
-        click.echo(text, nl=False)
+        click.echo(drawn.text, nl=False)
     else:
-        print_result(given, f"{target}: {counted(len(text.encode()), 'byte')}", target)
+        print_result(given, f"{target}: {counted(drawn.written, 'byte')}", target)
 
 
 command = FlagCommand("dot", DOT, "MODEL", callback=run, help=HELP)

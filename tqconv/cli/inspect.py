@@ -12,12 +12,13 @@ import click
 from tqconv.cli.arguments import Given
 from tqconv.cli.command import FlagCommand
 from tqconv.cli.flags import INSPECT
-from tqconv.cli.layout import bytes_of, size
+from tqconv.cli.layout import size
 from tqconv.cli.messages import print_notes
 from tqconv.cli.options import load_options
 from tqconv.cli.places import model_file, source_of
 from tqconv.cli.rows import TABLES, tables_text
 from tqconv.errors import UnsupportedError, UsageError
+from tqconv.output import bytes_of
 
 if TYPE_CHECKING:
     from tqconv.exporters.placement import Placement

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 
 def table(rows: Iterable[Sequence[str]], *, right: Sequence[int] = (), indent: str = "  ") -> str:
@@ -24,13 +23,6 @@ def table(rows: Iterable[Sequence[str]], *, right: Sequence[int] = (), indent: s
 
 def _longest(cells: Sequence[Sequence[str]]) -> int:
     return max(len(row) for row in cells)
-
-
-def bytes_of(path: Path) -> int:
-    """Return the size of a file, or of all files in a folder."""
-    if path.is_dir():
-        return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
-    return path.stat().st_size
 
 
 def size(count: int) -> str:

@@ -14,6 +14,7 @@ from tqconv.config import (
     ConvertOptions,
     Dims,
     LoadOptions,
+    PictureOptions,
     QuantizeOptions,
     TocoOptions,
     parse_shapes,
@@ -110,6 +111,16 @@ def calibrate_options(given: Given) -> CalibrateOptions:
     fields = _fields(given, "quantize")
     samples = QuantizeOptions(**fields, input_ranges=_by_name(given, "input_ranges"))
     return CalibrateOptions(load_options(given), samples, given.get("update"))
+
+
+def picture_options(given: Given) -> PictureOptions:
+    """Return the options of `dot`."""
+    fields = _fields(given, "picture")
+    if given.get("optimize") and fields.setdefault("stage", "final") != "final":
+        raise UsageError("--optimize is --stage final", hint="give one of them")
+    if "picture.radius" in given and "picture.focus" not in given:
+        raise UsageError("--radius is the distance from what --focus names")
+    return PictureOptions(**fields, quantize=QuantizeOptions(**_fields(given, "quantize")))
 
 
 def _fields(given: Given, prefix: str) -> dict[str, Any]:

@@ -68,6 +68,12 @@ def integer(value: str) -> int:
     return int(value)
 
 
+def depth(value: str) -> int | None:
+    """Read a number of scopes; `auto` is None and `all` is -1, see `PictureOptions.depth`."""
+    word = value.strip().lower()
+    return None if word == "auto" else -1 if word == "all" else integer(value)
+
+
 def positive(value: str) -> int:
     """Read a whole number above zero."""
     number = integer(value)

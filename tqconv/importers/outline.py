@@ -9,13 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class NodeFacts:
-    """One node as the file states it; `shape` and `type` are None where it does not say."""
+    """One node as the file states it; `shape` and `type` are None where it does not say.
+
+    outputs: names of its values, where the format gives them names of their own.
+    """
 
     name: str
     op: str
     inputs: tuple[str, ...]
     type: str | None
     shape: tuple[int | None, ...] | None
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ def save(model: Model, path: str | Path) -> int:
 
 def picture(model: Model, path: str | Path) -> int:
     """Write a model as Graphviz text, through a temporary file, and return its size in bytes."""
-    from tqconv.exporters.dot import dot_text
+    from tqconv.exporters.drawing.picture import picture_text
 
-    return write_atomically(Path(path), dot_text(model).encode())
+    return write_atomically(Path(path), picture_text(model).encode())
 
 
 def write_summary(model: Model, path: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-from tqconv.config import CalibrateOptions, ConvertOptions, LoadOptions
+from tqconv.config import CalibrateOptions, ConvertOptions, LoadOptions, PictureOptions
 from tqconv.errors import UsageError
 from tqconv.importers.source import SourceFile
 from tqconv.jobs.pictures import PICTURES
@@ -108,9 +108,23 @@ def of_calibration(source: SourceFile, target: Path, options: CalibrateOptions) 
     return Footprint(reads, {"the result": target})
 
 
-def of_picture(source: SourceFile, target: Path, options: LoadOptions) -> Footprint:
-    """Return what `dot` reads and writes."""
-    return Footprint(_model(source, options), {"the result": target})
+def of_picture(
+    source: SourceFile,
+    target: Path | None,
+    options: LoadOptions,
+    picture: PictureOptions,
+    overlays: Iterable[tuple[str, Path]],
+) -> Footprint:
+    """Return what `dot` reads and writes; overlays: what they show, and their files."""
+    reads = [
+        *_model(source, options),
+        *_samples("--error", picture.error),
+        *_file("--reference", picture.reference),
+        *_file("--diff", picture.diff),
+    ]
+    found = Footprint(reads, {} if target is None else {"the result": target})
+    found.writes |= {f"the overlay of {key}": path for key, path in overlays}
+    return found
 
 
 def _model(source: SourceFile, options: LoadOptions) -> list[tuple[str, Iterable[Path]]]:

@@ -20,6 +20,14 @@ SUBGRAPHS = {
 }
 """Options that name a subgraph; in an `Op` these are its `graphs`, in this order."""
 
+ROLES = {
+    "IF": ("then", "else"),
+    "WHILE": ("condition", "body"),
+    "CALL_ONCE": ("start-up",),
+    "CALL": ("callee",),
+}
+"""What the graphs of an operator are to it, in the same order, for people."""
+
 CUSTOM_OPTIONS = frozenset({"custom_code", "custom_options", "takes_integers", "makes_reals"})
 
 
@@ -30,6 +38,15 @@ def option_names(type: str) -> frozenset[str]:
         return CUSTOM_OPTIONS
     table = options_table(type)
     return frozenset(fields(table)) if table else frozenset()
+
+
+@cache
+def default_options(type: str) -> Mapping[str, Any]:
+    """Return what the schema says of options that a file leaves out, enum members by name."""
+    table = None if type == "CUSTOM" else options_table(type)
+    if table is None:
+        return {}
+    return decode(table, {name: field.default for name, field in fields(table).items()})
 
 
 def check_names(type: str, options: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tqconv.cli import values
 from tqconv.cli.flag import PICTURES, QUANTIZATION, Flag, flag, switch
-from tqconv.cli.flags import arrays, model, others, pictures, quantization, toco
+from tqconv.cli.flags import arrays, dot, model, others, pictures, quantization, toco
 
 CONVERT: tuple[Flag, ...] = (
     *model.ROWS,
@@ -56,7 +56,7 @@ INSPECT: tuple[Flag, ...] = (
 DOT: tuple[Flag, ...] = (
     *_BASIC,
     *_of("target"),
-    switch("optimize", "draw the model as `convert` would write it", PICTURES, "optimize"),
+    *dot.ROWS,
     *_of("quiet", "debug"),
 )
 

@@ -35,7 +35,8 @@ def outline(path: Path, reason: str = "") -> Outline:
 
 
 def _node(node: Node) -> NodeFacts:
-    return NodeFacts(node.name, node.op, tuple(filter(None, node.inputs)), None, None)
+    inputs = tuple(filter(None, node.inputs))
+    return NodeFacts(node.name, node.op, inputs, None, None, tuple(filter(None, node.outputs)))
 
 
 def _border(info: ValueInfo, kind: str) -> NodeFacts:
