@@ -30,6 +30,17 @@ def script_of(kind: str, body: str) -> str:
     return "\n".join(lines)
 
 
+def printed_of(body: str) -> list[str]:
+    """Return the lines that a console block says are printed; `…` stands for what is not shown."""
+    lines, command, goes_on = [], False, False
+    for line in body.splitlines():
+        command = line.startswith("$ ") or (command and goes_on)
+        goes_on = line.endswith("\\")
+        if not command and line.strip() != "…":
+            lines.append(line.strip())
+    return lines
+
+
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a copy of what the commands read, with this tqconv installed for them."""
@@ -57,6 +68,10 @@ def test_every_block_runs(checkout: Path) -> None:
         call = [sys.executable, "-c"] if kind == "python" else ["bash", "-euo", "pipefail", "-c"]
         done = subprocess.run([*call, script], cwd=checkout, capture_output=True, check=False)
         assert done.returncode == 0, (script, done.stderr.decode())
+        if kind == "console":
+            said = iter(line.strip() for line in done.stdout.decode().splitlines())
+            missing = [line for line in printed_of(body) if line not in said]
+            assert not missing, (script, missing)
         ran += 1
     assert ran >= 5
     for name in ("digits", "digits_dynamic", "digits_qat", "sample_models/digits_cnn/m"):
