@@ -47,7 +47,8 @@ class LoadOptions:
     TOCO did, where `num_bits` says less, too.
     array_ranges: ranges by the names of the source model, constants' too; the last one counts.
     dtypes: numpy names, one per input or None. values: name -> text of a constant to put in its
-    place. dims: name of a dimension of the inputs -> its size.
+    place. dims: name of a dimension of the inputs -> its size. keras_config: the file with the
+    architecture of a Keras model (JSON), where the model file holds weights alone.
     """
 
     format: str | None = None
@@ -61,6 +62,7 @@ class LoadOptions:
     allow_custom_ops: bool = False
     allow_nonexistent_arrays: bool = False
     checkpoint: str | None = None
+    keras_config: str | None = None
     rnn_states: tuple[Mapping[str, str], ...] = ()
     tags: tuple[str, ...] = ("serve",)
     signature: str | None = None

@@ -38,7 +38,7 @@ def found(*words: str) -> list[str]:
          ["FLOAT,UINT8", "FLOAT,UINT64"]),
         (["convert", "--output_fi"], ["--output_file"]),
         (["convert", "--graph_d"], ["--graph_def_file"]),
-        (["convert", "--keras"], ["--keras_model_file"]),
+        (["convert", "--keras"], ["--keras_model_file", "--keras_config"]),
         (["--input_fo"], ["--input_format"]),
         (["--input_format", "K"], ["KERAS"]),
         (["convert", "-o", ""], ["<file>"]),

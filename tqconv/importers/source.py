@@ -37,15 +37,17 @@ class Format:
     there), UnsupportedError (what has no translation, all of it). outline: returns the nodes of a
     file as it states them, and the reason that is given for showing no more; None where a model can
     always be loaded. channels_first: images are [n, c, h, w]. has_signatures: tags and signatures
-    choose among the models in it. names_dims: dimensions of inputs have names. companions: the
+    choose among the models in it. names_dims: dimensions of inputs have names. is_apart: the
+    architecture may stand in a file of its own. companions: the
     files that `load` may read beside the one named.
     """
 
     load: Callable[[Path, LoadOptions], Model]
-    outline: Callable[[Path, str], Outline] | None = None
+    outline: Callable[[Path, LoadOptions, str], Outline] | None = None
     channels_first: bool = False
     has_signatures: bool = False
     names_dims: bool = False
+    is_apart: bool = False
     companions: Callable[[Path, LoadOptions], Iterable[Path]] = lambda path, options: ()
 
 
@@ -65,9 +67,10 @@ class SourceFile:
         """Return the files that `load` may read beside the model's own."""
         return self.format.companions(self.path, options)
 
-    def outline(self, reason: str = "") -> Outline | None:
+    def outline(self, options: LoadOptions, reason: str = "") -> Outline | None:
         """Return the nodes as the file states them; None where the format shows none."""
-        return None if self.format.outline is None else self.format.outline(self.path, reason)
+        make = self.format.outline
+        return None if make is None else make(self.path, options, reason)
 
 
 def source_of(path: Path, options: LoadOptions) -> SourceFile:
@@ -85,4 +88,6 @@ def source_of(path: Path, options: LoadOptions) -> SourceFile:
         raise UsageError(
             f"{path} names no dimensions, as ONNX does", hint="give whole shapes: --input_shapes"
         )
+    if options.keras_config is not None and not format.is_apart:
+        raise UsageError(f"--keras_config goes with the weights of a Keras model, not with {path}")
     return SourceFile(path, kind, format)

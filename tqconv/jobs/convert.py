@@ -94,7 +94,7 @@ def _unknown_arrays(file: SourceFile, model: Model, reading: LoadOptions) -> lis
         return []
     from tqconv.quant.evidence import extra_info
 
-    outline = file.outline()
+    outline = file.outline(reading)
     arrays = model.main.tensors() if outline is None else outline.nodes
     return extra_info.unknown_notes(reading.array_ranges, [array.name for array in arrays])
 

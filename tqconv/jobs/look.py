@@ -27,7 +27,7 @@ def inspect(
 
     options = LoadOptions() if options is None else options
     source = source_of(Path(path), options)
-    outline = source.outline() if nodes else None
+    outline = source.outline(options) if nodes else None
     if outline is not None:
         return outline
     try:

@@ -34,7 +34,7 @@ def staged(source: SourceFile, options: LoadOptions, name: str) -> Model | Outli
 
     Raises what `load` raises where nodes do not help.
     """
-    outline = source.outline() if name == SOURCE else None
+    outline = source.outline(options) if name == SOURCE else None
     if outline is not None:
         return outline
     try:
@@ -55,7 +55,7 @@ def staged(source: SourceFile, options: LoadOptions, name: str) -> Model | Outli
 def nodes_instead(source: SourceFile, options: LoadOptions, error: TqconvError) -> Outline:
     """Return the nodes of what cannot be imported; the error where the user named it wrongly."""
     named = options.inputs is not None or options.outputs is not None
-    outline = None if named else source.outline(str(error))
+    outline = None if named else source.outline(options, str(error))
     if outline is None:
         raise error
     return outline

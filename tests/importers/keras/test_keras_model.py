@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -139,8 +140,68 @@ def test_a_weight_too_few_is_named(tmp_path: Path) -> None:
 def test_weights_alone_are_no_model(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file.attrs["layer_names"] = [b"dense"]
-    with pytest.raises(FormatError, match="holds weights alone"):
+    with pytest.raises(FormatError, match="holds weights alone") as caught:
         api.load(tmp_path / "w.h5")
+    assert "--keras_config" in str(caught.value.hint)
+
+
+def weights_alone(path: Path, *names: str) -> Path:
+    """Write a weights file whose layers have these names."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [name.encode() for name in names]
+        for name, arrays in zip(names, H5.values(), strict=True):
+            group = file.create_group(name)
+            group.attrs["weight_names"] = [key.encode() for key, _ in arrays]
+            for key, array in arrays:
+                group.create_dataset(key, data=array)
+    return path
+
+
+@pytest.mark.parametrize("names", [("first", "second"), ("dense_7", "dense_8")])
+def test_the_architecture_may_stand_in_a_file_of_its_own(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(chain()))
+    options = LoadOptions(keras_config=str(config))
+    path = weights_alone(tmp_path / "w.h5", *names)
+    np.testing.assert_allclose(computed(path, X, options=options)[0], RELU @ V, rtol=1e-6)
+
+
+def test_weights_in_groups_may_be_alone(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(chain()))
+    with h5py.File(tmp_path / "m.weights.h5", "w") as file:
+        for key, array in (("dense/vars/0", W), ("dense/vars/1", B), ("dense_1/vars/0", V)):
+            file.create_dataset(f"layers/{key}", data=array)
+    y = computed(tmp_path / "m.weights.h5", X, options=LoadOptions(keras_config=str(config)))
+    np.testing.assert_allclose(y[0], RELU @ V, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("marked", "slope"), [(True, 1 / 6), (False, 0.2)])
+def test_an_architecture_tells_which_keras_wrote_it(
+    tmp_path: Path, marked: bool, slope: float
+) -> None:
+    key = "batch_shape" if marked else "batch_input_shape"
+    entry = {"class_name": "InputLayer", "config": {"name": "x", key: [None, 2]}}
+    model = sequential(entry, layer("Activation", "a", activation="hard_sigmoid"))
+    (tmp_path / "c.json").write_text(json.dumps(model))
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.attrs["layer_names"] = np.zeros(0)
+    y = computed(tmp_path / "w.h5", X, options=LoadOptions(keras_config=str(tmp_path / "c.json")))
+    np.testing.assert_allclose(y[0], np.clip(slope * X + 0.5, 0, 1), atol=1e-6)
+
+
+def test_only_keras_weights_take_an_architecture(tmp_path: Path) -> None:
+    (tmp_path / "g.pbtxt").write_text('node { name: "x" op: "Placeholder" }')
+    with pytest.raises(UsageError, match="--keras_config goes with the weights of a Keras model"):
+        api.load(tmp_path / "g.pbtxt", LoadOptions(keras_config="c.json"))
+    path = write_h5(tmp_path / "m.h5", chain(), H5)
+    with pytest.raises(UsageError, match=r"c\.json cannot be read"):
+        api.load(path, LoadOptions(keras_config=str(tmp_path / "c.json")))
+    (tmp_path / "c.json").write_text("layers: []")
+    with pytest.raises(FormatError, match="is not JSON"):
+        api.load(path, LoadOptions(keras_config=str(tmp_path / "c.json")))
 
 
 @pytest.mark.parametrize("kind", ["soft", "external"])

@@ -382,7 +382,7 @@ def test_assets_that_do_not_fit_are_refused(
 
 def test_an_outline_shows_signatures_where_something_has_no_translation(tmp_path: Path) -> None:
     body = function("serve(x, b, k) -> n:y:0", "n = NotAnOperator x")
-    found = outline(tf2(tmp_path / "m", body))
+    found = outline(tf2(tmp_path / "m", body), LoadOptions())
     assert found.signatures == {"serving_default": {"inputs": ("x",), "outputs": ("y",)}}
     assert found.untranslated == {"NotAnOperator": 1}
 

@@ -28,6 +28,7 @@ def _of(*keys: str) -> tuple[Flag, ...]:
 _READING = (
     *_of("load.format", "load.inputs", "load.outputs", "shapes", "dims", "load.dtypes", "values"),
     *_of("load.allow_custom_ops", "load.tags", "load.signature", "load.checkpoint"),
+    *_of("load.keras_config"),
 )
 _BASIC = (*_of("source"), *_READING)
 

@@ -44,6 +44,10 @@ ROWS: tuple[Flag, ...] = (
         "checkpoint", "where the variables of an unfrozen graph are",
         MODEL, "load.checkpoint", metavar="PREFIX",
     ),
+    flag(
+        "keras_config", "the architecture (JSON) of Keras weights that are apart",
+        MODEL, "load.keras_config", metavar="JSON",
+    ),
     switch(
         "allow_custom_ops", "keep operators that TFLite does not have", MODEL,
         "load.allow_custom_ops",

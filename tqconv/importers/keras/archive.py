@@ -6,8 +6,10 @@ Nothing is executed, nothing is unpacked to disk, and no link is followed out of
 from __future__ import annotations
 
 import io
+import json
 import mmap
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import FormatError
 from tqconv.importers.keras.heaps import check_collections
-from tqconv.untrusted import Budget, parse_json, reading
+from tqconv.untrusted import Budget, parse_json, read_file, reading
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 """Members of a .keras archive."""
@@ -32,12 +34,14 @@ class Archive:
     """What a file holds: `config` (JSON), the version that wrote it, and its weights.
 
     is_flat: HDF5, whose weights stand in lists; else they stand in groups named after attributes.
+    is_apart: the architecture is not from the same file as the weights.
     """
 
     config: Any
     version: str
     weights: Weights
     is_flat: bool
+    is_apart: bool = False
 
     @property
     def major(self) -> int:
@@ -46,31 +50,60 @@ class Archive:
         return 3 if start.isdigit() and int(start) >= 3 else 2
 
 
-def open_archive(path: Path) -> Archive:
-    """Return the content of a Keras file; FormatError where it is damaged or something else."""
+def open_archive(path: Path, apart: Path | None = None) -> Archive:
+    """Return the content of a Keras file; FormatError where it is damaged or something else.
+
+    apart: the file that holds the architecture (JSON), instead of the one in `path`, if there is
+    one. UsageError where it cannot be read.
+    """
     budget = Budget.of(path.stat().st_size)
+    config = None if apart is None else parse_json(read_file(apart), f"the architecture {apart}")
     with path.open("rb") as file:
         is_zip = file.read(len(ZIP)) == ZIP
-    return _zipped(path, budget) if is_zip else _hdf5(path, budget)
+    return _zipped(path, budget, config) if is_zip else _hdf5(path, budget, config)
 
 
-def _hdf5(path: Path, budget: Budget) -> Archive:
+def _hdf5(path: Path, budget: Budget, apart: Any) -> Archive:
     with reading(f"{path} is a damaged HDF5 file", ADVICE):
         content = _mapped(path)
         check_collections(content, path.name)
         weights = Weights(h5py.File(path, "r"), budget, content, path.name)
+    version = weights.text("keras_version", "") or ""
+    members = weights.members("")
+    in_lists = weights.names("layer_names", "") is not None or "model_weights" in members
+    if apart is not None:
+        return Archive(apart, version_of(apart) or version, weights, in_lists, is_apart=True)
     config = weights.text("model_config", "")
     if config is None:
-        what = "weights alone" if weights.names("layer_names", "") else "no Keras model"
+        has_weights = in_lists or "layers" in members
+        what = "weights alone" if has_weights else "no Keras model"
         raise FormatError(
             f"{path} holds {what}: the attribute `model_config` is missing",
-            hint="save the whole model with `model.save`",
+            hint="give the architecture, too: --keras_config FILE with the text of "
+            "`model.to_json()`; or save the whole model with `model.save`",
         )
-    version = weights.text("keras_version", "") or ""
     return Archive(parse_json(config, f"the model_config of {path}"), version, weights, True)
 
 
-def _zipped(path: Path, budget: Budget) -> Archive:
+def version_of(config: Any) -> str:
+    """Return the version of Keras that wrote an architecture, as far as it says so.
+
+    Keras 3 does not state it, but has forms of its own: `batch_shape`, tensors as objects.
+    """
+    if not isinstance(config, Mapping):
+        return ""
+    stated = config.get("keras_version")
+    if isinstance(stated, str):
+        return stated
+    text = json.dumps(config)
+    return "3" if any(f'"{word}"' in text for word in KERAS_3) else ""
+
+
+KERAS_3 = ("batch_shape", "__keras_tensor__", "DTypePolicy")
+"""Words that no configuration of an older version holds."""
+
+
+def _zipped(path: Path, budget: Budget, apart: Any) -> Archive:
     with reading(f"{path} is a damaged .keras archive", ADVICE):
         archive = zipfile.ZipFile(path)
         members = [info.filename for info in archive.infolist()]
@@ -83,6 +116,8 @@ def _zipped(path: Path, budget: Budget) -> Archive:
         if not isinstance(version, str):
             raise FormatError(f"the metadata of {path} does not say which Keras wrote it")
         config = parse_json(_member(archive, CONFIG, budget), f"the config.json of {path}")
+        if apart is not None:
+            config, version = apart, version_of(apart) or version
         content = _section(archive, path, budget)
         check_collections(content, path.name)
         file = h5py.File(io.BytesIO(content) if isinstance(content, bytes) else _Reader(content))

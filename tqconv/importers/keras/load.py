@@ -36,14 +36,15 @@ FLOAT32 = np.dtype(np.float32)
 
 def load(path: Path, options: LoadOptions) -> Model:
     """Import a Keras file; FormatError, UsageError (names), UnsupportedError (layers)."""
-    model, major = read(path)
+    model, major = read(path, options)
     network = network_of(model)
     return _imported(network, path.name, options, major)
 
 
-def read(path: Path, *, weights: bool = True) -> tuple[Layer, int]:
+def read(path: Path, options: LoadOptions, *, weights: bool = True) -> tuple[Layer, int]:
     """Return the model in a file with its weights, and the generation of Keras it is of."""
-    archive = open_archive(path)
+    apart = None if options.keras_config is None else Path(options.keras_config)
+    archive = open_archive(path, apart)
     with reading(f"the configuration of {path} is damaged"):
         model = parse(archive.config, archive.major)
     if weights:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from tqconv.config import LoadOptions
 from tqconv.errors import TqconvError
 from tqconv.importers.keras import functions, layers  # noqa: F401  (fill the registry)
 from tqconv.importers.keras.load import dtype_of, network_of, read
@@ -15,9 +16,9 @@ from tqconv.importers.keras.registry import KERAS
 from tqconv.importers.outline import NodeFacts, Outline, by_frequency
 
 
-def outline(path: Path, reason: str = "") -> Outline:
+def outline(path: Path, options: LoadOptions, reason: str = "") -> Outline:
     """Return the layers of a Keras file; `reason` says why there is no more than that."""
-    model, major = read(path, weights=False)
+    model, major = read(path, options, weights=False)
     network = network_of(model)
     found = list(_nodes(network, ""))
     counts = Counter(node.op for node in found)

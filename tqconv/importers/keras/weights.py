@@ -191,15 +191,38 @@ def groups_of(layer: Layer) -> list[Group]:
 
 def _assign_lists(network: Network, archive: Archive) -> None:
     stored = archive.weights
-    root = "model_weights" if "model_weights" in stored.members("") else ""
+    places = _places(network, archive)
     for layer in network.layers.values():
-        place = f"{root}/{layer.name}"
+        place = places[layer.name]
         paths = [f"{place}/{name}" for name in stored.names("weight_names", place) or ()]
         slots = [*_slots(layer, True, True), *_slots(layer, False, True)]
         if len(slots) != len(paths):
             paths = _without_extras(layer, slots, paths)
         for (owner, name), path in zip(slots, paths, strict=True):
             owner.weights[name] = stored.array(path)
+
+
+def _places(network: Network, archive: Archive) -> dict[str, str]:
+    """Return the group of each layer: that of its name.
+
+    Weights that are apart may be of a model whose layers have other names; as Keras does, they are
+    then told apart by their order among the layers that have any.
+    """
+    stored = archive.weights
+    root = "model_weights" if "model_weights" in stored.members("") else ""
+    places = {name: f"{root}/{name}" for name in network.layers}
+    if not archive.is_apart:
+        return places
+    names = stored.names("layer_names", root) or []
+    filled = [name for name in names if stored.names("weight_names", f"{root}/{name}")]
+    having = [
+        n
+        for n, layer in network.layers.items()
+        if any(_slots(layer, t, True) for t in (True, False))
+    ]
+    if len(filled) == len(having) and set(filled) != set(having):
+        places |= {name: f"{root}/{other}" for name, other in zip(having, filled, strict=True)}
+    return places
 
 
 def _without_extras(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from tqconv.config import LoadOptions
 from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx import handlers  # noqa: F401  (fills the registry)
 from tqconv.importers.onnx.model import Node, ValueInfo, read
@@ -14,7 +15,7 @@ from tqconv.importers.outline import NodeFacts, Outline, by_frequency
 from tqconv.ir.types import STRING
 
 
-def outline(path: Path, reason: str = "") -> Outline:
+def outline(path: Path, options: LoadOptions, reason: str = "") -> Outline:
     """Return the nodes of an ONNX file; `reason` says why there is no more than that."""
     network = read(path)
     body = network.body

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tqconv.config import LoadOptions
 from tqconv.errors import TqconvError, UnsupportedError
 from tqconv.importers.outline import NodeFacts, Outline, by_frequency
 from tqconv.importers.tf import graphdef
@@ -18,7 +19,7 @@ from tqconv.ir.types import STRING
 from tqconv.untrusted import read_file
 
 
-def outline(path: Path, reason: str = "") -> Outline:
+def outline(path: Path, options: LoadOptions, reason: str = "") -> Outline:
     """Return the outline of a GraphDef file; `reason` says why there is no more than that."""
     message = graphdef.parse(read_file(path), path)
     return outline_of(message, nodes_of(iter(message.node), graph_ref), path.name, reason)

@@ -267,7 +267,7 @@ def _name_borders(model: Model, entry: Entry, borders: Borders) -> None:
     model.signatures[:] = [signature]
 
 
-def outline(path: Path, reason: str = "") -> Outline:
+def outline(path: Path, options: LoadOptions, reason: str = "") -> Outline:
     """Return the nodes and signatures of the graph that is converted by default."""
     message = read(path)
     meta = message.meta_graphs[0]
