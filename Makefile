@@ -28,6 +28,7 @@ golden: docs
 docs: setup
 	$(BIN)/python docs/generate_flags.py > docs/flags.tmp && mv docs/flags.tmp docs/flags.md
 	$(BIN)/python docs/generate_ops.py
+	$(BIN)/python docs/generate_man.py
 
 # The peers are measured where TF names an interpreter that has TensorFlow.
 bench: setup

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
+
+from tqconv.cli.command import FlagCommand
+from tqconv.cli.commands import command_of
+from tqconv.cli.flag import spelled
+from tqconv.cli.flags import CONVERT
+from tqconv.cli.main import main
 from tqconv.importers.tf import handlers as handlers
 from tqconv.importers.tf.registry import TF
 from tqconv.ops.table import table
 
-PAGE = Path(__file__).parent.parent / "docs" / "ops.md"
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "ops.md"
+_SPEC = importlib.util.spec_from_file_location("generate_man", ROOT / "docs" / "generate_man.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+manual = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(manual)
 
 
 def test_the_operator_page_lists_every_operator_once() -> None:
@@ -22,3 +39,29 @@ def test_the_operator_page_lists_every_operator_once() -> None:
 
 def test_every_operator_of_the_page_is_in_the_tests() -> None:
     assert "not in the tests" not in PAGE.read_text()
+
+
+def test_manual_pages_name_every_flag_and_are_roff() -> None:
+    made = manual.pages()
+    assert set(made) == {f"tqconv{n}.1" for n in ("", "-convert", "-calibrate", "-inspect", "-dot")}
+    for row in CONVERT:
+        assert manual.roff(spelled(row.name)) in made["tqconv-convert.1"]
+    if shutil.which("groff") is None:
+        return
+    for text in made.values():
+        words = ["groff", "-man", "-ww", "-z", "-Tutf8"]
+        ran = subprocess.run(words, input=text, capture_output=True, text=True, check=True)
+        assert ran.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["convert", "calibrate", "inspect", "dot"])
+def test_examples_of_the_help_run(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in ("graph.pb", "calibration.npz"):
+        shutil.copy(ROOT / "sample_models" / "digits_cnn" / file, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    command = command_of(name)
+    assert isinstance(command, FlagCommand)
+    for line in command.examples:
+        assert main(shlex.split(line)[1:]) == 0

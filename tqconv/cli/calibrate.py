@@ -35,4 +35,10 @@ def run(given: Given) -> None:
     )
 
 
-command = FlagCommand("calibrate", CALIBRATE, "MODEL", callback=run, help=HELP)
+EXAMPLES = (
+    "tqconv calibrate graph.pb --data calibration.npz -o ranges.json",
+    "tqconv calibrate graph.pb --data calibration.npz -o ranges.json --method percentile",
+)
+"""Lines of the help, with the files of a sample model."""
+
+command = FlagCommand("calibrate", CALIBRATE, "MODEL", examples=EXAMPLES, callback=run, help=HELP)

@@ -16,13 +16,25 @@ WIDTH = 100
 
 
 class FlagCommand(click.Command):
-    """Reads its arguments against a table; its callback receives `given`."""
+    """Reads its arguments against a table; its callback receives `given`.
 
-    def __init__(self, name: str, table: Sequence[Flag], argument: str, **attributes: Any) -> None:
+    examples: command lines that the help shows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        table: Sequence[Flag],
+        argument: str,
+        *,
+        examples: Sequence[str] = (),
+        **attributes: Any,
+    ) -> None:
         settings = {"max_content_width": WIDTH}
         super().__init__(name, add_help_option=False, context_settings=settings, **attributes)
         self.table = table
         self.argument = argument
+        self.examples = examples
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Fill `ctx.params`; print the help where it is asked for, the usage without any words."""
@@ -40,7 +52,10 @@ class FlagCommand(click.Command):
         return [self.argument, "[FLAGS]"]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the flags group by group."""
+        """Write the examples, then the flags group by group."""
+        with formatter.section("Examples"):
+            for line in self.examples:
+                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
         for group in dict.fromkeys(flag.group for flag in self.table):
             flags = [flag for flag in self.table if flag.group == group]
             with formatter.section(group):

@@ -134,4 +134,12 @@ class PassLog:
             click.echo(f"passes that changed something: {', '.join(names) or 'none'}", err=True)
 
 
-command = FlagCommand("convert", CONVERT, "MODEL", callback=run, help=HELP)
+EXAMPLES = (
+    "tqconv convert graph.pb -o model.tflite",
+    "tqconv convert graph.pb -o model.tflite --quantize float16",
+    "tqconv convert graph.pb -o model.tflite --quantize int8 --calibration_data calibration.npz",
+    "tqconv convert graph.pb -o model.tflite --output_arrays pool --input_shapes ?,8,8,1",
+)
+"""Lines of the help, with the files of a sample model."""
+
+command = FlagCommand("convert", CONVERT, "MODEL", examples=EXAMPLES, callback=run, help=HELP)

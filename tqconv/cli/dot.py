@@ -36,4 +36,10 @@ def run(given: Given) -> None:
         print_result(given, f"{target}: {counted(drawn.written, 'byte')}", target)
 
 
-command = FlagCommand("dot", DOT, "MODEL", callback=run, help=HELP)
+EXAMPLES = (
+    "tqconv dot graph.pb -o graph.dot",
+    "tqconv dot graph.pb --optimize -o graph.dot",
+)
+"""Lines of the help, with the files of a sample model."""
+
+command = FlagCommand("dot", DOT, "MODEL", examples=EXAMPLES, callback=run, help=HELP)

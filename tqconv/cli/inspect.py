@@ -132,4 +132,12 @@ def print_supported(as_json: bool) -> None:
     click.echo(json.dumps([asdict(r) for r in rows], indent=1) if as_json else support_text(rows))
 
 
-command = FlagCommand("inspect", INSPECT, "MODEL", callback=run, help=HELP)
+EXAMPLES = (
+    "tqconv inspect graph.pb",
+    "tqconv inspect graph.pb --ops --where 'macs>1e5'",
+    "tqconv inspect graph.pb --target tflm",
+    "tqconv inspect graph.pb --json",
+)
+"""Lines of the help, with the files of a sample model."""
+
+command = FlagCommand("inspect", INSPECT, "MODEL", examples=EXAMPLES, callback=run, help=HELP)
