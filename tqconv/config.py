@@ -48,7 +48,8 @@ class LoadOptions:
     array_ranges: ranges by the names of the source model, constants' too; the last one counts.
     dtypes: numpy names, one per input or None. values: name -> text of a constant to put in its
     place. dims: name of a dimension of the inputs -> its size. keras_config: the file with the
-    architecture of a Keras model (JSON), where the model file holds weights alone.
+    architecture of a Keras model (JSON), where the model file holds weights alone. nhwc_io: what
+    `convert` and `calibrate` make of the model takes and returns images channels last.
     """
 
     format: str | None = None
@@ -66,6 +67,7 @@ class LoadOptions:
     rnn_states: tuple[Mapping[str, str], ...] = ()
     tags: tuple[str, ...] = ("serve",)
     signature: str | None = None
+    nhwc_io: bool = False
     quantizing: bool = False
     stored_grid: bool = False
     array_ranges: tuple[ArrayRange, ...] = ()

@@ -10,6 +10,7 @@ from tqconv.config import CalibrateOptions, Progress
 from tqconv.errors import UsageError, counted
 from tqconv.importers.source import source_of
 from tqconv.jobs import footprint
+from tqconv.jobs.images import turn_images
 from tqconv.jobs.requests import check_scaling
 from tqconv.output import write_atomically
 from tqconv.passes.driver import run_stages
@@ -52,6 +53,7 @@ def calibrate(
     check_scaling(asked)
     before = None if options.update is None else evidence.load(Path(options.update))
     model = file.load(options.load)
+    turn_images(model, options.load)
     run_stages(model, STAGES)
     inputs.tell(model, asked)
     samples = quantize.samples_of(model, asked)

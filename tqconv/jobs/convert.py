@@ -13,6 +13,7 @@ from tqconv.importers.source import SourceFile, source_of
 from tqconv.ir.graph import Model
 from tqconv.jobs import footprint
 from tqconv.jobs.files import picture, save, snapshot, write_summary
+from tqconv.jobs.images import turn_images
 from tqconv.jobs.pictures import Pictures
 from tqconv.jobs.requests import check_device, check_gate, check_types
 from tqconv.passes.driver import Observer, run_stages
@@ -67,6 +68,7 @@ def convert(
         raise FormatError(f"{source} has no outputs")
     names = _names(model)
     dump.write(model, "AT_IMPORT")
+    turn_images(model, reading)
     before = stages_before(
         options.toco,
         quantizing=reading.quantizing,

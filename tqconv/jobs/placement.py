@@ -10,6 +10,7 @@ from tqconv.exporters.placement import Placement, place, remedies, sentences
 from tqconv.importers.detect import kind_of
 from tqconv.ir.graph import Model
 from tqconv.jobs.files import load
+from tqconv.jobs.images import turn_images
 from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import STAGES
 from tqconv.targets.devices import device
@@ -24,6 +25,7 @@ def placement(path: str | Path, name: str, options: LoadOptions | None = None) -
     options = LoadOptions() if options is None else options
     model = load(path, options)
     if kind_of(Path(path), options.format) != "tflite":
+        turn_images(model, options)
         run_stages(model, STAGES)
     return place(asked, model)
 

@@ -7,6 +7,7 @@ from tqconv.errors import TqconvError, UnsupportedError, UsageError, suggestion
 from tqconv.importers.outline import Outline
 from tqconv.importers.source import SourceFile
 from tqconv.ir.graph import Model
+from tqconv.jobs.images import turn_images
 from tqconv.passes.driver import Stage, run_stages
 from tqconv.passes.pipeline import LAST, stages_before
 
@@ -45,6 +46,7 @@ def staged(source: SourceFile, options: LoadOptions, name: str) -> Model | Outli
         return nodes_instead(source, options, error)
     if name in (SOURCE, IMPORT):
         return model
+    turn_images(model, options)
     for stage in stages_of(source):
         run_stages(model, (stage,))
         if stage.name == name:

@@ -33,6 +33,10 @@ ROWS: tuple[Flag, ...] = (
         read=values.assignment, metavar="NAME=VALUE", many=True,
     ),
     switch(
+        "nhwc_io", "take and return images of a channels-first model as [n,h,w,c]",
+        ARRAYS, "load.nhwc_io",
+    ),
+    switch(
         "allow_nonexistent_arrays", "leave out named tensors that the graph lacks",
         ARRAYS, "load.allow_nonexistent_arrays",
     ),

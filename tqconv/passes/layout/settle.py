@@ -24,6 +24,8 @@ from tqconv.passes.layout.through import (
     passed,
     permutation,
     put_behind,
+    same_order,
+    straight_order,
 )
 from tqconv.passes.rewrite import at
 
@@ -55,7 +57,7 @@ def settle_layout(graph: Graph, op: Op) -> bool:
     if perm is None or 0 in op.output.shape:
         return False
     for start, own in ((op.output, perm), (op.input(0), inverse(perm))):
-        region = _region(start, own)
+        region = reached(start, own)
         chosen = _chosen(graph, region)
         for member in [o for o in graph.ops if o in chosen]:
             put_behind(graph, member, *region.ways[member])
@@ -64,7 +66,7 @@ def settle_layout(graph: Graph, op: Op) -> bool:
     return False
 
 
-def _region(start: Tensor, perm: Perm) -> Region:
+def reached(start: Tensor, perm: Perm) -> Region:
     """Return what is reached from a tensor through operators that the permutation passes."""
     region = Region(perms={start: perm})
     waiting = [start]
@@ -125,19 +127,9 @@ def _ends(op: Op, way: tuple[Perm, Passed]) -> list[tuple[Tensor, Perm]]:
     return operands + [(t, way[1].perm) for t in op.outputs]
 
 
-def same_order(tensor: Tensor, one: Perm, other: Perm) -> bool:
-    """Whether two permutations differ in the places of dimensions of size 1 alone."""
-    return _moved(tensor, one) == _moved(tensor, other)
-
-
-def _moved(tensor: Tensor, perm: Perm) -> list[int]:
-    """Return the dimensions of the tensor, but those of 1, in the straight order."""
-    return [k for k in inverse(perm) if tensor.shape[k] != 1]
-
-
 def _cost(tensor: Tensor, perm: Perm) -> int:
     """Return what permuting a tensor costs; moving dimensions of size 1 alone is a RESHAPE."""
-    order = _moved(tensor, perm)
+    order = straight_order(tensor, perm)
     if order == sorted(order):
         return OPERATOR // 8  # it often meets another, and copies nothing where it stays
     return OPERATOR + prod(1 if d is None else d for d in tensor.shape)

@@ -56,6 +56,16 @@ def identity(perm: Perm) -> bool:
     return perm == tuple(range(len(perm)))
 
 
+def same_order(tensor: Tensor, one: Perm, other: Perm) -> bool:
+    """Whether two permutations differ in the places of dimensions of size 1 alone."""
+    return straight_order(tensor, one) == straight_order(tensor, other)
+
+
+def straight_order(tensor: Tensor, perm: Perm) -> list[int]:
+    """Return the dimensions of the tensor, but those of 1, in the straight order."""
+    return [k for k in inverse(perm) if tensor.shape[k] != 1]
+
+
 def transposed(graph: Graph, x: Tensor, perm: Perm, like: Op) -> Tensor:
     """Return TRANSPOSE(x, perm), joined with the one that makes x."""
     before = made_by(x, "TRANSPOSE")
