@@ -32,6 +32,16 @@ MOST = 1 << 48
 
 
 @dataclass(frozen=True)
+class Extremes:
+    """The ends of the finite values of a tensor over `samples` samples, and how many were not."""
+
+    samples: int
+    low: float
+    high: float
+    lost: int = 0
+
+
+@dataclass(frozen=True)
 class Histogram:
     """Counts of the values of a tensor over `samples` samples.
 
@@ -61,7 +71,7 @@ class Histogram:
             low, high = (float(flat.min()), float(flat.max())) if flat.size else (low, high)
         if not flat.size:
             return Histogram(1, math.inf, -math.inf, FINEST, 0, np.zeros(0, np.int64), 0, lost)
-        flat = flat[:: _step(flat.size)]
+        flat = selected(flat)
         exponent = exponent_for(low, high)
         first = math.floor(math.ldexp(low, -exponent))
         scaled = flat * np.float32(math.ldexp(1.0, -exponent))
@@ -88,13 +98,19 @@ class Histogram:
 
     def coarser(self, exponent: int) -> tuple[int, NDArray[np.int64]]:
         """Return first bin and counts with bins of 2**exponent, not finer than now."""
-        shift = exponent - self.exponent
+        return Histogram.rebinned(self.first, self.counts, exponent - self.exponent)
+
+    @staticmethod
+    def rebinned(
+        first: int, counts: NDArray[np.int64], shift: int
+    ) -> tuple[int, NDArray[np.int64]]:
+        """Return first bin and counts with bins that are 2**shift times as wide."""
         if shift == 0:
-            return self.first, self.counts
-        bins = (np.arange(self.counts.size) + self.first) >> shift
-        first = int(bins[0])
-        summed = np.bincount(bins - first, weights=self.counts.astype(np.float64))
-        return first, summed.astype(np.int64)
+            return first, counts
+        bins = (np.arange(counts.size) + first) >> shift
+        start = int(bins[0])
+        summed = np.bincount(bins - start, weights=counts.astype(np.float64))
+        return start, summed.astype(np.int64)
 
     @property
     def total(self) -> int:
@@ -140,6 +156,11 @@ class Histogram:
         if not (placed and unpacker.eof) or np.any(counts < 0) or np.any(counts > MOST):
             raise FormatError("the histogram of a ranges file is damaged")
         return Histogram(samples, low, high, exponent, first, counts, zeros, lost)
+
+
+def selected(flat: NDArray[Any]) -> NDArray[Any]:
+    """Return the values of one sample that are counted."""
+    return flat[:: _step(flat.size)]
 
 
 def _step(size: int) -> int:

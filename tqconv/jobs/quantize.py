@@ -31,12 +31,17 @@ def calibrate(
     method: str = "minmax",
     progress: Progress | None = None,
     total: int | None = None,
+    histograms: bool = True,
 ) -> Ranges:
     """Run samples through an optimized float model and return the ranges of its activations.
 
-    total: how many samples there are, for `progress`.
+    total: how many samples there are, for `progress`; histograms: whether the ranges may be merged
+    with others, or taken by other methods, later on.
     """
-    return Ranges.of(measure.calibrate(model, samples, serialize, progress, total), method)
+    seen = measure.calibrate(
+        model, samples, serialize, progress, total, histograms=histograms or method != "minmax"
+    )
+    return Ranges.of(seen, method)
 
 
 def sample_count(model: Model, options: QuantizeOptions) -> int | None:
@@ -118,9 +123,14 @@ def _plan(model: Model, options: QuantizeOptions, toco: TocoOptions, known: Rang
 def _other_plans(
     model: Model, options: QuantizeOptions, toco: TocoOptions, known: Ranges
 ) -> Iterator[tuple[str, Plan]]:
-    """Yield a plan with least-squares ranges, where 8 bits leave something to gain by clipping."""
-    if options.method == "minmax" and options.mode != "int16x8":
+    """Yield a plan with least-squares ranges, which need histograms."""
+    if options.method == "minmax" and _gains_by_clipping(options):
         yield "mse ranges", _plan(model, options, toco, known.with_method("mse"))
+
+
+def _gains_by_clipping(options: QuantizeOptions) -> bool:
+    """Whether narrower ranges may do better; 16 bits leave room for everything observed."""
+    return options.mode != "int16x8"
 
 
 def _gather(
@@ -138,7 +148,14 @@ def _gather(
     if options.calibration_data is not None or options.random is not None:
         samples = memory.watch(samples_of(model, options))
         total = None if progress is None else sample_count(model, options)
-        fresh = calibrate(model, samples, method=options.method, progress=progress, total=total)
+        fresh = calibrate(
+            model,
+            samples,
+            method=options.method,
+            progress=progress,
+            total=total,
+            histograms=known is not None or (options.improve and _gains_by_clipping(options)),
+        )
         known = fresh if known is None else known.merged(fresh)
     return known
 

@@ -10,7 +10,8 @@ from tqconv.config import Progress
 from tqconv.errors import UsageError, VerificationError
 from tqconv.ir.containers import Border
 from tqconv.ir.graph import Graph, Model, Tensor
-from tqconv.ir.histogram import Histogram
+from tqconv.ir.histogram import Extremes, Histogram
+from tqconv.ir.tally import Tallies
 from tqconv.runtime.litert import Feed, Session
 
 Serialize = Callable[[Model], "bytes | memoryview"]
@@ -41,54 +42,60 @@ def calibrate(
     serialize: Serialize,
     progress: Progress | None = None,
     total: int | None = None,
-) -> dict[str, Histogram]:
-    """Return a histogram for each activation of the main graph, by tensor name.
+    *,
+    histograms: bool = True,
+) -> dict[str, Histogram | Extremes]:
+    """Return a histogram for each activation of the main graph, or its extremes, by tensor name.
 
     `samples`: one array per graph input; `serialize`: makes the file that LiteRT runs; `progress`
     is called with the number of samples done, and `total`. UsageError when there is no sample.
     """
-    tensors = observed(model.main)
-    meter = _Meter(model, tensors, serialize)
-    seen: dict[str, Histogram] = {}
+    meter = _Meter(model, observed(model.main), serialize, histograms=histograms)
     done = 0
     for feed in samples:
-        for name, fresh in meter.measure(feed).items():
-            seen[name] = seen[name].merged(fresh) if name in seen else fresh
+        meter.measure(feed)
         done += 1
         if progress is not None:
             progress(done, total)
     if not done:
         raise UsageError("there are no samples to calibrate with")
-    return {t.name: seen[t.name] for t in tensors if t.name in seen}
+    return meter.seen()
 
 
 class _Meter:
     """Measures the activations of one sample after the other."""
 
-    def __init__(self, model: Model, tensors: list[Tensor], serialize: Serialize) -> None:
+    def __init__(
+        self, model: Model, tensors: list[Tensor], serialize: Serialize, *, histograms: bool
+    ) -> None:
         wide = exposed(model, tensors)
-        self.names = {t.name for t in tensors}
-        outputs = enumerate(wide.main.outputs)
-        self.positions = {t.name: i for i, t in outputs if t.name in self.names}
+        self.names = [t.name for t in tensors]
+        self.positions = {t.name: i for i, t in enumerate(wide.main.outputs)}
         self.content = serialize(wide)
-        self.session = Session(self.content)
+        self.session = Session(self.content, threads=1)
         self.delegated = True
+        self.tallies = Tallies(len(tensors), histograms=histograms)
 
-    def measure(self, feed: Feed) -> dict[str, Histogram]:
-        """Return the histograms of one sample, by tensor name."""
+    def measure(self, feed: Feed) -> None:
+        """Run one sample and look at what it makes."""
         try:
-            return self._measure(feed)
+            self._measure(feed)
         except VerificationError:
             if not self.delegated:
                 raise
             # Some models, of sizes that depend on the data, run only on the builtin kernels.
             self.session, self.delegated = Session(self.content, delegate=False), False
-            return self._measure(feed)
+            self._measure(feed)
 
-    def _measure(self, feed: Feed) -> dict[str, Histogram]:
+    def _measure(self, feed: Feed) -> None:
         self.session.run(feed)
-        seen = {name: Histogram.of(array) for name, array in feed.items() if name in self.names}
-        for name, position in self.positions.items():
-            if name not in feed:
-                seen[name] = Histogram.of(self.session.output(position))
-        return seen
+        output, positions = self.session.output, self.positions
+        self.tallies.add(
+            [feed[name] if name in feed else output(positions[name]) for name in self.names]
+        )
+
+    def seen(self) -> dict[str, Histogram | Extremes]:
+        """Return what was seen, by tensor name."""
+        tallies = self.tallies
+        found = tallies.extremes if tallies.counters is None else tallies.histogram
+        return {name: found(i) for i, name in enumerate(self.names)}

@@ -13,7 +13,7 @@ import numpy as np
 
 from tqconv.errors import FormatError, QuantizationError, suggestion
 from tqconv.ir.graph import Graph, Tensor
-from tqconv.ir.histogram import Histogram
+from tqconv.ir.histogram import Extremes, Histogram
 from tqconv.ir.types import RANGE_KINDS, Range
 from tqconv.quant.evidence.thresholds import METHODS, extremes
 from tqconv.untrusted import check_pattern, parse_json, read_file
@@ -41,8 +41,12 @@ class Record:
     histogram: Histogram | None = None
 
     @staticmethod
-    def of(seen: Histogram, method: str) -> Record:
-        """Return the record of a histogram."""
+    def of(seen: Histogram | Extremes, method: str) -> Record:
+        """Return the record of a histogram; extremes are enough for the method `minmax`."""
+        if isinstance(seen, Extremes):
+            found = (seen.low, seen.high) if seen.low <= seen.high else (0.0, 0.0)
+            low, high = map(_short, found)
+            return Record(low, high, "minmax", 0.0, seen.samples, found)
         low, high = METHODS[method](seen)
         ends = (_short(low), _short(high))
         clipped = float(f"{seen.beyond(*ends):.{DIGITS}g}") if method != "minmax" else 0.0
@@ -83,9 +87,9 @@ class Ranges:
     patterns: list[tuple[str, Record]] = field(default_factory=list)
 
     @staticmethod
-    def of(seen: Mapping[str, Histogram], method: str = "minmax") -> Ranges:
+    def of(seen: Mapping[str, Histogram | Extremes], method: str = "minmax") -> Ranges:
         """Return the records of calibrated tensors."""
-        return Ranges({name: Record.of(histogram, method) for name, histogram in seen.items()})
+        return Ranges({name: Record.of(found, method) for name, found in seen.items()})
 
     def find(self, names: Iterable[str]) -> tuple[str, Record] | None:
         """Return the entry for a tensor that goes by `names`, and what it is called in the file."""

@@ -1,0 +1,74 @@
+"""What is counted together is what is counted one sample after the other."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+import pytest
+
+from tqconv.ir import tally
+from tqconv.ir.histogram import Histogram
+from tqconv.ir.tally import Tallies
+
+SHAPES = [(1, 7), (3,), (1, 40, 30), (1, 300, 301, 2), (0, 4), ()]
+
+
+def samples(seed: int, count: int = 6) -> list[list[np.ndarray]]:
+    rng = np.random.default_rng(seed)
+    scales = rng.choice([0.01, 1.0, 3e7], size=(count, len(SHAPES)))
+    return [
+        [np.asarray(rng.normal(size=s) * k, np.float32) for s, k in zip(SHAPES, row, strict=True)]
+        for row in scales
+    ]
+
+
+def spoil(seen: list[list[np.ndarray]]) -> None:
+    seen[1][0][0, :2] = np.nan, np.inf
+    seen[2][3][0, 5] = -np.inf
+    seen[3][1][:] = np.nan
+    for arrays in seen:
+        arrays[5][()] = np.nan
+        arrays[2][0, :20] = 0
+
+
+@pytest.mark.parametrize("waiting", [1, 20_000, 1 << 30])
+@pytest.mark.parametrize("spoiled", [False, True])
+def test_histograms_are_those_of_one_sample_after_the_other(
+    waiting: int, spoiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally, "WAITING", waiting)
+    for seed in range(4):
+        seen = samples(seed)
+        if spoiled:
+            spoil(seen)
+        tallies = Tallies(len(SHAPES), histograms=True)
+        plain = Tallies(len(SHAPES), histograms=False)
+        for arrays in seen:
+            reused = [array.copy() for array in arrays]
+            tallies.add(reused)
+            plain.add(reused)
+            for array in reused:
+                array[...] = 77  # as the next run does
+        for i in range(len(SHAPES)):
+            wanted = reduce(Histogram.merged, [Histogram.of(arrays[i]) for arrays in seen])
+            got = tallies.histogram(i)
+            assert same(got, wanted), i
+            found = plain.extremes(i)
+            assert (found.low, found.high, found.lost) == (wanted.low, wanted.high, wanted.lost)
+
+
+def test_sizes_may_change_between_samples() -> None:
+    seen = [[np.full((n, 2), n, np.float32), np.ones(n, np.float32)] for n in (1, 3, 3, 2)]
+    tallies = Tallies(2, histograms=True)
+    for arrays in seen:
+        tallies.add(arrays)
+    for i in range(2):
+        wanted = reduce(Histogram.merged, [Histogram.of(arrays[i]) for arrays in seen])
+        assert same(tallies.histogram(i), wanted)
+
+
+def same(a: Histogram, b: Histogram) -> bool:
+    scalars = ("samples", "low", "high", "exponent", "first", "zeros", "lost")
+    equal = all(getattr(a, name) == getattr(b, name) for name in scalars)
+    return equal and np.array_equal(a.counts, b.counts)

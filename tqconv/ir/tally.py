@@ -1,0 +1,162 @@
+"""Extremes and histograms of many tensors, sample after sample, with few calls for the small ones.
+
+The histograms are those that `Histogram.of` and `merged` make of one sample after the other: bins
+depend on the extremes alone, so it does not matter when values are counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.ir.histogram import FINEST, Extremes, Histogram, exponent_for, selected
+
+SMALL = 1 << 12
+"""Elements up to which tensors are looked at together."""
+WAITING = 1 << 24
+"""Bytes of small tensors that wait to be counted together."""
+
+Floats = NDArray[np.floating[Any]]
+
+
+class Tallies:
+    """What was seen of some tensors; they are told apart by their position."""
+
+    def __init__(self, count: int, *, histograms: bool) -> None:
+        self.low = np.full(count, np.inf)
+        self.high = np.full(count, -np.inf)
+        self.lost = np.zeros(count, np.int64)
+        self.samples = 0
+        self.counters = [_Counter() for _ in range(count)] if histograms else None
+        self._waiting: list[Floats] = []
+        self._starts: NDArray[np.intp] = np.zeros(1, np.intp)
+        self._small: list[int] = []
+
+    def add(self, arrays: Sequence[Floats]) -> None:
+        """Look at a sample: one array for each tensor, which may change afterwards."""
+        self.samples += 1
+        small = [i for i, array in enumerate(arrays) if 0 < array.size <= SMALL]
+        low, high = np.full(len(arrays), np.inf), np.full(len(arrays), -np.inf)
+        together = None
+        if small:
+            parts = [arrays[i].reshape(-1) for i in small]
+            together = np.concatenate(parts)
+            starts = np.cumsum([0, *(part.size for part in parts)])
+            low[small] = np.minimum.reduceat(together, starts[:-1])
+            high[small] = np.maximum.reduceat(together, starts[:-1])
+        for i, array in enumerate(arrays):
+            if array.size > SMALL:
+                low[i], high[i] = array.min(), array.max()
+        wild = self._wild(arrays, low, high)
+        np.minimum(self.low, low, out=self.low)
+        np.maximum(self.high, high, out=self.high)
+        if self.counters is None:
+            return
+        for i, array in enumerate(arrays):
+            if array.size > SMALL or i in wild:
+                self._count(i, selected(wild.get(i, array.reshape(-1))))
+        if together is not None:
+            if wild:
+                small = [i for i in small if i not in wild]
+                together = np.concatenate([arrays[i].reshape(-1) for i in small] or [together[:0]])
+                starts = np.cumsum([0, *(arrays[i].size for i in small)])
+            self._wait(small, starts, together)
+
+    def _wild(self, arrays: Sequence[Floats], low: Floats, high: Floats) -> dict[int, Floats]:
+        """Return the finite values of tensors that hold others too, and mend their extremes."""
+        finite: dict[int, Floats] = {}
+        for i in np.flatnonzero(~(np.isfinite(low) & np.isfinite(high))).tolist():
+            if not arrays[i].size:
+                continue
+            flat = arrays[i].reshape(-1)
+            kept = finite[i] = flat[np.isfinite(flat)]
+            self.lost[i] += flat.size - kept.size
+            low[i], high[i] = kept.min(initial=np.inf), kept.max(initial=-np.inf)
+        return finite
+
+    def _wait(self, small: list[int], starts: NDArray[np.intp], together: Floats) -> None:
+        """Let the values of small tensors wait for more of the same."""
+        if self._small != small or not np.array_equal(self._starts, starts):
+            self._settle()
+            self._small, self._starts = small, starts
+        self._waiting.append(together)
+        if sum(part.nbytes for part in self._waiting) >= WAITING:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Count what is waiting."""
+        if not self._waiting:
+            return
+        rows = np.stack(self._waiting)
+        self._waiting.clear()
+        starts = self._starts.tolist()
+        for i, start, stop in zip(self._small, starts, starts[1:], strict=False):
+            self._count(i, rows[:, start:stop].reshape(-1))
+
+    def _count(self, i: int, values: Floats) -> None:
+        assert self.counters is not None
+        if values.size:
+            self.counters[i].count(values, float(self.low[i]), float(self.high[i]))
+
+    def extremes(self, i: int) -> Extremes:
+        """Return the ends of what was seen of a tensor."""
+        ends = float(self.low[i]), float(self.high[i])
+        return Extremes(self.samples, *ends, int(self.lost[i]))
+
+    def histogram(self, i: int) -> Histogram:
+        """Return the histogram of a tensor."""
+        assert self.counters is not None
+        self._settle()
+        found, seen = self.counters[i], self.extremes(i)
+        return Histogram(
+            seen.samples,
+            seen.low,
+            seen.high,
+            found.exponent,
+            found.first,
+            found.counts,
+            found.zeros,
+            seen.lost,
+        )
+
+
+class _Counter:
+    """The bins of one tensor; see `Histogram`."""
+
+    __slots__ = ("counts", "exponent", "first", "high", "low", "zeros")
+
+    def __init__(self) -> None:
+        self.low, self.high = math.inf, -math.inf
+        self.exponent, self.first, self.zeros = FINEST, 0, 0
+        self.counts: NDArray[np.int64] = np.zeros(0, np.int64)
+
+    def count(self, values: Floats, low: float, high: float) -> None:
+        """Add finite values; `low` and `high`: of all that were and are seen."""
+        if (low, high) != (self.low, self.high):
+            self._widen(low, high)
+        scaled = values * np.float32(math.ldexp(1.0, -self.exponent))
+        np.floor(scaled, out=scaled)
+        scaled -= np.float32(self.first)  # whole numbers that float32 holds, as is what is left
+        self.zeros += values.size - int(np.count_nonzero(values))
+        fresh = np.bincount(scaled.astype(np.intp))
+        if fresh.size > self.counts.size:
+            fresh[: self.counts.size] += self.counts
+            self.counts = fresh
+        else:
+            self.counts[: fresh.size] += fresh
+
+    def _widen(self, low: float, high: float) -> None:
+        """Make room for values between these ends."""
+        exponent = exponent_for(low, high)
+        first = math.floor(math.ldexp(low, -exponent))
+        self.low, self.high = low, high
+        if self.counts.size:
+            start, counts = Histogram.rebinned(self.first, self.counts, exponent - self.exponent)
+            grown = np.zeros(start - first + counts.size, np.int64)
+            grown[start - first :] = counts
+            self.counts = grown
+        self.exponent, self.first = exponent, first
