@@ -85,18 +85,37 @@ def test_what_all_classes_have_in_common_is_no_error() -> None:
     assert judge.of(network()).mean == CEILING
 
 
+@pytest.mark.parametrize(("count", "judging"), [(8, [4, 4]), (24, [12, 12]), (30, [6])])
+def test_no_sample_judges_what_it_has_taught(count: int, judging: list[int]) -> None:
+    feeds = [{"x": np.array([i])} for i in range(count)]
+    parts = improve._parts(feeds)
+    assert [len(part) for part in parts.judging] == judging
+    for taught, judged in zip(parts.teaching, parts.judging, strict=True):
+        assert not {int(f["x"][0]) for f in taught} & {int(f["x"][0]) for f in judged}
+        assert len(taught) + len(judged) == count
+
+
+def test_a_few_samples_judge_each_other(tmp_path: Path) -> None:
+    model = network()
+    quantize(model, samples(tmp_path, 9))
+    note = next(n for n in model.notes if n.startswith("fitted to the samples"))
+    assert "judged on 9 samples held back" in note
+
+
 def test_no_output_pays_for_another() -> None:
     scores = {"first": [[20.0], [20.0]], "better": [[30.0], [18.0]], "fair": [[23.0], [19.5]]}
 
     class Fake:
-        samples = decisions = ()
+        decisions = ()
+        count = 0
 
-        def score(self, plan: str) -> Score:
-            return Score(np.array(scores[plan]), (None, None))
+        def score(self, trial: improve._Trial) -> Score:
+            return Score(np.array(scores[trial.plan()]), (None, None))  # type: ignore[index]
 
+    trial = improve._Trial.same
     search = improve._Search(Fake(), "first")  # type: ignore[arg-type]
-    search.offer("a", "better")  # type: ignore[arg-type]
-    search.offer("b", "fair")  # type: ignore[arg-type]
+    search.offer("a", trial("better"))  # type: ignore[arg-type]
+    search.offer("b", trial("fair"))  # type: ignore[arg-type]
     assert (search.best, search.kept, search.refused) == ("fair", ["b (+1.2)"], ["a (+4.0)"])
     search.withdraw()
     assert (search.best, search.kept) == ("first", [])

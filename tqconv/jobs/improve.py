@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tqconv.errors import counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model, Op
-from tqconv.jobs.judge import Judge
+from tqconv.jobs.judge import Judge, Score
 from tqconv.quant.decisions import Decision
 from tqconv.quant.fit import codes as fitting
-from tqconv.quant.fit.moments import Moments, columns, empty, rows_each
+from tqconv.quant.fit.moments import Moments, columns, empty, joined, rows_each
 from tqconv.quant.plan import Plan
 from tqconv.runtime.calibrate import exposed
 from tqconv.runtime.litert import Feed, Session
@@ -22,6 +22,8 @@ HELD_BACK = 5
 """One sample in so many judges; the others teach."""
 FEWEST = 4
 """Samples below which nothing is tried."""
+FEW = 25
+"""Samples below which each half of them judges what the other has taught."""
 MOST = 64
 """Samples that are remembered; more add time and little knowledge."""
 GAIN = 0.05
@@ -45,37 +47,90 @@ def improved(
     """
     if len(samples) < FEWEST:
         return plan
-    lessons = [s for i, s in enumerate(samples) if i % HELD_BACK]
-    search = _Search(Judge(model, samples[::HELD_BACK]), plan)
-    if not search.judge.decisions:
+    parts = _parts(samples)
+    search = _Search(_Panel([Judge(model, part) for part in parts.judging]), plan)
+    if not search.panel.decisions:
         return plan
     for name, other in others:
-        search.offer(name, other)
-    for name, candidate in _Fit(model, search.best, lessons).candidates():
-        search.offer(name, candidate)
-    if search.best is not plan and _spoils(
-        Judge(model, lessons[:: -(-len(lessons) // WATCHED)]), plan, search.best
+        search.offer(name, _Trial.same(other))
+    for name, trial in _Fit(model, search.best, parts).trials():
+        search.offer(name, trial)
+    if (
+        search.best is not plan
+        and parts.watched
+        and _spoils(Judge(model, parts.watched), plan, search.best)
     ):
         search.withdraw()
     return replace(search.best, notes=[*search.best.notes, *search.notes()])
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """Samples that teach and judge: what is fitted to `teaching[i]` is judged by `judging[i]`.
+
+    `watched`: some of those that teach, whose worst must not become far worse.
+    """
+
+    teaching: list[Sequence[Feed]]
+    judging: list[Sequence[Feed]]
+    watched: Sequence[Feed] = ()
+
+
+def _parts(samples: Sequence[Feed]) -> _Parts:
+    """Hold one sample in `HELD_BACK` back; where there are few, each half judges the other.
+
+    Two or three would decide by chance; so every sample judges what it has not taught.
+    """
+    if len(samples) < FEW:
+        halves = [samples[0::2], samples[1::2]]
+        return _Parts(halves[::-1], halves)
+    lessons = [s for i, s in enumerate(samples) if i % HELD_BACK]
+    return _Parts([lessons], [samples[::HELD_BACK]], lessons[:: -(-len(lessons) // WATCHED)])
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A way to choose numbers: what it makes of all samples, and of those that each judge lacks."""
+
+    plan: Callable[[], Plan]
+    judged: Callable[[int], Plan]
+
+    @staticmethod
+    def same(plan: Plan) -> _Trial:
+        """Return a trial that owes nothing to single samples."""
+        return _Trial(lambda: plan, lambda part: plan)
+
+
+class _Panel:
+    """Judges that each score what their samples did not teach."""
+
+    def __init__(self, judges: Sequence[Judge]) -> None:
+        self.judges = judges
+        self.decisions = judges[0].decisions
+        self.count = sum(len(judge.samples) for judge in judges)
+
+    def score(self, trial: _Trial) -> Score:
+        """Return the scores of all judges as one."""
+        found = [judge.score(trial.judged(i)) for i, judge in enumerate(self.judges)]
+        return found[0] if len(found) == 1 else Score.joined(found)
+
+
 class _Search:
     """The best plan so far, how near it is, and what became of the others."""
 
-    def __init__(self, judge: Judge, plan: Plan) -> None:
-        self.judge = judge
+    def __init__(self, panel: _Panel, plan: Plan) -> None:
+        self.panel = panel
         self.first = self.best = plan
-        self.before = self.score = judge.score(plan)
+        self.before = self.score = panel.score(_Trial.same(plan))
         self.kept: list[str] = []
         self.refused: list[str] = []
 
-    def offer(self, name: str, plan: Plan) -> None:
+    def offer(self, name: str, trial: _Trial) -> None:
         """Take a plan that is clearly nearer and spoils no output."""
-        found = self.judge.score(plan)
+        found = self.panel.score(trial)
         gain = found.mean - self.score.mean
         if gain > GAIN and np.all(found.outputs > self.score.outputs - LEAST_OUTPUT):
-            self.best, self.score = plan, found
+            self.best, self.score = trial.plan(), found
             self.kept.append(f"{name} ({gain:+.1f})")
         else:
             self.refused.append(f"{name} ({gain:+.1f})")
@@ -88,12 +143,11 @@ class _Search:
 
     def notes(self) -> list[str]:
         """Return what was tried, kept and refused, and what it brought, in a line."""
-        judge = self.judge
-        count = counted(len(judge.samples), "sample")
+        count = counted(self.panel.count, "sample")
         ends = [
             f"{_place(decision)} {before:.1f} -> {after:.1f} dB{_agreement(*shares)}"
             for decision, before, after, *shares in zip(
-                judge.decisions,
+                self.panel.decisions,
                 self.before.outputs,
                 self.score.outputs,
                 self.before.agreement,
@@ -146,22 +200,39 @@ class Memory:
 class _Fit:
     """Rounding and biases fitted to samples, for one plan."""
 
-    def __init__(self, model: Model, plan: Plan, samples: Sequence[Feed]) -> None:
+    def __init__(self, model: Model, plan: Plan, parts: _Parts) -> None:
         self.plan = plan
-        self.seen = _moments(model, fitting.fittable(plan), samples)
+        ops = fitting.fittable(plan)
+        self.seen = [_moments(model, ops, part) for part in parts.teaching]
+        self._codes: dict[int | None, fitting.Codes] = {}
 
-    def candidates(self) -> Iterator[tuple[str, Plan]]:
-        """Yield plans: corrected biases, fitted rounding, both."""
-        if not self.seen:
+    def trials(self) -> Iterator[tuple[str, _Trial]]:
+        """Yield corrected biases, fitted rounding, both."""
+        if not self.seen[0]:
             return
-        yield "biases", self._with({}, biases=True)
-        codes = fitting.fitted_weights(self.plan, self.seen)
-        yield "rounding", self._with(codes, biases=False)
-        yield "rounding and biases", self._with(codes, biases=True)
+        yield "biases", self._trial(rounding=False, biases=True)
+        yield "rounding", self._trial(rounding=True, biases=False)
+        yield "rounding and biases", self._trial(rounding=True, biases=True)
 
-    def _with(self, codes: fitting.Codes, *, biases: bool) -> Plan:
-        more = fitting.corrected_biases(self.plan, codes, self.seen) if biases else {}
-        return fitting.with_codes(self.plan, {**codes, **more})
+    def _trial(self, *, rounding: bool, biases: bool) -> _Trial:
+        def made(part: int | None) -> Plan:
+            codes = self._rounded(part) if rounding else {}
+            more = fitting.corrected_biases(self.plan, codes, self._lesson(part)) if biases else {}
+            return fitting.with_codes(self.plan, {**codes, **more})
+
+        return _Trial(lambda: made(None), made)
+
+    def _rounded(self, part: int | None) -> fitting.Codes:
+        key = 0 if len(self.seen) == 1 else part
+        if key not in self._codes:
+            self._codes[key] = fitting.fitted_weights(self.plan, self._lesson(part))
+        return self._codes[key]
+
+    def _lesson(self, part: int | None) -> Mapping[Op, Moments]:
+        """Return what a part was taught, all parts together for None."""
+        if part is not None or len(self.seen) == 1:
+            return self.seen[part or 0]
+        return {op: joined([seen[op] for seen in self.seen]) for op in self.seen[0]}
 
 
 def _moments(model: Model, ops: Sequence[Op], samples: Sequence[Feed]) -> Mapping[Op, Moments]:

@@ -30,6 +30,15 @@ class Score:
     ratios: Array
     agreement: tuple[float | None, ...]
 
+    @staticmethod
+    def joined(parts: Sequence[Score]) -> Score:
+        """Return the score over the samples of all parts."""
+        ratios = np.concatenate([part.ratios for part in parts], axis=1)
+        sizes = [part.ratios.shape[1] for part in parts]
+        columns = zip(*(part.agreement for part in parts), strict=True)
+        agreement = tuple(_average(column, sizes) for column in columns)
+        return Score(ratios, agreement)
+
     @property
     def outputs(self) -> Array:
         """The mean over the samples for each output, in dB."""
@@ -44,6 +53,11 @@ class Score:
     def worst(self) -> float:
         """The mean over the outputs of the worst sample, in dB."""
         return float(self.ratios.mean(axis=0).min())
+
+
+def _average(shares: Sequence[float | None], sizes: Sequence[int]) -> float | None:
+    known = [share * size for share, size in zip(shares, sizes, strict=True) if share is not None]
+    return sum(known) / sum(sizes) if len(known) == len(sizes) else None
 
 
 class Judge:
