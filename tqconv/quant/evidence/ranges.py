@@ -39,6 +39,8 @@ class Record:
     samples: int = 0
     observed: tuple[float, float] | None = None
     histogram: Histogram | None = None
+    is_measured: bool = field(default=False, compare=False)
+    """The numbers are what the method gave: nobody wrote them."""
 
     @staticmethod
     def of(seen: Histogram | Extremes, method: str) -> Record:
@@ -46,15 +48,18 @@ class Record:
         if isinstance(seen, Extremes):
             found = (seen.low, seen.high) if seen.low <= seen.high else (0.0, 0.0)
             low, high = map(_short, found)
-            return Record(low, high, "minmax", 0.0, seen.samples, found)
+            return Record(low, high, "minmax", 0.0, seen.samples, found, is_measured=True)
         low, high = METHODS[method](seen)
         ends = (_short(low), _short(high))
         clipped = float(f"{seen.beyond(*ends):.{DIGITS}g}") if method != "minmax" else 0.0
-        return Record(*ends, method, clipped, seen.samples, extremes(seen), seen)
+        found = extremes(seen)
+        return Record(*ends, method, clipped, seen.samples, found, seen, is_measured=True)
 
     @property
     def is_edited(self) -> bool:
         """Whether the numbers are no longer what the method gives."""
+        if self.is_measured:
+            return False
         if self.histogram is None and self.method == "minmax" and self.observed is not None:
             return (_short(self.observed[0]), _short(self.observed[1])) != (self.low, self.high)
         if self.histogram is None or self.method not in METHODS:

@@ -62,9 +62,21 @@ def _with_zero(seen: Histogram) -> Ends:
 
 
 def _clipped(seen: Histogram, ends: NDArray[np.float64], *, below: bool) -> NDArray[np.float64]:
-    """Return the squared error of the values beyond each end."""
-    beyond = ends[:, None] - seen.centers() if below else seen.centers() - ends[:, None]
-    return np.asarray(np.square(np.maximum(beyond, 0.0)) @ seen.counts)
+    """Return the squared error of the values beyond each end.
+
+    Of values u and an end t, both counted from the extreme: sum (t - u)² over the u below t, from
+    running sums of 1, u and u².
+    """
+    counts = seen.counts if below else seen.counts[::-1]
+    centers = seen.centers() if below else seen.centers()[::-1]
+    u = np.abs(centers - (seen.low if below else seen.high))
+    t = np.abs(ends - (seen.low if below else seen.high))
+    inside = ends <= seen.low if below else ends >= seen.high
+    place = np.searchsorted(u, np.where(inside, 0.0, t), "left")
+    sums = np.zeros((3, u.size + 1))
+    np.cumsum([counts, counts * u, counts * u * u], axis=1, out=sums[:, 1:])
+    number, first, second = sums[:, place]
+    return np.asarray(np.maximum(t * t * number - 2 * t * first + second, 0.0))
 
 
 def entropy(seen: Histogram) -> Ends:
