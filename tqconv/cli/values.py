@@ -71,7 +71,7 @@ def integer(value: str) -> int:
 def depth(value: str) -> int | None:
     """Read a number of scopes; `auto` is None and `all` is -1, see `PictureOptions.depth`."""
     word = value.strip().lower()
-    return None if word == "auto" else -1 if word == "all" else integer(value)
+    return None if word == "auto" else -1 if word == "all" else positive(value)
 
 
 def positive(value: str) -> int:

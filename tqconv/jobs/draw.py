@@ -168,8 +168,8 @@ def _too_large(scene: Scene, kind: str) -> list[str]:
     if len(scene.boxes) <= MOST_BOXES:
         return []
     return [
-        f"a picture of {counted(len(scene.boxes), 'box', 'boxes')}, for which Graphviz may need "
-        "hours; less is drawn with --depth auto, --focus NAME, --from NAME and --to NAME"
+        f"a picture of {counted(len(scene.boxes), 'box', 'boxes')}, which Graphviz may not lay out "
+        "in reasonable time; less is drawn with --depth auto, --focus NAME, --from and --to"
     ]
 
 

@@ -16,8 +16,6 @@ MANY_VALUES = 8
 """Values of one box above which those of one type share a row."""
 MANY_LINES = 4
 """Lines between two boxes above which one stands for all."""
-SHOWN_VALUES = 3
-"""Values that the box of a scope lists."""
 
 
 def fold(scene: Scene, depth: int | None = None, legible: int = LEGIBLE) -> Scene:
@@ -61,11 +59,15 @@ def thin(scene: Scene) -> Scene:
 
 
 def _with_few_values(box: Box) -> Box:
-    if len(box.values) <= MANY_VALUES or box.ports:
+    alike = box.kind == "group" and len({value.type for value in box.values}) < len(box.values)
+    if (len(box.values) <= MANY_VALUES and not alike) or box.ports:
         return box
     kinds = Counter(value.type for value in box.values)
     firsts = {value.type: value for value in reversed(box.values)}
-    values = [replace(firsts[t], type=f"{n} × {t}", reals="") for t, n in kinds.items()]
+    values = [
+        firsts[t] if n == 1 else replace(firsts[t], type=f"{n} × {t}", reals="")
+        for t, n in kinds.items()
+    ]
     return replace(box, values=values[:MANY_VALUES])
 
 
@@ -212,7 +214,7 @@ def _leaving(scene: Scene, ids: set[str]) -> list[Value]:
             values = scene.boxes[line.source].values
             if line.value < len(values):
                 found.setdefault((line.source, line.value), values[line.value])
-    return list(found.values())[:SHOWN_VALUES]
+    return list(found.values())
 
 
 def _acyclic(scene: Scene, homes: Mapping[str, Path]) -> Iterator[list[str]]:

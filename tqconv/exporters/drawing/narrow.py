@@ -58,10 +58,10 @@ def named(scene: Scene, name: str) -> list[str]:
     inside = [b.id for b in scene.boxes.values() if b.path[: len(scope)] == scope]
     if inside:
         return inside
-    ends = [b for b in scene.boxes.values() if any(n.endswith(f"/{plain}") for n in _names(b))]
-    if len(ends) == 1:
-        return [ends[0].id]
     names = {n for box in scene.boxes.values() for n in _names(box)}
+    ends = [n for n in names if n.endswith(f"/{plain}")]
+    if len(ends) == 1:
+        return [box.id for box in scene.boxes.values() if ends[0] in _names(box)]
     several = f": {len(ends)} names end in it" if ends else suggestion(plain, names)
     raise UsageError(f"nothing in the picture is called '{name}'{several}")
 

@@ -11,8 +11,12 @@ PIECE = 24
 """Members of a scope that are shown beside each other; more are cut into parts."""
 SLACK = 4
 """A part may be so much longer or shorter, to be cut where few values cross."""
-PART = "operators "
-"""How the scope of a part is called."""
+PART = "⋯ "
+"""How the scope of a part begins."""
+
+
+OPERATOR = "\0"
+"""How the name of a member begins that is no scope."""
 
 
 def split(scene: Scene) -> Scene:
@@ -24,7 +28,7 @@ def split(scene: Scene) -> Scene:
         if not (box.is_op or box.path):
             continue
         for end in range(len(box.path) + 1):
-            name = box.path[end] if end < len(box.path) else f"\0{id}"
+            name = box.path[end] if end < len(box.path) else OPERATOR + id
             members.setdefault(box.path[:end], {}).setdefault(name, order[id])
     extra = {
         (path, name): part
@@ -36,7 +40,7 @@ def split(scene: Scene) -> Scene:
     def placed(id: str, path: Path) -> Path:
         result: list[str] = []
         for end in range(len(path) + 1):
-            name = path[end] if end < len(path) else f"\0{id}"
+            name = path[end] if end < len(path) else OPERATOR + id
             result += extra.get((path[:end], name), ())
             result += path[end : end + 1]
         return tuple(result)
@@ -60,11 +64,18 @@ def _named_parts(
     while len(groups) > PIECE:
         groups = _cut(groups, [crossing[starts[group[0]]] for group in groups])
         for group in groups:
-            label = f"{PART}{group[0] + 1} … {group[-1] + 1}"
+            label = PART + _label(inside[group[0]][0], inside[group[-1]][0], group)
             for index in group:
                 name = inside[index][0]
                 found[name] = (label, *found[name])
     return found
+
+
+def _label(first: str, last: str, group: Sequence[int]) -> str:
+    """Return the names of the first and the last scope of a part, the numbers of operators."""
+    if first.startswith(OPERATOR) or last.startswith(OPERATOR):
+        return f"{group[0] + 1} … {group[-1] + 1}"
+    return f"{first} … {last}"
 
 
 def _cut(groups: Sequence[list[int]], costs: Sequence[int]) -> list[list[int]]:

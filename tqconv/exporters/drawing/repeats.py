@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.exporters.drawing.scene import Line, Path, Scene
+from tqconv.exporters.drawing.scene import Body, Box, Line, Path, Scene
 
 LONGEST = 512
 """Boxes of a block that is looked for; a layer of a transformer has some 60."""
@@ -44,8 +44,7 @@ def draw_once(scene: Scene) -> Scene:
         runs = _chosen(_runs(scene, order))
         if not runs:
             break
-        for index, run in enumerate(runs):
-            scene = _folded(scene, order, run, f"{number}.{index}")
+        scene = _folded(scene, order, runs, number)
     return scene
 
 
@@ -101,9 +100,17 @@ def _verified(
         if index < stop and _alike(inputs[index], inputs[index + period], begin, period):
             continue
         run = _aligned(live, begin, index + period, period)
-        if run.count >= FEWEST or (run.count > 1 and period * run.count >= SMALLEST):
+        large = run.count > 1 and period * run.count >= SMALLEST
+        if large or (run.count >= FEWEST and _is_chain(inputs, run)):
             yield run
         begin = index + 1
+
+
+def _is_chain(inputs: Sequence[list[tuple[int, int, int]]], run: _Run) -> bool:
+    """Whether the second block reads what the first makes; small ones side by side stay so."""
+    second = range(run.start + run.period, run.start + 2 * run.period)
+    first = range(run.start, second.start)
+    return any(source in first for index in second for _, source, _ in inputs[index])
 
 
 def _alike(
@@ -141,29 +148,42 @@ def _crossing(scene: Scene, place: dict[str, int]) -> NDArray[np.int64]:
     return np.cumsum(change)
 
 
-def _folded(scene: Scene, order: Sequence[str], run: _Run, number: str) -> Scene:
-    """Return the scene with the first block of a run, in a scope of its own, for all of them."""
-    first = order[run.start : run.start + run.period]
-    homes = {id: id for id in scene.boxes}
-    for index in range(run.start + run.period, run.stop):
-        homes[order[index]] = order[run.start + (index - run.start) % run.period]
-    block = {id: (index - run.start) // run.period
-             for index, id in enumerate(order) if run.start <= index < run.stop}  # fmt: skip
-    members = [scene.boxes[id] for id in order[run.start : run.stop]]
-    prefix = _common([box.path for box in members])
-    scope = (*prefix, f"{MARK}{run.count} ({number})")
-    boxes = {id: box for id, box in scene.boxes.items() if homes[id] == id}
-    for id in first:
-        path = (*scope, *boxes[id].path[len(prefix) :])
-        boxes[id] = replace(boxes[id], path=path)
+def _folded(scene: Scene, order: Sequence[str], runs: Sequence[_Run], number: int) -> Scene:
+    """Return the scene with the first block of each run, in a scope of its own, for all of it."""
+    homes = {id: id for id in order}
+    block: dict[str, tuple[int, int]] = {}
+    boxes, scopes = dict(scene.boxes), dict(scene.scopes)
+    for count, run in enumerate(runs):
+        members = [scene.boxes[id] for id in order[run.start : run.stop]]
+        prefix = _common([box.path for box in members])
+        scope = (*prefix, f"{MARK}{run.count} ({number}.{count})")
+        scopes[scope] = _label([box.path[len(prefix) :] for box in members], run)
+        for index, box in enumerate(members):
+            block[box.id] = count, index // run.period
+            first = members[index % run.period]
+            homes[box.id] = first.id
+            if first is box:
+                path = (*scope, *box.path[len(prefix) :])
+                bodies = _moved(box, prefix, scope)
+                boxes[box.id] = replace(box, path=path, bodies=bodies)
+                for old, new in zip(box.bodies, bodies, strict=True):
+                    scopes[new.path] = scopes.get(old.path, old.role)
+            else:
+                del boxes[box.id]
     lines: dict[Line, None] = {}
     for line in scene.lines:
         here, there = block.get(line.source), block.get(line.target)
-        again = here is not None and there is not None and here != there
-        moved = replace(line, source=homes[line.source], target=homes[line.target])
-        lines[replace(moved, style="again") if again else moved] = None
-    label = _label([box.path[len(prefix) :] for box in members], run)
-    return replace(scene, boxes=boxes, lines=list(lines), scopes={**scene.scopes, scope: label})
+        again = here is not None and there is not None and here[0] == there[0] and here != there
+        style = "again" if again else line.style
+        source, target = homes[line.source], homes[line.target]
+        lines[replace(line, source=source, target=target, style=style)] = None
+    return replace(scene, boxes=boxes, lines=list(lines), scopes=scopes)
+
+
+def _moved(box: Box, prefix: Path, scope: Path) -> list[Body]:
+    """Return the graphs that an operator runs, which lie in the scope of its block, too."""
+    count = len(prefix)
+    return [replace(body, path=(*scope, *body.path[count:])) for body in box.bodies]
 
 
 def _label(paths: Sequence[Path], run: _Run) -> str:
