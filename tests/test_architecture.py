@@ -223,6 +223,7 @@ CHOICES = {
     "passes/cleanup.py": {"_IDENTITIES"},
     "passes/recognize/dilation.py": {"BOUNDS"},
     "passes/recurrent/cells.py": {"ACTIVATIONS"},
+    "quant/forms.py": {"FORMS"},
     "quant/rewrites.py": {"REWRITES"},
 }
 """Tables that say what a file does with operators (which rewrite, which one to emit), no facts."""

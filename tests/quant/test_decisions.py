@@ -119,32 +119,3 @@ def test_no_output_pays_for_another() -> None:
     assert (search.best, search.kept, search.refused) == ("fair", ["b (+1.2)"], ["a (+4.0)"])
     search.withdraw()
     assert (search.best, search.kept) == ("first", [])
-
-
-POOL = "filter_height=4, filter_width=4, stride_h=4, stride_w=4, padding=VALID"
-
-
-def test_an_average_over_all_of_an_image_gets_steps_of_its_own(tmp_path: Path) -> None:
-    text = f"x: f32[1,4,4,2] -> y\na = RELU(x)\ny = AVERAGE_POOL_2D(a) {{{POOL}}}"
-    x = np.zeros((8, 4, 4, 2), np.float32)
-    x[:, 0, 0] = 160 * RNG.random((8, 2))
-    np.savez(tmp_path / "s.npz", x=x)
-    model = Model([parse(text)])
-    options = QuantizeOptions(
-        mode="int8", calibration_data=str(tmp_path / "s.npz"), integer_only=True, improve=False
-    )
-    quantize(model, options)
-    kinds = [op.type for op in model.main.ops]
-    assert "MEAN" in kinds
-    quant = model.main.outputs[0].quant
-    assert quant is not None
-    assert quant.scale[0] < 11 / 255
-
-
-@pytest.mark.parametrize("filter", ["filter_height=2", "fused_activation_function=RELU"])
-def test_other_averages_stay_pools(tmp_path: Path, filter: str) -> None:
-    options = f"{POOL}, {filter}" if "fused" in filter else POOL.replace("filter_height=4", filter)
-    model = Model([parse(f"x: f32[1,4,4,2] -> y\ny = AVERAGE_POOL_2D(x) {{{options}}}")])
-    np.savez(tmp_path / "s.npz", x=np.ones((4, 4, 4, 2), np.float32))
-    quantize(model, QuantizeOptions(mode="int8", calibration_data=str(tmp_path / "s.npz")))
-    assert "MEAN" not in [op.type for op in model.main.ops]

@@ -16,12 +16,12 @@ from tqconv.ir.match import made_by, one_and_exponential
 from tqconv.ir.types import Quant, Range, type_name
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import spec
+from tqconv.quant.forms import better_form
 from tqconv.quant.schemes import INT8, INT16, UINT8, Scheme
 from tqconv.quant.select import bound_of, operand_name, reals, rule_of
 
 Rewrite = Callable[[Graph, Op], "Tensor | None"]
 ACTIVATION = "fused_activation_function"
-_SIDES = ("height", "width")
 LEAST_DIVISOR = 1 / 100
 """Part of the largest divisor that is two or more steps of 8 bits, so that it is not zero."""
 
@@ -38,7 +38,7 @@ def prepare(graph: Graph, scheme: Scheme, *, islands: bool = False, strict: bool
     for op in list(graph.ops):
         if op.outputs and op.outputs[0].dtype == np.float32:
             count += _unpack(graph, op) or _read_bytes(graph, op) or _add_bias(graph, op, kinds)
-            count += _rewrite(graph, op, scheme) or _average_all(graph, op)
+            count += _rewrite(graph, op, scheme) or better_form(graph, op, scheme)
             count += wide and _guard_root(graph, op)
             count += (wide or strict) and _soften(graph, op)
     if count:
@@ -137,24 +137,6 @@ def _add_bias(graph: Graph, op: Op, kinds: Collection[str]) -> bool:
         return False
     zeros = graph.constant(f"{op.output.name}/bias", np.zeros(channels, np.float32))
     graph.set_input(op, index, zeros)
-    return True
-
-
-def _average_all(graph: Graph, op: Op) -> bool:
-    """AVERAGE_POOL_2D over all of an image = MEAN, whose result has steps of its own.
-
-    The pool's kernel keeps those of what it reads, where single elements are many times larger than
-    their averages. The delegate runs MEAN, too.
-    """
-    if op.type != "AVERAGE_POOL_2D" or op.options.get(ACTIVATION, "NONE") != "NONE":
-        return False
-    image, window = op.input(0).shape[1:3], [op.options.get(f"filter_{d}") for d in _SIDES]
-    if list(image) != window or op.output.shape[1:3] != (1, 1):
-        return False
-    axes = np.array([1, 2], np.int32)
-    graph.replace(
-        op.output, _emit(graph, op, "MEAN", op.input(0), axes, name="mean", keep_dims=True)
-    )
     return True
 
 

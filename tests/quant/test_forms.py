@@ -1,0 +1,88 @@
+"""Forms of operators that integers compute better, against the float graph in LiteRT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Run
+from graph_text import parse
+
+from tqconv.config import QuantizeOptions
+from tqconv.ir.graph import Model
+from tqconv.jobs.quantize import quantize
+from tqconv.runtime.compare import difference
+
+RNG = np.random.default_rng(6)
+POOL = "filter_height=4, filter_width=4, stride_h=4, stride_w=4, padding=VALID"
+AVERAGE = f"x: f32[1,4,4,2] -> y\na = RELU(x)\ny = AVERAGE_POOL_2D(a) {{{POOL}}}"
+
+
+def quantized(text: str, x: np.ndarray, path: Path, mode: str = "int8") -> Model:
+    np.savez(path / "s.npz", x=x)
+    model = Model([parse(text)])
+    data = str(path / "s.npz")
+    quantize(model, QuantizeOptions(mode=mode, calibration_data=data, improve=False))
+    return model
+
+
+def kinds(model: Model) -> list[str]:
+    """Return the operators between the borders."""
+    return [op.type for op in model.main.ops if op.type not in ("QUANTIZE", "DEQUANTIZE")]
+
+
+def quality(run: Run, text: str, model: Model, x: np.ndarray) -> float:
+    """Return the signal-to-noise ratio in dB over all samples."""
+    wanted = np.stack([run(Model([parse(text)]), [one[None]])[0] for one in x])
+    return difference(wanted, np.stack([run(model, [one[None]])[0] for one in x]))[0]
+
+
+def test_an_average_over_all_of_an_image_gets_steps_of_its_own(tmp_path: Path, run: Run) -> None:
+    x = np.zeros((8, 4, 4, 2), np.float32)
+    x[:, 0, 0] = 160 * RNG.random((8, 2))
+    model = quantized(AVERAGE, x, tmp_path)
+    assert kinds(model) == ["MEAN"]
+    assert quality(run, AVERAGE, model, x) > 38
+
+
+@pytest.mark.parametrize("other", ["filter_height=2", "fused_activation_function=RELU"])
+def test_other_averages_stay_pools(tmp_path: Path, other: str) -> None:
+    options = f"{POOL}, {other}" if "fused" in other else POOL.replace("filter_height=4", other)
+    text = f"x: f32[1,4,4,2] -> y\ny = AVERAGE_POOL_2D(x) {{{options}}}"
+    assert kinds(quantized(text, np.ones((4, 4, 4, 2), np.float32), tmp_path)) == [
+        "AVERAGE_POOL_2D"
+    ]
+
+
+NORMALIZED = """
+x: f32[1,3,3,4] -> y
+a = MUL(x, [0.01,1.0,-3.0,90.0])
+y = ADD(a, [0.02,-5.0,1.0,40.0]) {fused_activation_function=RELU}
+"""
+
+
+def test_channels_are_scaled_each_with_steps_of_its_own(tmp_path: Path, run: Run) -> None:
+    x = RNG.normal(size=(8, 3, 3, 4)).astype(np.float32) / [0.01, 1, 3, 90]
+    model = quantized(NORMALIZED, x.astype(np.float32), tmp_path)
+    assert kinds(model) == ["DEPTHWISE_CONV_2D"]
+    assert model.main.ops[1].options["fused_activation_function"] == "RELU"
+    narrow = quantized(NORMALIZED, x.astype(np.float32), tmp_path, "int16x8")
+    assert kinds(narrow) == ["MUL", "ADD"]
+    single = "x: f32[1,3,3,4] -> y\ny = MUL(x, [1.0,2.0,-3.0,0.1])"
+    x = RNG.normal(size=(8, 3, 3, 4)).astype(np.float32)
+    assert quality(run, single, quantized(single, x, tmp_path), x) > 38
+
+
+@pytest.mark.parametrize(
+    ("text", "stay"),
+    [
+        ("y = MUL(x, 2.0)", ["MUL"]),
+        ("y = MUL(x, f32[1,3,3,4])", ["MUL"]),
+        ("y = MUL(x, [1.0,2.0,3.0,4.0]) {fused_activation_function=RELU}", ["MUL"]),
+        ("a = MUL(x, [1.0,2.0,3.0,4.0])\ny = ADD(a, x)", ["DEPTHWISE_CONV_2D", "ADD"]),
+    ],
+)
+def test_other_products_stay(text: str, stay: list[str], tmp_path: Path) -> None:
+    x = RNG.normal(size=(8, 3, 3, 4)).astype(np.float32)
+    assert kinds(quantized(f"x: f32[1,3,3,4] -> y\n{text}", x, tmp_path)) == stay

@@ -1,0 +1,107 @@
+"""Other forms of the same operators that integers compute better: steps where values need them.
+
+Exact in reals. Unlike `rewrites`, the operators that are replaced here have integer kernels, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import has_activation, sole_reader, with_constant
+from tqconv.ops.emit import emit
+from tqconv.quant.schemes import Scheme
+
+ACTIVATION = "fused_activation_function"
+SIDES = ("height", "width")
+
+
+def better_form(graph: Graph, op: Op, scheme: Scheme) -> bool:
+    """Replace an operator, in place, whose integers do better in another form; return whether."""
+    form = FORMS.get(op.type)
+    if form is None or scheme.activation is None or op not in graph.ops:
+        return False
+    return form(graph, op, scheme)
+
+
+def _average_all(graph: Graph, op: Op, scheme: Scheme) -> bool:
+    """AVERAGE_POOL_2D over all of an image = MEAN, whose result has steps of its own.
+
+    The pool's kernel keeps those of what it reads, where single elements are many times larger than
+    their averages. The delegate runs MEAN, too.
+    """
+    if has_activation(op):
+        return False
+    image, window = op.input(0).shape[1:3], [op.options.get(f"filter_{d}") for d in SIDES]
+    if list(image) != window or op.output.shape[1:3] != (1, 1):
+        return False
+    axes = np.array([1, 2], np.int32)
+    mean = emit(
+        graph,
+        "MEAN",
+        op.input(0),
+        axes,
+        name=f"{op.output.name}/mean",
+        source=op.source,
+        keep_dims=True,
+    )
+    graph.replace(op.output, mean)
+    return True
+
+
+def _scale_channels(graph: Graph, op: Op, scheme: Scheme) -> bool:
+    """MUL(x, [c]), ADD(_, [c]) = DEPTHWISE_CONV_2D of 1 x 1, where each channel has a scale.
+
+    As operands of MUL and ADD the constants share one, and the product is rounded between them; a
+    normalization that could not be folded cost more than all convolutions of its network. In 16
+    bits the constants are finer than the 8 bits of weights.
+    """
+    if scheme.activation is None or scheme.activation.itemsize > 1 or not scheme.per_channel:
+        return False
+    factors = _by_channel(op)
+    if factors is None or has_activation(op) or op.output.range is not None:
+        return False
+    x, w = factors
+    last, b = op, np.zeros_like(w)
+    reader = sole_reader(graph, op.output)
+    if reader is not None and reader.type == "ADD":
+        shift = _by_channel(reader)
+        if shift is not None:
+            last, b = reader, shift[1]
+    made = emit(
+        graph,
+        "DEPTHWISE_CONV_2D",
+        x,
+        w.reshape(1, 1, 1, -1),
+        b,
+        name=f"{last.output.name}/scaled",
+        source=op.source.joined(last.source),
+        padding="VALID",
+        stride_h=1,
+        stride_w=1,
+        depth_multiplier=1,
+        **{ACTIVATION: last.options.get(ACTIVATION, "NONE")},
+    )
+    graph.replace(last.output, made)
+    return True
+
+
+def _by_channel(op: Op) -> tuple[Tensor, NDArray[np.float32]] | None:
+    """Return the image and the constant [c] of a binary operator, None for other operands."""
+    operands = with_constant(op)
+    if operands is None or operands.x.rank != 4 or operands.x.shape != op.output.shape:
+        return None
+    channels, data = operands.x.shape[3], operands.constant
+    if channels is None or channels < 2 or data.size != channels or data.shape[-1] != channels:
+        return None
+    return operands.x, np.ascontiguousarray(data.reshape(channels), np.float32)
+
+
+FORMS: dict[str, Callable[[Graph, Op, Scheme], bool]] = {
+    "AVERAGE_POOL_2D": _average_all,
+    "MUL": _scale_channels,
+}
+"""What is tried for an operator whose integers lose more than they need to."""
