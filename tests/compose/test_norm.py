@@ -10,7 +10,7 @@ from composed import assert_composed, numbers
 from numpy.typing import NDArray
 
 from tqconv.compose import norm
-from tqconv.compose.attention import attention
+from tqconv.compose.attention import CAUSAL, attention
 from tqconv.errors import UnsupportedError
 
 Array = NDArray[Any]
@@ -90,7 +90,7 @@ def test_attention(causal: bool, open_axes: Any) -> None:
     mask = np.triu(np.full((5, 5), -1e9), 1) if causal else np.zeros((5, 5))
 
     def make(b: Any, q: Any, k: Any, v: Any) -> Any:
-        return attention(b, q, k, v, causal=causal)[0]
+        return attention(b, q, k, v, view=CAUSAL if causal else None).result
 
     expected = attended(Q, K, V, mask, 8**-0.5)
     assert_composed(make, [Q, K, V], expected, open_axes=open_axes)
@@ -103,7 +103,7 @@ def test_attention_with_a_mask(kind: Any) -> None:
     mask = seen if kind is np.bool_ else np.where(seen, 0, -1e9).astype(np.float32)
 
     def make(b: Any, q: Any, k: Any, v: Any, m: Any) -> Any:
-        return attention(b, q, k, v, m, scale=0.5)[0]
+        return attention(b, q, k, v, m, scale=0.5).result
 
     expected = attended(Q, K, V, np.where(seen, 0, -1e9), 0.5)
     assert_composed(make, [Q, K, V, mask], expected)
@@ -111,7 +111,7 @@ def test_attention_with_a_mask(kind: Any) -> None:
 
 def test_attention_with_capped_scores() -> None:
     def make(b: Any, q: Any, k: Any, v: Any) -> Any:
-        return attention(b, q, k, v, softcap=0.5)[1]
+        return attention(b, q, k, v, softcap=0.5).capped
 
     scores = Q @ np.repeat(K, 2, 1).swapaxes(-1, -2) * 8**-0.5
     assert_composed(make, [Q, K, V], np.asarray(0.5 * np.tanh(scores / 0.5), np.float32))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
 from tqconv.ir.types import Range
-from tqconv.ops.rules import broadcast, same, values, with_numpy
+from tqconv.ops.rules import broadcast_shapes, has_shape, same, values, with_numpy
 from tqconv.ops.spec import (
     ELEMENTWISE,
     LAST,
@@ -169,10 +169,18 @@ for _name, (_fold, _quant, _version) in _ELEMENTWISE.items():
         within=_WITHIN.get(_name),
     )
 
+
+def _prelu_shape(op: Op) -> list[Typed]:
+    """Alpha is spread over x, never x over alpha."""
+    x = op.input(0)
+    has_shape(x, broadcast_shapes(t.shape for t in (x, op.input(1))))
+    return [(x.shape, x.dtype)]
+
+
 op(
     "PRELU",
     "x alpha -> y",
-    shape=broadcast,
+    shape=_prelu_shape,
     fold=with_numpy(_prelu),
     layout=ELEMENTWISE,
     # int8 beside int16 activations too: the kernel reads an int16 alpha wrongly.
@@ -180,6 +188,13 @@ op(
     category="activation",
     types=FLOAT,
 )
+
+
+def _along_last(op: Op) -> list[Typed]:
+    if not op.input(0).rank:
+        raise UnsupportedError(f"{op.type} of a scalar, which has no last axis")
+    return [(op.input(0).shape, op.input(0).dtype)]
+
 
 _LAST_AXIS: dict[str, tuple[FoldRule, QuantRule, VersionRule]] = {
     "SOFTMAX": (_softmax, QuantRule(fixed=UNIT), by_type(int8=2, int16=3)),
@@ -198,7 +213,7 @@ for _name, (_fold, _quant, _version) in _LAST_AXIS.items():
     op(
         _name,
         "x -> y",
-        shape=same,
+        shape=_along_last,
         fold=_fold,
         quant=_quant,
         version=_version,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
 from tqconv.ops.bounds import (
     before_inverse_root,
@@ -308,10 +309,16 @@ def _add_all(*arrays: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(total)
 
 
+def _sum_shape(op: Op) -> list[Typed]:
+    if len(op.inputs) < 2:
+        raise UnsupportedError("a sum of one tensor")
+    return _equal_shapes(op)
+
+
 op(
     "ADD_N",
     "*xs -> y",
-    shape=_equal_shapes,
+    shape=_sum_shape,
     fold=with_numpy(_add_all),
     layout=ELEMENTWISE,
     category="arithmetic",

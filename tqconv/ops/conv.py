@@ -95,6 +95,7 @@ def _conv_3d(op: Op) -> Sequence[Typed]:
 
 def _transposed(rank: int, outputs: int) -> ShapeRule:
     """Return the rule of a transposed convolution; `outputs`: the filter's output channels."""
+    kernel = slice(1, 3) if rank == 4 else slice(0, 3)
 
     def rule(op: Op) -> Sequence[Typed]:
         w, x = ranked(op.input(1), rank), ranked(op.input(2), rank)
@@ -109,6 +110,9 @@ def _transposed(rank: int, outputs: int) -> ShapeRule:
         _has_weights(op, same_size(x[-1], w[-1]), w[outputs])
         if 0 in x[1:-1] and 0 not in known:
             raise UnsupportedError(f"a transposed convolution of {list(x)}, which has no elements")
+        windows = _window(op, tuple(known[1:-1]), w[kernel], "hw" if rank == 4 else "dhw")
+        for size, taken in zip(windows, x[1:-1], strict=True):
+            same_size(size, taken)
         return [((batch, *known[1:-1], channels), op.input(2).dtype)]
 
     return rule
@@ -264,7 +268,7 @@ _LINEAR = {
 _ROWS: dict[str, tuple[str, ShapeRule, QuantRule | None, VersionRule, Callable[[Op], int]]] = {
     "CONV_2D": ("x w b? -> y", _conv_2d, _FILTER, _conv_2d_version, _filter_macs),
     "DEPTHWISE_CONV_2D": (
-        "x w b? -> y",
+        "x w b -> y",  # the builtin kernel ends the process without a bias
         _depthwise,
         _DEPTH_FILTER,
         _depthwise_version,

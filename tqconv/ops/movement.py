@@ -73,11 +73,8 @@ op(
 
 def _padding(op: Op) -> list[tuple[int | None, int | None]]:
     rank = op.input(0).rank
+    has_shape(op.input(1), (rank, 2))
     known = elements_or_unknown(op.input(1), 2 * rank)
-    if len(known) != 2 * rank:
-        raise UnsupportedError(
-            f"{counted(len(known), 'amount')} of padding for a tensor of rank {rank}"
-        )
     not_negative(known, "paddings")
     return [(known[2 * i], known[2 * i + 1]) for i in range(rank)]
 
@@ -184,6 +181,8 @@ op(
 def _reversed(op: Op) -> list[Typed]:
     """The kernel mirrors neighbouring axes only."""
     axes = axes_of(op, 1)
+    if len(axes) < op.input(1).size:
+        raise UnsupportedError(f"the axes {values(op, 1).tolist()} name one twice")
     if not op.input(0).is_constant and axes and axes[-1] - axes[0] + 1 != len(axes):
         raise UnsupportedError(f"the axes {list(axes)} are not neighbours; reverse them one by one")
     return [(op.input(0).shape, op.input(0).dtype)]

@@ -16,6 +16,7 @@ from tqconv.ops.rules import (
     elements_or_unknown,
     not_negative,
     same_shape,
+    same_size,
     values,
 )
 from tqconv.ops.spec import WIDE_INDEX, QuantRule, Takes, Typed, by_type, moves, moves_input, op
@@ -159,6 +160,7 @@ op(
 
 def _packed(op: Op) -> list[Typed]:
     xs = _present(op)
+    same_size(int(op.options.get("values_count", len(xs))), len(xs))
     shape = same_shape(t.shape for t in xs)
     axis = axis_of(int(op.options.get("axis", 0)), len(shape) + 1)
     return [((*shape[:axis], len(xs), *shape[axis:]), xs[0].dtype)]

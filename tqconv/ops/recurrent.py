@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy as np
 from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape
-from tqconv.ops.rules import has_shape
-from tqconv.ops.spec import QuantRule, Typed, VersionRule, op
+from tqconv.ops.rules import has_shape, ranked
+from tqconv.ops.spec import ROWS, QuantRule, Typed, VersionRule, op
 
 # Gates in the kernels' order: input, forget, cell, output. Without the input gate's operands (CIFG)
 # it is one minus the forget gate.
@@ -70,7 +70,11 @@ def _lstm(op: Op) -> Sequence[Typed]:
 def _basic_lstm(op: Op) -> Sequence[Typed]:
     """x: [..., i]; h, c: [..., o]; w: [4 * o, i + o]; four outputs, two of them scratch."""
     _need(op, (5,))
+    _must_be_there(op, range(5))
     x, before, weights, _, cell = (op.input(i) for i in range(5))
+    ranked(x, 2)
+    if cell.is_constant:
+        raise UnsupportedError(f"the state '{cell.name}' is a constant; the kernel writes to it")
     joined, gates = _units(weights, 1), _units(weights, 0)
     depths = x.shape[-1:], before.shape[-1:]
     if joined is not None and all(d and d[0] is not None for d in depths):
@@ -86,11 +90,50 @@ def _basic_lstm(op: Op) -> Sequence[Typed]:
     ]
 
 
+def _must_be_there(op: Op, places: Iterable[int]) -> None:
+    names = ROWS[op.type].operands
+    for place in places:
+        if place >= len(op.inputs) or op.inputs[place] is None:
+            raise UnsupportedError(f"the operand `{names.name(place)}` of {op.type} is missing")
+
+
+def _keeps(op: Op, *places: int) -> None:
+    """Raise where a state is no variable: no other tensor keeps its values between runs.
+
+    The states of rows that name them in `states` are given as what they start from.
+    """
+    _must_be_there(op, places)
+    own = {ROWS[op.type].operands.index(name) for name in ROWS[op.type].states}
+    for place in places:
+        if place not in own and not op.input(place).variable:
+            raise UnsupportedError(f"the state '{op.input(place).name}' is no variable")
+
+
+def _check_sets(op: Op, first: int) -> None:
+    """Raise where operands are missing that belong to others that are given (lstm.cc).
+
+    Without an input gate all its operands are left out, and peepholes are those of every gate.
+    """
+    given = {i - first for i, t in enumerate(op.inputs) if t is not None}
+    _must_be_there(op, (first + i for i in (2, 3, 4, 6, 7, 8, 13, 14, 15)))
+    coupled, peepholes = 1 not in given, 10 in given
+    expected = {1: not coupled, 5: not coupled, 12: not coupled}
+    expected |= {9: peepholes and not coupled, 11: peepholes}
+    if 16 not in given:
+        expected[17] = False
+    for place, wanted in expected.items():
+        if (place in given) != wanted:
+            name = ROWS[op.type].operands.name(first + place)
+            what = "is missing" if wanted else "does not go with those that are missing"
+            raise UnsupportedError(f"the operand `{name}` of {op.type} {what}")
+
+
 def _check_gates(op: Op, first: int, batch: int | None) -> None:
     """Raise where weights, biases or states do not fit each other.
 
     `first`: how far behind operand 0 the gates begin; the states of one direction follow them.
     """
+    _check_sets(op, first)
     depth = op.input(0).shape[-1]
     cells, out = _units(op.input(first + 2), 0), _units(op.input(first + 6), 1)
     shapes: list[tuple[range, Shape]] = [
@@ -101,6 +144,7 @@ def _check_gates(op: Op, first: int, batch: int | None) -> None:
         (range(17, 18), (out,)),
     ]
     if first == 0 and op.type != "BIDIRECTIONAL_SEQUENCE_LSTM":
+        _keeps(op, 18, 19)
         shapes += [
             (range(18, 19), (batch, out)),
             (range(19, 20), (batch, cells)),
@@ -141,6 +185,7 @@ def _bidirectional_lstm(op: Op) -> Sequence[Typed]:
         _check_gates(op, first, batch)
         out, cells = _units(op.input(first + 6), 1), _units(op.input(first + 2), 0)
         state = 35 if first == 0 else 37
+        _keeps(op, state, state + 1)
         has_shape(op.inputs[state], (batch, out))
         has_shape(op.inputs[state + 1], (batch, cells))
     return _both(op, _units(op.input(6), 1), _units(op.input(23), 1))
@@ -159,6 +204,7 @@ def _check_rnn(op: Op, first: int, batch: int | None) -> None:
     shapes = ((units, op.input(0).shape[-1]), (units, units), (units,), (batch, units))
     for place, shape in enumerate(shapes, first):
         has_shape(op.inputs[place], shape)
+    _keeps(op, first + 3)
 
 
 def _sequence_rnn(op: Op) -> Sequence[Typed]:
@@ -181,6 +227,7 @@ def _svdf(op: Op) -> Sequence[Typed]:
         raise UnsupportedError(f"{filters} filters do not make units of rank {rank}")
     units = None if filters is None else filters // rank
     batch, memory = _lead(op, 2)[0], _units(op.input(2), 1)
+    _keeps(op, 4)
     has_shape(op.input(1), (filters, op.input(0).shape[-1]))
     has_shape(op.input(2), (filters, memory))
     has_shape(op.inputs[3], (units,))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
-from tqconv.ir.types import Shape
+from tqconv.ir.types import STRING, Shape
 from tqconv.ops.rules import (
     FLOAT32,
     INT32,
@@ -48,6 +48,8 @@ def _gather_axes(op: Op) -> tuple[int, int]:
     x, indices = op.input(0), op.input(1)
     if x.rank == 0:
         raise UnsupportedError("cannot gather from a scalar")
+    if x.rank > 1 and x.dtype == STRING and not x.is_constant:
+        raise UnsupportedError(f"'{x.name}' has rank {x.rank}, strings are gathered from a list")
     axis = axis_of(int(op.options.get("axis", 0)), x.rank)
     batch = int(op.options.get("batch_dims", 0))
     batch = batch + indices.rank if batch < 0 else batch
@@ -233,6 +235,9 @@ op(
 
 
 def _one_hot_axis(op: Op) -> int:
+    """Return the new axis; of those that count from the end the kernel knows the last alone."""
+    if int(op.options.get("axis", 0)) < -1:
+        raise UnsupportedError(f"an axis of {op.options['axis']}")
     return axis_of(int(op.options.get("axis", 0)), op.input(0).rank + 1)
 
 
@@ -264,6 +269,8 @@ op(
 
 def _diagonal_shape(op: Op) -> list[Typed]:
     x = op.input(0)
+    if not x.rank:
+        raise UnsupportedError("the diagonal of a scalar")
     return [((*x.shape, x.shape[-1]), x.dtype)]
 
 

@@ -153,6 +153,8 @@ def _cuts(op: Op) -> list[_Cut]:
     bits = _mask(op, "new_axis_mask", count)
     new = [bit and not other for bit, other in zip(bits, ellipsis, strict=True)]
     whole = max(0, x.rank - (count - sum(new) - sum(ellipsis)))
+    if int(op.options.get("ellipsis_mask", 0)).bit_count() > 1:
+        raise UnsupportedError("a slice with more than one ellipsis")
     if any(ellipsis) and not whole and not x.is_constant:
         raise UnsupportedError("an ellipsis for no dimension, which the kernel takes for one")
     masks = [_mask(op, f"{what}_mask", count) for what in ("begin", "end", "shrink_axis")]
@@ -195,6 +197,8 @@ def _strided(op: Op) -> list[Typed]:
 def _offset_shape(op: Op) -> Shape:
     """With `offset` the ends count from the begins; the kernel then gets masks and steps wrong."""
     x = op.input(0)
+    for index in (1, 2, 3):
+        has_shape(op.input(index), (x.rank,))
     strides = elements(op.input(3))
     plain = strides is not None and all(s == 1 for s in strides) and len(strides) == x.rank
     if not plain or any(op.options.get(name, 0) for name in _MASKS):
