@@ -45,6 +45,7 @@ def keep_dense_dims(graph: Graph, op: Op) -> bool:
         inputs = [y, *step.inputs[1:]] if dense else [_or(t, y) for t in step.inputs]
         name = f"{step.output.name}/kept"
         y = emit(graph, step.type, *inputs, name=name, source=step.source, **options)
+        y.range = step.output.range
     graph.replace(op.output, y)
     return True
 

@@ -175,6 +175,8 @@ def _clamp(graph: Graph, op: Op, said: Range) -> None:
         x.range = stored
         pass_through(graph, op)
         return
+    if x.range is None and not x.is_constant and sole_reader(graph, x) is op:
+        x.range = stored  # integers of this range saturate where the clamp does
     y = x
     for kind, bound in steps or [("MINIMUM", [np.array(said.high, np.float32)])]:
         name = f"{op.output.name}/{kind.lower()}"

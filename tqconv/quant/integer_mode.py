@@ -114,7 +114,9 @@ def known_ranges(
         if best is not None:
             _check_finite(tensor, best)
             found[tensor] = best
-    found = propagate(graph, found)
+    # Behind exact ranges the rest was trained with reals; where none may remain, bounds must do.
+    pairs = any(known.exact for known in found.values())
+    found = propagate(graph, found, computed=options.integer_only or not pairs)
     if default is not None:
         filler = Range(*default, "default", "--default_ranges")
         found.update({t: filler for t in reals if t not in found})

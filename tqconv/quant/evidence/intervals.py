@@ -8,12 +8,19 @@ from collections.abc import Mapping
 from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Range
-from tqconv.ops.table import having, known, spec
+from tqconv.ops.table import having, known, spec, those
 
 Ends = tuple[float, float]
 
 
 RULES = having(lambda row: row.interval)
+KEEP = those(
+    lambda row: (
+        (row.quant is not None and row.quant.same and not row.quant.averages)
+        or row.clamp is not None
+    )
+)
+"""Operators whose results are elements of their operands, or limits."""
 CLAMPS = having(lambda row: row.clamp)
 """What operators, and the activations of that name inside others, clamp to."""
 FREE: Ends = (-math.inf, math.inf)
@@ -55,13 +62,18 @@ def clipped_by_default(graph: Graph, found: Mapping[Tensor, Range]) -> list[str]
     ]
 
 
-def propagate(graph: Graph, found: Mapping[Tensor, Range]) -> dict[Tensor, Range]:
+def propagate(
+    graph: Graph, found: Mapping[Tensor, Range], *, computed: bool = True
+) -> dict[Tensor, Range]:
     """Return `found` with the tensors added that interval arithmetic reaches from it.
 
-    One walk in topological order; a tensor that has evidence keeps it.
+    One walk in topological order; a tensor that has evidence keeps it. computed: also through what
+    makes other numbers than it reads, of which only a part of the interval may occur.
     """
     ranges = dict(found)
     for op in graph.ops:
+        if not computed and op.type not in KEEP:
+            continue
         for tensor in op.outputs:
             if tensor in ranges or tensor.dtype.kind != "f":
                 continue
