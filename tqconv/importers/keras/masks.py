@@ -31,11 +31,11 @@ def passed_on(b: KerasBuilder) -> Tensor | None:
 
 
 def joined(b: KerasBuilder) -> Tensor | None:
-    """Return what all masks of the inputs have in common; Keras 3 needs a mask of each."""
+    """Return where all masks of the inputs show something; Keras 3: where any does, if all are."""
     found = [mask for mask in b.masks if mask is not None]
     if not found or (b.major >= 3 and len(found) < len(b.masks)):
         return None
     result = found[0]
     for mask in found[1:]:
-        result = b("LOGICAL_AND", result, mask)
+        result = b("LOGICAL_AND" if b.major < 3 else "LOGICAL_OR", result, mask)
     return result

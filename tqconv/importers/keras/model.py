@@ -16,6 +16,15 @@ NETWORKS = frozenset({"Sequential", "Functional", "Model"})
 """Classes that are graphs of layers. Before Keras 2.3 a functional model is a `Model`."""
 OPERATIONS = ("keras.src.ops.", "keras.ops.")
 """Starts of the modules of Keras 3's operations, which have no weights."""
+SPARE = frozenset(
+    {
+        *("Discretization", "HashedCrossing"),
+        *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+    }
+)
+"""Layers of Keras 3 whose configuration does not say whether they are trainable."""
+RENAMED = {"GroupedQueryAttention": "GroupQueryAttention"}
+"""Layers that HDF5 files call by their class in Python -> their public name."""
 FUNCTIONS = frozenset({"TFOpLambda", "SlicingOpLambda"})
 """Layers of Keras 2 that call a function of TensorFlow, which `config` names."""
 
@@ -97,7 +106,7 @@ def parse(config: Any, major: int) -> Layer:
 
 
 def _layer(entry: Mapping[str, Any], major: int, place: str) -> Layer:
-    op, config = entry["class_name"], entry["config"]
+    op, config = RENAMED.get(entry["class_name"], entry["class_name"]), entry["config"]
     if op == "Sequential" and isinstance(config, list):  # before Keras 2.2.3
         config = {"name": "sequential", "layers": config}
     name = str(entry.get("name") or config.get("name") or op.lower())
@@ -130,7 +139,8 @@ def _is_operation(entry: Mapping[str, Any], config: Mapping[str, Any], major: in
     module = entry.get("module")
     if isinstance(module, str):
         return module.startswith(OPERATIONS)
-    known = entry["class_name"] in NETWORKS or entry["class_name"] == "InputLayer"
+    kind = entry["class_name"]
+    known = kind in NETWORKS or kind in SPARE or kind == "InputLayer"
     return major >= 3 and "inbound_nodes" in entry and not known and "trainable" not in config
 
 

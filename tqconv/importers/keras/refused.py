@@ -13,10 +13,10 @@ from tqconv.importers.tf.single import is_known
 
 SHOWN = 12
 """Layers that the report names."""
-HELD = frozenset({"InputLayer", "StackedRNNCells", "SimpleRNNCell", "LSTMCell", "GRUCell"})
+HELD = frozenset({"InputLayer", "StackedRNNCells"})
 """Classes that have no handler: borders, and what the layers around them look at."""
-TEXT = frozenset({"TextVectorization", "StringLookup", "Hashing"})
-"""Layers that work on text."""
+TEXT = frozenset({"TextVectorization", "StringLookup", "Hashing", "HashedCrossing"})
+"""Layers that work on text, or on the digits of numbers."""
 OBJECTS = frozenset({"ClassMethod", "InstanceMethod", "InstanceProperty"})
 """Layers that ask composite tensors for something."""
 RANDOM = ("tf.random.", "tf.nn.dropout", "tf.image.random_", "tf.image.stateless_random_")
@@ -65,7 +65,7 @@ def reason_of(layer: Layer) -> str:
     if layer.op.startswith("tf."):
         return f"calls a function of TensorFlow that {_reason_of_function(layer.op)}"
     if layer.op in TEXT:
-        return "works on text, for which there are no kernels"
+        return "works on text (of numbers, on their digits), for which there are no kernels"
     return "is no layer of Keras that tqconv knows"
 
 

@@ -29,14 +29,19 @@ BOOKKEEPING = frozenset(
         *("momentum", "renorm_clipping", "renorm_momentum", "unit_forget_bias", "autocast"),
         *("dropout", "recurrent_dropout", "input_dim", "quantization_config", "input_shape"),
         *("power_iterations", "optional", "renorm", "flash_attention", "lora_alpha"),
-        *("batch_size", "query_shape", "key_shape", "value_shape", "softmax_robust_masking"),
+        *(
+            "batch_size",
+            "query_shape",
+            "lora_rank",
+            "key_shape",
+            "value_shape",
+            "softmax_robust_masking",
+        ),
     }
 )
 """Keys without effect on what a layer computes when it is used."""
 BOOKKEEPING_ENDS = ("_initializer", "_regularizer", "_constraint")
-EFFECTLESS = frozenset(
-    {"training", "sparse", "ragged", "time_major", "lora_rank", "mask", "use_legacy_format"}
-)
+EFFECTLESS = frozenset({"training", "sparse", "ragged", "time_major", "mask", "use_legacy_format"})
 """Keys that say nothing while they are false or null."""
 
 

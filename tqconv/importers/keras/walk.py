@@ -100,6 +100,8 @@ class Walk:
         named = [k for k in OPERANDS if isinstance(call.kwargs.get(k), Ref)]
         operands += [_found(values, call.kwargs[k], None) for k in named]
         rest = {k: v for k, v in call.kwargs.items() if k not in named}
+        if self.major >= 3:
+            rest.pop("training", None)  # in use, Keras 3 tells every call that it is no training
         kwargs: Mapping[str, Any] = {k: _resolved(v, values) for k, v in rest.items()}
         tensors = (*_tensors(kwargs), *(v.tensor for v in operands))
         failed = next((v for v in tensors if isinstance(v, Failed)), None)

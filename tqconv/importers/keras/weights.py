@@ -79,7 +79,7 @@ def _heads(*parts: str) -> Callable[[Config], list[Group]]:
         gate = ("gate",) if config.get("use_gate") else ()
         return [
             Group(f"{part}_dense", (f"{part}_kernel", *((f"{part}_bias",) if bias else ())))
-            for part in (*parts[:1], *parts[1:-1], *gate, parts[-1])
+            for part in (*parts[:2], *gate, *parts[2:])
         ]
 
     return groups
@@ -94,6 +94,15 @@ def _attention(config: Config) -> list[Group]:
 def _normalization(config: Config) -> list[Group]:
     given = config.get("mean") is not None
     return [Group("", (), () if given else ("mean", "variance", "count"))]
+
+
+def _discretization(config: Config) -> list[Group]:
+    return [Group("", (), () if config.get("bin_boundaries") else ("summary",))]
+
+
+def _reversible(config: Config) -> list[Group]:
+    own = () if config.get("tie_weights", True) else ("reverse_embeddings",)
+    return [Group("", ("embeddings", *own))]
 
 
 def _spectral(config: Config) -> list[Group]:
@@ -140,7 +149,7 @@ SPECS: Mapping[str, Callable[[Config], list[Group]]] = {
     ),
     "EinsumDense": _einsum_dense,
     "Embedding": _always("embeddings"),
-    "ReversibleEmbedding": _always("embeddings"),
+    "ReversibleEmbedding": _reversible,
     "PReLU": _always("alpha"),
     "BatchNormalization": _batch_norm,
     "SyncBatchNormalization": _batch_norm,
@@ -159,6 +168,7 @@ SPECS: Mapping[str, Callable[[Config], list[Group]]] = {
     ),
     "Normalization": _normalization,
     "SpectralNormalization": _spectral,
+    "Discretization": _discretization,
     "QuantizeLayer": lambda config: [Group("", (), tuple(toolkit.ranges_of_layer(config)))],
     "QuantizeWrapper": _quantized_first,
     "QuantizeWrapperV2": _quantized,
@@ -169,7 +179,7 @@ SPECS: Mapping[str, Callable[[Config], list[Group]]] = {
 
 PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
 """Layers whose class has another name in Keras's code, after which groups are named."""
-OPTIONAL = frozenset({"Normalization", "SpectralNormalization"})
+OPTIONAL = frozenset({"Discretization", "SpectralNormalization"})
 """Classes that may lack what they would store."""
 
 
@@ -196,6 +206,8 @@ def _assign_lists(network: Network, archive: Archive) -> None:
         place = places[layer.name]
         paths = [f"{place}/{name}" for name in stored.names("weight_names", place) or ()]
         slots = [*_slots(layer, True, True), *_slots(layer, False, True)]
+        if layer.op in OPTIONAL and not paths:
+            continue
         if len(slots) != len(paths):
             paths = _without_extras(layer, slots, paths)
         for (owner, name), path in zip(slots, paths, strict=True):
@@ -232,8 +244,6 @@ def _without_extras(
     kept = [p for p in paths if not re.search(r"seed_generator|random_generator|/states?[:_\d]", p)]
     if len(kept) == len(slots):
         return kept
-    if layer.op == "Normalization" and not kept:
-        return []
     raise FormatError(
         f"layer '{layer.place}' ({layer.op}) has {len(kept)} weights in the file, "
         f"{len(slots)} by its configuration"

@@ -37,7 +37,11 @@ def _sparse_plus(b: Builder, x: Tensor) -> Tensor:
 
 
 def sparsemax(b: Builder, x: Tensor, axis: int = -1) -> Tensor:
-    """The nearest point of the simplex (Martins and Astudillo 2016, algorithm 1)."""
+    """Sparsemax as Keras computes it (`backend/tensorflow/nn.py`).
+
+    Its threshold sums the running sums inside the support, where algorithm 1 of Martins and
+    Astudillo (2016) takes the last of them.
+    """
 
     def project(x: Tensor) -> Tensor:
         size = x.shape[-1]
@@ -50,7 +54,7 @@ def sparsemax(b: Builder, x: Tensor, axis: int = -1) -> Tensor:
         last = np.array([x.rank - 1], np.int32)
         kept = b("SUM", b.cast(inside, F), last, keep_dims=True)
         zero = np.array(0, F)
-        taken = b("SUM", b("SELECT_V2", inside, ordered, zero), last, keep_dims=True)
+        taken = b("SUM", b("SELECT_V2", inside, total, zero), last, keep_dims=True)
         threshold = b("DIV", b("SUB", taken, np.array(1, F)), kept)
         return b("RELU", b("SUB", x, threshold))
 

@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose import attention as compose
-from tqconv.compose import einsum as sums
 from tqconv.compose import products
 from tqconv.compose.activations import softmax
 from tqconv.compose.sizes import inserted
-from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
 
 F = np.float32
 
 
-def _masks(b: KerasBuilder, given: Any, count: int) -> list[Tensor | None]:
+def masks_of(b: KerasBuilder, given: Any, count: int) -> list[Tensor | None]:
     """Return the masks of the first inputs: those of the call, or those handed on."""
     found = list(given) if isinstance(given, list | tuple) else []
     implicit = [*b.masks, *[None] * count][:count]
@@ -84,7 +82,7 @@ def attention(
     else:
         scores = products.product(b, query, key, adj_w=True)
         scores = scores if scale is None else b("MUL", scores, scale)
-    masks = _masks(b, mask, 2)
+    masks = masks_of(b, mask, 2)
     return _attended(b, scores, value, masks, use_causal_mask or causal, return_attention_scores)
 
 
@@ -108,88 +106,5 @@ def additive_attention(
     scale = b.weights.get("scale")
     parts = parts if scale is None else b("MUL", parts, scale)
     scores = b("SUM", parts, LAST_OF_FOUR, keep_dims=False)
-    masks = _masks(b, mask, 2)
+    masks = masks_of(b, mask, 2)
     return _attended(b, scores, value, masks, use_causal_mask or causal, return_attention_scores)
-
-
-@handles("MultiHeadAttention", "GroupQueryAttention")
-def multi_head(
-    b: KerasBuilder,
-    query: Tensor,
-    value: Tensor,
-    key: Tensor | None = None,
-    *,
-    num_heads: int | None = None,
-    key_dim: int | None = None,
-    value_dim: int | None = None,
-    head_dim: int | None = None,
-    num_query_heads: int | None = None,
-    num_key_value_heads: int | None = None,
-    use_bias: bool = True,
-    output_shape: Any = None,
-    attention_axes: Any = None,
-    use_causal_mask: bool = False,
-    return_attention_scores: bool = False,
-    attention_mask: Tensor | None = None,
-    query_mask: Tensor | None = None,
-    value_mask: Tensor | None = None,
-    key_mask: Tensor | None = None,
-    use_gate: bool = False,
-    sliding_window: int | None = None,
-    mask: Any = None,
-) -> Sequence[Tensor]:
-    """Project queries, keys and values to heads, attend in each, and project back."""
-    if use_gate or sliding_window is not None:
-        raise UnsupportedError(f"{b.layer.op} with a gate or a sliding window")
-    if query.rank != 3 or (attention_axes is not None and list(attention_axes) not in ([1], [-2])):
-        raise UnsupportedError(
-            f"{b.layer.op} over the axes {attention_axes} of a tensor of rank {query.rank}"
-        )
-    key = value if key is None else key
-    q, k, v = (
-        _heads(b, b.real(t), name) for t, name in ((query, "query"), (key, "key"), (value, "value"))
-    )
-    first, second, third = _masks(b, mask, 3)
-    seen = _seen(
-        b,
-        query_mask if query_mask is not None else first,
-        [value_mask if value_mask is not None else second, key_mask or third],
-        attention_mask,
-    )
-    b.mask = first
-    view = compose.CAUSAL if use_causal_mask else None
-    attended = compose.attention(b, q, k, v, seen, view=view)
-    merged = sums.einsum(b, "bhtd,hdo->bto", attended.result, b.weight("output_kernel"))
-    if use_bias:
-        merged = b("ADD", merged, b.weight("output_bias"))
-    return [merged, attended.weights] if return_attention_scores else [merged]
-
-
-def _heads(b: KerasBuilder, x: Tensor, name: str) -> Tensor:
-    """Return x: [n, t, c] projected to [n, heads, t, d]."""
-    y = sums.einsum(b, "btc,chd->bthd", x, b.weight(f"{name}_kernel"))
-    bias = b.weights.get(f"{name}_bias")
-    y = y if bias is None else b("ADD", y, bias)
-    return b.transpose(y, (0, 2, 1, 3))
-
-
-def _seen(
-    b: KerasBuilder,
-    query_mask: Tensor | None,
-    others: Sequence[Tensor | None],
-    attention_mask: Tensor | None,
-) -> Tensor | None:
-    """Return which keys each query sees: [n, 1, t, s], all masks together."""
-    parts = []
-    if query_mask is not None:
-        parts.append(inserted(b, b.cast(query_mask, np.bool_), 1, 3))
-    parts += [inserted(b, b.cast(m, np.bool_), 1, 2) for m in others if m is not None]
-    if attention_mask is not None:
-        flags = b.cast(attention_mask, np.bool_)
-        parts.append(inserted(b, flags, 1) if flags.rank == 3 else flags)
-    if not parts:
-        return None
-    seen = parts[0]
-    for part in parts[1:]:
-        seen = b("LOGICAL_AND", seen, part)
-    return seen

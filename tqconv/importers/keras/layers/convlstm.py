@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.compose import conv, recurrent
+from tqconv.compose import conv, recurrent, variables
 from tqconv.compose.builder import Builder
-from tqconv.compose.sizes import calculate, reshaped, size_of, sizes_of, vector
+from tqconv.compose.sizes import Size, calculate, inserted, reshaped, size_of, sizes_of, vector
 from tqconv.compose.windows import SAME, windows_over
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.activation import named
 from tqconv.importers.keras.layers.convolution import FIRST, windows_of
-from tqconv.importers.keras.layers.recurrent import TIME, time_first
+from tqconv.importers.keras.layers.recurrent import TIME, Run, listed, time_first
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
 
 
-@handles("ConvLSTM1D", "ConvLSTM2D")
+@handles("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 def conv_lstm(
     b: KerasBuilder,
     x: Tensor,
-    *,
+    *states: Tensor,
     filters: int,
     kernel_size: Any,
     strides: Any = 1,
@@ -33,6 +33,7 @@ def conv_lstm(
     activation: Any = "tanh",
     recurrent_activation: Any = "hard_sigmoid",
     use_bias: bool = True,
+    initial_state: Any = None,
     return_sequences: bool = False,
     return_state: bool = False,
     go_backwards: bool = False,
@@ -41,36 +42,75 @@ def conv_lstm(
     training: bool | None = False,
 ) -> Sequence[Tensor]:
     """Repeat a cell of convolutions over the steps of x: [n, t, …, c]."""
-    if stateful or any(mask is not None for mask in b.masks):
-        raise UnsupportedError(f"{b.layer.op} that is stateful or gets a mask")
     first = data_format == FIRST
+    run = Run(return_sequences, return_state, go_backwards, stateful, zero_output_for_mask)
     x = b.real(x)
-    if first:
-        x = b.transpose(x, (0, 1, *range(3, x.rank), 2))
-    x = time_first(b, x)
+    x = time_first(b, b.transpose(x, (0, 1, *range(3, x.rank), 2)) if first else x)
+    mask = b.masks[0] if b.masks else None
+    b.mask = mask if return_sequences else None
+    rows = [x] if mask is None else [x, time_first(b, b.cast(mask, np.bool_))]
     if go_backwards:
-        x = b("REVERSE_V2", x, TIME)
+        rows = [b("REVERSE_V2", row, TIME) for row in rows]
     w = b.weight("kernel")
-    steps, rows, *inner = sizes_of(b, x)
-    flat = reshaped(b, x, [calculate(b, "MUL", steps, rows), *inner])
-    part = conv.conv(b, flat, w, windows_of(w.shape[:-2], strides, dilation_rate, padding))
+    windows = windows_of(w.shape[:-2], strides, dilation_rate, padding)
+    steps, count, *inner = sizes_of(b, x)
+    flat = reshaped(b, rows[0], [calculate(b, "MUL", steps, count), *inner])
+    part = conv.conv(b, flat, w, windows)
     part = b("ADD", part, b.weight("bias")) if use_bias else part
     places = sizes_of(b, part)[1:-1]
-    part = reshaped(b, part, [steps, rows, *places, size_of(b, part, -1)])
-    zero = b("FILL", vector(b, [rows, *places, filters]), np.array(0, np.float32))
-    step = _step(named(b, recurrent_activation), named(b, activation), part.rank - 2)
-    like = [recurrent.zeros_like(b, x, zero)]
-    made, after = recurrent.over_time(b, [part], [zero, zero], [b.weight("recurrent")], like, step)
+    part = reshaped(b, part, [steps, count, *places, size_of(b, part, -1)])
+    given = [b.to_channels_last(t) if first else t for t in (*states, *listed(initial_state))]
+    kept, begin = _begin(b, [count, *places, filters], given, stateful)
+    gates = (named(b, recurrent_activation), named(b, activation))
+    step = _step(*gates, part.rank - 2, zero_output_for_mask)
+    like = [recurrent.zeros_like(b, x, begin[0])]
+    rows = [part, *rows[1:]]
+    made, after = recurrent.over_time(b, rows, begin, [b.weight("recurrent")], like, step)
+    for variable, value in zip(kept, after, strict=False):
+        variables.assign(b, variable, value)
+    return _shown(b, made[0], after, run, first)
+
+
+def _begin(
+    b: KerasBuilder, sizes: Sequence[Size], given: list[Tensor], stateful: bool
+) -> tuple[list[variables.Variable], list[Tensor]]:
+    """Return the variables that hold the states, if any do, and the states to begin with."""
+    if given:
+        if len(given) != 2:
+            raise UnsupportedError(f"{len(given)} initial states for 2")
+        return [], given
+    if not stateful:
+        zero = b("FILL", vector(b, sizes), np.array(0, np.float32))
+        return [], [zero, zero]
+    numbers = tuple(size for size in sizes if isinstance(size, int))
+    if len(numbers) < len(sizes):
+        raise UnsupportedError(
+            "a stateful layer needs to know how large its input is",
+            hint="give the inputs a shape with --input_shapes",
+        )
+    kept = [variables.zero(b, f"{b.name}/state{number}", numbers) for number in (0, 1)]
+    return kept, [variable.read for variable in kept]
+
+
+def _shown(
+    b: KerasBuilder, made: Tensor, after: Sequence[Tensor], run: Run, first: bool
+) -> Sequence[Tensor]:
+    """Return the results of all steps, or of the last one, and the states, in the data format."""
 
     def shown(t: Tensor, lead: int) -> Tensor:
         return b.transpose(t, (*range(lead), t.rank - 1, *range(lead, t.rank - 1))) if first else t
 
-    result = shown(time_first(b, made[0]), 2) if return_sequences else shown(after[0], 1)
-    return [result, *(shown(t, 1) for t in after)] if return_state else [result]
+    result = shown(time_first(b, made), 2) if run.return_sequences else shown(after[0], 1)
+    return [result, *(shown(t, 1) for t in after)] if run.return_state else [result]
 
 
-def _step(gate: recurrent.Activation, squash: recurrent.Activation, last: int) -> recurrent.Step:
-    """Return what a step does; `last`: the axis of the channels."""
+def _step(
+    gate: recurrent.Activation, squash: recurrent.Activation, last: int, hides: bool
+) -> recurrent.Step:
+    """Return what a step does; `last`: the axis of the channels.
+
+    A step that a mask hides keeps the states; its result is the one before it, or 0 if it `hides`.
+    """
     axis = np.array(last, np.int32)
 
     def step(
@@ -83,6 +123,11 @@ def _step(gate: recurrent.Activation, squash: recurrent.Activation, last: int) -
         kept = here("MUL", gate(here, f), c)
         c = here("ADD", kept, here("MUL", gate(here, i), squash(here, g)))
         h = here("MUL", gate(here, o), squash(here, c))
-        return [h, c], [h]
+        if len(now) == 1:
+            return [h, c], [h]
+        counts = inserted(here, now[1], *range(1, h.rank))
+        after = [here("SELECT_V2", counts, *pair) for pair in zip((h, c), states, strict=True)]
+        zero = np.array(0, np.float32)
+        return after, [here("SELECT_V2", counts, h, zero) if hides else after[0]]
 
     return step

@@ -49,6 +49,32 @@ def embedding(b: KerasBuilder, x: Tensor, *, output_dim: int, mask_zero: bool = 
     return gather.gathered(b, b.weight("embeddings"), ids, 0)
 
 
+@handles("ReversibleEmbedding")
+def reversible_embedding(
+    b: KerasBuilder,
+    x: Tensor,
+    *,
+    output_dim: int,
+    mask_zero: bool = False,
+    tie_weights: bool = True,
+    reverse_dtype: Any = None,
+    logit_soft_cap: float | None = None,
+    reverse: bool = False,
+) -> Tensor:
+    """Look rows up, or, in reverse, return the product with each row."""
+    if not reverse:
+        return embedding(b, x, output_dim=output_dim, mask_zero=mask_zero)
+    if tie_weights:
+        w = b.transpose(b.weight("embeddings"), (1, 0))
+    else:
+        w = b.weight("reverse_embeddings")
+    y = products.affine(b, b.real(x), w)
+    if logit_soft_cap is None:
+        return y
+    cap = np.array(logit_soft_cap, np.float32)
+    return b("MUL", b("TANH", b("DIV", y, cap)), cap)
+
+
 @handles("Masking")
 def masking(b: KerasBuilder, x: Tensor, *, mask_value: float = 0.0) -> Tensor:
     """Zero the steps that hold nothing but the mask value, and hand on which ones count."""
@@ -63,12 +89,12 @@ def masking(b: KerasBuilder, x: Tensor, *, mask_value: float = 0.0) -> Tensor:
 @handles(
     *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout"),
     *("GaussianDropout", "GaussianNoise", "ActivityRegularization", "Identity"),
-    *("RandomBrightness", "RandomColorJitter", "RandomContrast", "RandomCrop", "RandomFlip"),
+    *("RandomBrightness", "RandomColorJitter", "RandomContrast", "RandomFlip"),
     *("RandomGrayscale", "RandomHue", "RandomRotation", "RandomSaturation", "RandomSharpness"),
     *("RandomShear", "RandomTranslation", "RandomZoom", "RandomHeight", "RandomWidth"),
     *("RandomErasing", "RandomGaussianBlur", "RandomInvert", "RandomPerspective"),
     *("RandomPosterization", "RandomColorDegeneration", "RandomElasticTransform"),
-    *("CutMix", "MixUp", "AugMix", "RandAugment"),
+    *("CutMix", "MixUp", "AugMix", "RandAugment", "Solarization"),
 )
 def identity(b: KerasBuilder, x: Tensor, *, training: bool | None = False, **others: Any) -> Tensor:
     """Pass on: what happens during training only."""

@@ -30,9 +30,28 @@ def aligned(b: KerasBuilder, xs: tuple[Tensor, ...]) -> list[Tensor]:
 @handles(Add="ADD", Subtract="SUB", Multiply="MUL", Maximum="MAXIMUM", Minimum="MINIMUM")
 def combine(b: KerasBuilder, type: str, *xs: Tensor) -> Tensor:
     """Combine all tensors from the left."""
+    if type == "MUL" and b.major >= 3 and any(mask is not None for mask in b.masks):
+        return _masked_product(b, xs)
     extreme = type in ("MAXIMUM", "MINIMUM")
     make = arithmetic.extreme if extreme else arithmetic.combine
     return reduce(lambda x, y: make(b, type, x, y), aligned(b, xs))
+
+
+def _masked_product(b: KerasBuilder, xs: tuple[Tensor, ...]) -> Tensor:
+    """Multiply what masks show; what all masks hide is 0."""
+    one, zero = np.array(1, np.float32), np.array(0, np.float32)
+    parts = []
+    shown: list[Tensor] = []
+    for x, mask in zip(aligned(b, tuple(b.real(x) for x in xs)), b.masks, strict=True):
+        if mask is None:
+            parts.append(x)
+            continue
+        shown.append(b("EXPAND_DIMS", b.cast(mask, np.bool_), np.array(mask.rank, np.int32)))
+        parts.append(b("SELECT_V2", shown[-1], x, one))
+    y = reduce(lambda x, y: b("MUL", x, y), parts)
+    if len(shown) < len(xs):
+        return y
+    return b("SELECT_V2", reduce(lambda x, y: b("LOGICAL_OR", x, y), shown), y, zero)
 
 
 @handles("Average")

@@ -1,4 +1,4 @@
-"""Layers that prepare data: numbers, images, categories."""
+"""Layers that prepare data: numbers and images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.compose import gather
+from tqconv.compose.activations import clamp
 from tqconv.compose.sizes import size_of
 from tqconv.compose.slices import cut
 from tqconv.errors import UnsupportedError
@@ -41,10 +41,10 @@ def normalization(
     """Return (x - mean) / max(sqrt(variance), 1e-7), or the inverse of that."""
     x = b.real(x)
     axes = axes_of(axis, x.rank) if axis is not None else []
-    weights = b.layer.weights
-    given = mean is not None
-    center = np.asarray(mean if given else weights.get("mean", 0.0), np.float32)
-    spread = np.asarray(variance if given else weights.get("variance", 1.0), np.float32)
+    center, spread = (
+        np.asarray(b.layer.weights.get(name) if value is None else value, F)
+        for name, value in (("mean", mean), ("variance", variance))
+    )
     shape = [x.shape[i] if i in axes else 1 for i in range(x.rank)] if axes else [1] * x.rank
     if None in shape:
         raise UnsupportedError("the number of features is unknown")
@@ -74,14 +74,77 @@ def resizing(
     data_format: str | None = None,
     training: bool | None = None,
 ) -> Tensor:
-    """Resize images to a size."""
-    if crop_to_aspect_ratio or pad_to_aspect_ratio:
-        raise UnsupportedError("Resizing that keeps the aspect ratio")
-    return b.channels_last(
-        b.real(x),
-        data_format == FIRST,
-        lambda t: resize_to(b, t, [height, width], interpolation, antialias),
-    )
+    """Resize images to a size; the proportions are kept by cutting or filling both sides.
+
+    Integers stay what they are in Keras 3: results are rounded.
+    """
+    if fill_mode != "constant":
+        raise UnsupportedError(f"Resizing with fill_mode `{fill_mode}`")
+    size = (height, width)
+
+    def resized(t: Tensor) -> Tensor:
+        if crop_to_aspect_ratio:
+            t = _cut_to(b, t, size)
+        elif pad_to_aspect_ratio:
+            t = _filled_to(b, t, size, fill_value)
+        return resize_to(b, t, size, interpolation, antialias)
+
+    y = b.channels_last(b.real(x), data_format == FIRST, resized)
+    if b.major < 3 or x.dtype.kind == "f":
+        return y
+    limits = np.iinfo(x.dtype)
+    return b.cast(clamp(b, b("ROUND", y), float(limits.min), float(limits.max)), x.dtype)
+
+
+def _extent(b: KerasBuilder, x: Tensor) -> tuple[int, int]:
+    """Return height and width of x: [n, h, w, c]."""
+    sizes = [size for size in (size_of(b, x, -3), size_of(b, x, -2)) if isinstance(size, int)]
+    if len(sizes) < 2:
+        raise UnsupportedError(
+            f"{b.layer.op} of images of unknown size",
+            hint="give the inputs a shape with --input_shapes",
+        )
+    return sizes[0], sizes[1]
+
+
+def _in_proportion(have: tuple[int, int], want: tuple[int, int]) -> tuple[int, int]:
+    """Return the height that goes with the width, and the width that goes with the height."""
+    ratios = F(have[1] * want[0]) / F(want[1]), F(have[0] * want[1]) / F(want[0])
+    return int(ratios[0]), int(ratios[1])
+
+
+def _cut_to(b: KerasBuilder, x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the largest middle part with the proportions of a size (`smart_resize`)."""
+    have = _extent(b, x)
+    kept = [max(min(h, f), 1) for h, f in zip(have, _in_proportion(have, size), strict=True)]
+    return _middle(b, x, have, (kept[0], kept[1]))
+
+
+def _filled_to(b: KerasBuilder, x: Tensor, size: tuple[int, int], value: float) -> Tensor:
+    """Return images with the proportions of a size, filled by the same amount on both sides."""
+    have = _extent(b, x)
+    amounts = np.zeros((x.rank, 2), np.int32)
+    for axis, (h, f) in enumerate(zip(have, _in_proportion(have, size), strict=True), x.rank - 3):
+        amounts[axis] = max(f - h, 0) // 2
+    return b("PADV2", x, amounts, np.array(value, F)) if amounts.any() else x
+
+
+@handles("RandomCrop")
+def random_crop(
+    b: KerasBuilder,
+    x: Tensor,
+    *,
+    height: int,
+    width: int,
+    data_format: str | None = None,
+    training: bool | None = None,
+    **others: Any,
+) -> Tensor:
+    """Cut the middle out of images and resize it, as Keras 2 does in use; Keras 3 passes on."""
+    if b.major >= 3:
+        return x
+    size = (height, width)
+    return resize_to(b, _cut_to(b, b.real(x), size), size, "bilinear")
 
 
 @handles("CenterCrop")
@@ -95,22 +158,13 @@ def center_crop(
     training: bool | None = None,
 ) -> Tensor:
     """Cut the middle out of images; smaller ones are resized to it, keeping the aspect ratio."""
+    size = (height, width)
 
     def cropped(t: Tensor) -> Tensor:
-        sizes = [size_of(b, t, axis) for axis in (-3, -2)]
-        if not all(isinstance(size, int) for size in sizes):
-            raise UnsupportedError(
-                "CenterCrop of images of unknown size",
-                hint="give the inputs a shape with --input_shapes",
-            )
-        h, w = (size for size in sizes if isinstance(size, int))
-        if h >= height and w >= width:
-            return _middle(b, t, (h, w), (height, width))
-        if w * height < h * width:  # higher than wanted: keep the width
-            kept = (int(float(w * height) / width), w)
-        else:
-            kept = (h, int(float(h * width) / height))
-        return resize_to(b, _middle(b, t, (h, w), kept), [height, width], "bilinear")
+        have = _extent(b, t)
+        if have[0] >= height and have[1] >= width:
+            return _middle(b, t, have, size)
+        return resize_to(b, _cut_to(b, t, size), size, "bilinear")
 
     return b.channels_last(b.real(x), data_format == FIRST, cropped)
 
@@ -123,97 +177,17 @@ def _middle(b: KerasBuilder, x: Tensor, have: tuple[int, int], want: tuple[int, 
     return cut(b, x, ranges)
 
 
-def encoded(b: KerasBuilder, ids: Tensor, depth: int, mode: str, weights: Tensor | None) -> Tensor:
-    """Return categories as Keras writes them: int, one_hot, multi_hot or count."""
-    if mode == "int":
-        return ids
-    ids = ids if ids.dtype in (np.int32, np.int64) else b.cast(ids, np.int32)
-    one, zero = b.const(1, F, "one"), b.const(0, F, "zero")
-    if mode == "one_hot":
-        if ids.rank > 1 and ids.shape[-1] == 1:
-            ids = b("SQUEEZE", ids, squeeze_dims=[ids.rank - 1])
-        return gather.one_hot(b, ids, b.const(depth, np.int32, "depth"), one, zero, ids.rank)
-    if mode not in ("multi_hot", "count"):
-        raise UnsupportedError(f"output_mode `{mode}`")
-    hot = gather.one_hot(b, ids, b.const(depth, np.int32, "depth"), one, zero, ids.rank)
-    if ids.rank < 1:
-        return hot
-    if mode == "count" and weights is not None:
-        hot = b("MUL", hot, b("EXPAND_DIMS", b.real(weights), np.array(ids.rank, np.int32)))
-    along = np.array([ids.rank - 1], np.int32)
-    return b("SUM" if mode == "count" else "REDUCE_MAX", hot, along, keep_dims=False)
-
-
-@handles("CategoryEncoding")
-def category_encoding(
-    b: KerasBuilder,
-    x: Tensor,
-    *,
-    num_tokens: int,
-    output_mode: str = "multi_hot",
-    count_weights: Tensor | None = None,
+@handles("AutoContrast")
+def auto_contrast(
+    b: KerasBuilder, x: Tensor, *, value_range: Any, data_format: str | None = None
 ) -> Tensor:
-    """Encode numbers of categories."""
-    return encoded(b, x, num_tokens, output_mode, count_weights)
-
-
-@handles("Discretization")
-def discretization(
-    b: KerasBuilder,
-    x: Tensor,
-    *,
-    bin_boundaries: Any,
-    num_bins: int | None = None,
-    epsilon: float = 0.01,
-    output_mode: str = "int",
-) -> Tensor:
-    """Count how many boundaries each number reaches."""
-    limits = [float(v) for v in bin_boundaries or ()]
-    if not limits:
-        raise UnsupportedError("Discretization whose boundaries the file does not hold")
-    wide = b("EXPAND_DIMS", b.real(x), np.array(x.rank, np.int32))
-    reached = b.cast(b("GREATER_EQUAL", wide, np.array(limits, F)), np.int32)
-    ids = b("SUM", reached, np.array([x.rank], np.int32), keep_dims=False)
-    if b.major < 3:
-        ids = b.cast(ids, np.int64) if output_mode == "int" else ids
-    return encoded(b, ids, len(limits) + 1, output_mode, None)
-
-
-@handles("IntegerLookup")
-def integer_lookup(
-    b: KerasBuilder,
-    x: Tensor,
-    *,
-    vocabulary: Any,
-    num_oov_indices: int = 1,
-    mask_token: int | None = None,
-    oov_token: int = -1,
-    output_mode: str = "int",
-    invert: bool = False,
-    max_tokens: int | None = None,
-    pad_to_max_tokens: bool = False,
-    vocabulary_size: int | None = None,
-    vocabulary_dtype: str | None = None,
-    idf_weights: Any = None,
-    oov_method: Any = None,
-    salt: Any = None,
-) -> Tensor:
-    """Number the known integers; all others are the one number out of the vocabulary."""
-    words = [int(v) for v in vocabulary or ()]
-    if invert or num_oov_indices != 1 or not words or output_mode == "tf_idf":
-        raise UnsupportedError("IntegerLookup that is inverted, or with other than one OOV index")
-    first = num_oov_indices + (mask_token is not None)
-    ids = x if x.dtype in (np.int32, np.int64) else b.cast(x, np.int64)
-    wide = b("EXPAND_DIMS", ids, np.array(x.rank, np.int32))
-    hit = b.cast(b("EQUAL", wide, np.array(words, ids.dtype)), np.int32)
-    unknown = first - 1
-    places = np.arange(len(words), dtype=np.int32) + np.int32(first - unknown)
-    found = b("SUM", b("MUL", hit, places), np.array([x.rank], np.int32), keep_dims=False)
-    found = b("ADD", found, np.array(unknown, np.int32)) if unknown else found
-    if mask_token is not None:
-        is_mask = b("EQUAL", ids, np.array(mask_token, ids.dtype))
-        found = b("SELECT_V2", is_mask, np.array(0, np.int32), found)
-    if output_mode == "int":
-        return b.cast(found, np.int64)
-    depth = max_tokens if pad_to_max_tokens and max_tokens else first + len(words)
-    return encoded(b, found, depth, output_mode, None)
+    """Stretch each channel over the whole range of values; one without contrast stays as it is."""
+    low, high = (float(v) for v in value_range)
+    real = b.real(x)
+    first = 2 if data_format == FIRST else 1
+    axes = np.array([first, first + 1], np.int32)
+    least, most = (b(type, real, axes, keep_dims=True) for type in ("REDUCE_MIN", "REDUCE_MAX"))
+    extent = b("SUB", most, least)
+    part = b("DIV", b("SUB", real, least), b("MAXIMUM", extent, np.array(1e-30, F)))
+    made = b("ADD", b("MUL", part, np.array(high - low, F)), np.array(low, F))
+    return b("SELECT_V2", b("GREATER", extent, np.array(0, F)), made, real)

@@ -86,7 +86,7 @@ def layer_of_cells(
 ) -> Sequence[Tensor]:
     """Repeat a cell over the steps of x: [n, t, inputs]."""
     run = Run(return_sequences, return_state, go_backwards, stateful, zero_output_for_mask)
-    return repeated(b, [b.layer], x, [*states, *_listed(initial_state)], run)
+    return repeated(b, [b.layer], x, [*states, *listed(initial_state)], run)
 
 
 @handles("RNN")
@@ -110,18 +110,39 @@ def rnn(
         if not each.op.endswith("Cell") or each.op.removesuffix("Cell") not in KINDS:
             raise UnsupportedError(f"RNN repeats the cell `{each.op}`, which is not one of Keras")
     run = Run(return_sequences, return_state, go_backwards, stateful, zero_output_for_mask)
-    return repeated(b, cells, x, [*states, *_listed(initial_state)], run)
+    return repeated(b, cells, x, [*states, *listed(initial_state)], run)
+
+
+@handles("SimpleRNNCell", "LSTMCell", "GRUCell")
+def cell(
+    b: KerasBuilder,
+    x: Tensor,
+    *states: Tensor,
+    units: int,
+    activation: Any = "tanh",
+    recurrent_activation: Any = None,
+    use_bias: bool = True,
+    reset_after: bool = False,
+) -> Sequence[Tensor]:
+    """Take one step; the result is the first of the states, too."""
+    if len(states) != state_count(b.layer):
+        raise UnsupportedError(f"{b.layer.op} with {len(states)} states")
+    kind, weights = cell_of(b, b.layer)
+    part = recurrent.dense(b, b.real(x), weights["w"], weights.get("bias"))
+    made = kind.step(b, part, [b.real(state) for state in states], weights)
+    return [made[0], *made]
 
 
 KINDS = frozenset({"SimpleRNN", "LSTM", "GRU"})
 
 
-def _listed(value: Any) -> list[Tensor]:
+def listed(value: Any) -> list[Tensor]:
+    """Return the tensors in nested lists."""
     if value is None:
         return []
     if isinstance(value, Tensor):
         return [value]
-    return [tensor for item in value for tensor in _listed(item)]
+    return [tensor for item in value for tensor in listed(item)]
 
 
 def repeated(
@@ -195,12 +216,13 @@ def bidirectional(
 ) -> Sequence[Tensor]:
     """Run a layer forward and one backward, and merge their results."""
     ahead, back = b.layer.inside["layer"], b.layer.inside["backward_layer"]
-    first = [*states, *_listed(initial_state)]
+    first = [*states, *listed(initial_state)]
     half = len(first) // 2
     mask = b.masks[0] if b.masks else None
-    one = b.inner(ahead, [x, *first[:half]], [mask], "forward", {})
-    other = b.inner(back, [x, *first[half:]], [mask], "backward", {})
     sequences = bool(ahead.config.get("return_sequences"))
+    hides = {"zero_output_for_mask": True} if sequences and mask is not None else {}
+    one = b.inner(ahead, [x, *first[:half]], [mask], "forward", hides)
+    other = b.inner(back, [x, *first[half:]], [mask], "backward", hides)
     b.mask = mask if sequences else None
     y, z = one[0], other[0]
     if sequences:
