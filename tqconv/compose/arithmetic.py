@@ -102,9 +102,9 @@ def truncated(b: Builder, x: Tensor) -> Tensor:
 
 
 def _as_wide(b: Builder, compute: Any, x: Tensor, y: Tensor) -> Tensor:
-    """Compute with uint32 as int64, which holds all its values; uint64 has no kernel."""
+    """Compute with uint32 as int64, which holds all its values; uint64 is divided by halves."""
     if x.dtype == UINT64:
-        raise UnsupportedError("uint64 is not divided by TensorFlow Lite")
+        return integers.divide_unsigned(b, x, y)[0]
     if x.dtype == UINT32:
         return b.cast(compute(b, b.cast(x, INT64), b.cast(y, INT64)), UINT32)
     return compute(b, x, y)
@@ -117,11 +117,15 @@ def floor_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
 
 def floor_mod(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     """What x / y rounded down leaves; it has the sign of y."""
+    if x.dtype == UINT64:
+        return integers.divide_unsigned(b, x, y)[1]
     return _as_wide(b, lambda b, p, q: b("FLOOR_MOD", p, q), x, y)
 
 
 def truncate_mod(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     """What x / y rounded toward zero leaves; it has the sign of x."""
+    if x.dtype == UINT64:
+        return integers.divide_unsigned(b, x, y)[1]
     if x.dtype.kind != "f":
         return _as_wide(b, integers.truncated_remainder, x, y)
     # Of two positive numbers the kernel takes the exact remainder, without a rounded correction.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.arithmetic import next_after
 from tqconv.compose.builder import Builder
 from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import operand, size_of
@@ -65,10 +66,12 @@ def soft_suppressed(
 def _dropping(b: Builder, threshold: Tensor) -> Tensor:
     """Return LiteRT's threshold: it drops overlap >= threshold where > threshold is asked for.
 
-    The next number above a constant says the same. From 1 on, no box would drop itself: `_solid`.
+    The next number above says the same. From 1 on, no box would drop itself: `_solid`.
     """
     if threshold.data is not None:
         threshold = b.const(np.nextafter(threshold.data, FLOAT32.type(np.inf)), what="overlap")
+    else:
+        threshold = next_after(b, threshold, b.const(np.inf, FLOAT32, "above"))
     return b("MINIMUM", threshold, NEARLY_ONE)
 
 

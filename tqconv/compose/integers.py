@@ -138,6 +138,23 @@ def truncate_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     return _exact_quotient(b, b("SUB", x, truncated_remainder(b, x, y)), y)
 
 
+def divide_unsigned(b: Builder, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return quotient and remainder of uint64, by int64, which holds half of x.
+
+    Twice the quotient of the half is at most one too small.
+    """
+    half = bitcast(b, shift_right(b, x, b.const(1, np.int32, "one")), INT64)
+    dividend, divisor = bitcast(b, x, INT64), bitcast(b, y, INT64)
+    small = b("MUL", truncate_divide(b, half, divisor), np.array(2, INT64))
+    # A divisor from 2^63 on is negative as int64, and fits in once at most.
+    small = b("SELECT_V2", b("LESS", divisor, np.array(0, INT64)), np.array(0, INT64), small)
+    rest = b("SUB", dividend, b("MUL", small, divisor))
+    left = ordered(b, bitcast(b, rest, UINT64))
+    fits = b.cast(b("GREATER_EQUAL", left, ordered(b, y)), INT64)
+    quotient, rest = b("ADD", small, fits), b("SUB", rest, b("MUL", fits, divisor))
+    return bitcast(b, quotient, UINT64), bitcast(b, rest, UINT64)
+
+
 def truncated_remainder(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     """What rounding x / y toward zero leaves; it has the sign of x."""
     if x.dtype != INT64:

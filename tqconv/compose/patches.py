@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from tqconv.compose.builder import Builder
+from tqconv.compose.sizes import calculate, reshaped, size_of, vector
 from tqconv.compose.windows import VALID, Window, framed, lowest, taps
+from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 
 
@@ -39,3 +42,38 @@ def dilated(b: Builder, x: Tensor, w: Tensor, windows: Sequence[Window]) -> Tens
         best = term if best is None else b("MAXIMUM", best, term)
     assert best is not None
     return best
+
+
+def folded(
+    b: Builder, x: Tensor, rows: int, sizes: Sequence[int], windows: Sequence[Window]
+) -> Tensor:
+    """Add up what windows hold, x: [n, c * taps, windows], to [n, c, *sizes].
+
+    rows: c * taps. What lies in the padding is dropped.
+    """
+    axes = []
+    for size, window in zip(sizes, windows, strict=True):
+        assert isinstance(window.padding, tuple)
+        before, after = window.padding
+        count = (size + before + after - window.reach) // window.stride + 1
+        starts = np.arange(count) * window.stride - before
+        axes.append(np.arange(window.size)[:, None] * window.rate + starts)
+    taps = [len(axis) for axis in axes]
+    channels, blocks = rows // math.prod(taps), [axis.shape[1] for axis in axes]
+    if channels * math.prod(taps) != rows or x.shape[2] not in (None, math.prod(blocks)):
+        raise UnsupportedError(f"{list(x.shape)} does not hold blocks of {taps} of {list(sizes)}")
+    place, inside = np.zeros((), np.int64), np.ones((), bool)
+    for number, (axis, size) in enumerate(zip(axes, sizes, strict=True)):
+        shape = [1] * (2 * len(axes))
+        shape[number], shape[len(axes) + number] = axis.shape
+        at = axis.reshape(shape)
+        place, inside = place * size + at, inside & (at >= 0) & (at < size)
+    total = math.prod(sizes)
+    # What lies in the padding goes to a place of its own behind the image.
+    flat = np.where(inside, place, total).reshape(-1, 1).astype(np.int32)
+    n = size_of(b, x, 0)
+    parts = reshaped(b, x, [calculate(b, "MUL", n, channels), flat.size])
+    images = size_of(b, parts, 0)
+    added = b("SCATTER_ND", flat, b.transpose(parts, (1, 0)), vector(b, [total + 1, images]))
+    kept = b("SLICE", added, np.zeros(2, np.int32), np.array([total, -1], np.int32))
+    return reshaped(b, b.transpose(kept, (1, 0)), [n, channels, *sizes])

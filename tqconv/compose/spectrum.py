@@ -19,6 +19,7 @@ from tqconv.compose.complex import COMPLEX64, FLOAT32
 from tqconv.compose.integers import bitcast
 from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import Size, reshaped, sizes_of
+from tqconv.compose.slices import along
 from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Tensor
 
@@ -138,3 +139,32 @@ def _resized(b: Builder, x: Tensor, lengths: Sequence[int]) -> Tensor:
     if paddings.any():
         parts = b("PAD", parts, np.pad(paddings, ((0, extra), (0, 0))))
     return bitcast(b, parts, COMPLEX64) if x.dtype == COMPLEX64 else parts
+
+
+def of_parts(
+    b: Builder, x: Tensor, axis: int, length: int | None, *, inverse: bool, half: bool
+) -> Tensor:
+    """Transform x: [..., n, ..., 1 or 2], real numbers or pairs of parts, along an axis.
+
+    `length`: x is cut or filled with zeros to it. `half`: only the half of the spectrum that a real
+    signal needs is made; from such a half, the inverse makes a real signal: [..., 1].
+    """
+    parts = static_size(x, -1)
+    if parts not in (1, 2) or not 0 <= axis < x.rank - 1:
+        raise UnsupportedError(f"a transform along axis {axis} of {list(x.shape)}")
+    have = static_size(x, axis)
+    points = length if length is not None else 2 * (have - 1) if inverse and half else have
+    to_real = inverse and half
+    matrix = backward_to_real(points) if to_real else of_complex(points, inverse)
+    if half and not inverse:
+        matrix = matrix[:, : 2 * (points // 2 + 1)]
+    matrix = matrix if parts == 2 else matrix[::2]
+    made = 1 if to_real else 2
+    read = min(have, matrix.shape[0] // parts)
+    order = [*(i for i in range(x.rank - 1) if i != axis), axis, x.rank - 1]
+    moved = b.transpose(along(b, x, axis, 0, read), order)
+    batch = sizes_of(b, moved)[:-2]
+    rows = np.ascontiguousarray(matrix[: read * parts].T)
+    flat = b("FULLY_CONNECTED", reshaped(b, moved, [-1, read * parts]), rows, None)
+    y = reshaped(b, flat, [*batch, matrix.shape[1] // made, made])
+    return b.transpose(y, [order.index(i) for i in range(x.rank)])

@@ -85,7 +85,7 @@ class Translation:
     def translate(
         self,
         b: Builder,
-        inputs: Sequence[Tensor | Failed | None],
+        inputs: Sequence[Any],
         attributes: Callable[[], Mapping[str, Any]],
         op: str | None = None,
     ) -> Sequence[Any] | Failed:
@@ -107,7 +107,7 @@ class Translation:
     def _made(
         self,
         b: Builder,
-        inputs: Sequence[Tensor | Failed | None],
+        inputs: Sequence[Any],
         attributes: Callable[[], Mapping[str, Any]],
         op: str,
     ) -> Sequence[Any] | Failed:

@@ -23,6 +23,7 @@ from tqconv.importers.borders import (
 from tqconv.importers.onnx import handlers  # noqa: F401  (fills the registry)
 from tqconv.importers.onnx.model import Body, Network, ValueInfo, read
 from tqconv.importers.onnx.registry import ONNX
+from tqconv.importers.onnx.sequences import Absent, Several
 from tqconv.importers.onnx.shared import Shared
 from tqconv.importers.onnx.tensors import computed, dtype_of
 from tqconv.importers.onnx.walk import computed_inputs, run
@@ -62,6 +63,11 @@ def import_network(network: Network, file: str, options: LoadOptions) -> Model:
     values = run(shared, model.main, body, feeds, outputs)
     translation.raise_failures(values, partial(computed_inputs, body))
     for name, value in zip(outputs, values, strict=True):
+        if isinstance(value, Several | Absent):
+            raise UnsupportedError(
+                f"output '{name}' is a sequence, not a tensor",
+                hint="let the model end before it is put together, with --output_arrays",
+            )
         assert isinstance(value, Tensor)
         add_output(model.main, value, name, _output_dtype(body, name, value))
     model.main.prune()

@@ -7,12 +7,12 @@ is called. Operators of other domains are named with it: `com.microsoft:Gelu`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqconv.compose.builder import Builder
 from tqconv.importers.onnx.model import Node
 from tqconv.importers.registry import Registry
-from tqconv.ir.graph import Graph, Tensor
+from tqconv.ir.graph import Graph
 from tqconv.ir.types import Source
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ class ONNXBuilder(Builder):
         name: str,
         node: Node,
         shared: Shared,
-        captured: Callable[[str], Tensor],
+        captured: Callable[[str], Any],
     ) -> None:
         super().__init__(graph, source, name)
         self.node = node
         self.shared = shared
         self.captured = captured
-        """Returns a tensor that the graphs in the node's attributes read by its name."""
+        """Returns by its name what the graphs in the node's attributes read."""
 
     @property
     def opset(self) -> int:

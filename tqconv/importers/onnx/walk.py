@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from tqconv.errors import FormatError
 from tqconv.importers.onnx.model import Body, Node, in_order
 from tqconv.importers.onnx.registry import ONNXBuilder
+from tqconv.importers.onnx.sequences import Absent, Several
 from tqconv.importers.onnx.shared import Shared
 from tqconv.importers.onnx.tensors import array_of, computed
 from tqconv.importers.translate import Failed, ReportedError
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source
 
-Value = Tensor | Failed
+Value = Tensor | Failed | Several | Absent
 
 
 def run(
     shared: Shared,
     graph: Graph,
     body: Body,
-    feeds: Mapping[str, Tensor],
+    feeds: Mapping[str, Value],
     fetches: Sequence[str],
 ) -> list[Value]:
     """Translate into `graph` what `fetches` need, and return their values.
@@ -58,8 +60,8 @@ def _value(
 
 def _captured(
     shared: Shared, graph: Graph, body: Body, values: dict[str, Value], name: str
-) -> Tensor:
-    """Return an outer tensor that a body reads; ReportedError where it could not be made."""
+) -> Tensor | Several | Absent:
+    """Return an outer value that a body reads; ReportedError where it could not be made."""
     value = _value(shared, graph, body, values, name)
     if isinstance(value, Failed):
         raise ReportedError(value.node)
@@ -73,7 +75,7 @@ def _translated(
     graph: Graph,
     node: Node,
     inputs: Sequence[Value | None],
-    captured: Callable[[str], Tensor],
+    captured: Callable[[str], Any],
 ) -> Iterable[tuple[str, Value]]:
     name = next(filter(None, node.outputs), node.name)
     source = Source(shared.translation.file, node.name, node.op, place=len(graph.ops))
@@ -86,7 +88,7 @@ def _translated(
         return [(output, made) for output in node.outputs if output]
     named = [(output, value) for output, value in zip(node.outputs, made, strict=False) if output]
     for position, (output, value) in enumerate(named):
-        if value is not None and value.name == f"{name}:{position}" and output != name:
+        if isinstance(value, Tensor) and value.name == f"{name}:{position}" and output != name:
             graph.rename(value, output)
     return [(output, value) for output, value in named if value is not None]
 

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose.control import as_predicate, branch, within
+from tqconv.compose.rearrange import stacked
 from tqconv.compose.rounds import Round, repeated
 from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.onnx.model import Body, body_of
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
+from tqconv.importers.onnx.sequences import Absent, Several, only_tensors
 from tqconv.importers.onnx.walk import run
 from tqconv.importers.translate import Failed, ReportedError
 from tqconv.ir.graph import Graph, Tensor
@@ -20,37 +22,57 @@ INT32 = np.dtype(np.int32)
 
 
 def filled(
-    b: ONNXBuilder, graph: Graph, body: Body, names: Sequence[str], tensors: Sequence[Tensor]
-) -> list[Tensor]:
+    b: ONNXBuilder, graph: Graph, body: Body, names: Sequence[str], values: Sequence[Any]
+) -> list[Any]:
     """Translate a body into a graph; the failure of a node is reported once, by its own name."""
-    feeds = dict(zip(names, tensors, strict=True))
+    feeds = dict(zip(names, values, strict=True))
     made = run(b.shared, graph, body, feeds, [o.name for o in body.outputs])
     for value in made:
         if isinstance(value, Failed):
             raise ReportedError(value.node)
-    return [value for value in made if isinstance(value, Tensor)]
+    return made
 
 
 def _no_lists(*arguments: object) -> Tensor:
     raise UnsupportedError("a list of unknown shape")
 
 
-def outer_tensors(b: ONNXBuilder, names: Sequence[str]) -> list[Tensor]:
-    """Return the outer tensors that bodies read; constants come along."""
-    return [b.captured(name) for name in names]
+class Outer:
+    """What bodies read of the graph around them; constants come along."""
+
+    def __init__(self, b: ONNXBuilder, names: Sequence[str]) -> None:
+        self.names = names
+        self.values = [b.captured(name) for name in names]
+        pieces = [v.items if isinstance(v, Several) else [v] for v in self.values]
+        self.tensors: list[Tensor] = only_tensors((t for p in pieces for t in p), "a body")
+
+    def inside(self, tensors: Sequence[Tensor]) -> list[Any]:
+        """Return the values with what stands for their tensors inside of a body."""
+        left = iter(tensors)
+        return [
+            Several(tuple(next(left) for _ in v.items)) if isinstance(v, Several) else next(left)
+            for v in self.values
+        ]
 
 
 @handles("If")
-def if_(
-    b: ONNXBuilder, condition: Tensor, *, then_branch: Any, else_branch: Any
-) -> list[Tensor | None]:
-    """Run one of two graphs."""
+def if_(b: ONNXBuilder, condition: Tensor, *, then_branch: Any, else_branch: Any) -> list[Any]:
+    """Run one of two graphs; a condition that is known chooses it now."""
     bodies = [body_of(graph, b.node.files) for graph in (then_branch, else_branch)]
-    names = list(dict.fromkeys(n for body in bodies for n in body.captured()))
+    test = as_predicate(b, condition)
+    if test.data is not None:
+        chosen = bodies[0 if test.data.item() else 1]
+        names = chosen.captured()
+        return filled(b, b.graph, chosen, names, [b.captured(name) for name in names])
+    outer = Outer(b, list(dict.fromkeys(n for body in bodies for n in body.captured())))
     then, other = (
-        lambda graph, inside, body=body: filled(b, graph, body, names, inside) for body in bodies
+        lambda graph, inside, body=body: only_tensors(
+            filled(b, graph, body, outer.names, outer.inside(inside)),
+            "the results of a branch",
+        )
+        for body in bodies
     )
-    return branch(b, condition, outer_tensors(b, names), then, other, _no_lists)
+    return branch(b, test, outer.tensors, then, other, _no_lists)
 
 
 @handles("Loop")
@@ -58,33 +80,60 @@ def loop_(
     b: ONNXBuilder,
     trips: Tensor | None = None,
     condition: Tensor | None = None,
-    *carried: Tensor,
+    *carried: Any,
     body: Any,
-) -> list[Tensor]:
+) -> list[Any]:
     """Repeat a graph; what it yields each round is stacked behind the carried values."""
     inner = body_of(body, b.node.files)
-    names = inner.captured()
     inputs = [i.name for i in inner.inputs]
     count = len(carried)
     check_counts("Loop", inner, 2 + count, 1 + count)
     first = b.const(True) if condition is None else as_predicate(b, condition)
+    if any(isinstance(value, Several | Absent) for value in carried):
+        return _unrolled(b, inner, trips, first, carried)
+    outer = Outer(b, inner.captured())
 
     def turn(
         graph: Graph,
         time: Tensor,
         goes_on: Tensor,
         values: Sequence[Tensor],
-        outer: Sequence[Tensor],
+        fixed: Sequence[Tensor],
     ) -> Round:
-        own = [within(b, graph).cast(time, np.int64), goes_on, *values]
-        made = filled(b, graph, inner, [*inputs, *names], [*own, *outer])
-        return Round(
-            as_predicate(within(b, graph), made[0]), made[1 : 1 + count], made[1 + count :]
-        )
+        here = within(b, graph)
+        own = [here.cast(time, np.int64), goes_on, *values, *outer.inside(fixed)]
+        made = only_tensors(filled(b, graph, inner, [*inputs, *outer.names], own), "a loop")
+        return Round(as_predicate(here, made[0]), made[1 : 1 + count], made[1 + count :])
 
     yields = len(inner.outputs) - 1 - count
-    done = repeated(b, turn, first, _limit(b, trips), carried, outer_tensors(b, names), yields)
+    done = repeated(b, turn, first, _limit(b, trips), carried, outer.tensors, yields)
     return [*done.carried, *done.stacks]
+
+
+MOST_ROUNDS = 256
+"""A loop that carries sequences is written out round by round; more of them make no model."""
+
+
+def _unrolled(
+    b: ONNXBuilder, inner: Body, trips: Tensor | None, first: Tensor, carried: Sequence[Any]
+) -> list[Any]:
+    """Write a loop out, whose sequences grow from round to round."""
+    names = inner.captured()
+    outer = [b.captured(name) for name in names]
+    rounds = int(b.scalar(trips, "M"))
+    values, rows, goes_on = list(carried), [], first
+    for time in range(rounds):
+        if not b.scalar(goes_on, "the condition of a loop that carries a sequence"):
+            break
+        if time >= MOST_ROUNDS:
+            raise UnsupportedError(f"{rounds} rounds of a loop that carries a sequence")
+        own = [b.const(time, np.int64, "round"), goes_on, *values, *outer]
+        made = filled(b, b.graph, inner, [*(i.name for i in inner.inputs), *names], own)
+        goes_on, values = made[0], made[1 : 1 + len(values)]
+        rows.append(only_tensors(made[1 + len(values) :], "the stacked results of a loop"))
+    if not rows and len(inner.outputs) > 1 + len(values):
+        raise UnsupportedError("the stacked results of no rounds")
+    return [*values, *(stacked(b, parts) for parts in zip(*rows, strict=True))]
 
 
 def _limit(b: ONNXBuilder, trips: Tensor | None) -> Tensor | None:

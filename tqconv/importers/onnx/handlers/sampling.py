@@ -6,10 +6,21 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tqconv.compose import lattice
+from tqconv.compose import lattice, products
 from tqconv.compose.builder import Builder
+from tqconv.compose.operands import static_size
+from tqconv.compose.rearrange import joined
 from tqconv.compose.sampling import clamped, real, real_size
-from tqconv.compose.sizes import inserted, reshaped, size_of
+from tqconv.compose.sizes import (
+    Size,
+    calculate,
+    element,
+    inserted,
+    operand,
+    reshaped,
+    size_of,
+    vector,
+)
 from tqconv.compose.slices import along
 from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
@@ -51,6 +62,38 @@ def _place(
     half = b("MUL", b("SUB", size, real(1)) if corners else size, real(0.5))
     place = b("MUL", from_zero, half)
     return place if corners else b("SUB", place, real(0.5))
+
+
+@handles("AffineGrid", since=20)
+def affine_grid(b: ONNXBuilder, theta: Tensor, size: Tensor, *, align_corners: int = 0) -> Tensor:
+    """Return the places [n, *sizes, (x, y, …)] that matrices move a regular grid to.
+
+    theta: [n, axes, axes + 1], size: (n, c, *sizes).
+    """
+    axes = static_size(theta, 1)
+    sizes = [element(b, size, 2 + axis) for axis in range(axes)]
+    ones = b("FILL", vector(b, [*sizes, 1]), real(1))
+    columns = [ones]
+    for axis, count in enumerate(sizes):
+        shape = [-1 if i == axis else 1 for i in range(axes + 1)]
+        column = b("RESHAPE", _regular(b, count, bool(align_corners)), np.array(shape, np.int32))
+        columns.insert(0, b("MUL", ones, column))
+    points = joined(b, columns, axes)
+    flat = reshaped(b, points, [calculate(b, "MUL", 1, *sizes), axes + 1])
+    moved = products.product(b, inserted(b, flat, 0), theta, adj_w=True)
+    return reshaped(b, moved, [size_of(b, theta, 0), *sizes, axes])
+
+
+def _regular(b: ONNXBuilder, count: Size, corners: bool) -> Tensor:
+    """Return as many places from -1 to 1: of elements' middles, the first and last of `corners`."""
+    zero, one = np.array(0, np.int32), np.array(1, np.int32)
+    numbers = b.cast(b("RANGE", zero, operand(count), one), F)
+    length = real_size(b, calculate(b, "SUB", count, 1) if corners else count)
+    if corners:
+        # One element has its place at -1.
+        step = b("DIV", real(2), b("MAXIMUM", length, real(1)))
+        return b("SUB", b("MUL", numbers, step), real(1))
+    return b("SUB", b("DIV", b("ADD", b("MUL", numbers, real(2)), real(1)), length), real(1))
 
 
 @handles("RoiAlign", since=10)

@@ -14,9 +14,10 @@ from tqconv.compose.rearrange import reversed_along, stacked
 from tqconv.compose.rounds import Round, repeated
 from tqconv.compose.sizes import Size, calculate, size_of
 from tqconv.errors import FormatError, UnsupportedError
-from tqconv.importers.onnx.handlers.control import check_counts, filled, outer_tensors
+from tqconv.importers.onnx.handlers.control import Outer, check_counts, filled
 from tqconv.importers.onnx.model import body_of
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
+from tqconv.importers.onnx.sequences import only_tensors
 from tqconv.ir.graph import Graph, Tensor
 
 INT32 = np.dtype(np.int32)
@@ -56,7 +57,7 @@ def scan(
 ) -> list[Tensor]:
     """Run a graph over slices of tensors; what it yields is stacked behind the carried values."""
     inner = body_of(body, b.node.files)
-    names = inner.captured()
+    around = Outer(b, inner.captured())
     inputs = [i.name for i in inner.inputs]
     count, behind = len(operands) - num_scan_inputs, 1 + num_scan_inputs
     check_counts("Scan", inner, len(operands), count)
@@ -66,7 +67,7 @@ def scan(
     limit = slices.count(b)
     last = b.const(limit - 1, INT32) if isinstance(limit, int) else calculate(b, "SUB", limit, 1)
     assert isinstance(last, Tensor)
-    fixed = [last, *slices.tensors, *outer_tensors(b, names)]
+    fixed = [last, *slices.tensors, *around.tensors]
 
     def turn(
         graph: Graph,
@@ -77,7 +78,8 @@ def scan(
     ) -> Round:
         end, whole, captured = outer[0], outer[1:behind], outer[behind:]
         read = slices.at(within(b, graph), whole, time, end)
-        made = filled(b, graph, inner, [*inputs, *names], [*values, *read, *captured])
+        own = [*values, *read, *around.inside(captured)]
+        made = only_tensors(filled(b, graph, inner, [*inputs, *around.names], own), "a Scan")
         return Round(goes_on, made[:count], made[count:])
 
     number = b.const(limit, INT32, "rounds") if isinstance(limit, int) else limit
