@@ -3,6 +3,37 @@
 from __future__ import annotations
 
 CASES = {
+    "a selection of everything is a reshape": (
+        """x: f32[1,8] -> z
+        y = RESHAPE(x, [1,1,8])
+        s = STRIDED_SLICE(y, [0,0,0], [1,1,8], [1,1,1]) {shrink_axis_mask=2}
+        z = NEG(s)""",
+        ["NEG"],
+    ),
+    "a selection of everything in an open batch is a reshape": (
+        """x: f32[?,1,8] -> z
+        s = STRIDED_SLICE(x, [0,0,0],[0,1,8],[1,1,1]) {begin_mask=1, end_mask=1, shrink_axis_mask=2}
+        z = NEG(s)""",
+        ["RESHAPE", "NEG"],
+    ),
+    "the first row of an open batch is no reshape": (
+        """x: f32[?,1,8] -> z
+        s = STRIDED_SLICE(x, [0,0,0], [1,1,8], [1,1,1]) {shrink_axis_mask=1}
+        z = NEG(s)""",
+        ["STRIDED_SLICE", "NEG"],
+    ),
+    "a slice that turns an axis around stays": (
+        """x: f32[2,8] -> z
+        s = STRIDED_SLICE(x, [0,-1], [2,-9], [1,-1])
+        z = NEG(s)""",
+        ["STRIDED_SLICE", "NEG"],
+    ),
+    "the only row is taken by a reshape": (
+        """x: f32[1,2,8] -> z
+        s = GATHER(x, 0) {axis=0}
+        z = NEG(s)""",
+        ["RESHAPE", "NEG"],
+    ),
     "a scale after a convolution goes into its weights": (
         """x: f32[1,6,6,3] -> z
         y = CONV_2D(x, f32[4,3,3,3], f32[4]) {padding=VALID, stride_h=1, stride_w=1}

@@ -56,6 +56,14 @@ def lstm(b: Builder, x: Tensor, h: Tensor, c: Tensor, *, joined: bool) -> tuple[
     return b("MUL", b("TANH", c), b("LOGISTIC", o)), c
 
 
+def one_row(b: Builder, x: Tensor, h: Tensor) -> Tensor:
+    """The product of a state of one row added as if it were a bias, which it then equals."""
+    flat = b("RESHAPE", b("FULLY_CONNECTED", h, R[:CELLS]), np.array([CELLS], np.int32))
+    total = b("ADD", b("FULLY_CONNECTED", x, W[:CELLS]), flat)
+    result: Tensor = b("TANH", b("ADD", total, B[:CELLS]))
+    return result
+
+
 def plain(b: Builder, x: Tensor, h: Tensor) -> Tensor:
     total = b("ADD", b("FULLY_CONNECTED", x, W[:CELLS]), b("FULLY_CONNECTED", h, R[:CELLS]))
     result: Tensor = b("TANH", b("ADD", total, B[:CELLS]))
@@ -132,6 +140,19 @@ def test_steps_become_a_sequence(kind: str, given: bool, batch: int | None) -> N
     assert types.count(fused) == 1
     assert "LOGISTIC" not in types
     assert "FULLY_CONNECTED" not in types
+
+
+def test_a_state_of_one_row_may_be_added_as_a_bias() -> None:
+    graph = Graph("main")
+    b = Builder(graph)
+    x = graph.add_input("x", (TIME, 1, INPUTS), FLOAT)
+    h = graph.constant("h", np.zeros((1, CELLS), np.float32))
+    for part in b("UNPACK", x, num=TIME, axis=0):
+        h = one_row(b, part, h)
+    graph.outputs = [b("NEG", h)]
+    want = expected("plain", H0 * 0, C0 * 0)[-1, :1]
+    types = check(graph, [X[:, :1]], [-want])
+    assert "UNIDIRECTIONAL_SEQUENCE_RNN" in types
 
 
 def steps_of(weights: Sequence[np.ndarray]) -> Graph:

@@ -18,6 +18,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     cleanup.drop_empty,
     cleanup.drop_identities,
     reshape.as_reshape,
+    reshape.whole_as_reshape,
     reshape.merge_reshapes,
     reshape.reduction_to_reshape,
     cleanup.multiply_by_zero,

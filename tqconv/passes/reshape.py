@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -175,6 +176,46 @@ def as_reshape(graph: Graph, op: Op) -> bool:
     y = _reshape(graph, op.input(0), op.output, op)
     graph.replace(op.output, y)
     return True
+
+
+@exact
+@at("STRIDED_SLICE", "GATHER")
+def whole_as_reshape(graph: Graph, op: Op) -> bool:
+    """Write a selection that takes everything as the RESHAPE that it is.
+
+    y = STRIDED_SLICE(x: [1,1,8], [0,-1,0], …) {shrink_axis_mask=2}   ->   y = RESHAPE(x, [1,8])
+    """
+    x, y = op.input(0), op.output
+    takes_all = _gathers_all if op.type == "GATHER" else _slices_all
+    if x.quant != y.quant or y.shape.count(None) > 1 or not takes_all(op):
+        return False
+    graph.replace(y, _reshape(graph, x, y, op))
+    return True
+
+
+def _slices_all(op: Op) -> bool:
+    """Whether a STRIDED_SLICE leaves nothing out and turns nothing around."""
+    x, y, strides = op.input(0), op.output, values_of(op.inputs[3])
+    if strides is None or op.options.get("ellipsis_mask") or op.options.get("new_axis_mask"):
+        return False
+    full = op.options.get("begin_mask", 0) & op.options.get("end_mask", 0)
+    full &= ~op.options.get("shrink_axis_mask", 0)
+    for axis, (size, stride) in enumerate(zip(x.shape, strides, strict=False)):
+        if (size is None and not full >> axis & 1) or (size != 1 and stride != 1):
+            return False
+    return _known_product(x) == _known_product(y) > 0
+
+
+def _gathers_all(op: Op) -> bool:
+    """Whether a GATHER takes the only slice that there is."""
+    x, index, axis = op.input(0), values_of(op.inputs[1]), op.options.get("axis", 0)
+    if index is None or op.options.get("batch_dims") or x.rank == 0:
+        return False
+    return x.shape[axis] == 1 and len(index) == 1 and not any(index)
+
+
+def _known_product(tensor: Tensor) -> int:
+    return math.prod(size for size in tensor.shape if size is not None)
 
 
 @exact

@@ -203,7 +203,7 @@ def _product(op: Op) -> Affine | None:
 
 
 def _sum(op: Op) -> Affine | None:
-    one, two = op.input(0), op.input(1)
+    one, two = (_as_rows(op, t) for t in op.inputs[:2])
     if one.data is not None:
         one, two = two, one
     left = affine(one)
@@ -217,6 +217,13 @@ def _sum(op: Op) -> Affine | None:
         return None
     shift = np.broadcast_to(two.data.reshape(-1), (size,)).astype(np.float32)
     return Affine(left.terms, left.bias + shift)
+
+
+def _as_rows(op: Op, tensor: Tensor | None) -> Tensor:
+    """Return a summand as it was before its only row, [1, n], was taken for a bias, [n]."""
+    assert tensor is not None
+    made = made_by(tensor, "RESHAPE", "SQUEEZE") if tensor.rank == 1 else None
+    return tensor if made is None or made.input(0).shape != op.output.shape else made.input(0)
 
 
 def _part(op: Op, tensor: Tensor) -> Affine | None:
