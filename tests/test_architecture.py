@@ -35,6 +35,7 @@ FENCES = {
     "click": {"cli"},
     "tqdm": {"cli"},
     "onnx": {"importers/onnx"},
+    "onnxruntime": {"importers/onnx/evaluate.py"},
     "h5py": {"importers/keras"},
     "google": {"schema/proto.py"},
     "flatbuffers": {"schema/flatbuf.py"},

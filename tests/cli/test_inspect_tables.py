@@ -62,9 +62,10 @@ def test_quantized_tensors_show_the_reals_that_they_hold(
 ) -> None:
     target = tmp_path / "m.tflite"
     samples = digits.parent / "calibration.npz"
-    words = ["--quantize", "int8", "--calibration_data", samples]
+    words = ["--quantize", "int8", "--calibration_data", samples, "--integer_only"]
+    words += ["--inference_output_type", "INT8"]
     assert tqconv("convert", digits, "-o", target, *words).code == 0
-    (last,) = rows(tqconv, target, "--quant", "--where", "name=probabilities/quantized")
+    (last,) = rows(tqconv, target, "--quant", "--where", "name=probabilities")
     assert (last["min"], last["max"]) == (0.0, 255 / 256)  # what SOFTMAX's kernel builds in
     weights = rows(tqconv, target, "--quant", "--where", "channels>1")
     assert [row["channels"] for row in weights if row["dtype"] == "int8"] == [16, 24, 10]

@@ -14,7 +14,7 @@ from tqconv.cli.command import FlagCommand
 from tqconv.cli.flags import INSPECT
 from tqconv.cli.layout import size
 from tqconv.cli.messages import print_notes
-from tqconv.cli.options import load_options
+from tqconv.cli.options import load_options, sample_options
 from tqconv.cli.places import model_file, source_of
 from tqconv.cli.rows import TABLES, tables_text
 from tqconv.errors import UnsupportedError, UsageError
@@ -26,22 +26,50 @@ if TYPE_CHECKING:
     from tqconv.exporters.rows import Claim
     from tqconv.importers.outline import Outline
 
+PAIR = ("MODEL", "OTHER")
+"""The words of a comparison."""
 SCHEMA = 1
 """The version of what --json prints; docs/inspect.md lists its fields."""
 
 HELP = """Show what a model is made of: inputs, outputs, operators, parameters, MACs.
 
-Nothing is optimized. A GraphDef that has no translation is shown node by node."""
+Nothing is optimized. A GraphDef that has no translation is shown node by node. Two models, of
+whatever formats, are compared: what they are made of, and with --data what they compute."""
 
 
 def run(given: Given) -> None:
     """Print the description, or the table of operators."""
     if given.get("supported_ops"):
         return print_supported(given.get("json", False))
+    if len(given.words) == len(PAIR) and "source" not in given:
+        return _contrast(given, *given.words)
+    if given.get("quantize.calibration_data") is not None:
+        raise UsageError(
+            "--data compares two models", hint="tqconv inspect MODEL OTHER --data DATA"
+        )
     source = source_of(given)
     with model_file(source) as path:
         _inspect(given, source, Path(path))
     return None
+
+
+def _contrast(given: Given, first: str, second: str) -> None:
+    """Print two models side by side."""
+    asked = [name for name in (*TABLES, "where", "device", "nodes") if given.get(name)]
+    if asked:
+        raise UsageError(
+            f"{given.typed[asked[0]]} is about one model, and two are given",
+            hint="call tqconv once for each",
+        )
+    from tqconv.cli.contrast import contrast_text
+    from tqconv.jobs.contrast import contrast
+
+    found = contrast(first, second, load_options(given), sample_options(given))
+    if given.get("json"):
+        click.echo(json.dumps({"schema": SCHEMA, **found.as_dict()}, indent=1, default=str))
+    else:
+        click.echo(contrast_text(found, verbose=given.get("verbosity", 0) > 0))
+    print_notes(given, found.notes)
 
 
 def _inspect(given: Given, source: str, path: Path) -> None:
@@ -140,4 +168,6 @@ EXAMPLES = (
 )
 """Lines of the help, with the files of a sample model."""
 
-command = FlagCommand("inspect", INSPECT, "MODEL", examples=EXAMPLES, callback=run, help=HELP)
+command = FlagCommand(
+    "inspect", INSPECT, "MODEL [OTHER]", examples=EXAMPLES, callback=run, help=HELP
+)

@@ -105,6 +105,11 @@ def convert_options(given: Given) -> tuple[ConvertOptions, list[str]]:
     return options, notes
 
 
+def sample_options(given: Given) -> QuantizeOptions:
+    """Return which samples models are run on."""
+    return QuantizeOptions(**_fields(given, "quantize"))
+
+
 def calibrate_options(given: Given) -> CalibrateOptions:
     """Return the options of `calibrate`."""
     check_company(given, CALIBRATE)

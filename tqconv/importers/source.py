@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from tqconv.config import LoadOptions
 from tqconv.errors import UsageError
@@ -29,6 +32,11 @@ HOMES: Mapping[str, str] = {
 """Kind of file (a key of `detect.NAMES`) -> the module that holds its `FORMAT`."""
 
 
+Feed = Mapping[str, "NDArray[Any]"]
+Evaluator = tuple[str, Callable[[Feed], "list[NDArray[Any]]"]]
+"""The name of a runtime, and inputs by name -> outputs in order."""
+
+
 @dataclass(frozen=True)
 class Format:
     """What a format offers.
@@ -39,7 +47,8 @@ class Format:
     always be loaded. channels_first: images are [n, c, h, w]. has_signatures: tags and signatures
     choose among the models in it. names_dims: dimensions of inputs have names. is_apart: the
     architecture may stand in a file of its own. companions: the
-    files that `load` may read beside the one named.
+    files that `load` may read beside the one named. evaluator: the name of another runtime that
+    computes the whole model, and a function that does so; None where none is installed.
     """
 
     load: Callable[[Path, LoadOptions], Model]
@@ -49,6 +58,7 @@ class Format:
     names_dims: bool = False
     is_apart: bool = False
     companions: Callable[[Path, LoadOptions], Iterable[Path]] = lambda path, options: ()
+    evaluator: Callable[[Path, LoadOptions], Evaluator | None] = lambda path, options: None
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,10 @@ class SourceFile:
     def companions(self, options: LoadOptions) -> Iterable[Path]:
         """Return the files that `load` may read beside the model's own."""
         return self.format.companions(self.path, options)
+
+    def evaluator(self, options: LoadOptions) -> Evaluator | None:
+        """Return what else computes the whole model; None where nothing does."""
+        return self.format.evaluator(self.path, options)
 
     def outline(self, options: LoadOptions, reason: str = "") -> Outline | None:
         """Return the nodes as the file states them; None where the format shows none."""

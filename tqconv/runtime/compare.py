@@ -9,6 +9,7 @@ import numpy as np
 
 from tqconv.ir.graph import Model, Tensor
 from tqconv.runtime.calibrate import exposed
+from tqconv.runtime.layout import Borders
 from tqconv.runtime.litert import Array, Feed, Session
 
 Serialize = Callable[[Model], "bytes | memoryview"]
@@ -23,7 +24,8 @@ class Difference:
     sqnr: signal-to-noise ratio of the worst sample in dB; where the first model has only zeros, the
     noise is compared with the strongest signal of all samples. largest: largest difference.
     agreement: share of the rows along the last axis whose largest element is the same one, None for
-    rows of one element. samples: how many were compared.
+    rows of one element. samples: how many were compared. cosine: of the angle between all that the
+    one and the other made; None where one of them is zero.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Difference:
     is_output: bool
     agreement: float | None
     samples: int
+    cosine: float | None = None
 
 
 def compare(
@@ -41,10 +44,12 @@ def compare(
     serialize: Serialize,
     *,
     inner: bool = True,
+    borders: Borders | None = None,
 ) -> list[Difference]:
     """Return the differences of the outputs, in order, then of inner tensors, the worst first.
 
     Outputs are matched by position, inner tensors by name; `inner`: whether to look at those.
+    `borders`: how the second model is fed, where its inputs are not those of the first.
     Quantized tensors are compared as the reals they stand for, other integers not at all.
     """
     mine, theirs = _readable(reference), _readable(other)
@@ -54,27 +59,31 @@ def compare(
     outputs = [t.name for t in reference.main.outputs]
     asked = dict.fromkeys([*outputs, *(mine if inner else ())])
     names = [n for n in asked if n in mine and n in theirs]
-    tallies = {name: _Tally() for name in names}
+    tallies = {name: Tally() for name in names}
     first = _runner(reference, [mine[n] for n in names], serialize)
     second = _runner(other, [theirs[n] for n in names], serialize)
     for feed in samples:
-        left, right = first(feed), second(feed)
+        left = first(feed)
+        right = second(feed if borders is None else borders.feed(feed))
         for name in names:
-            wanted = left[mine[name].name]
+            wanted = reals(left[mine[name].name], mine[name])
             got = reals(right[theirs[name].name], theirs[name])
+            if borders is not None and name in outputs:
+                got = borders.output(outputs.index(name), got)
             tallies[name].add(wanted, got)
     found = [tally.result(name, is_output=name in outputs) for name, tally in tallies.items()]
     inside = sorted((d for d in found if not d.is_output), key=lambda d: d.sqnr)
     return [d for d in found if d.is_output] + inside
 
 
-class _Tally:
+class Tally:
     """What is known about a tensor after some samples."""
 
     def __init__(self) -> None:
         self.worst, self.largest, self.samples = EXACT, 0.0, 0
         self.loudest, self.noise = 0.0, 0.0  # energies; noise: that of samples without a signal
         self.rows, self.same = 0, 0
+        self.products = np.zeros(3)  # of both, of the first with itself, of the second with itself
 
     def add(self, wanted: Array, got: Array) -> None:
         """Compare what the two models make of one sample."""
@@ -88,6 +97,10 @@ class _Tally:
         self.loudest = max(self.loudest, energy)
         self.largest = max(self.largest, largest)
         self.samples += 1
+        if wanted.shape == got.shape:
+            a, b = wanted.astype(np.float64).reshape(-1), got.astype(np.float64).reshape(-1)
+            with np.errstate(all="ignore"):  # what is not finite has no angle
+                self.products += (a @ b, a @ a, b @ b)
         if wanted.ndim and wanted.shape[-1] > 1 and wanted.size:
             same_shape = wanted.shape == got.shape
             self.rows += wanted.size // wanted.shape[-1]
@@ -100,7 +113,11 @@ class _Tally:
             ratio = self.loudest / self.noise
             sqnr = min(sqnr, max(10 * float(np.log10(ratio)), -EXACT) if ratio > 0 else -EXACT)
         agreement = self.same / self.rows if self.rows else None
-        return Difference(name, sqnr, self.largest, is_output, agreement, self.samples)
+        both, mine, theirs = self.products
+        norm = float(np.sqrt(mine) * np.sqrt(theirs))
+        known = np.isfinite(norm) and norm > 0
+        cosine = float(both / norm) if known else None
+        return Difference(name, sqnr, self.largest, is_output, agreement, self.samples, cosine)
 
 
 def _largest(array: Array) -> Array:
@@ -148,6 +165,17 @@ def _runner(
         return {t.name: np.array(session.output(i)) for i, t in enumerate(wide.main.outputs)}
 
     return run
+
+
+def outputs_of(model: Model, serialize: Serialize) -> Callable[[Feed], list[Array]]:
+    """Return a function that runs a sample and returns the outputs as reals, in order."""
+    run = _runner(model, model.main.outputs, serialize)
+
+    def outputs(feed: Feed) -> list[Array]:
+        made = run(feed)
+        return [reals(made[t.name], t) for t in model.main.outputs]
+
+    return outputs
 
 
 def _stored(array: Array, tensor: Tensor) -> Array:

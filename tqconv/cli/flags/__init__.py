@@ -45,6 +45,11 @@ INSPECT: tuple[Flag, ...] = (
         "where", "only rows of these tables that fulfil this: dtype=float32, macs>1e6, name~conv",
         PICTURES, "where", metavar="CONDITION", many=True,
     ),
+    flag(
+        "data", "run both models on these samples: tqconv inspect MODEL OTHER --data DATA",
+        QUANTIZATION, "quantize.calibration_data", metavar="DATA",
+    ),
+    *_of("quantize.samples", "quantize.mean", "quantize.std"),
     switch("nodes", "show a GraphDef node by node, as the file has it", PICTURES, "nodes"),
     flag(
         "target", "say what runs of it on this device, and what mends the rest: tflm, edgetpu, …",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqconv.config import LoadOptions
 from tqconv.errors import TqconvError
+from tqconv.importers.onnx.evaluate import evaluator
 from tqconv.importers.onnx.load import load
 from tqconv.importers.onnx.model import read
 from tqconv.importers.onnx.outline import outline
@@ -25,4 +26,11 @@ def companions(path: Path, options: LoadOptions) -> Iterable[Path]:
     return [path.parent / place for place in sorted(places)]
 
 
-FORMAT = Format(load, outline, channels_first=True, names_dims=True, companions=companions)
+FORMAT = Format(
+    load,
+    outline,
+    channels_first=True,
+    names_dims=True,
+    companions=companions,
+    evaluator=evaluator,
+)
