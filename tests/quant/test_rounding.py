@@ -12,8 +12,9 @@ from graph_text import parse
 from tqconv.config import QuantizeOptions
 from tqconv.ir.graph import Model
 from tqconv.jobs.quantize import quantize
+from tqconv.quant.fit import moments as moments_page
 from tqconv.quant.fit.codes import is_clustered
-from tqconv.quant.fit.moments import columns, empty
+from tqconv.quant.fit.moments import columns, empty, portions
 from tqconv.quant.fit.rounding import fitted_codes
 
 RNG = np.random.default_rng(8)
@@ -115,10 +116,56 @@ def test_columns_times_weights_are_what_litert_computes(
 def test_moments_sum_over_samples_whatever_the_portions() -> None:
     op = parse("x: f32[3,4] -> y\ny = FULLY_CONNECTED(x, f32[2,4])").ops[0]
     rows = RNG.normal(size=(30, 4)).astype(np.float32)
-    moments = empty(op)
+    moments = empty([op], 10)
     for part in np.split(rows, 10):
         moments.add(columns(op, part, 100))
     moments.settle()
     assert moments.rows == 30
     np.testing.assert_allclose(moments.second[0], rows.T @ rows, rtol=1e-4)
     np.testing.assert_allclose(moments.first[0], rows.sum(axis=0), rtol=1e-4)
+
+
+def test_memory_of_moments_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """x: f32[64,32] -> z
+    a = FULLY_CONNECTED(x, f32[8,32], zeros[8])
+    b = FULLY_CONNECTED(a, f32[32,8], zeros[32])
+    z = FULLY_CONNECTED(b, f32[4,32], zeros[4])"""
+    ops = parse(text).ops
+    assert portions(ops, 10) == [ops]
+    monkeypatch.setattr(moments_page, "BUDGET", 32 * 32 * 4)
+    assert portions(ops, 10) == [ops[:1], ops[1:2], ops[2:]]
+
+
+def test_what_cannot_be_fitted_has_no_second_moments() -> None:
+    op = parse("x: f32[1,400] -> y\ny = FULLY_CONNECTED(x, f32[2,400])").ops[0]
+    assert empty([op], 799).second is None
+    assert empty([op], 800).second is not None
+
+
+def test_columns_that_wait_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    op = parse("x: f32[40,8] -> y\ny = FULLY_CONNECTED(x, f32[2,8])").ops[0]
+    monkeypatch.setattr(moments_page, "TOGETHER_BYTES", 100 * 8 * 4)
+    seen = empty([op], 10)
+    for _ in range(5):
+        seen.add(RNG.normal(size=(40, 1, 8)).astype(np.float32))
+        assert sum(part.nbytes for part in seen.waiting) < 100 * 8 * 4
+
+
+def test_the_plan_does_not_depend_on_the_portions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixed = RNG.normal(size=(20, 40, 4)) @ RNG.normal(size=(4, 12))
+    np.savez(tmp_path / "s.npz", h0=mixed.astype(np.float32))
+    layers = [f"h{i + 1} = FULLY_CONNECTED(h{i}, f32[12,12], zeros[12])" for i in range(3)]
+    weights = [RNG.normal(size=(12, 12)).astype(np.float32) for _ in layers]
+    made = []
+    for budget in (1, 1 << 26):
+        monkeypatch.setattr(moments_page, "BUDGET", budget)
+        graph = parse("\n".join(["h0: f32[40,12] -> h3", *layers]))
+        for op, data in zip(graph.ops, weights, strict=True):
+            op.input(1).data = data
+        model = Model([graph])
+        quantize(model, QuantizeOptions(mode="int8", calibration_data=str(tmp_path / "s.npz")))
+        made.append([op.input(1).data.tobytes() for op in model.main.ops if len(op.inputs) == 3])
+    assert len(made[0]) == 3
+    assert made[0] == made[1]

@@ -13,7 +13,15 @@ from tqconv.ir.graph import Model, Op
 from tqconv.jobs.judge import Judge, Score
 from tqconv.quant.decisions import Decision
 from tqconv.quant.fit import codes as fitting
-from tqconv.quant.fit.moments import Moments, columns, empty, joined, rows_each
+from tqconv.quant.fit.moments import (
+    Moments,
+    columns,
+    empty,
+    joined,
+    portions,
+    rows_each,
+    sharing,
+)
 from tqconv.quant.plan import Plan
 from tqconv.runtime.calibrate import exposed
 from tqconv.runtime.litert import Feed, Session
@@ -202,9 +210,20 @@ class _Fit:
 
     def __init__(self, model: Model, plan: Plan, parts: _Parts) -> None:
         self.plan = plan
-        ops = fitting.fittable(plan)
-        self.seen = [_moments(model, ops, part) for part in parts.teaching]
+        count = len(parts.teaching)
+        self.seen: list[dict[Op, Moments]] = [{} for _ in range(count)]
         self._codes: dict[int | None, fitting.Codes] = {}
+        samples = max(len(part) for part in parts.teaching)
+        for ops in portions(fitting.fittable(plan), samples):
+            found = [_moments(model, ops, part) for part in parts.teaching]
+            for seen, fresh in zip(self.seen, found, strict=True):
+                seen.update(fresh)
+            # The roundings are found at once, so that the next portion has the memory.
+            for part in [0] if count == 1 else [None, *range(count)]:
+                codes = fitting.fitted_weights(plan, self._lesson(part, ops))
+                self._codes.setdefault(part, {}).update(codes)
+            for moments in (m for fresh in found for m in fresh.values()):
+                moments.forget_second()
 
     def trials(self) -> Iterator[tuple[str, _Trial]]:
         """Yield corrected biases, fitted rounding, both."""
@@ -223,26 +242,26 @@ class _Fit:
         return _Trial(lambda: made(None), made)
 
     def _rounded(self, part: int | None) -> fitting.Codes:
-        key = 0 if len(self.seen) == 1 else part
-        if key not in self._codes:
-            self._codes[key] = fitting.fitted_weights(self.plan, self._lesson(part))
-        return self._codes[key]
+        return self._codes.get(0 if len(self.seen) == 1 else part, {})
 
-    def _lesson(self, part: int | None) -> Mapping[Op, Moments]:
-        """Return what a part was taught, all parts together for None."""
+    def _lesson(self, part: int | None, ops: Sequence[Op] | None = None) -> Mapping[Op, Moments]:
+        """Return what a part was taught about operators, all parts together for None."""
+        ops = list(self.seen[0]) if ops is None else ops
         if part is not None or len(self.seen) == 1:
-            return self.seen[part or 0]
-        return {op: joined([seen[op] for seen in self.seen]) for op in self.seen[0]}
+            return {op: self.seen[part or 0][op] for op in ops}
+        return {op: joined([seen[op] for seen in self.seen]) for op in ops}
 
 
 def _moments(model: Model, ops: Sequence[Op], samples: Sequence[Feed]) -> Mapping[Op, Moments]:
-    """Return what each operator's weights meet in the float model."""
-    seen = {op: empty(op) for op in ops}
+    """Return what the weights of operators meet in the float model; shared ones all of theirs."""
+    seen: dict[Op, Moments] = {}
+    for same in sharing(ops):
+        seen |= dict.fromkeys(same, empty(same, len(samples)))
     rows = {op: rows_each(op, len(samples)) for op in ops}
     tensors = list(dict.fromkeys(op.input(0) for op in ops))
     wide = exposed(model, tensors)
     positions = {t.name: i for i, t in enumerate(wide.main.outputs)}
-    session = Session(serialize(wide))
+    session = Session(serialize(wide), threads=1)
     for feed in samples:
         session.run(feed)
         for op, moments in seen.items():

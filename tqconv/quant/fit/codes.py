@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Op, Tensor, Use
-from tqconv.quant.fit.moments import Moments, can_fit, joined
+from tqconv.quant.fit.moments import ENOUGH, Moments, can_fit, joined, sharing
 from tqconv.quant.fit.rounding import fitted_codes
 from tqconv.quant.params import Params, decode, encode, limits
 from tqconv.quant.plan import Plan
 
-ENOUGH = 2
-"""Columns seen per weight of an output, below which rounding would fit the samples alone."""
 CLUSTERS = 256
 """Values that weights are clustered to, at most; float16 leaves thousands in a large layer."""
 EVEN = 0.02
@@ -39,7 +37,9 @@ def fitted_weights(plan: Plan, seen: Mapping[Op, Moments]) -> Codes:
     codes: Codes = {}
     for ops, moments in shared(seen):
         params = plan.edges[Use(ops[0], WEIGHTS)]
-        if params is None or moments.rows < ENOUGH * moments.second.shape[-1]:
+        if params is None or moments.second is None:
+            continue
+        if moments.rows < ENOUGH * moments.second.shape[-1]:
             continue
         if is_clustered(ops[0]):
             continue
@@ -73,15 +73,13 @@ def _has_clusters(weights: NDArray[Any]) -> bool:
 
 def shared(seen: Mapping[Op, Moments]) -> list[tuple[list[Op], Moments]]:
     """Return operators by the weights that they share (an unrolled loop's), with joint moments."""
-    by_weights: dict[tuple[Tensor, str], list[Op]] = {}
-    for op in seen:
-        by_weights.setdefault((op.input(WEIGHTS), op.type), []).append(op)
-    return [(ops, joined([seen[op] for op in ops])) for ops in by_weights.values()]
+    return [(ops, joined([seen[op] for op in ops])) for ops in sharing(seen)]
 
 
 def _fit(op: Op, params: Params, moments: Moments) -> NDArray[Any]:
     data = op.input(WEIGHTS).data
     assert data is not None
+    assert moments.second is not None
     bounds = limits(params.dtype, narrow=params.narrow)
     scale = _by_group(op, _spread(params.scale, params, data))[:, :, 0]
     zero = float(params.zero_point[0])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import gcd
 from typing import Any
@@ -10,17 +11,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.ir.graph import Op
+from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.table import those
 
 ROWS_PER_WEIGHT, ROWS_AT_LEAST = 6, 2048
 """Columns over all samples that are looked at: more change the moments little."""
+ENOUGH = 2
+"""Columns seen per weight of an output, below which rounding would fit the samples alone."""
+PRODUCTS = 1 << 34
+"""Products for the second moments of one operator: half a second. Wide ones take what they need."""
 FEWEST_ROWS = 32
 """Columns of one sample, at least."""
-TOGETHER = 1024
-"""Columns that are multiplied at once."""
-WIDEST = 4608
-"""Weights per output beyond which the moments would take too long (512 channels of 3 x 3)."""
+TOGETHER, TOGETHER_BYTES = 1024, 1 << 20
+"""Columns that are multiplied at once, and the bytes that may wait for that."""
+WIDEST = 2304
+"""Weights per output beyond which the moments would take too long (256 channels of 3 x 3)."""
+BUDGET = 1 << 26
+"""Bytes of the second moments that are gathered in one run over the samples."""
 FITTED = those(lambda row: row.linear is not None and row.linear.x == 0)
 """Linear operators whose outputs read windows; those of TRANSPOSE_CONV add them up."""
 
@@ -32,10 +39,10 @@ class Moments:
     """Sums over input columns x: `second` = sum x x' [g, n, n], `first` = sum x [g, n].
 
     g: independent groups of outputs (the channels of a depthwise convolution), else 1; n: weights
-    that one output multiplies with.
+    that one output multiplies with. `second` is None where nobody asks for it.
     """
 
-    second: NDArray[np.float64]
+    second: NDArray[np.float32] | None
     first: NDArray[np.float64]
     rows: int = 0
     waiting: list[Floats] = field(default_factory=list)
@@ -43,7 +50,8 @@ class Moments:
     def add(self, columns: Floats) -> None:
         """Take in columns [rows, g, n]."""
         self.waiting.append(columns)
-        if sum(c.shape[0] for c in self.waiting) >= TOGETHER:
+        waiting = sum(c.shape[0] for c in self.waiting)
+        if waiting >= TOGETHER or waiting * columns[:1].nbytes >= TOGETHER_BYTES:
             self.settle()
 
     def settle(self) -> None:
@@ -52,17 +60,24 @@ class Moments:
             return
         columns = np.concatenate(self.waiting)
         self.waiting.clear()
-        grouped = np.ascontiguousarray(columns.transpose(1, 0, 2), np.float32)
-        self.second += np.matmul(grouped.transpose(0, 2, 1), grouped)
+        if self.second is not None:
+            grouped = np.ascontiguousarray(columns.transpose(1, 0, 2), np.float32)
+            self.second += np.matmul(grouped.transpose(0, 2, 1), grouped)
         self.first += columns.sum(axis=0, dtype=np.float64)
         self.rows += columns.shape[0]
 
+    def forget_second(self) -> None:
+        """Give the memory of the second moments back."""
+        self.second = None
+
 
 def joined(parts: Sequence[Moments]) -> Moments:
-    """Return the moments of all columns of the parts."""
+    """Return the moments of all columns of the parts; one that stands several times counts once."""
+    parts = list({id(part): part for part in parts}.values())
     if len(parts) == 1:
         return parts[0]
-    second = np.sum([p.second for p in parts], axis=0)
+    seconds = [part.second for part in parts if part.second is not None]
+    second = np.sum(seconds, axis=0) if len(seconds) == len(parts) else None
     return Moments(second, np.sum([p.first for p in parts], axis=0), sum(p.rows for p in parts))
 
 
@@ -82,16 +97,64 @@ def width(op: Op) -> int:
     return w[1] * w[2] if op.type == "DEPTHWISE_CONV_2D" else int(np.prod(w[1:]))
 
 
-def empty(op: Op) -> Moments:
-    """Return moments of no columns."""
-    groups = int(op.input(0).shape[3] or 1) if op.type == "DEPTHWISE_CONV_2D" else 1
-    n = width(op)
-    return Moments(np.zeros((groups, n, n)), np.zeros((groups, n)))
+def empty(ops: Sequence[Op], samples: int) -> Moments:
+    """Return moments of no columns, for operators that share weights.
+
+    Without second moments where so many samples cannot give `ENOUGH` columns.
+    """
+    first = ops[0]
+    groups = int(first.input(0).shape[3] or 1) if first.type == "DEPTHWISE_CONV_2D" else 1
+    n = width(first)
+    found = sum(samples * min(_places(op), rows_each(op, samples)) for op in ops)
+    second = np.zeros((groups, n, n), np.float32) if found >= ENOUGH * n else None
+    return Moments(second, np.zeros((groups, n)))
+
+
+def portions(ops: Sequence[Op], samples: int) -> list[list[Op]]:
+    """Return the operators in parts whose second moments take `BUDGET` bytes, or one set of them.
+
+    Operators that share weights stay together.
+    """
+    result: list[list[Op]] = []
+    left = 0
+    for same in sharing(ops):
+        second = empty(same, samples).second
+        size = 0 if second is None else second.nbytes
+        if not result or size > left:
+            result.append([])
+            left = BUDGET
+        result[-1] += same
+        left -= size
+    return result
+
+
+def sharing(ops: Iterable[Op]) -> list[list[Op]]:
+    """Return the operators by the weights that they share (an unrolled loop's)."""
+    by_weights: dict[tuple[Tensor, str], list[Op]] = {}
+    for op in ops:
+        by_weights.setdefault((op.input(1), op.type), []).append(op)
+    return list(by_weights.values())
+
+
+def _places(op: Op) -> int:
+    """Return how many columns a sample has, many where sizes are not known."""
+    shape = op.input(0).shape if op.type == "FULLY_CONNECTED" else op.output.shape[:3]
+    if any(dim is None for dim in shape):
+        return MANY
+    count = math.prod(dim for dim in shape if dim is not None)
+    return count // width(op) if op.type == "FULLY_CONNECTED" else count
+
+
+MANY = 1 << 30
+"""A number of columns that is enough for all weights."""
 
 
 def rows_each(op: Op, samples: int) -> int:
     """Return how many columns of each of so many samples are worth looking at."""
-    return max(FEWEST_ROWS, (ROWS_PER_WEIGHT * width(op) + ROWS_AT_LEAST) // max(samples, 1))
+    n = width(op)
+    # Twice what is enough: an even selection may be half of what it may be.
+    rows = min(ROWS_PER_WEIGHT * n + ROWS_AT_LEAST, max(2 * ENOUGH * n, PRODUCTS // max(n, 1) ** 2))
+    return max(FEWEST_ROWS, rows // max(samples, 1))
 
 
 def columns(op: Op, x: Floats, most: int) -> Floats:

@@ -37,10 +37,11 @@ def fitted_codes(
     for stop in range(wanted.shape[2], 0, -BLOCK):
         start = max(stop - BLOCK, 0)
         owed = errors[:, :, stop:] @ factor[:, start:stop, stop:].transpose(0, 2, 1)
+        block = factor[:, start:stop, start:stop].astype(np.float64)
         for j in range(stop - 1, start - 1, -1):
-            row = factor[:, j, j + 1 : stop, None]
+            row = block[:, j - start, j + 1 - start :, None]
             share = owed[:, :, j - start] + (errors[:, :, j + 1 : stop] @ row)[:, :, 0]
-            target = wanted[:, :, j] + share / factor[:, j, j, None]
+            target = wanted[:, :, j] + share / block[:, j - start, j - start, None]
             rounded = np.clip(round_away(target / scale) + zero, *bounds)
             codes[:, :, j] = np.where(wanted[:, :, j] == 0, zero, rounded)
             errors[:, :, j] = wanted[:, :, j] - (codes[:, :, j] - zero) * scale
@@ -49,12 +50,12 @@ def fitted_codes(
     return result
 
 
-def _factors(second: Matrix, order: NDArray[np.intp]) -> NDArray[np.float64]:
+def _factors(second: Matrix, order: NDArray[np.intp]) -> NDArray[np.float32]:
     """Return the upper Cholesky factors of the damped moments, rows and columns in this order."""
-    rows = np.take_along_axis(second, order[:, :, None], axis=1)
-    moved = np.take_along_axis(rows, order[:, None, :], axis=2)
-    mean = np.diagonal(moved, axis1=1, axis2=2).mean(axis=1)
-    damping = np.where(mean > 0, DAMPING * mean, 1.0)[:, None, None]
-    damped = moved + np.eye(moved.shape[1]) * damping
-    lower = np.linalg.cholesky(damped.astype(np.float32))  # damped, so that float32 is enough
-    return np.asarray(lower.transpose(0, 2, 1), np.float64)
+    groups, n = order.shape
+    group = np.arange(groups)[:, None, None]
+    moved = second[group, order[:, :, None], order[:, None, :]]
+    moved = moved.astype(np.float32, copy=False)  # damped, so that float32 is enough
+    mean = np.diagonal(second, axis1=1, axis2=2).mean(axis=1, dtype=np.float64)
+    moved[:, np.arange(n), np.arange(n)] += np.where(mean > 0, DAMPING * mean, 1.0)[:, None]
+    return np.asarray(np.linalg.cholesky(moved).transpose(0, 2, 1))
