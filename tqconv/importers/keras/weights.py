@@ -100,6 +100,11 @@ def _discretization(config: Config) -> list[Group]:
     return [Group("", (), () if config.get("bin_boundaries") else ("summary",))]
 
 
+def _lookup(config: Config) -> list[Group]:
+    is_weighted = config.get("output_mode") == "tf_idf"
+    return [Group("", (), ("idf_weights",) if is_weighted else ())]
+
+
 def _reversible(config: Config) -> list[Group]:
     own = () if config.get("tie_weights", True) else ("reverse_embeddings",)
     return [Group("", ("embeddings", *own))]
@@ -169,6 +174,7 @@ SPECS: Mapping[str, Callable[[Config], list[Group]]] = {
     "Normalization": _normalization,
     "SpectralNormalization": _spectral,
     "Discretization": _discretization,
+    "IntegerLookup": _lookup,
     "QuantizeLayer": lambda config: [Group("", (), tuple(toolkit.ranges_of_layer(config)))],
     "QuantizeWrapper": _quantized_first,
     "QuantizeWrapperV2": _quantized,
@@ -179,7 +185,7 @@ SPECS: Mapping[str, Callable[[Config], list[Group]]] = {
 
 PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
 """Layers whose class has another name in Keras's code, after which groups are named."""
-OPTIONAL = frozenset({"Discretization", "SpectralNormalization"})
+OPTIONAL = frozenset({"Discretization", "IntegerLookup", "SpectralNormalization"})
 """Classes that may lack what they would store."""
 
 
@@ -321,7 +327,8 @@ def _assign_group(
             )
         for number, name in enumerate(names if found else (), first):
             owner, key = _slot(layer, name)
-            owner.weights[key] = archive.weights.array(f"{home}/{number}")
+            member = name if name in found else number
+            owner.weights[key] = archive.weights.array(f"{home}/{member}")
 
 
 def _homes(place: str, path: str) -> list[str]:

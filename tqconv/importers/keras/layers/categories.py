@@ -156,13 +156,15 @@ def integer_lookup(
         return b.cast(_masked(b, ids, found, 0, mask_token), np.int64)
     numbers = range(known.start, known.size)
     found = _translated(b, ids, known.words, numbers, _unknown(b, ids, known))
-    # The mask is no number of its own where numbers are encoded: there it counts as the first one.
-    found = _masked(b, ids, found, mask_token, 0)
+    # The mask is 0 where numbers are results, and none of them where they are encoded.
+    found = _masked(b, ids, found, mask_token, 0 if output_mode == "int" else -1)
     if output_mode == "int":
         return b.cast(found, np.int64)
     depth = max_tokens if pad_to_max_tokens and max_tokens else known.size
     if output_mode == "tf_idf":
-        return b("MUL", encoded(b, found, depth, "count"), _weights(idf_weights, known, depth))
+        given = b.layer.weights.get("idf_weights")
+        given = idf_weights if given is None else given
+        return b("MUL", encoded(b, found, depth, "count"), _weights(given, known, depth))
     y = encoded(b, found, depth, output_mode)
     return y if b.major < 3 else b.cast(y, np.int64)
 
@@ -205,6 +207,6 @@ def _weights(given: Any, known: Vocabulary, depth: int) -> NDArray[np.float32]:
     weights = np.asarray(given if given is not None else (), F).reshape(-1)
     if len(weights) == len(known.words):
         weights = np.concatenate([np.full(known.start, weights.mean(), F), weights])
-    if len(weights) != known.size:
+    if len(weights) not in (known.size, depth):
         raise UnsupportedError(f"{len(weights)} weights for {len(known.words)} words")
     return np.pad(weights, (0, depth - len(weights)))

@@ -8,8 +8,7 @@ from typing import Any
 from tqconv.compose import conv as convolutions
 from tqconv.compose import transposed as adjoint
 from tqconv.compose.operands import static_size
-from tqconv.compose.patches import joined_taps
-from tqconv.compose.sizes import Size, calculate, reshaped, size_of, sizes_of
+from tqconv.compose.sizes import Size, calculate, size_of
 from tqconv.compose.windows import SAME, VALID, Padding, Window, windows_over
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.activation import activate
@@ -182,46 +181,3 @@ def _spread(
     if not same:
         return total, window
     return total, Window(window.kernel, window.stride, window.rate, SAME)
-
-
-@handles("LocallyConnected1D", "LocallyConnected2D")
-def locally_connected(
-    b: KerasBuilder,
-    x: Tensor,
-    *,
-    filters: int,
-    kernel_size: Any,
-    strides: Any = 1,
-    padding: str = "valid",
-    data_format: str | None = None,
-    activation: Any = None,
-    use_bias: bool = True,
-    implementation: int = 1,
-) -> Tensor:
-    """Convolve with another kernel at each place: [places, taps * in, out]."""
-    if implementation != 1 or padding.lower() != "valid":
-        raise UnsupportedError(f"{b.layer.op} with implementation {implementation}")
-    x = _last(b, x, data_format)
-    count = x.rank - 2
-    windows = windows_of(many(kernel_size, count), strides, 1, "valid")
-    w = b.weight("kernel")
-    return _by_place(b, x, w, windows, use_bias, activation, data_format == FIRST)
-
-
-def _by_place(
-    b: KerasBuilder,
-    x: Tensor,
-    w: Tensor,
-    windows: Sequence[Window],
-    use_bias: bool,
-    activation: Any,
-    first: bool,
-) -> Tensor:
-
-    patches = joined_taps(b, x, windows)
-    sizes = sizes_of(b, patches)
-    places, taps = static_size(w, 0), static_size(w, 1)
-    flat = b.transpose(reshaped(b, patches, [sizes[0], places, taps]), (1, 0, 2))
-    y = b.transpose(b("BATCH_MATMUL", flat, w), (1, 0, 2))
-    y = reshaped(b, y, [*sizes[:-1], static_size(w, 2)])
-    return finished(b, y, use_bias, activation, first)

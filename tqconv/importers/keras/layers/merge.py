@@ -10,6 +10,7 @@ import numpy as np
 from tqconv.compose import arithmetic, norm, products, rearrange
 from tqconv.compose.einsum import einsum
 from tqconv.errors import UnsupportedError
+from tqconv.importers.keras.masks import concatenated
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
@@ -65,7 +66,9 @@ def average(b: KerasBuilder, *xs: Tensor) -> Tensor:
 def concatenate(b: KerasBuilder, *xs: Tensor, axis: int = -1) -> Tensor:
     """Put tensors one behind the other."""
     parts = list(xs) if len({x.dtype for x in xs}) == 1 else [b.real(x) for x in xs]
-    return rearrange.joined(b, parts, axis_of(axis, xs[0].rank))
+    along = axis_of(axis, xs[0].rank)
+    b.mask = concatenated(b, parts, along)
+    return rearrange.joined(b, parts, along)
 
 
 @handles("Dot")

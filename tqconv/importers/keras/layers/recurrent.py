@@ -247,10 +247,20 @@ MERGES: Mapping[str, str] = {"sum": "ADD", "ave": "ADD", "mul": "MUL"}
 def time_distributed(
     b: KerasBuilder, x: Tensor, *, layer: Any, training: bool | None = False
 ) -> Tensor:
-    """Apply a layer to each step of x: [n, t, …], as if it were a row of its own."""
+    """Apply a layer to each step of x: [n, t, …], as if it were a row of its own.
+
+    The layer sees a mask's part of its step; the result is masked where no part shows anything.
+    """
     sizes = sizes_of(b, x)
-    flat = reshaped(b, x, [calculate(b, "MUL", sizes[0], sizes[1]), *sizes[2:]])
-    made = b.inner(b.layer.inside["layer"], [flat], [None], "step", {})
+    count = calculate(b, "MUL", sizes[0], sizes[1])
+    flat = reshaped(b, x, [count, *sizes[2:]])
+    mask = b.masks[0] if b.masks else None
+    inside = None
+    if mask is not None and mask.rank > 2:
+        inside = reshaped(b, mask, [count, *sizes_of(b, mask)[2:]])
+        mask = b("REDUCE_ANY", mask, np.arange(2, mask.rank, dtype=np.int32), keep_dims=False)
+    b.mask = mask
+    made = b.inner(b.layer.inside["layer"], [flat], [inside], "step", {})
     if len(made) != 1:
         raise UnsupportedError(f"TimeDistributed of a layer with {len(made)} results")
     return reshaped(b, made[0], [*sizes[:2], *sizes_of(b, made[0])[1:]])
