@@ -22,7 +22,7 @@ def test_a_frozen_graph_becomes_a_file(tqconv: Tqconv, digits: Path, tmp_path: P
     assert result.code == 0
     size = target.stat().st_size
     facts, _, closing = result.out.rpartition("float: ")
-    assert re.fullmatch(rf"32.2 kB -> {size / 1000:.1f} kB in \d+\.\d\d s\n", closing)
+    assert re.fullmatch(rf"32.2 kB -> {size / 1000:.1f} kB \(99 %\) in \d+\.\d\d s\n", closing)
     assert facts == (
         f"{target}: {size / 1000:.1f} kB, 6 operators\n"
         "inputs\n"

@@ -154,7 +154,7 @@ def test_the_last_line_says_mode_sizes_and_time(
 ) -> None:
     line = tqconv(digits, "-o", tmp_path / "m.tflite").out.splitlines()[-1]
     assert line.startswith("float: ")
-    assert " kB -> 31.9 kB in " in line
+    assert " kB -> 31.9 kB (99 %) in " in line
     words = ["--quantize", "int8", "--calibration_random", "1", "-o", tmp_path / "q.tflite"]
     assert tqconv(digits, *words).out.splitlines()[-1].startswith("int8: ")
     again = tqconv(tmp_path / "q.tflite", "-o", tmp_path / "r.tflite", "--json")

@@ -91,7 +91,9 @@ class Spent:
     seconds: float
 
     def __str__(self) -> str:
-        return f"{self.mode}: {size(self.read)} -> {size(self.written)} in {self.seconds:.2f} s"
+        share = f" ({100 * self.written / self.read:.0f} %)" if self.read else ""
+        sizes = f"{size(self.read)} -> {size(self.written)}{share}"
+        return f"{self.mode}: {sizes} in {self.seconds:.2f} s"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the same for programs."""
