@@ -157,7 +157,8 @@ class ConvertOptions:
     dump_steps: after each pass that changed something, too. verify: data to compare float and
     quantized model on. min_sqnr (in dB), min_agreement (a share of 1): what each output must reach
     on the samples of `verify`, else on those of the calibration. summary_dir: folder for a
-    description of the result as text and JSON. device: what must run the result (a name of
+    description of the result as text and JSON. report: a file for a report as HTML; command: what
+    it says that was typed. device: what must run the result (a name of
     `targets.devices`); allow_fallback: it need not run all of it.
     """
 
@@ -168,6 +169,8 @@ class ConvertOptions:
     dump_dir: str | None = None
     dump_steps: bool = False
     summary_dir: str | None = None
+    report: str | None = None
+    command: str = ""
     checks: tuple[Count, ...] = ()
     verify: str | None = None
     min_sqnr: float | None = None
@@ -211,12 +214,15 @@ class PictureOptions:
 class CalibrateOptions:
     """How ranges are measured: on which model, and on which samples (fields of `QuantizeOptions`).
 
-    update: a ranges file whose statistics the new ones are merged with.
+    update: a ranges file whose statistics the new ones are merged with. report, command: see
+    `ConvertOptions`.
     """
 
     load: LoadOptions = field(default_factory=LoadOptions)
     quantize: QuantizeOptions = field(default_factory=QuantizeOptions)
     update: str | None = None
+    report: str | None = None
+    command: str = ""
 
 
 def parse_dims(text: str) -> Dims:

@@ -95,8 +95,8 @@ PARSED = {
 """Fields that are made from the value of a flag with another key."""
 
 
-DERIVED = {"load.quantizing", "load.stored_grid", "load.array_ranges"}
-"""Fields that `convert` sets itself."""
+DERIVED = {"load.quantizing", "load.stored_grid", "load.array_ranges", "command"}
+"""Fields that `convert` or the command line sets itself."""
 
 
 def fields(options: Any, prefix: str = "") -> list[str]:

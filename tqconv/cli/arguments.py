@@ -30,6 +30,8 @@ class Given:
     flags: dict[str, Flag] = field(default_factory=dict)
     words: list[str] = field(default_factory=list)
     behind: list[str] = field(default_factory=list)
+    line: str = ""
+    """The whole command line, as a shell reads it."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value given for a key."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,7 +45,9 @@ class FlagCommand(click.Command):
         if not args:
             click.echo(f"{ctx.get_usage()}\n\nList all flags with --help.", err=True)
             ctx.exit(UsageError.exit_code)
-        ctx.params = {"given": read(args, self.table)}
+        given = read(args, self.table)
+        given.line = shlex.join(["tqconv", str(self.name), *args])
+        ctx.params = {"given": given}
         return []
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:

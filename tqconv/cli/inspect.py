@@ -81,6 +81,10 @@ def _inspect(given: Given, source: str, path: Path) -> None:
 
     facts = api.inspect(path, options, nodes=given.get("nodes", False))
     placed = _placed(given, path)
+    if "report" in given:
+        from tqconv.jobs.look import write_report
+
+        write_report(path, given.get("report"), options, command=given.line)
     if asked:
         if not isinstance(facts, ModelFacts):
             raise UnsupportedError(facts.reason or "its nodes have no such table")

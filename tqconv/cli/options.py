@@ -95,6 +95,8 @@ def convert_options(given: Given) -> tuple[ConvertOptions, list[str]]:
         dump_dir=given.get("dump_dir"),
         dump_steps=given.get("dump_steps", False),
         summary_dir=given.get("summary_dir"),
+        report=given.get("report"),
+        command=given.line,
         checks=given.get("checks", ()),
         verify=given.get("verify"),
         min_sqnr=given.get("min_sqnr"),
@@ -115,7 +117,8 @@ def calibrate_options(given: Given) -> CalibrateOptions:
     check_company(given, CALIBRATE)
     fields = _fields(given, "quantize")
     samples = QuantizeOptions(**fields, input_ranges=_by_name(given, "input_ranges"))
-    return CalibrateOptions(load_options(given), samples, given.get("update"))
+    options = CalibrateOptions(load_options(given), samples, given.get("update"))
+    return replace(options, report=given.get("report"), command=given.line)
 
 
 def picture_options(given: Given) -> PictureOptions:

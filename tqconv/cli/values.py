@@ -68,6 +68,13 @@ def integer(value: str) -> int:
     return int(value)
 
 
+def html_file(value: str) -> str:
+    """Read the name of a report."""
+    if not value.lower().endswith((".html", ".htm")):
+        raise UsageError(f"`{value}` is no name for HTML", hint="its suffix is .html")
+    return value
+
+
 def depth(value: str) -> int | None:
     """Read a number of scopes; `auto` is None and `all` is -1, see `PictureOptions.depth`."""
     word = value.strip().lower()

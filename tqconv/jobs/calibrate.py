@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from tqconv.config import CalibrateOptions, Progress
 from tqconv.errors import UsageError, counted
-from tqconv.importers.source import source_of
+from tqconv.importers.source import SourceFile, source_of
+from tqconv.ir.graph import Model
 from tqconv.jobs import footprint
 from tqconv.jobs.images import turn_images
+from tqconv.jobs.record import Record
 from tqconv.jobs.requests import check_scaling
 from tqconv.output import write_atomically
 from tqconv.passes.driver import run_stages
@@ -68,5 +70,24 @@ def calibrate(
         )
     if before is not None:
         found = before.merged(found)
+    made = b"" if options.report is None else _reported(file, target, model, options, found)
     write_atomically(target, evidence.dump(found).encode())
+    if options.report is not None:
+        write_atomically(Path(options.report), made)
     return Calibration(found, list(model.notes))
+
+
+def _reported(
+    file: SourceFile, target: Path, model: Model, options: CalibrateOptions, found: Ranges
+) -> bytes:
+    """Return the report of a calibration: the float model, and what was measured on it."""
+    from tqconv.jobs.page import identity_of, page_of
+
+    return page_of(
+        model,
+        Record(ranges=found),
+        title=file.path.name,
+        done=f"ranges of {counted(len(found.records), 'tensor')} for {target.name}",
+        identity=identity_of(file.path),
+        command=options.command,
+    )

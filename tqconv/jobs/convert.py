@@ -15,7 +15,9 @@ from tqconv.jobs import footprint
 from tqconv.jobs.files import picture, save, snapshot, write_summary
 from tqconv.jobs.images import turn_images
 from tqconv.jobs.pictures import Pictures
+from tqconv.jobs.record import Record
 from tqconv.jobs.requests import check_device, check_gate, check_types
+from tqconv.output import bytes_of, write_atomically
 from tqconv.passes.driver import Observer, run_stages
 from tqconv.passes.pipeline import LAST, QUANTIZED, stages_before
 
@@ -76,18 +78,55 @@ def convert(
     )
     for stage in before:
         dump.run(model, stage)
-    differences = _quantize(model, options, names, progress)
+    record = Record()
+    record.differences = _quantize(model, options, names, progress, record)
     if options.quantize.mode is not None:
         dump.run(model, QUANTIZED)
     if options.toco.inference_type is None:
         run_stages(model, (LAST,))
     dump.write(model, "AFTER_TRANSFORMATIONS")
     _check_result(model, options)
-    write = picture if options.target_format == "dot" else save
-    report = Report(model, write(model, target), model.notes, differences)
+    size = _write(file, target, model, options, record)
+    return Report(model, size, model.notes, record.differences)
+
+
+def _write(
+    file: SourceFile, target: Path, model: Model, options: ConvertOptions, record: Record
+) -> int:
+    """Write the result and what is said about it; return its size."""
+    asked = options.report is not None
+    report = _reported(file, target, model, options, record) if asked else b""
+    size = (picture if options.target_format == "dot" else save)(model, target)
+    if options.report is not None:
+        write_atomically(Path(options.report), report)
     if options.summary_dir is not None:
         write_summary(model, Path(options.summary_dir) / footprint.SUMMARY)
-    return report
+    return size
+
+
+def _reported(
+    file: SourceFile, target: Path, model: Model, options: ConvertOptions, record: Record
+) -> bytes:
+    """Return the report of a conversion."""
+    from tqconv.exporters.drawing.words import readable
+    from tqconv.exporters.tflite import serialize
+    from tqconv.jobs.page import identity_of, page_of
+
+    content = serialize(model)
+    mode = options.quantize.mode or "float"
+    before, after = bytes_of(file.path), len(content)
+    sizes = f"{readable(before)} → {readable(after)}, {after / max(1, before):.2f} of it"
+    return page_of(
+        model,
+        record,
+        title=target.name,
+        done=f"{mode}, from {file.path.name}: {sizes}",
+        identity=[
+            *identity_of(target, content),
+            *((f"source {key}", text) for key, text in identity_of(file.path)),
+        ],
+        command=options.command,
+    )
 
 
 def _unknown_arrays(file: SourceFile, model: Model, reading: LoadOptions) -> list[str]:
@@ -120,6 +159,7 @@ def _quantize(
     options: ConvertOptions,
     names: set[str],
     progress: Progress | None,
+    record: Record,
 ) -> list[Difference]:
     """Quantize in place; where it was asked for, return how far that is from the float model.
 
@@ -138,7 +178,7 @@ def _quantize(
     reference = snapshot(model) if sampled or options.verify is not None else None
     before = no_effect.constants(model)
     if asked.mode is not None:
-        _carry_out(model, options, names, progress)
+        _carry_out(model, options, names, progress, record)
     if asked.mode is not None and inputs.computes_reals(asked):
         note = no_effect.unchanged_note(before, model, asked)
         model.notes += [] if note is None else [note]
@@ -159,6 +199,7 @@ def _carry_out(
     options: ConvertOptions,
     names: set[str],
     progress: Progress | None,
+    record: Record,
 ) -> None:
     """Quantize in place, and note the entries of a ranges file that name no tensor."""
     from tqconv.jobs import quantize
@@ -169,7 +210,8 @@ def _carry_out(
     if asked.ranges is not None:
         known = evidence.load(Path(asked.ranges))
         asked = replace(asked, ranges=None)
-    quantize.quantize(model, asked, known, toco=options.toco, progress=progress)
+    kept = None if options.report is None else record
+    quantize.quantize(model, asked, known, toco=options.toco, progress=progress, record=kept)
     if known is not None:
         fused |= _names(model)
         model.notes += evidence.unknown_notes(known, fused, names, str(options.quantize.ranges))

@@ -97,6 +97,8 @@ def of_conversion(source: SourceFile, target: Path, options: ConvertOptions) -> 
         found.writes["the template of --write_ranges_template"] = Path(asked.ranges_template)
     if options.summary_dir is not None:
         found.writes["the summary of the conversion"] = Path(options.summary_dir) / SUMMARY
+    if options.report is not None:
+        found.writes["the report of --report"] = Path(options.report)
     if options.dump_dir is not None:
         found.pictures = Path(options.dump_dir)
     return found
@@ -105,7 +107,15 @@ def of_conversion(source: SourceFile, target: Path, options: ConvertOptions) -> 
 def of_calibration(source: SourceFile, target: Path, options: CalibrateOptions) -> Footprint:
     """Return what `calibrate` reads and writes; the file of --update may be its result, too."""
     reads = [*_model(source, options.load), *_samples("--data", options.quantize.calibration_data)]
-    return Footprint(reads, {"the result": target})
+    found = Footprint(reads, {"the result": target})
+    if options.report is not None:
+        found.writes["the report of --report"] = Path(options.report)
+    return found
+
+
+def of_report(source: SourceFile, report: Path, options: LoadOptions) -> Footprint:
+    """Return what `inspect --report` reads and writes."""
+    return Footprint(_model(source, options), {"the report of --report": report})
 
 
 def of_picture(

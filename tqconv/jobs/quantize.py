@@ -10,6 +10,7 @@ from tqconv.errors import QuantizationError, UsageError, counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
 from tqconv.jobs.improve import Memory, improved
+from tqconv.jobs.record import Record
 from tqconv.output import write_atomically
 from tqconv.quant import integer_mode, weights
 from tqconv.quant.evidence import ranges as evidence
@@ -60,11 +61,12 @@ def quantize(
     *,
     toco: TocoOptions | None = None,
     progress: Progress | None = None,
+    record: Record | None = None,
 ) -> Plan | None:
     """Quantize an optimized float model in place, and return the plan where activations have one.
 
-    `ranges` are added to what `options` names. Raises QuantizationError where ranges are missing or
-    the mode cannot be reached.
+    `ranges` are added to what `options` names; `record` is told what was known and done. Raises
+    QuantizationError where ranges are missing or the mode cannot be reached.
     """
     if options.mode is None:
         raise UsageError("no quantization was chosen", hint="set `mode`")
@@ -79,12 +81,17 @@ def quantize(
     else:
         integer_mode.rewrite_for(model, options)
     memory = Memory()
-    known = _gather(model, options, ranges, memory, progress)
+    known = _gather(model, options, ranges, memory, progress, histograms=record is not None)
     if known is not None:
         model.notes += outside_notes(model.main, options, known)
     plan = _plan(model, options, toco, known)
+    before = plan.notes
     if options.improve and known is not None and not like_toco:
         plan = improved(model, plan, memory.kept, _other_plans(model, options, toco, known))
+    if record is not None:
+        record.ranges = known
+        record.fitted = [note for note in plan.notes if note not in before]
+        record.floats = {op.outputs[0].name: why for op, why in plan.floats.items() if op.outputs}
     integer_mode.carry_out(model, plan)
     return plan
 
@@ -139,6 +146,8 @@ def _gather(
     ranges: Ranges | None,
     memory: Memory,
     progress: Progress | None,
+    *,
+    histograms: bool,
 ) -> Ranges | None:
     """Return given ranges, those of the file, and those measured now, the later ones added."""
     known = ranges
@@ -154,7 +163,9 @@ def _gather(
             method=options.method,
             progress=progress,
             total=total,
-            histograms=known is not None or (options.improve and _gains_by_clipping(options)),
+            histograms=histograms
+            or known is not None
+            or (options.improve and _gains_by_clipping(options)),
         )
         known = fresh if known is None else known.merged(fresh)
     return known

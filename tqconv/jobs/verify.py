@@ -20,6 +20,8 @@ POOR = 10.0
 """Decibels below which an output is warned about: noise of a third of the signal's amplitude."""
 GLANCE = 8
 """Calibration samples on which that is looked at where nobody asked for a comparison."""
+REPORTED = 32
+"""Calibration samples on which a report compares every value."""
 
 
 def judge(reference: Model, quantized: Model, options: ConvertOptions) -> list[Difference]:
@@ -35,10 +37,12 @@ def judge(reference: Model, quantized: Model, options: ConvertOptions) -> list[D
         found = verify(reference, quantized, options.verify, asked)
         quantized.notes += verify_notes(found)
     elif gated:
-        found = verify(reference, quantized, str(asked.calibration_data), asked, inner=False)
+        inner = options.report is not None
+        found = verify(reference, quantized, str(asked.calibration_data), asked, inner=inner)
     else:
-        quantized.notes += _glance(reference, quantized, asked)
-        return []
+        found, notes = _glance(reference, quantized, asked, inner=options.report is not None)
+        quantized.notes += notes
+        return found
     outputs = [d for d in found if d.is_output]
     _check(outputs, options)
     quantized.notes += warnings(outputs) if options.min_sqnr is None else []
@@ -85,14 +89,20 @@ def warnings(outputs: Sequence[Difference]) -> list[str]:
     ]
 
 
-def _glance(reference: Model, quantized: Model, asked: QuantizeOptions) -> list[str]:
-    """Return warnings measured on the first calibration samples; what LiteRT cannot run is said."""
-    few = replace(asked, samples=min(GLANCE, asked.samples or GLANCE))
+def _glance(
+    reference: Model, quantized: Model, asked: QuantizeOptions, *, inner: bool
+) -> tuple[list[Difference], list[str]]:
+    """Return what the first calibration samples show, and warnings; `inner`: inside, too, on more.
+
+    What LiteRT cannot run is said.
+    """
+    most = REPORTED if inner else GLANCE
+    few = replace(asked, samples=min(most, asked.samples or most))
     try:
-        found = verify(reference, quantized, str(asked.calibration_data), few, inner=False)
+        found = verify(reference, quantized, str(asked.calibration_data), few, inner=inner)
     except VerificationError as error:
-        return [f"the result was not compared with the float model: {error.message}"]
-    return warnings(found)
+        return [], [f"the result was not compared with the float model: {error.message}"]
+    return (found if inner else []), warnings([d for d in found if d.is_output])
 
 
 def _check(outputs: Sequence[Difference], options: ConvertOptions) -> None:

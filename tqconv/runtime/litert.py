@@ -104,6 +104,16 @@ def run(
     return results
 
 
+def version() -> str:
+    """Return the version of LiteRT that is installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("ai-edge-litert")
+    except PackageNotFoundError:
+        return "unknown"
+
+
 def _runtime() -> tuple[Any, Any]:
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType

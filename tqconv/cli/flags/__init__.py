@@ -56,7 +56,7 @@ INSPECT: tuple[Flag, ...] = (
         PICTURES, "device", metavar="NAME",
     ),
     switch("supported_ops", "print the table of operators instead", PICTURES, "supported_ops"),
-    *_of("quiet", "json", "debug"),
+    *_of("report", "quiet", "json", "debug"),
 )  # fmt: skip
 
 DOT: tuple[Flag, ...] = (
@@ -76,5 +76,5 @@ CALIBRATE: tuple[Flag, ...] = (
     *_of("quantize.samples", "quantize.random", "quantize.method", "quantize.mean", "quantize.std"),
     *_of("input_ranges"),
     flag("update", "merge with the ranges in this file", QUANTIZATION, "update", metavar="FILE"),
-    *_of("quiet", "debug"),
+    *_of("report", "quiet", "debug"),
 )  # fmt: skip

@@ -16,6 +16,10 @@ ROWS: tuple[Flag, ...] = (
         PICTURES, "summary_dir", metavar="DIR",
     ),
     flag(
+        "report", "write a report that people can read and send: one HTML file", PICTURES, "report",
+        read=values.html_file, metavar="FILE.html",
+    ),
+    flag(
         "model_checks",
         "fail where the result has other operators: {count_type:X,count_min:N,count_max:M}",
         PICTURES, "checks", read=values.counts, metavar="MAPS", many=True,
