@@ -1,4 +1,4 @@
-"""Convert a frozen graph with TensorFlow's own converter: the other side of the comparisons.
+"""Convert a model with TensorFlow's own converter: the other side of the comparisons.
 
 Runs in a scratch environment with TensorFlow. With --calibration_data the result is int8 with
 float inputs and outputs.
@@ -17,21 +17,32 @@ import tensorflow as tf
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--graph_def_file", required=True)
-    parser.add_argument("--input_arrays", required=True)
-    parser.add_argument("--output_arrays", required=True)
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--graph_def_file")
+    model.add_argument("--keras_model_file")
+    model.add_argument("--saved_model_dir")
+    parser.add_argument("--input_arrays", default="")
+    parser.add_argument("--output_arrays", default="")
     parser.add_argument("--output_file", type=pathlib.Path, required=True)
     parser.add_argument("--calibration_data", type=pathlib.Path)
     options = parser.parse_args()
     inputs = options.input_arrays.split(",")
-    converter = tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(
-        options.graph_def_file, inputs, options.output_arrays.split(",")
-    )
+    converter = converter_of(options)
     if options.calibration_data is not None:
         samples = np.load(options.calibration_data)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: in_batches_of_one(samples, inputs)
     options.output_file.write_bytes(converter.convert())
+
+
+def converter_of(options: argparse.Namespace) -> tf.lite.TFLiteConverter:
+    if options.keras_model_file is not None:
+        model = tf.keras.models.load_model(options.keras_model_file, compile=False)
+        return tf.lite.TFLiteConverter.from_keras_model(model)
+    if options.saved_model_dir is not None:
+        return tf.lite.TFLiteConverter.from_saved_model(options.saved_model_dir)
+    names = options.input_arrays.split(","), options.output_arrays.split(",")
+    return tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(options.graph_def_file, *names)
 
 
 def in_batches_of_one(

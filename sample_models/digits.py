@@ -4,8 +4,8 @@ Runs in a scratch environment with scikit-learn; the product and its tests never
 """
 
 import numpy as np
+from cases import Labelled
 from sklearn.datasets import load_digits
-from tf1_graph import Labelled
 
 SEED = 7
 TEST = 300

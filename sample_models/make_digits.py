@@ -7,7 +7,8 @@ Runs in a scratch environment with TensorFlow and scikit-learn:
 
 import digits
 import tensorflow as tf
-from tf1_graph import Case, freeze, train, v1, write_case
+from cases import Case
+from tf1_graph import freeze, train, v1, write_case
 
 CLASSES = 10
 EPSILON = 1e-3

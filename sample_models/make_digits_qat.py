@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import digits
 import numpy as np
 import tensorflow as tf
+from cases import Case
 from make_digits import CLASSES, EPSILON, bn_relu6, conv, dense, depthwise
-from tf1_graph import Case, freeze, train, v1, write_case
+from tf1_graph import freeze, train, v1, write_case
 
 RANGE_DECAY = 0.99
 MEAN, STD = 128, 128  # uint8 128 is 0.0, so the zero that SAME pads with is exact

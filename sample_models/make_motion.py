@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+from cases import Case, Labelled
 from make_digits import dense
-from tf1_graph import Case, Labelled, freeze, train, v1, write_case
+from tf1_graph import freeze, train, v1, write_case
 
 CLASSES = ("rest", "walk", "run", "shake", "tap")
 RATE = 32  # samples per second
