@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -55,6 +56,35 @@ SIZE = 2**31 - 1
 """The largest size of a dimension: .tflite stores sizes as 32 bit integers."""
 
 
+class Mapped:
+    """A file as memory that is read when it is looked at; it must not be shortened meanwhile."""
+
+    RELEASE = 1 << 24
+    """Bytes that are looked at between two times at which the memory is given back."""
+
+    def __init__(self, path: Path) -> None:
+        self._map: mmap.mmap | None = None
+        self._looked_at = 0
+        try:
+            with path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError):  # nothing in it, or no file of the kind: it is read instead
+            self.content = memoryview(read_file(path))
+            return
+        self.content = memoryview(self._map)
+
+    def look_at(self, count: int) -> None:
+        """Say that so many bytes will be read; those before need no longer be in memory.
+
+        Who still has a view of them reads them again from the system's cache.
+        """
+        self._looked_at += count
+        if self._looked_at >= self.RELEASE and self._map is not None:
+            self._looked_at = 0
+            if hasattr(mmap, "MADV_DONTNEED"):
+                self._map.madvise(mmap.MADV_DONTNEED)
+
+
 @dataclass
 class Budget:
     """What reading one model may still cost beyond what is stored, all its graphs together.
@@ -65,6 +95,8 @@ class Budget:
     bytes: int = GROWTH
     work: int = WORK
     nodes: int = EXPANDED_NODES
+    file: Mapped | None = None
+    """Where constants are views of it: the file, which is told what is folded."""
 
     @staticmethod
     def of(stored: int, nodes: int = 0) -> Budget:
@@ -97,10 +129,15 @@ class Budget:
                 hint="cut the model with --output_arrays, and convert its parts",
             )
 
-    def affords(self, grown: int, work: int) -> bool:
-        """Whether so many bytes and so much work are left; if so, they are paid for."""
+    def affords(self, grown: int, work: int, read: int = 0) -> bool:
+        """Whether so many bytes and so much work are left; if so, they are paid for.
+
+        read: bytes of constants that will be looked at then.
+        """
         if grown > self.bytes or work > self.work:
             return False
+        if self.file is not None:
+            self.file.look_at(read)
         self.bytes -= max(grown, 0)
         self.work -= max(work, 0)
         return True

@@ -198,6 +198,7 @@ def _is_affordable(row: OpSpec, op: Op, types: Sequence[Typed], budget: Budget) 
     return budget.affords(
         grown - sum(map(stored_bytes, known)) if grown > FREE_BYTES else 0,
         work - WORK_PER_ELEMENT * stored,
+        read=sum(map(stored_bytes, known)),
     )
 
 

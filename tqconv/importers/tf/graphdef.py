@@ -28,6 +28,7 @@ from tqconv.importers.tf.borders import (
     placeholders_before,
     resolve,
 )
+from tqconv.importers.tf.contents import taken_out
 from tqconv.importers.tf.cuts import Cuts
 from tqconv.importers.tf.flow.functional import functionalize
 from tqconv.importers.tf.flow.functions import Function
@@ -47,21 +48,22 @@ from tqconv.importers.translate import Failed, Translation
 from tqconv.ir.graph import Graph, Model, Signature, Tensor
 from tqconv.schema import proto
 from tqconv.schema.files import without_mark
-from tqconv.untrusted import Budget, read_file
+from tqconv.untrusted import Budget, Mapped
 
 OPERATOR = re.compile(r"[A-Z_a-z][\w>./ -]*")
 """Names of operators; what stands there when a MetaGraphDef is read as a GraphDef is none."""
+TOLD_BY = 512
+"""Bytes that tell text from a binary message."""
 META_GRAPH_TEXT = re.compile(
     r"\s*(#[^\n]*\n\s*)*(meta_info_def|graph_def|saver_def|collection_def|signature_def)\b"
 )
 
 
-def parse(content: bytes, path: Path) -> Any:
+def parse(content: bytes | memoryview, path: Path) -> Any:
     """Return the GraphDef in `content`, binary or text; of a MetaGraphDef (.meta) its graph."""
     messages = proto.messages()
-    content = without_mark(content)
-    if looks_like_text(content):
-        text = content.decode("utf-8", "replace")
+    if looks_like_text(without_mark(bytes(content[:TOLD_BY]))):
+        text = without_mark(bytes(content)).decode("utf-8", "replace")
         if META_GRAPH_TEXT.match(text):
             return proto.parse_text(messages.MetaGraphDef, text, path.name).graph_def
         return proto.parse_text(messages.GraphDef, text, path.name)
@@ -85,7 +87,7 @@ def parse(content: bytes, path: Path) -> Any:
 
 def looks_like_text(content: bytes) -> bool:
     """Whether a GraphDef is in protobuf's text form."""
-    start = content[:512].lstrip()
+    start = content[:TOLD_BY].lstrip()
     if any(byte < 32 and byte not in b"\t\n\r" for byte in start):
         return False  # a binary message soon holds a tag or a length below 32
     return (start[:1].isalpha() or start[:1] == b"#") and (b"{" in start or b":" in start)
@@ -93,14 +95,16 @@ def looks_like_text(content: bytes) -> bool:
 
 def load(path: Path, options: LoadOptions) -> Model:
     """Import a frozen graph; FormatError, UsageError (names), UnsupportedError (operators)."""
-    content = read_file(path)
-    message = parse(content, path)
+    file = Mapped(path)
+    content = file.content
+    rest = taken_out(content)
+    message = parse(rest.graph, path)
     if not len(message.node):
         raise FormatError(f"{path.name} holds no nodes", hint="is it a GraphDef?")
-    nodes = nodes_of(iter(message.node), graph_ref)
+    nodes = rest.returned(nodes_of(iter(message.node), graph_ref))
     functions = {f.signature.name: f for f in message.library.function}
     producer = message.versions.producer
-    budget = Budget.of(len(content), node_count(message))
+    budget = replace(Budget.of(len(content), node_count(message)), file=file)
     return import_graph(nodes, functions, path.name, options, producer=producer, budget=budget)
 
 

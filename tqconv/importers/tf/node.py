@@ -88,6 +88,8 @@ class Node:
         value = self.attr.get("value")
         if isinstance(value, np.ndarray):
             return value.shape
+        if isinstance(value, Held):
+            value = value.message
         if value is None or value.WhichOneof("value") != "tensor":
             return None
         return tuple(int(d.size) for d in value.tensor.tensor_shape.dim)
@@ -174,6 +176,18 @@ class TypeNumber(int):
 
 
 @dataclass(frozen=True)
+class Held:
+    """The attribute of a constant whose bytes stayed in the file; `message` lacks them."""
+
+    message: Any
+    content: memoryview
+
+    def array(self) -> NDArray[Any]:
+        """Return the constant as a view of the file."""
+        return decode_tensor(self.message.tensor, self.content)
+
+
+@dataclass(frozen=True)
 class FunctionName:
     """A `func` attribute."""
 
@@ -188,6 +202,8 @@ def decode(value: Any) -> Any:
     """
     if isinstance(value, np.ndarray):
         return value
+    if isinstance(value, Held):
+        return value.array()
     kind = value.WhichOneof("value")
     if kind is None:
         return None
@@ -260,7 +276,7 @@ def growth(value: Any) -> int:
 
     FormatError where its shape is not known or too large for any file.
     """
-    if isinstance(value, np.ndarray) or value.WhichOneof("value") != "tensor":
+    if isinstance(value, np.ndarray | Held) or value.WhichOneof("value") != "tensor":
         return 0
     if value.tensor.tensor_content:
         return 0
@@ -285,15 +301,15 @@ def _extent(message: Any) -> tuple[int, int, np.dtype]:
     return count, kind, dtype
 
 
-def decode_tensor(message: Any) -> NDArray[Any]:
+def decode_tensor(message: Any, held: memoryview | None = None) -> NDArray[Any]:
     """Return a TensorProto as an array; FormatError when its content does not fill its shape.
 
     Fewer values than elements: the last one is repeated (TensorFlow's compression of constants).
-    One value makes a view that repeats it.
+    One value makes a view that repeats it. held: the content, where the message lacks it.
     """
     count, kind, dtype = _extent(message)
     dims = tuple(int(d.size) for d in message.tensor_shape.dim)
-    content = message.tensor_content
+    content = message.tensor_content if held is None else held
     if content:
         return _from_content(content, kind, dtype, count).reshape(dims)
     values = _from_values(message, kind, dtype)
@@ -308,7 +324,9 @@ def decode_tensor(message: Any) -> NDArray[Any]:
     return values.reshape(dims)
 
 
-def _from_content(content: bytes, kind: int, dtype: np.dtype, count: int) -> NDArray[Any]:
+def _from_content(
+    content: bytes | memoryview, kind: int, dtype: np.dtype, count: int
+) -> NDArray[Any]:
     stored = np.dtype(np.uint16) if kind == BFLOAT16 else dtype
     if dtype == STRING or len(content) != count * stored.itemsize:
         raise FormatError(
