@@ -26,7 +26,7 @@ LAYERS = (
     {"config", "output"},
     {"ops"},
     {"ir", "schema"},
-    {"untrusted"},
+    {"untrusted", "patterns"},
     {"errors"},
 )
 """A room may import those of lower lines; rooms of one line never import each other."""

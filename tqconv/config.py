@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tqconv.errors import UsageError
+from tqconv.patterns import matcher
 
 if TYPE_CHECKING:
     from tqconv.ir.types import Range
@@ -31,7 +31,7 @@ class ArrayRange:
 
     def matches(self, name: str) -> bool:
         """Return whether a tensor of the source model is meant."""
-        by_pattern = bool(self.pattern) and re.fullmatch(self.pattern, name) is not None
+        by_pattern = bool(self.pattern) and matcher(self.pattern).matches(name)
         return name == self.name or by_pattern
 
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 import math
 import mmap
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -194,14 +193,6 @@ def parse_json(text: str | bytes, what: str) -> Any:
         raise FormatError(f"{what} is not JSON: it is nested too deeply") from error
     except ValueError as error:
         raise FormatError(f"{what} is not JSON: {error}") from error
-
-
-def check_pattern(text: str, where: str) -> None:
-    """Raise FormatError where text is no regular expression."""
-    try:
-        re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise FormatError(f"`{text}` is not a regular expression: {error}", where=where) from error
 
 
 def check_sizes(shape: Sequence[int | None], what: str) -> None:

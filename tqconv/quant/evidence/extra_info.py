@@ -10,9 +10,10 @@ from typing import Any
 from tqconv.config import ArrayRange
 from tqconv.errors import FormatError, UnsupportedError, suggestion
 from tqconv.ir.types import Range
+from tqconv.patterns import check_count, matcher
 from tqconv.schema import proto
 from tqconv.schema.files import without_mark
-from tqconv.untrusted import check_pattern, read_file
+from tqconv.untrusted import read_file
 
 BITS = {"IO_DATA_TYPE_UNKNOWN": 8, "FLOAT": 8, "QUANTIZED_UINT8": 8, "QUANTIZED_INT16": 16}
 """Data type of an entry -> bits of the integer; reals are stored as integers in any case."""
@@ -36,6 +37,7 @@ def read(path: Path) -> tuple[ArrayRange, ...]:
         _entry(entry, names.get(entry.data_type, ""), f"{path}, entry {index + 1}")
         for index, entry in enumerate(message.entries)
     )
+    check_count(sum(bool(entry.pattern) for entry in found), str(path))
     labels: set[tuple[str, str]] = set()
     for index, entry in enumerate(found):
         if (entry.name, entry.pattern) in labels:
@@ -52,7 +54,7 @@ def unknown_notes(said: Sequence[ArrayRange], names: Sequence[str]) -> list[str]
     for entry in said:
         if re.sub(r":\d+$", "", entry.name) in known or entry.name in known:
             continue
-        if entry.pattern and any(re.fullmatch(entry.pattern, name) for name in names):
+        if entry.pattern and any(map(matcher(entry.pattern).matches, names)):
             continue
         near = suggestion(entry.name, names) if entry.name else ""
         notes.append(
@@ -75,7 +77,7 @@ def _entry(entry: Any, data_type: str, where: str) -> ArrayRange:
         raise FormatError(f"min {entry.min} and max {entry.max} are not a range", where=where)
     if data_type not in BITS:
         raise UnsupportedError(f"`data_type: {data_type}` is not supported", where=where)
-    check_pattern(entry.name_regexp, where)
+    matcher(entry.name_regexp, where)
     bits = BITS[data_type]
     known = Range(entry.min, entry.max, "user", "--arrays_extra_info_file", bits)
     return ArrayRange(entry.name, entry.name_regexp, known)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,9 @@ from tqconv.errors import FormatError, QuantizationError, suggestion
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.histogram import Extremes, Histogram
 from tqconv.ir.types import RANGE_KINDS, Range
+from tqconv.patterns import check_count, matcher
 from tqconv.quant.evidence.thresholds import METHODS, extremes
-from tqconv.untrusted import check_pattern, parse_json, read_file
+from tqconv.untrusted import parse_json, read_file
 
 FORMAT = "tqconv ranges 1"
 USER = "user"
@@ -100,7 +100,7 @@ class Ranges:
         """Return the entry for a tensor that goes by `names`, and what it is called in the file."""
         names = list(names)
         for pattern, record in reversed(self.patterns):
-            if any(re.fullmatch(pattern, name) for name in names):
+            if any(map(matcher(pattern).matches, names)):
                 return f"pattern {pattern}", record
         for name in names:
             if name in self.records:
@@ -249,7 +249,8 @@ def _read_entry(ranges: Ranges, entry: Any, where: str) -> None:
     if "name" in entry:
         ranges.records[str(label)] = record
         return
-    check_pattern(str(label), where)
+    matcher(str(label), where)
+    check_count(len(ranges.patterns) + 1, where)
     ranges.patterns.append((str(label), record))
 
 
@@ -293,7 +294,7 @@ def unknown_notes(
     notes += [
         f"{file}: no tensor matches the pattern `{pattern}`; its range has no effect"
         for pattern, _ in ranges.patterns
-        if not any(re.fullmatch(pattern, name) for name in (*names, *plain))
+        if not any(map(matcher(pattern).matches, (*names, *plain)))
     ]
     return notes if len(notes) <= SHOWN else [*notes[:SHOWN], f"… {len(notes) - SHOWN} more"]
 

@@ -1,0 +1,64 @@
+"""Regular expressions from files: what they match, and that they take no longer than they are."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tqconv.errors import FormatError
+from tqconv.patterns import MOST, check_count, matcher
+
+PIECES = ["a", "b", ".", "[ab]", "[^a]", r"\d", r"\w", r"[\W0-9]", "(a|bc)", "(?:b|)", "^", "$"]
+REPEATS = ["", "*", "+", "?", "{2}", "{0,2}", "{1,}", "*?"]
+parts = st.tuples(st.sampled_from(PIECES), st.sampled_from(REPEATS))
+
+
+@given(st.lists(st.tuples(parts, st.booleans()), max_size=5), st.text("abc1/\n", max_size=8))
+@settings(max_examples=1000, deadline=None)
+def test_they_match_what_python_matches(
+    pieces: list[tuple[tuple[str, str], bool]], name: str
+) -> None:
+    text = ""
+    for (piece, repeat), grouped in pieces:
+        text = f"({text}{piece}{repeat if piece not in '^$' else ''})" + "*" * grouped
+    expected = re.fullmatch(text, name) is not None
+    if "\n" in name and "$" in text:
+        return  # for Python a last line end may follow `$`; names have none
+    assert matcher(text).matches(name) == expected, text
+
+
+@pytest.mark.parametrize("text", ["(a+)+b", "(a*)*b", "(a|aa)+b", ".*.*.*.*.*.*.*.*b", "(a?){99}b"])
+def test_what_takes_forever_elsewhere_takes_no_time(text: str) -> None:
+    start = time.process_time()
+    assert not matcher(text).matches("a" * 2000)
+    assert matcher(text).matches("a" * 99 + "b")
+    assert time.process_time() - start < 10, "some milliseconds where it works"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("(a", "is not a regular expression"),
+        ("(" * 5000 + ")" * 5000, "is not a regular expression"),
+        ("a{99999999999}", "is not a regular expression"),
+        (r"(a)\1", "references to groups are not matched in linear time"),
+        ("(?=a)a", "looks ahead and behind are not"),
+        (r"\ba", "word boundaries are not"),
+        ("(?i)a", "it has flags"),
+        ("((a{99}){99}){99}", "it takes more than 1000 steps"),
+    ],
+)
+def test_what_is_no_pattern_is_said(text: str, words: str) -> None:
+    with pytest.raises(FormatError, match=words) as caught:
+        matcher(text, "entry 1")
+    assert caught.value.where == "entry 1"
+
+
+def test_a_file_has_so_many_patterns() -> None:
+    check_count(MOST, "r.json")
+    with pytest.raises(FormatError, match="more than 1000 patterns"):
+        check_count(MOST + 1, "r.json")
