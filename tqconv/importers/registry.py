@@ -127,9 +127,7 @@ class Registry:
         Raises UnsupportedError for an attribute that the handler does not know, FormatError for one
         of another type than the signature's.
         """
-        signature = self._signatures.get(handler)
-        if signature is None:
-            signature = self._signatures[handler] = Signature.of(handler)
+        signature = self.signature(handler)
         operands = list(inputs)
         self._check_count(signature, len(operands), b)
         named = self._attributes(signature, attributes, b)
@@ -137,6 +135,12 @@ class Registry:
         if result is None:
             return ()
         return (result,) if isinstance(result, Tensor) else tuple(result)
+
+    def signature(self, handler: Handler) -> Signature:
+        """Return what a handler accepts."""
+        if handler not in self._signatures:
+            self._signatures[handler] = Signature.of(handler)
+        return self._signatures[handler]
 
     def _check_count(self, signature: Signature, count: int, b: Builder) -> None:
         if count < signature.required or (signature.most is not None and count > signature.most):

@@ -21,7 +21,8 @@ from networks_keras import (
 
 from tqconv import api
 from tqconv.errors import UnsupportedError
-from tqconv.importers.keras.functions.nodes import FUNCTIONS
+from tqconv.importers.keras import functions  # noqa: F401  (fills the registry)
+from tqconv.importers.keras.nodes import FUNCTIONS
 from tqconv.importers.tf.definitions import definition
 from tqconv.importers.tf.registry import TF
 

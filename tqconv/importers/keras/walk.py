@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from tqconv.compose.grids import Use
 from tqconv.errors import FormatError, UnsupportedError, UsageError
 from tqconv.importers.keras.masks import passed_on
 from tqconv.importers.keras.model import Call, Layer, Network, Ref, refs_in
-from tqconv.importers.keras.registry import KerasBuilder
+from tqconv.importers.keras.registry import KERAS, KerasBuilder
 from tqconv.importers.translate import Failed, ReportedError, Translation
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source
@@ -109,7 +110,7 @@ class Walk:
             return [Value(failed)]
         args: Sequence[Any] = [v.tensor for v in operands]
         if layer.op.startswith("ops."):
-            args, kwargs = _of_operation(call, values, kwargs)
+            args, kwargs = _of_operation(call, values, kwargs, layer.op == INDEXING)
         elif layer.op.startswith("tf."):
             args = [_resolved(arg, values) for arg in call.args]
         masks = [v.mask for v in operands]
@@ -128,11 +129,13 @@ class Walk:
         source = Source(self.translation.file, name, layer.op, place=len(graph.ops))
         b = KerasBuilder(graph, source, name, layer, self, masks)
         given = kwargs.get("mask")
-        if isinstance(given, Tensor) and layer.op not in TAKES_MASKS:
+        of_layer = not layer.op.startswith(("ops.", "tf.")) and layer.op not in TAKES_MASKS
+        if isinstance(given, Tensor) and of_layer:
             b.masks = [given, *b.masks[1:]]
             kwargs = {key: value for key, value in kwargs.items() if key != "mask"}
         b.mask = passed_on(b)
-        made = self.translation.translate(b, args, lambda: {**layer.config, **kwargs}, layer.op)
+        attributes = partial(_attributes, layer, kwargs)
+        made = self.translation.translate(b, args, attributes, layer.op)
         if isinstance(made, Failed):
             return [Value(made)]
         return [Value(t, b.mask if index == 0 else None) for index, t in enumerate(made)]
@@ -162,12 +165,27 @@ class Walk:
         return found
 
 
+INDEXING = "ops.GetItem"
+"""The operation to which `None` says something by position: a new axis."""
 OPERANDS = ("query", "value", "key")
 """Operands that a call may give by name, in the order in which the layers take them."""
 TAKES_MASKS = frozenset(
     {"Softmax", "Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention"}
 )
 """Layers whose masks are arguments of their own."""
+
+
+def _attributes(layer: Layer, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the handler of a layer is told; `b`, which handlers call their builder, is `b_`.
+
+    Raises UnsupportedError for an operation that is told the type of its result and does not know.
+    """
+    found = {"b_" if key == "b" else key: v for key, v in {**layer.config, **kwargs}.items()}
+    if layer.op.startswith("ops.") and found.get("dtype") is not None:
+        handler = KERAS.find(layer.op)
+        if handler is not None and "dtype" not in KERAS.signature(handler).attributes:
+            raise UnsupportedError(f"{layer.op} with results of the type {found['dtype']}")
+    return found
 
 
 def call_name(prefix: str, layer: Layer, number: int) -> str:
@@ -250,10 +268,12 @@ def _resolved(tree: Any, values: Values) -> Any:
 
 
 def _of_operation(
-    call: Call, values: Values, kwargs: Mapping[str, Any]
+    call: Call, values: Values, kwargs: Mapping[str, Any], indexes: bool
 ) -> tuple[Sequence[Any], Mapping[str, Any]]:
     """Return operands and attributes of an operation: what is no tensor is an attribute `args`."""
     args = [_resolved(arg, values) for arg in call.args]
+    while not indexes and len(args) > 1 and args[-1] is None:
+        args.pop()  # operands that may be absent, and are
     if len(args) == 1 and isinstance(args[0], list) and list(_tensors(args[0])) == args[0]:
         return args[0], kwargs
     plain = [a for a in args if not isinstance(a, Tensor | Failed)]

@@ -10,7 +10,8 @@ import numpy as np
 from tqconv.compose import search
 from tqconv.compose.sizes import calculate, reshaped, sizes_of
 from tqconv.errors import UnsupportedError
-from tqconv.importers.keras.functions.nodes import (
+from tqconv.importers.keras.layers.shape import repeat as repeated
+from tqconv.importers.keras.nodes import (
     function,
     ints,
     kind,
@@ -18,7 +19,6 @@ from tqconv.importers.keras.functions.nodes import (
     nodes,
     tensor,
 )
-from tqconv.importers.keras.layers.shape import repeat as repeated
 from tqconv.importers.keras.registry import KerasBuilder
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of

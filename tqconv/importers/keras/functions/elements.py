@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose import functions as composed
-from tqconv.importers.keras.functions.nodes import function, kind, node, tensor
+from tqconv.importers.keras.nodes import function, kind, node, tensor
 from tqconv.importers.keras.registry import KerasBuilder
 from tqconv.ir.graph import Tensor
 

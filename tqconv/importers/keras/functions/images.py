@@ -11,9 +11,9 @@ from tqconv.compose import rearrange
 from tqconv.compose.sizes import Size, element, size_of
 from tqconv.compose.slices import cut
 from tqconv.errors import UnsupportedError
-from tqconv.importers.keras.functions.nodes import function, ints, kind, node, tensor
 from tqconv.importers.keras.layers import products
 from tqconv.importers.keras.layers.shape import resize_to
+from tqconv.importers.keras.nodes import function, ints, kind, node, tensor
 from tqconv.importers.keras.registry import KerasBuilder
 from tqconv.ir.graph import Tensor
 

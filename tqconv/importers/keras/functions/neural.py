@@ -11,8 +11,8 @@ from tqconv.compose import activations, pool
 from tqconv.compose import conv as convolutions
 from tqconv.compose.windows import Window, windows_over
 from tqconv.errors import UnsupportedError
-from tqconv.importers.keras.functions.nodes import function, ints, node, tensor
 from tqconv.importers.keras.layers.convolution import windows_of
+from tqconv.importers.keras.nodes import function, ints, node, tensor
 from tqconv.importers.keras.registry import KerasBuilder
 from tqconv.ir.graph import Tensor
 

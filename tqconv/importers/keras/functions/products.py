@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tqconv.compose.sizes import reshaped, sizes_of
-from tqconv.importers.keras.functions.nodes import function, node, tensor
 from tqconv.importers.keras.layers import products
+from tqconv.importers.keras.nodes import function, node, tensor
 from tqconv.importers.keras.registry import KerasBuilder
 from tqconv.ir.graph import Tensor
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from tqconv.compose import norm, reduce
 from tqconv.errors import UnsupportedError
-from tqconv.importers.keras.functions.nodes import axes_of, function, kind, node, tensor
-from tqconv.importers.keras.layers.operations import vector_norm
+from tqconv.importers.keras.layers.reductions import vector_norm
+from tqconv.importers.keras.nodes import axes_of, function, kind, node, tensor
 from tqconv.importers.keras.registry import KerasBuilder
 from tqconv.ir.graph import Tensor
 

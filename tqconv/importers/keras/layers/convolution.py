@@ -150,15 +150,27 @@ def conv_transpose(
     x = _last(b, x, data_format)
     windows = windows_of(w.shape[:-2], strides, dilation_rate, "valid")
     extra = None if output_padding is None else many(output_padding, len(windows))
+    y = spread(b, x, w, windows, padding == "same", extra)
+    return finished(b, y, use_bias, activation, data_format == FIRST)
+
+
+def spread(
+    b: KerasBuilder,
+    x: Tensor,
+    w: Tensor,
+    windows: Sequence[Window],
+    same: bool,
+    extra: Sequence[int] | None,
+) -> Tensor:
+    """Return the transposed convolution of x: [n, …, c] with w: [spatial…, out, in]."""
     sizes: list[Size] = [size_of(b, x, 0)]
     placed = []
     for axis, window in enumerate(windows):
         more = None if extra is None else extra[axis]
-        size, cut = _spread(b, size_of(b, x, axis + 1), window, padding == "same", more)
+        size, cut = _spread(b, size_of(b, x, axis + 1), window, same, more)
         sizes.append(size)
         placed.append(cut)
-    y = adjoint.transposed(b, x, w, placed, [*sizes, static_size(w, -2)])
-    return finished(b, y, use_bias, activation, data_format == FIRST)
+    return adjoint.transposed(b, x, w, placed, [*sizes, static_size(w, -2)])
 
 
 def _spread(

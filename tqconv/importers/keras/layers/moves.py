@@ -13,7 +13,8 @@ from tqconv.compose.sizes import Size, calculate, reshaped, sizes_of
 from tqconv.compose.slices import cut
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.convolution import FIRST, many, windows_of
-from tqconv.importers.keras.layers.operations import axes_of, operands
+from tqconv.importers.keras.layers.operations import axes_of, operands, type_of
+from tqconv.importers.keras.layers.preprocessing import cut_to, filled_to
 from tqconv.importers.keras.layers.shape import repeat, resize_to
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
@@ -146,6 +147,12 @@ def take_along(b: KerasBuilder, *xs: Tensor, axis: int = -1, args: Any = None) -
     """Take elements along an axis, other ones in each row."""
     x, indices = _with_indices(b, xs, args)
     along = axis_of(axis, x.rank)
+    times = [1] * x.rank
+    for place, (have, want) in enumerate(zip(indices.shape, x.shape, strict=True)):
+        if place != along and have == 1 and want is not None:
+            times[place] = want
+    if any(time != 1 for time in times):
+        indices = rearrange.tile(b, indices, b.const(times, np.int32, "times"))
     return gather.taken_along(b, x, gather.from_start(b, x, indices, along), along)
 
 
@@ -157,10 +164,13 @@ def _with_indices(b: KerasBuilder, xs: Sequence[Tensor], args: Any) -> tuple[Ten
 
 
 @handles("ops.OneHot")
-def one_hot(b: KerasBuilder, x: Tensor, *, num_classes: int, axis: int = -1) -> Tensor:
+def one_hot(
+    b: KerasBuilder, x: Tensor, *, num_classes: int, axis: int = -1, dtype: Any = None
+) -> Tensor:
     """Put 1 where the new axis counts to the index."""
+    kind = type_of(dtype or "float32")
     place = axis_of(axis, x.rank + 1)
-    one, zero = b.const(1, np.float32, "one"), b.const(0, np.float32, "zero")
+    one, zero = b.const(1, kind, "one"), b.const(0, kind, "zero")
     return gather.one_hot(b, x, b.const(num_classes, np.int32, "depth"), one, zero, place)
 
 
@@ -241,15 +251,15 @@ def pooled(
 @handles("ops.Conv", "ops.DepthwiseConv")
 def conv(
     b: KerasBuilder,
-    x: Tensor,
-    w: Tensor,
-    *,
+    *xs: Tensor,
     strides: Any = 1,
     padding: str = "valid",
     data_format: str | None = None,
     dilation_rate: Any = 1,
+    args: Any = None,
 ) -> Tensor:
     """Convolve with a tensor."""
+    x, w = operands(b, xs, args)
     windows = windows_of(w.shape[:-2], strides, dilation_rate, padding)
     make = convolutions.conv if b.layer.op == "ops.Conv" else convolutions.depthwise
     return b.channels_last(b.real(x), data_format == FIRST, lambda t: make(b, t, w, windows))
@@ -270,11 +280,13 @@ def resize(
     data_format: str | None = None,
 ) -> Tensor:
     """Resize images."""
-    if crop_to_aspect_ratio or pad_to_aspect_ratio:
-        raise UnsupportedError("Resize that keeps the aspect ratio")
-    wanted = [int(s) for s in size]
-    return b.channels_last(
-        b.real(x),
-        data_format == FIRST,
-        lambda t: resize_to(b, t, wanted, interpolation, antialias),
-    )
+    wanted = (int(size[0]), int(size[1]))
+
+    def resized(t: Tensor) -> Tensor:
+        if crop_to_aspect_ratio:
+            t = cut_to(b, t, wanted)
+        elif pad_to_aspect_ratio:
+            t = filled_to(b, t, wanted, fill_value)
+        return resize_to(b, t, wanted, interpolation, antialias)
+
+    return b.channels_last(b.real(x), data_format == FIRST, resized)

@@ -13,14 +13,9 @@ from tqconv.compose import (
     compare,
     functions,
     gather,
-    norm,
-    reduce,
-    search,
 )
 from tqconv.compose.builder import Builder
 from tqconv.compose.casts import converted
-from tqconv.compose.sizes import reshaped, sizes_of
-from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.activation import NAMED
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
@@ -38,7 +33,7 @@ def operands(b: KerasBuilder, tensors: Sequence[Tensor], args: Any) -> list[Tens
         return same_type(b, list(tensors))
     waiting = iter(tensors)
     kinds = [t.dtype for t in tensors if t.dtype != np.bool_]
-    base = next((k for k in kinds if k.kind == "f"), kinds[0] if kinds else np.dtype(np.float32))
+    base = next((k for k in kinds if k.kind == "f"), kinds[0] if kinds else None)
     found: list[Tensor] = []
     for number, arg in enumerate(args):
         if arg is None:
@@ -48,7 +43,8 @@ def operands(b: KerasBuilder, tensors: Sequence[Tensor], args: Any) -> list[Tens
         if array.dtype.kind == "b":
             found.append(b.const(array, np.bool_, f"arg{number}"))
             continue
-        dtype = np.dtype(F) if array.dtype.kind == "f" and base.kind != "f" else base
+        own = np.dtype(F if array.dtype.kind == "f" else np.int32)
+        dtype = own if base is None or (own.kind == "f" and base.kind != "f") else base
         found.append(b.const(array, dtype, f"arg{number}"))
     return same_type(b, found)
 
@@ -164,7 +160,7 @@ UNARY: dict[str, One] = {
     "Isfinite": _of_real(compare.is_finite),
     "ZerosLike": lambda b, x: b("ZEROS_LIKE", x),
     "OnesLike": lambda b, x: b("ADD", b("ZEROS_LIKE", x), np.array(1, x.dtype)),
-    "Relu": _of_real(activations.relu),
+    "Relu": lambda b, x: activations.clamp(b, x, 0, None),
     "Relu6": _of_real(activations.relu6),
     "Silu": _of_real(activations.silu),
     "Selu": _of_real(activations.selu),
@@ -219,12 +215,19 @@ def elu(b: KerasBuilder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
 
 
 @handles("ops.Softmax", "ops.LogSoftmax")
-def softmax(b: KerasBuilder, x: Tensor, *, axis: int | None = -1) -> Tensor:
-    """Softmax, or its logarithm, over one axis."""
+def softmax(b: KerasBuilder, x: Tensor, *, axis: Any = -1) -> Tensor:
+    """Softmax, or its logarithm, over one axis or several at once."""
+    x = b.real(x)
+    if axis is None or not isinstance(axis, int):
+        along = axes_of(axis, x.rank)
+        top = b("SUB", x, b("REDUCE_MAX", x, np.array(along, np.int32), keep_dims=True))
+        power = b("EXP", top)
+        total = b("SUM", power, np.array(along, np.int32), keep_dims=True)
+        if b.layer.op == "ops.LogSoftmax":
+            return b("SUB", top, b("LOG", total))
+        return b("DIV", power, total)
     make = activations.softmax if b.layer.op == "ops.Softmax" else activations.log_softmax
-    if axis is None:
-        raise UnsupportedError("softmax over all axes, which would mix the rows of a batch")
-    return make(b, b.real(x), axis)
+    return make(b, x, axis)
 
 
 @handles("ops.Clip")
@@ -233,12 +236,17 @@ def clip(b: KerasBuilder, x: Tensor, *, x_min: Any = None, x_max: Any = None) ->
     return activations.clamp(b, x, x_min, x_max)
 
 
+def type_of(name: Any) -> np.dtype:
+    """Return the type that a name stands for; reals are float32."""
+    wanted = np.dtype(str(name))
+    return np.dtype(F) if wanted.kind == "f" else wanted
+
+
 @handles("ops.Cast")
 def cast(b: KerasBuilder, x: Tensor, *, dtype: Any = None, args: Any = None) -> Tensor:
     """Convert to another type; reals are float32."""
     name = b.layer.config.get("dtype") if dtype is None else dtype
-    wanted = np.dtype(str(name))
-    return converted(b, x, np.dtype(F) if wanted.kind == "f" else wanted)
+    return converted(b, x, type_of(name))
 
 
 def axes_of(axis: Any, rank: int) -> list[int]:
@@ -246,124 +254,6 @@ def axes_of(axis: Any, rank: int) -> list[int]:
     if axis is None:
         return list(range(rank))
     return [axis_of(a, rank) for a in ([axis] if isinstance(axis, int) else axis)]
-
-
-@operations(
-    Sum="SUM",
-    Mean="MEAN",
-    Max="REDUCE_MAX",
-    Min="REDUCE_MIN",
-    Amax="REDUCE_MAX",
-    Amin="REDUCE_MIN",
-    Prod="REDUCE_PROD",
-    Any="REDUCE_ANY",
-    All="REDUCE_ALL",
-)
-def reduced(
-    b: KerasBuilder,
-    type: str,
-    x: Tensor,
-    *,
-    axis: Any = None,
-    keepdims: bool = False,
-    initial: float | None = None,
-) -> Tensor:
-    """Reduce along axes."""
-    x = gather.truth(b, x) if type in ("REDUCE_ANY", "REDUCE_ALL") else x
-    x = b.real(x) if type == "MEAN" else x
-    y = reduce.reduced(b, type, x, axes_of(axis, x.rank), keep_dims=keepdims)
-    if initial is None:
-        return y
-    return b("MAXIMUM" if type == "REDUCE_MAX" else "MINIMUM", y, np.array(initial, y.dtype))
-
-
-@handles("ops.Var", "ops.Std")
-def variance(b: KerasBuilder, x: Tensor, *, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The variance of all elements along axes, or its root."""
-    x = b.real(x)
-    axes = axes_of(axis, x.rank)
-    y = norm.statistics(b, x, axes)[1]
-    y = (
-        y
-        if keepdims
-        else reshaped(b, y, [s for i, s in enumerate(sizes_of(b, y)) if i not in axes])
-    )
-    return b("SQRT", y) if b.layer.op == "ops.Std" else y
-
-
-@handles("ops.Logsumexp")
-def logsumexp(b: KerasBuilder, x: Tensor, *, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The logarithm of the sum of exponentials."""
-    x = b.real(x)
-    return reduce.log_sum_exp(b, x, axes_of(axis, x.rank), keep_dims=keepdims)
-
-
-@handles("ops.CountNonzero")
-def count_nonzero(b: KerasBuilder, x: Tensor, *, axis: Any = None) -> Tensor:
-    """How many elements along axes are not zero."""
-    found = b.cast(gather.truth(b, x), np.int32)
-    return reduce.reduced(b, "SUM", found, axes_of(axis, x.rank))
-
-
-@handles("ops.Argmax", "ops.Argmin")
-def place(b: KerasBuilder, x: Tensor, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The place of the largest or smallest element along an axis."""
-    if axis is None:
-        raise UnsupportedError("the place of an element among all axes")
-    along = axis_of(axis, x.rank)
-    type = "ARG_MAX" if b.layer.op == "ops.Argmax" else "ARG_MIN"
-    y = reduce.place_of_extreme(b, type, x, along, np.dtype(np.int32))
-    return b("EXPAND_DIMS", y, np.array(along, np.int32)) if keepdims else y
-
-
-@handles("ops.Norm")
-def vector_norm(
-    b: KerasBuilder, x: Tensor, *, ord: Any = None, axis: Any = None, keepdims: bool = False
-) -> Tensor:
-    """The norm of vectors: Euclidean, sum of sizes, or the largest size."""
-    x = b.real(x)
-    axes = axes_of(axis, x.rank)
-    if ord in (None, 2, "fro", "euclidean") and (len(axes) == 1 or ord != 2):
-        return reduce.euclidean_norm(b, x, axes, keep_dims=keepdims)
-    if len(axes) == 1 and ord in (1, float("inf"), "inf"):
-        type = "SUM" if ord == 1 else "REDUCE_MAX"
-        return reduce.reduced(b, type, b("ABS", x), axes, keep_dims=keepdims)
-    raise UnsupportedError(f"the norm of order {ord} over the axes {axes}")
-
-
-@handles("ops.Normalize")
-def normalize(
-    b: KerasBuilder, x: Tensor, *, axis: Any = -1, order: Any = 2, epsilon: float | None = None
-) -> Tensor:
-    """Divide by the Euclidean norm along an axis."""
-    if order != 2:
-        raise UnsupportedError(f"Normalize of order {order}")
-    x = b.real(x)
-    least = 1e-12 if epsilon is None else epsilon
-    return norm.unit_norm(b, x, axes_of(axis, x.rank), least)
-
-
-@handles("ops.Cumsum", "ops.Cumprod")
-def running(b: KerasBuilder, x: Tensor, *, axis: int | None = None) -> Tensor:
-    """Sums, or products, of all elements up to each."""
-    if axis is None:
-        raise UnsupportedError("running sums over all axes")
-    make = reduce.running_sum if b.layer.op == "ops.Cumsum" else reduce.running_product
-    return make(b, x, axis)
-
-
-@handles("ops.Sort")
-def sort(b: KerasBuilder, x: Tensor, *, axis: int = -1) -> Tensor:
-    """Sort along an axis, the smallest first."""
-
-    def ordered(t: Tensor) -> Tensor:
-        size = t.shape[-1]
-        if size is None:
-            raise UnsupportedError("sorting along an axis of unknown size")
-        largest, _ = search.top_k(b, t, b.const(size, np.int32, "k"))
-        return b("REVERSE_V2", largest, np.array([t.rank - 1], np.int32))
-
-    return b.on_last_axis(x, axis, ordered)
 
 
 @handles("ops.Where")

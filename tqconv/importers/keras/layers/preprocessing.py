@@ -84,9 +84,9 @@ def resizing(
 
     def resized(t: Tensor) -> Tensor:
         if crop_to_aspect_ratio:
-            t = _cut_to(b, t, size)
+            t = cut_to(b, t, size)
         elif pad_to_aspect_ratio:
-            t = _filled_to(b, t, size, fill_value)
+            t = filled_to(b, t, size, fill_value)
         return resize_to(b, t, size, interpolation, antialias)
 
     y = b.channels_last(b.real(x), data_format == FIRST, resized)
@@ -113,14 +113,14 @@ def _in_proportion(have: tuple[int, int], want: tuple[int, int]) -> tuple[int, i
     return int(ratios[0]), int(ratios[1])
 
 
-def _cut_to(b: KerasBuilder, x: Tensor, size: tuple[int, int]) -> Tensor:
+def cut_to(b: KerasBuilder, x: Tensor, size: tuple[int, int]) -> Tensor:
     """Return the largest middle part with the proportions of a size (`smart_resize`)."""
     have = _extent(b, x)
     kept = [max(min(h, f), 1) for h, f in zip(have, _in_proportion(have, size), strict=True)]
     return _middle(b, x, have, (kept[0], kept[1]))
 
 
-def _filled_to(b: KerasBuilder, x: Tensor, size: tuple[int, int], value: float) -> Tensor:
+def filled_to(b: KerasBuilder, x: Tensor, size: tuple[int, int], value: float) -> Tensor:
     """Return images with the proportions of a size, filled by the same amount on both sides."""
     have = _extent(b, x)
     amounts = np.zeros((x.rank, 2), np.int32)
@@ -144,7 +144,7 @@ def random_crop(
     if b.major >= 3:
         return x
     size = (height, width)
-    return resize_to(b, _cut_to(b, b.real(x), size), size, "bilinear")
+    return resize_to(b, cut_to(b, b.real(x), size), size, "bilinear")
 
 
 @handles("CenterCrop")
@@ -164,7 +164,7 @@ def center_crop(
         have = _extent(b, t)
         if have[0] >= height and have[1] >= width:
             return _middle(b, t, have, size)
-        return resize_to(b, _cut_to(b, t, size), size, "bilinear")
+        return resize_to(b, cut_to(b, t, size), size, "bilinear")
 
     return b.channels_last(b.real(x), data_format == FIRST, cropped)
 

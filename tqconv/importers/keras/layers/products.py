@@ -12,6 +12,7 @@ from tqconv.compose import products
 from tqconv.compose.sizes import reshaped, sizes_of
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.operations import operands
+from tqconv.importers.keras.nodes import tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
 
@@ -20,6 +21,8 @@ from tqconv.ir.graph import Tensor
 def matmul(b: KerasBuilder, *xs: Tensor, args: Any = None) -> Tensor:
     """Multiply matrices; leading axes broadcast."""
     x, y = operands(b, xs, args)
+    if 0 in (x.rank, y.rank):
+        return b("MUL", x, y)
     if x.rank < 2 or y.rank < 2 or (b.layer.op == "ops.Dot" and y.rank > 2):
         if y.rank == 1 and x.rank >= 2:
             column = b("EXPAND_DIMS", y, np.array(1, np.int32))
@@ -60,8 +63,8 @@ def dot_product_attention(
     key: Tensor,
     value: Tensor,
     *,
-    bias: Tensor | None = None,
-    mask: Tensor | None = None,
+    bias: Any = None,
+    mask: Any = None,
     scale: float | None = None,
     is_causal: bool = False,
     attn_logits_soft_cap: float | None = None,
@@ -70,12 +73,13 @@ def dot_product_attention(
     if bias is not None and mask is not None:
         raise UnsupportedError("attention with a bias and a mask")
     q, k, v = (b.transpose(b.real(t), (0, 2, 1, 3)) for t in (query, key, value))
+    bias = None if bias is None else b.real(tensor(b, bias, what="bias"))
     made = attending.attention(
         b,
         q,
         k,
         v,
-        bias if mask is None else b.cast(mask, np.bool_),
+        bias if mask is None else b.cast(tensor(b, mask, what="mask"), np.bool_),
         scale=scale,
         softcap=attn_logits_soft_cap or 0.0,
         view=attending.CAUSAL if is_causal else None,

@@ -1,0 +1,230 @@
+"""Operations of Keras 3 beyond the arithmetic of every model: each element by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tqconv.compose import activations, arithmetic, compare, functions, gather
+from tqconv.compose.builder import Builder
+from tqconv.compose.sizes import calculate, reshaped, sizes_of
+from tqconv.importers.keras.layers.activation import sparsemax
+from tqconv.importers.keras.layers.operations import One, Two, binary, operands, type_of, unary
+from tqconv.importers.keras.nodes import node
+from tqconv.importers.keras.registry import KerasBuilder, handles, operations
+from tqconv.ir.graph import Tensor
+
+F = np.float32
+
+
+def _times(factor: float) -> One:
+    return lambda b, x: b("MUL", b.cast(x, F), np.array(factor, F))
+
+
+def _infinite(type: str) -> One:
+    def test(b: Builder, x: Tensor) -> Tensor:
+        x = b.cast(x, F)
+        return b("LOGICAL_AND", compare.is_infinite(b, x), b(type, x, np.array(0, F)))
+
+    return test
+
+
+def _cube_root(b: Builder, x: Tensor) -> Tensor:
+    x = b.cast(x, F)
+    root = arithmetic.power(b, b("ABS", x), b.const(1 / 3, F, "third"))
+    return b("MUL", b("SIGN", x), root)
+
+
+def _sinc(b: Builder, x: Tensor) -> Tensor:
+    """Return sin(pi x) / (pi x), 1 at 0."""
+    angle = b("MUL", b.cast(x, F), np.array(np.pi, F))
+    is_zero = b("EQUAL", angle, np.array(0, F))
+    one = np.array(1, F)
+    return b(
+        "SELECT_V2", is_zero, one, b("DIV", b("SIN", angle), b("SELECT_V2", is_zero, one, angle))
+    )
+
+
+def _flat(b: Builder, x: Tensor) -> Tensor:
+    return reshaped(b, x, [calculate(b, "MUL", 1, *sizes_of(b, x))])
+
+
+operations(
+    Cbrt=_cube_root,
+    Conj=lambda b, x: x,
+    Conjugate=lambda b, x: x,
+    Deg2rad=_times(np.pi / 180),
+    EmptyLike=lambda b, x: b("ZEROS_LIKE", x),
+    Erfc=lambda b, x: b("SUB", np.array(1, F), functions.erf(b, b.cast(x, F))),
+    Exp2=lambda b, x: b("EXP", b("MUL", b.cast(x, F), np.array(np.log(2), F))),
+    Fabs=lambda b, x: b("ABS", b.cast(x, F)),
+    Imag=lambda b, x: b("ZEROS_LIKE", x),
+    Isneginf=_infinite("LESS"),
+    Isposinf=_infinite("GREATER"),
+    Isreal=lambda b, x: b("EQUAL", b("ZEROS_LIKE", x), np.zeros((), x.dtype)),
+    Rad2deg=_times(180 / np.pi),
+    Ravel=_flat,
+    Real=lambda b, x: x,
+    Signbit=lambda b, x: b("LESS", x, np.zeros((), x.dtype)),
+    Sinc=_sinc,
+    Angle=lambda b, x: b("MUL", b.cast(b("LESS", x, np.zeros((), x.dtype)), F), np.array(np.pi, F)),
+)(unary)
+
+
+@operations(BitwiseInvert="Invert", BitwiseNot="Invert", I0="BesselI0")
+def single(b: KerasBuilder, op: str, x: Tensor) -> Tensor:
+    """Compute an operator of TensorFlow of one tensor."""
+    return node(b, op, x)
+
+
+def _by_node(op: str) -> Two:
+    def make(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+        assert isinstance(b, KerasBuilder)
+        return node(b, op, x, y)
+
+    return make
+
+
+def _reals(make: Two) -> Two:
+    return lambda b, x, y: make(b, b.cast(x, F), b.cast(y, F))
+
+
+def _hypotenuse(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    return b("SQRT", b("ADD", b("SQUARE", x), b("SQUARE", y)))
+
+
+def _log_of_sum(scale: float) -> Two:
+    """Return max + log(1 + exp(-|x - y|)), in a base whose logarithm is 1 / scale."""
+
+    def make(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+        apart = b("MUL", b("ABS", b("SUB", x, y)), np.array(-1 / scale, F))
+        rest = b("MUL", functions.log1p(b, b("EXP", apart)), np.array(scale, F))
+        return b("ADD", b("MAXIMUM", x, y), rest)
+
+    return make
+
+
+def _step(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    """Return 0 below 0, 1 above, y there."""
+    zero = np.array(0, F)
+    above = b.cast(b("GREATER", x, zero), F)
+    return b("SELECT_V2", b("EQUAL", x, zero), y, above)
+
+
+def _scaled(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    return b("MUL", x, b("EXP", b("MUL", y, np.array(np.log(2), F))))
+
+
+operations(
+    **{name: _by_node(name) for name in ("BitwiseAnd", "BitwiseOr", "BitwiseXor", "LeftShift")},
+    RightShift=_by_node("RightShift"),
+    BitwiseLeftShift=_by_node("LeftShift"),
+    BitwiseRightShift=_by_node("RightShift"),
+    DivideNoNan=_reals(_by_node("DivNoNan")),
+    Fmax=lambda b, x, y: arithmetic.extreme(b, "MAXIMUM", x, y),
+    Fmin=lambda b, x, y: arithmetic.extreme(b, "MINIMUM", x, y),
+    Fmod=_by_node("TruncateMod"),
+    Heaviside=_reals(_step),
+    Hypot=_reals(_hypotenuse),
+    Ldexp=_reals(_scaled),
+    Logaddexp=_reals(_log_of_sum(1.0)),
+    Logaddexp2=_reals(_log_of_sum(float(1 / np.log(2)))),
+    LogicalXor=lambda b, x, y: b("NOT_EQUAL", gather.truth(b, x), gather.truth(b, y)),
+    Nextafter=_reals(_by_node("NextAfter")),
+)(binary)
+
+
+@handles("ops.Isclose")
+def is_close(
+    b: KerasBuilder,
+    *xs: Tensor,
+    rtol: float = 1e-5,
+    atol: float = 1e-8,
+    equal_nan: bool = False,
+    args: Any = None,
+) -> Tensor:
+    """Whether |x - y| is at most atol + rtol * |y|."""
+    x, y = (b.real(t) for t in operands(b, xs, None if args is None else args[:2]))
+    most = b("ADD", b("MUL", b("ABS", y), np.array(rtol, F)), np.array(atol, F))
+    return b("LESS_EQUAL", b("ABS", b("SUB", x, y)), most)
+
+
+@handles("ops.NanToNum")
+def nan_to_num(
+    b: KerasBuilder, x: Tensor, *, nan: float = 0.0, posinf: Any = None, neginf: Any = None
+) -> Tensor:
+    """Put numbers in the places of what is none, and of infinities."""
+    if x.dtype.kind != "f":
+        return x
+    ends = np.finfo(F)
+    x = b("SELECT_V2", compare.is_nan(b, x), np.array(nan, F), x)
+    for test, value in (
+        (_infinite("GREATER"), ends.max if posinf is None else posinf),
+        (_infinite("LESS"), ends.min if neginf is None else neginf),
+    ):
+        x = b("SELECT_V2", test(b, x), np.array(value, F), x)
+    return x
+
+
+Shaped = Callable[..., Tensor]
+
+
+@operations(HardShrink=activations.hard_shrink, SoftShrink=activations.soft_shrink)
+def shrunk(b: KerasBuilder, make: Shaped, x: Tensor, *, threshold: float = 0.5) -> Tensor:
+    """Zero what is near zero, or bring all else nearer to it."""
+    return make(b, b.real(x), threshold)
+
+
+@handles("ops.Threshold")
+def threshold(b: KerasBuilder, x: Tensor, *, threshold: float, default_value: float) -> Tensor:
+    """Return x where it is above a threshold, else a value."""
+    x = b.real(x)
+    above = b("GREATER", x, np.array(threshold, F))
+    return b("SELECT_V2", above, x, np.array(default_value, F))
+
+
+def squareplus(b: KerasBuilder, x: Tensor, *, b_: float = 4) -> Tensor:
+    """Return (x + sqrt(x² + b)) / 2."""
+    x = b.real(x)
+    root = b("SQRT", b("ADD", b("MUL", x, x), np.array(b_, F)))
+    return b("MUL", b("ADD", x, root), np.array(0.5, F))
+
+
+handles("ops.Squareplus")(squareplus)
+
+
+@handles("ops.Glu")
+def glu(b: KerasBuilder, x: Tensor, *, axis: int = -1) -> Tensor:
+    """Multiply the first half along an axis by the sigmoid of the second."""
+
+    def gated(t: Tensor) -> Tensor:
+        first, second = b("SPLIT", np.array(t.rank - 1, np.int32), t, num_splits=2)
+        return b("MUL", first, b("LOGISTIC", second))
+
+    return b.on_last_axis(b.real(x), axis, gated)
+
+
+@handles("ops.Sparsemax")
+def sparse_max(b: KerasBuilder, x: Tensor, *, axis: int = -1) -> Tensor:
+    """The nearest point of the simplex, as Keras computes it."""
+    return sparsemax(b, b.real(x), axis)
+
+
+@handles("ops.SaturateCast")
+def saturate_cast(b: KerasBuilder, x: Tensor, *, dtype: Any) -> Tensor:
+    """Convert to another type; what it cannot hold becomes its nearest number."""
+    wanted = np.dtype(str(dtype))
+    if wanted.kind in "iu":
+        limits = np.iinfo(wanted)
+        x = activations.clamp(b, x, float(limits.min), float(limits.max))
+    return b.cast(x, type_of(dtype))
+
+
+@handles("ops.ConvertToTensor")
+def convert_to_tensor(b: KerasBuilder, x: Tensor, *, dtype: Any = None) -> Tensor:
+    """Pass on, in another type if one is named."""
+    if dtype is None:
+        return x
+    return b.cast(x, type_of(dtype))

@@ -1,0 +1,147 @@
+"""Operations of Keras 3 on images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tqconv.compose import conv as convolutions
+from tqconv.compose.sizes import size_of
+from tqconv.compose.slices import cut
+from tqconv.errors import UnsupportedError
+from tqconv.importers.keras.functions.images import GRAY
+from tqconv.importers.keras.layers.convolution import FIRST, many, windows_of
+from tqconv.importers.keras.layers.products import tensordot
+from tqconv.importers.keras.layers.selection import in_order
+from tqconv.importers.keras.nodes import node
+from tqconv.importers.keras.registry import KerasBuilder, handles, operations
+from tqconv.ir.graph import Tensor
+
+F = np.float32
+
+
+@operations(RGBToHSV="RGBToHSV", HSVToRGB="HSVToRGB")
+def colors(b: KerasBuilder, op: str, x: Tensor, *, data_format: str | None = None) -> Tensor:
+    """Change the space of colors."""
+    return b.channels_last(b.real(x), data_format == FIRST, lambda t: node(b, op, t))
+
+
+@handles("ops.RGBToGrayscale")
+def gray(b: KerasBuilder, x: Tensor, *, data_format: str | None = None) -> Tensor:
+    """The brightness of colors."""
+    weights = b.const([[w] for w in GRAY], F, "weights")
+    make = tensordot
+    return b.channels_last(b.real(x), data_format == FIRST, lambda t: make(b, t, weights, axes=1))
+
+
+@handles("ops.ExtractPatches")
+def extract_patches(
+    b: KerasBuilder,
+    x: Tensor,
+    *,
+    size: Any,
+    strides: Any = None,
+    dilation_rate: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> Tensor:
+    """Put the elements of each window into the channels."""
+    kernel = many(size, 2)
+    steps, rates = many(strides or kernel, 2), many(dilation_rate, 2)
+    names = {"ksizes": kernel, "strides": steps, "rates": rates}
+    windows = {name: [1, *sizes, 1] for name, sizes in names.items()}
+
+    def taken(t: Tensor) -> Tensor:
+        return node(b, "ExtractImagePatches", t, **windows, padding=padding.upper())
+
+    return b.channels_last(b.real(x), data_format == FIRST, taken)
+
+
+def _ends(total: Any, before: Any, after: Any, target: Any, sign: int) -> tuple[int, int]:
+    """Return what goes before and after an axis; one of three is what the others leave."""
+    if not isinstance(total, int):
+        raise UnsupportedError("images of unknown size")
+    if before is None:
+        before = sign * (target - total) - after
+    if after is None:
+        after = sign * (target - total) - before
+    if before < 0 or after < 0:
+        raise UnsupportedError("paddings, or cuts, of less than nothing")
+    return int(before), int(after)
+
+
+@handles("ops.PadImages", "ops.CropImages")
+def framed(
+    b: KerasBuilder,
+    x: Tensor,
+    *,
+    target_height: int | None = None,
+    target_width: int | None = None,
+    data_format: str | None = None,
+    **given: int | None,
+) -> Tensor:
+    """Surround images with zeros, or cut off their sides."""
+    pads = b.layer.op == "ops.PadImages"
+    word, sign = ("padding", 1) if pads else ("cropping", -1)
+    first = x.rank - 2 if data_format == FIRST else x.rank - 3
+    rows = _ends(x.shape[first], given[f"top_{word}"], given[f"bottom_{word}"], target_height, sign)
+    left, right = given[f"left_{word}"], given[f"right_{word}"]
+    columns = _ends(x.shape[first + 1], left, right, target_width, sign)
+    if pads:
+        amounts = np.zeros((x.rank, 2), np.int32)
+        amounts[first], amounts[first + 1] = rows, columns
+        return b("PAD", x, amounts) if amounts.any() else x
+    pairs = ((first, rows), (first + 1, columns))
+    return cut(b, x, {axis: (start, -end or None, 1) for axis, (start, end) in pairs})
+
+
+@handles("ops.GaussianBlur")
+def gaussian_blur(
+    b: KerasBuilder,
+    x: Tensor,
+    *,
+    kernel_size: Sequence[int] = (3, 3),
+    sigma: Sequence[float] = (1.0, 1.0),
+    data_format: str | None = None,
+) -> Tensor:
+    """Average by a bell around each pixel; what lies outside is zero."""
+    bells = []
+    for size, width in zip(kernel_size, sigma, strict=True):
+        places = np.arange(int(size)) - (int(size) - 1) / 2
+        bell = np.exp(-0.5 * (places / width) ** 2)
+        bells.append(bell / bell.sum())
+    kernel = np.multiply.outer(bells[1], bells[0]).reshape(int(kernel_size[0]), -1)
+
+    def blurred(t: Tensor) -> Tensor:
+        channels = size_of(b, t, -1)
+        if not isinstance(channels, int):
+            raise UnsupportedError("images with an unknown number of channels")
+        w = np.repeat(kernel[:, :, None, None], channels, 2).astype(F)
+        windows = windows_of(w.shape[:2], 1, 1, "same")
+        return convolutions.depthwise(b, t, b.const(w, F, "kernel"), windows)
+
+    return b.channels_last(b.real(x), data_format == FIRST, blurred)
+
+
+@handles("ops.AffineTransform")
+def affine_transform(
+    b: KerasBuilder,
+    *xs: Tensor,
+    interpolation: str = "bilinear",
+    fill_mode: str = "constant",
+    fill_value: float = 0,
+    data_format: str | None = None,
+    args: Any = None,
+) -> Tensor:
+    """Move, turn and shear images."""
+    x, how = in_order(b, xs, args)
+
+    def moved(t: Tensor) -> Tensor:
+        size = [size_of(b, t, 1), size_of(b, t, 2)]
+        options = {"interpolation": interpolation.upper(), "fill_mode": fill_mode.upper()}
+        value = float(fill_value)
+        return node(b, "ImageProjectiveTransformV3", t, how, size, value, **options)
+
+    return b.channels_last(b.real(x), data_format == FIRST, moved)

@@ -1,0 +1,345 @@
+"""Operations of Keras 3 that join, cut, choose and put elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tqconv.compose import gather, rearrange
+from tqconv.compose.operands import static_size
+from tqconv.compose.sizes import calculate, reshaped, sizes_of
+from tqconv.compose.slices import cut
+from tqconv.errors import UnsupportedError
+from tqconv.importers.keras.layers.moves import split
+from tqconv.importers.keras.layers.operations import axes_of, operands, same_type, type_of
+from tqconv.importers.keras.nodes import node, nodes, tensor
+from tqconv.importers.keras.registry import KerasBuilder, handles, operations
+from tqconv.ir.graph import Tensor
+from tqconv.ops.rules import axis_of
+
+F = np.float32
+
+
+def in_order(b: KerasBuilder, xs: Sequence[Tensor], args: Any) -> list[Any]:
+    """Return what a call got by position: tensors, and values in their places."""
+    if args is None:
+        return list(xs)
+    waiting = iter(xs)
+    return [next(waiting) if a is None else a for a in args]
+
+
+@handles("ops.Append")
+def append(b: KerasBuilder, *xs: Tensor, axis: int | None = None, args: Any = None) -> Tensor:
+    """Put one tensor behind another; without an axis both flat."""
+    parts = operands(b, xs, args)
+    if axis is None:
+        parts = [reshaped(b, x, [calculate(b, "MUL", 1, *sizes_of(b, x))]) for x in parts]
+    return rearrange.joined(b, parts, axis_of(axis or 0, parts[0].rank))
+
+
+@operations(Hstack=1, Vstack=0, Dstack=2)
+def joined(b: KerasBuilder, axis: int, *xs: Tensor) -> Tensor:
+    """Put tensors one behind the other along an axis of their own."""
+    parts = same_type(b, list(xs))
+    if parts[0].rank <= axis:
+        raise UnsupportedError(f"{b.layer.op} of tensors of rank {parts[0].rank}")
+    return rearrange.joined(b, parts, axis)
+
+
+@operations(Hsplit=1, Vsplit=0, Dsplit=2)
+def divided(b: KerasBuilder, axis: int, x: Tensor, *, indices_or_sections: Any) -> Sequence[Tensor]:
+    """Cut along an axis of their own."""
+    return split(b, x, indices_or_sections=indices_or_sections, axis=axis)
+
+
+@handles("ops.ArraySplit")
+def array_split(
+    b: KerasBuilder, x: Tensor, *, indices_or_sections: Any, axis: int = 0
+) -> Sequence[Tensor]:
+    """Cut into parts of nearly one size, the larger ones first."""
+    if not isinstance(indices_or_sections, int):
+        return split(b, x, indices_or_sections=indices_or_sections, axis=axis)
+    size = static_size(x, axis_of(axis, x.rank))
+    each, more = divmod(size, indices_or_sections)
+    ends = np.cumsum([each + (i < more) for i in range(indices_or_sections)])
+    return split(b, x, indices_or_sections=ends[:-1].tolist(), axis=axis)
+
+
+@operations(Fliplr=1, Flipud=0)
+def mirrored(b: KerasBuilder, axis: int, x: Tensor) -> Tensor:
+    """Turn an axis around."""
+    return rearrange.reversed_along(b, x, [axis])
+
+
+@handles("ops.Rot90")
+def rotated(b: KerasBuilder, x: Tensor, *, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tensor:
+    """Turn by quarters in the plane of two axes."""
+    first, second = (axis_of(a, x.rank) for a in axes)
+    for _ in range(k % 4):
+        order = list(range(x.rank))
+        order[first], order[second] = second, first
+        x = b.transpose(rearrange.reversed_along(b, x, [second]), order)
+    return x
+
+
+@handles("ops.BroadcastTo")
+def broadcast(b: KerasBuilder, x: Tensor, *, shape: Any) -> Tensor:
+    """Repeat elements up to a shape."""
+    return node(b, "BroadcastTo", x, [1 if size is None else int(size) for size in shape])
+
+
+@handles("ops.Full", "ops.FullLike")
+def full(
+    b: KerasBuilder,
+    *xs: Tensor,
+    shape: Any = None,
+    dtype: Any = None,
+    fill_value: Any = None,
+    args: Any = None,
+) -> Tensor:
+    """One value everywhere."""
+    given = in_order(b, xs, args)
+    if b.layer.op == "ops.Full" or len(given) + (fill_value is not None) < 2:
+        raise UnsupportedError(f"{b.layer.op} of a value that is computed")
+    x, value = given[0], given[1] if len(given) > 1 else fill_value
+    zeros = b.cast(b("ZEROS_LIKE", x), type_of(dtype or x.dtype.name))
+    return node(b, "AddV2", zeros, tensor(b, value, zeros.dtype, "value"))
+
+
+@handles("ops.Diff")
+def difference(b: KerasBuilder, x: Tensor, *, n: int = 1, axis: int = -1) -> Tensor:
+    """The distance of neighbours along an axis, several times."""
+    along = axis_of(axis, x.rank)
+    for _ in range(n):
+        x = b("SUB", cut(b, x, {along: (1, None, 1)}), cut(b, x, {along: (None, -1, 1)}))
+    return x
+
+
+@handles("ops.Argsort")
+def argsort(b: KerasBuilder, x: Tensor, *, axis: int | None = -1) -> Tensor:
+    """The places of the elements in their order, the smallest first."""
+    if axis is None:
+        raise UnsupportedError("the order of all elements")
+
+    def ordered(t: Tensor) -> Tensor:
+        opposite = b("NEG", t) if t.dtype.kind == "f" else b("SUB", np.zeros((), t.dtype), t)
+        return nodes(b, "TopKV2", opposite, static_size(t, -1))[1]
+
+    return b.on_last_axis(x, axis, ordered)
+
+
+@handles("ops.TopK")
+def top_k(b: KerasBuilder, x: Tensor, *, k: int, sorted: bool = True) -> Sequence[Tensor]:
+    """The largest elements along the last axis, and their places."""
+    return nodes(b, "TopKV2", x, k, sorted=sorted)
+
+
+@handles("ops.InTopK")
+def in_top_k(b: KerasBuilder, targets: Tensor, predictions: Tensor, *, k: int) -> Tensor:
+    """Whether the prediction of the target is among the largest."""
+    return node(b, "InTopKV2", predictions, targets, k)
+
+
+@handles("ops.Digitize")
+def digitize(b: KerasBuilder, *xs: Tensor, args: Any = None) -> Tensor:
+    """How many bounds are at most each number."""
+    x, bins = in_order(b, xs, args)
+    return _reached(b, x, bins, "GREATER_EQUAL")
+
+
+@handles("ops.SearchSorted")
+def search_sorted(b: KerasBuilder, *xs: Tensor, side: str = "left", args: Any = None) -> Tensor:
+    """Where numbers belong in an ordered row."""
+    rows, values = in_order(b, xs, args)
+    return _reached(b, values, rows, "GREATER" if side == "left" else "GREATER_EQUAL")
+
+
+def _reached(b: KerasBuilder, x: Any, bounds: Any, order: str) -> Tensor:
+    x, limits = b.real(tensor(b, x)), b.real(tensor(b, bounds, F, "bounds"))
+    wide = b("EXPAND_DIMS", x, np.array(x.rank, np.int32))
+    flags = b.cast(b(order, wide, limits), np.int32)
+    return b("SUM", flags, np.array([x.rank], np.int32), keep_dims=False)
+
+
+@handles("ops.IsIn")
+def is_in(
+    b: KerasBuilder,
+    *xs: Tensor,
+    assume_unique: bool = False,
+    invert: bool = False,
+    args: Any = None,
+) -> Tensor:
+    """Whether each element is one of some."""
+    x, some = in_order(b, xs, args)
+    flat = tensor(b, some, x.dtype, "some")
+    flat = reshaped(b, flat, [calculate(b, "MUL", 1, *sizes_of(b, flat))])
+    hit = b("EQUAL", b("EXPAND_DIMS", x, np.array(x.rank, np.int32)), flat)
+    found = b("REDUCE_ANY", hit, np.array([x.rank], np.int32), keep_dims=False)
+    return b("LOGICAL_NOT", found) if invert else found
+
+
+@handles("ops.Select")
+def select(
+    b: KerasBuilder,
+    *xs: Tensor,
+    condlist: Any = None,
+    choicelist: Any = None,
+    default: Any = 0,
+    args: Any = None,
+) -> Tensor:
+    """The choice of the first condition that holds."""
+    given = [*(args or ()), *[None] * 3]
+    conditions = given[0] if condlist is None else condlist
+    choices = given[1] if choicelist is None else choicelist
+    other = default if given[2] is None else given[2]
+    if not conditions or not choices:
+        raise UnsupportedError("Select whose conditions are one tensor")
+    kind = next((c.dtype for c in choices if isinstance(c, Tensor)), np.dtype(F))
+    y = tensor(b, other, kind, "default")
+    for condition, choice in reversed(list(zip(conditions, choices, strict=True))):
+        y = node(b, "SelectV2", gather.truth(b, condition), tensor(b, choice, kind, "choice"), y)
+    return y
+
+
+@handles("ops.Slice")
+def slice_of(
+    b: KerasBuilder,
+    *xs: Tensor,
+    shape: Any,
+    start_indices: Any = None,
+    args: Any = None,
+) -> Tensor:
+    """Cut a box of a shape out of a tensor."""
+    given = in_order(b, xs, args)
+    start = given[1] if len(given) > 1 else start_indices
+    return node(b, "Slice", given[0], start, [-1 if s is None else int(s) for s in shape])
+
+
+@handles("ops.SliceUpdate")
+def slice_update(b: KerasBuilder, *xs: Tensor, args: Any = None) -> Tensor:
+    """Put a box into a tensor."""
+    x, start, updates = in_order(b, xs, args)
+    part = tensor(b, updates, x.dtype, "updates")
+    begin = node(b, "Identity", tensor(b, start, np.int32, "start"))
+    end = node(b, "AddV2", begin, b.shape_of(part))
+    return node(b, "TensorStridedSliceUpdate", x, begin, end, [1] * x.rank, part)
+
+
+@handles("ops.Scatter")
+def scatter(b: KerasBuilder, *xs: Tensor, shape: Any, args: Any = None) -> Tensor:
+    """Put values into places of zeros."""
+    indices, values = in_order(b, xs, args)
+    return node(b, "ScatterNd", indices, values, list(shape))
+
+
+UPDATES = {None: "Update", "add": "Add", "max": "Max", "min": "Min"}
+
+
+@handles("ops.ScatterUpdate")
+def scatter_update(
+    b: KerasBuilder, *xs: Tensor, reduction: str | None = None, args: Any = None
+) -> Tensor:
+    """Put values into places of a tensor."""
+    x, indices, updates = in_order(b, xs, args)
+    if reduction not in UPDATES:
+        raise UnsupportedError(f"ScatterUpdate with the reduction `{reduction}`")
+    part = tensor(b, updates, x.dtype, "updates")
+    return node(b, f"TensorScatter{UPDATES[reduction]}", x, indices, part)
+
+
+@handles("ops.Unstack")
+def unstack(b: KerasBuilder, x: Tensor, *, num: int | None = None, axis: int = 0) -> Sequence[Any]:
+    """Take the elements along an axis apart."""
+    count = static_size(x, axis_of(axis, x.rank)) if num is None else num
+    return rearrange.unstacked(b, x, count, axis)
+
+
+@handles("ops.MultiHot")
+def multi_hot(
+    b: KerasBuilder,
+    x: Tensor,
+    *,
+    num_classes: int,
+    axis: int = -1,
+    dtype: Any = None,
+    num_tokens: Any = None,
+) -> Tensor:
+    """Put 1 where the new axis counts to one of the indices along the last one."""
+    one, zero = b.const(1, F, "one"), b.const(0, F, "zero")
+    depth = b.const(num_classes, np.int32, "depth")
+    hot = gather.one_hot(b, x, depth, one, zero, axis_of(axis, x.rank + 1))
+    along = 1 if x.rank > 1 else 0
+    y = b("REDUCE_MAX", hot, np.array([along], np.int32), keep_dims=False)
+    return b.cast(y, type_of(dtype or "float32"))
+
+
+@operations(Tril=True, Triu=False)
+def triangle(b: KerasBuilder, lower: bool, x: Tensor, *, k: int = 0) -> Tensor:
+    """Zero what is above, or below, a diagonal."""
+    rows, columns = static_size(x, -2), static_size(x, -1)
+    ones = np.ones((rows, columns), x.dtype if x.dtype != np.bool_ else np.int8)
+    kept = np.tril(ones, k) if lower else np.triu(ones, k)
+    return b("MUL", x, b.const(kept, x.dtype, "kept"))
+
+
+@handles("ops.Diag", "ops.Diagflat")
+def diag(b: KerasBuilder, x: Tensor, *, k: int = 0) -> Tensor:
+    """A matrix with this diagonal, or the diagonal of a matrix."""
+    if b.layer.op == "ops.Diagflat":
+        x = reshaped(b, x, [calculate(b, "MUL", 1, *sizes_of(b, x))])
+    if x.rank == 1:
+        return node(b, "MatrixDiagV3", x, k, -1, -1, 0)
+    return node(b, "MatrixDiagPartV3", x, k, 0)
+
+
+def _diagonal(b: KerasBuilder, x: Tensor, offset: int, axis1: int, axis2: int) -> Tensor:
+    pair = axes_of([axis1, axis2], x.rank)
+    rest = [i for i in range(x.rank) if i not in pair]
+    return node(b, "MatrixDiagPartV3", b.transpose(x, (*rest, *pair)), offset, 0)
+
+
+@handles("ops.Diagonal")
+def diagonal(
+    b: KerasBuilder, x: Tensor, *, offset: int = 0, axis1: int = 0, axis2: int = 1
+) -> Tensor:
+    """The diagonals of the matrices in two axes."""
+    return _diagonal(b, x, offset, axis1, axis2)
+
+
+@handles("ops.Trace")
+def trace(b: KerasBuilder, x: Tensor, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+    """The sums of the diagonals of the matrices in two axes."""
+    found = _diagonal(b, x, offset, axis1, axis2)
+    return b("SUM", found, np.array([found.rank - 1], np.int32), keep_dims=False)
+
+
+@handles("ops.Size", "ops.Ndim")
+def known_number(b: KerasBuilder, x: Tensor) -> Tensor:
+    """How many elements, or axes, a tensor has."""
+    return node(b, "Size" if b.layer.op == "ops.Size" else "Rank", x)
+
+
+@handles("ops.Linspace")
+def lin_space(
+    b: KerasBuilder,
+    *xs: Tensor,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+    args: Any = None,
+) -> Tensor:
+    """So many numbers at equal distances."""
+    first, last = (b.real(tensor(b, v, F, "end")) for v in in_order(b, xs, args))
+    if retstep:
+        raise UnsupportedError("Linspace that returns its step, too")
+    parts = np.arange(num, dtype=F) / max(num - 1 if endpoint else num, 1)
+    place = axis_of(axis, first.rank + 1)
+    shape = [1] * (first.rank + 1)
+    shape[place] = num
+    wide = [b("EXPAND_DIMS", t, np.array(place, np.int32)) for t in (first, last)]
+    step = b("SUB", wide[1], wide[0])
+    return b("ADD", wide[0], b("MUL", step, parts.astype(F).reshape(shape)))

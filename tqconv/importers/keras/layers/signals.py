@@ -1,0 +1,215 @@
+"""Operations of Keras 3 for networks, matrices and spectra."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tqconv.compose import conv as convolutions
+from tqconv.compose.operands import static_size
+from tqconv.compose.sizes import reshaped, sizes_of
+from tqconv.compose.windows import Window
+from tqconv.errors import UnsupportedError
+from tqconv.importers.keras.layers import pooling
+from tqconv.importers.keras.layers.convolution import FIRST, many, spread, windows_of
+from tqconv.importers.keras.layers.operations import operands
+from tqconv.importers.keras.layers.products import tensordot
+from tqconv.importers.keras.layers.selection import in_order
+from tqconv.importers.keras.nodes import node, tensor
+from tqconv.importers.keras.registry import KerasBuilder, handles, operations
+from tqconv.ir.graph import Tensor
+
+F = np.float32
+
+
+@operations(AdaptiveAveragePool="MEAN", AdaptiveMaxPool="REDUCE_MAX")
+def adaptive_pool(
+    b: KerasBuilder, type: str, x: Tensor, *, output_size: Any, data_format: str | None = None
+) -> Tensor:
+    """Reduce parts of each axis."""
+    return pooling.adaptive_pool(b, type, x, output_size=output_size, data_format=data_format)
+
+
+@handles("ops.ConvTranspose")
+def conv_transpose(
+    b: KerasBuilder,
+    *xs: Tensor,
+    strides: Any = 1,
+    padding: str = "valid",
+    output_padding: Any = None,
+    data_format: str | None = None,
+    dilation_rate: Any = 1,
+    args: Any = None,
+) -> Tensor:
+    """Spread each element by a tensor [spatial…, out, in]."""
+    x, w = operands(b, xs, args)
+    windows = windows_of(w.shape[:-2], strides, dilation_rate, "valid")
+    extra = None if output_padding is None else many(output_padding, len(windows))
+    same = padding == "same"
+    return b.channels_last(
+        b.real(x), data_format == FIRST, lambda t: spread(b, t, w, windows, same, extra)
+    )
+
+
+@handles("ops.SeparableConv")
+def separable(
+    b: KerasBuilder,
+    *xs: Tensor,
+    strides: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = 1,
+    args: Any = None,
+) -> Tensor:
+    """Convolve each channel by itself, then mix the channels."""
+    x, w, mix = operands(b, xs, args)
+    windows = windows_of(w.shape[:-2], strides, dilation_rate, padding)
+    one = [Window(1)] * len(windows)
+
+    def made(t: Tensor) -> Tensor:
+        return convolutions.conv(b, convolutions.depthwise(b, t, w, windows), mix, one)
+
+    return b.channels_last(b.real(x), data_format == FIRST, made)
+
+
+@operations(DepthToSpace="DepthToSpace", SpaceToDepth="SpaceToDepth")
+def blocks(
+    b: KerasBuilder, op: str, x: Tensor, *, block_size: int, data_format: str = "channels_last"
+) -> Tensor:
+    """Move blocks of space into channels, or back."""
+    first = data_format == FIRST
+    return b.channels_last(x, first, lambda t: node(b, op, t, block_size=block_size))
+
+
+@handles("ops.BatchNorm")
+def batch_norm(
+    b: KerasBuilder,
+    *xs: Tensor,
+    axis: int,
+    epsilon: float = 1e-3,
+    offset: Any = None,
+    scale: Any = None,
+    args: Any = None,
+) -> Tensor:
+    """Return (x - mean) * scale / sqrt(variance + epsilon) + offset."""
+    x, mean, variance, *rest = [*in_order(b, xs, args)]
+    offset = rest[0] if rest else offset
+    scale = rest[1] if len(rest) > 1 else scale
+    x = b.real(x)
+
+    def shaped(value: Any, what: str) -> Tensor:
+        flat = b.real(tensor(b, value, F, what))
+        sizes = [1] * x.rank
+        sizes[axis % x.rank] = flat.shape[0] or 1
+        return b.reshape(flat, sizes)
+
+    factor = b("RSQRT", b("ADD", shaped(variance, "variance"), np.array(epsilon, F)))
+    factor = factor if scale is None else b("MUL", factor, shaped(scale, "scale"))
+    y = b("MUL", b("SUB", x, shaped(mean, "mean")), factor)
+    return y if offset is None else b("ADD", y, shaped(offset, "offset"))
+
+
+@operations(Det="MatrixDeterminant", Inv="MatrixInverse")
+def of_matrix(b: KerasBuilder, op: str, x: Tensor) -> Tensor:
+    """The determinant, or the inverse, of matrices."""
+    return node(b, op, b.real(x))
+
+
+@handles("ops.Cholesky")
+def cholesky(b: KerasBuilder, x: Tensor, *, upper: bool = False) -> Tensor:
+    """The triangle whose product with its transpose is the matrix."""
+    y = node(b, "Cholesky", b.real(x))
+    return b.transpose(y, (*range(y.rank - 2), y.rank - 1, y.rank - 2)) if upper else y
+
+
+@handles("ops.Solve", "ops.SolveTriangular")
+def solve(b: KerasBuilder, *xs: Tensor, lower: bool = False, args: Any = None) -> Tensor:
+    """Solve linear equations."""
+    x, y = operands(b, xs, args)
+    column = y.rank == x.rank - 1
+    y = b("EXPAND_DIMS", y, np.array(y.rank, np.int32)) if column else y
+    if b.layer.op == "ops.Solve":
+        found = node(b, "MatrixSolve", x, y)
+    else:
+        found = node(b, "MatrixTriangularSolve", x, y, lower=lower)
+    return reshaped(b, found, sizes_of(b, found)[:-1]) if column else found
+
+
+@handles("ops.Outer")
+def outer(b: KerasBuilder, *xs: Tensor, args: Any = None) -> Tensor:
+    """Multiply all elements of one with all of the other."""
+    x, y = operands(b, xs, args)
+    return b("MUL", reshaped(b, x, [-1, 1]), reshaped(b, y, [1, -1]))
+
+
+@handles("ops.Inner", "ops.Vdot")
+def inner(b: KerasBuilder, *xs: Tensor, args: Any = None) -> Tensor:
+    """Multiply and sum along the last axis of both, or all of them."""
+    x, y = operands(b, xs, args)
+    if 0 in (x.rank, y.rank):
+        return b("MUL", x, y)
+    if b.layer.op == "ops.Vdot":
+        flat = b("MUL", reshaped(b, x, [-1]), reshaped(b, y, [-1]))
+        return b("SUM", flat, np.array([0], np.int32), keep_dims=False)
+    return tensordot(b, x, y, axes=[[x.rank - 1], [y.rank - 1]])
+
+
+@handles("ops.Cross")
+def cross(
+    b: KerasBuilder,
+    *xs: Tensor,
+    axisa: int = -1,
+    axisb: int = -1,
+    axisc: int = -1,
+    axis: int | None = None,
+    args: Any = None,
+) -> Tensor:
+    """The cross product of vectors of three."""
+    x, y = operands(b, xs, args)
+    if axis not in (None, -1) or (axisa, axisb, axisc) != (-1, -1, -1) or x.shape[-1] != 3:
+        raise UnsupportedError("Cross along another axis, or of two elements")
+    return node(b, "Cross", x, y)
+
+
+def _parts(b: KerasBuilder, spectrum: Tensor) -> list[Tensor]:
+    return [node(b, "Real", spectrum), node(b, "Imag", spectrum)]
+
+
+@handles("ops.RFFT")
+def rfft(b: KerasBuilder, x: Tensor, *, fft_length: int | None = None) -> Sequence[Tensor]:
+    """The spectrum of real numbers along the last axis: its real and its imaginary part."""
+    length = static_size(x, -1) if fft_length is None else fft_length
+    return _parts(b, node(b, "RFFT", b.real(x), [length]))
+
+
+@handles("ops.IRFFT")
+def irfft(
+    b: KerasBuilder, real: Tensor, imaginary: Tensor, *, fft_length: int | None = None
+) -> Tensor:
+    """Real numbers of a spectrum along the last axis."""
+    length = 2 * (static_size(real, -1) - 1) if fft_length is None else fft_length
+    return node(b, "IRFFT", node(b, "Complex", real, imaginary), [length])
+
+
+@operations(FFT="FFT", FFT2="FFT2D", IFFT2="IFFT2D")
+def fft(b: KerasBuilder, op: str, real: Tensor, imaginary: Tensor) -> Sequence[Tensor]:
+    """The spectrum of complex numbers, or back."""
+    return _parts(b, node(b, op, node(b, "Complex", real, imaginary)))
+
+
+@handles("ops.ExtractSequences")
+def extract_sequences(
+    b: KerasBuilder, x: Tensor, *, sequence_length: int, sequence_stride: int
+) -> Tensor:
+    """Put windows of the last axis beside each other."""
+    count = (static_size(x, -1) - sequence_length) // sequence_stride + 1
+    places = np.arange(count)[:, None] * sequence_stride + np.arange(sequence_length)
+    return node(b, "GatherV2", x, places, x.rank - 1)
+
+
+@handles("ops.Logdet")
+def log_det(b: KerasBuilder, x: Tensor) -> Tensor:
+    """The logarithm of the size of the determinant."""
+    return b("LOG", b("ABS", node(b, "MatrixDeterminant", b.real(x))))

@@ -1,0 +1,255 @@
+"""Operations of Keras 3 that reduce: without what is no number, by order, with weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tqconv.compose import compare, gather, norm, reduce, search
+from tqconv.compose.operands import static_size
+from tqconv.compose.sizes import reshaped, sizes_of
+from tqconv.compose.slices import cut
+from tqconv.errors import UnsupportedError
+from tqconv.importers.keras.layers.operations import axes_of
+from tqconv.importers.keras.layers.reductions import reduced, variance
+from tqconv.importers.keras.nodes import node, tensor
+from tqconv.importers.keras.registry import KerasBuilder, handles, operations
+from tqconv.ir.graph import Tensor
+from tqconv.ops.rules import axis_of
+
+F = np.float32
+
+
+@operations(Nansum=("SUM", 0.0), Nanprod=("REDUCE_PROD", 1.0))
+def without_nan(
+    b: KerasBuilder,
+    told: tuple[str, float],
+    x: Tensor,
+    *,
+    axis: Any = None,
+    keepdims: bool = False,
+) -> Tensor:
+    """Reduce what is a number."""
+    type, neutral = told
+    x = b.real(x)
+    x = b("SELECT_V2", compare.is_nan(b, x), np.array(neutral, F), x)
+    return reduced(b, type, x, axis=axis, keepdims=keepdims)
+
+
+@operations(Nanmax=("REDUCE_MAX", "GREATER"), Nanmin=("REDUCE_MIN", "LESS"))
+def extreme_without_nan(
+    b: KerasBuilder,
+    told: tuple[str, str],
+    x: Tensor,
+    *,
+    axis: Any = None,
+    keepdims: bool = False,
+) -> Tensor:
+    """The largest or smallest number."""
+    type, order = told
+    lowest = np.array(-np.inf if order == "GREATER" else np.inf, F)
+    x = b.real(x)
+    x = b("SELECT_V2", compare.is_nan(b, x), lowest, x)
+    return reduced(b, type, x, axis=axis, keepdims=keepdims)
+
+
+@handles("ops.Nanmean", "ops.Nanvar", "ops.Nanstd")
+def mean_without_nan(
+    b: KerasBuilder, x: Tensor, *, axis: Any = None, keepdims: bool = False
+) -> Tensor:
+    """The mean, variance or deviation of what is a number."""
+    x = b.real(x)
+    axes = axes_of(axis, x.rank)
+    shown = b("LOGICAL_NOT", compare.is_nan(b, x))
+    zero = np.array(0, F)
+    is_mean = b.layer.op == "ops.Nanmean"
+    count = reduce.reduced(b, "SUM", b.cast(shown, F), axes, keep_dims=True)
+    numbers = b("SELECT_V2", shown, x, zero)
+    mean = b("DIV", reduce.reduced(b, "SUM", numbers, axes, keep_dims=True), count)
+    if is_mean:
+        return mean if keepdims else _without(b, mean, axes)
+    apart = b("SELECT_V2", shown, b("SQUARE", b("SUB", x, mean)), zero)
+    spread = b("DIV", reduce.reduced(b, "SUM", apart, axes, keep_dims=True), count)
+    spread = b("SQRT", spread) if b.layer.op == "ops.Nanstd" else spread
+    return spread if keepdims else _without(b, spread, axes)
+
+
+def _without(b: KerasBuilder, x: Tensor, axes: Sequence[int]) -> Tensor:
+    """Return a tensor without axes that have one element."""
+    return reshaped(b, x, [size for i, size in enumerate(sizes_of(b, x)) if i not in axes])
+
+
+@handles("ops.Ptp")
+def extent(b: KerasBuilder, x: Tensor, *, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The distance of the largest and the smallest element."""
+    ends = [reduced(b, t, x, axis=axis, keepdims=keepdims) for t in ("REDUCE_MAX", "REDUCE_MIN")]
+    return b("SUB", *ends)
+
+
+@handles("ops.Average")
+def average(
+    b: KerasBuilder, *xs: Tensor, axis: Any = None, weights: Any = None, args: Any = None
+) -> Tensor:
+    """The mean, with weights if there are any."""
+    given = [a for a in args or () if a is not None]
+    found = xs[1] if len(xs) > 1 else weights if weights is not None else (given or [None])[0]
+    x = b.real(xs[0])
+    if found is None:
+        return reduced(b, "MEAN", x, axis=axis)
+    w = b.real(tensor(b, found, F, "weights"))
+    axes = axes_of(axis, x.rank)
+    if w.rank < x.rank and len(axes) == 1:
+        w = b.reshape(w, [w.shape[0] if i == axes[0] else 1 for i in range(x.rank)])
+    total = reduce.reduced(b, "SUM", b("MUL", x, w), axes)
+    ones = b("ADD", b("MUL", x, np.array(0, F)), w)
+    return b("DIV", total, reduce.reduced(b, "SUM", ones, axes))
+
+
+def _sorted(b: KerasBuilder, x: Tensor) -> Tensor:
+    """Return x with the last axis in order, the smallest first."""
+    count = b.const(static_size(x, -1), np.int32, "k")
+    largest, _ = search.top_k(b, x, count)
+    return b("REVERSE_V2", largest, np.array([x.rank - 1], np.int32))
+
+
+@handles("ops.Median", "ops.Quantile", "ops.Percentile")
+def quantile(
+    b: KerasBuilder,
+    x: Tensor,
+    *others: Tensor,
+    axis: Any = None,
+    method: str = "linear",
+    keepdims: bool = False,
+    q: Any = 0.5,
+    args: Any = None,
+) -> Tensor:
+    """What a part of all elements is below; between two of them the line counts."""
+    if args is not None:
+        q = next(a for a in args if a is not None)
+    q = others[0].data if others else q
+    if method != "linear" or q is None:
+        raise UnsupportedError(
+            f"{b.layer.op} by the method `{method}`, or of a part that is computed"
+        )
+    parts = np.asarray(q, np.float64) / (100 if b.layer.op == "ops.Percentile" else 1)
+    x = b.real(x)
+    axes = axes_of(axis, x.rank)
+    rest = [i for i in range(x.rank) if i not in axes]
+    sizes = sizes_of(b, x)
+    count = int(np.prod([static_size(x, i) for i in axes]))
+    flat = reshaped(b, b.transpose(x, (*rest, *axes)), [*(sizes[i] for i in rest), count])
+    ordered = _sorted(b, flat)
+    found = [_between(b, ordered, part * (count - 1)) for part in parts.reshape(-1)]
+    shape = [1 if i in axes else size for i, size in enumerate(sizes)]
+    if keepdims:
+        found = [reshaped(b, y, shape) for y in found]
+    return found[0] if parts.ndim == 0 else b("PACK", *found, axis=0, values_count=len(found))
+
+
+def _between(b: KerasBuilder, x: Tensor, place: float) -> Tensor:
+    """Return the element at a place along the last axis, or one between two of them."""
+    low = int(np.floor(place))
+    last = x.rank - 1
+    first = b("GATHER", x, np.array(low, np.int32), axis=last)
+    if place == low:
+        return first
+    second = b("GATHER", x, np.array(low + 1, np.int32), axis=last)
+    rest = b("MUL", b("SUB", second, first), np.array(place - low, F))
+    return b("ADD", first, rest)
+
+
+@handles("ops.Moments")
+def moments(
+    b: KerasBuilder, x: Tensor, *, axes: Any, keepdims: bool = False, synchronized: bool = False
+) -> Sequence[Tensor]:
+    """The mean and the variance along axes."""
+    mean = reduced(b, "MEAN", x, axis=axes, keepdims=keepdims)
+    return [mean, variance(b, x, axis=axes, keepdims=keepdims)]
+
+
+@handles("ops.Trapezoid")
+def trapezoid(
+    b: KerasBuilder, y: Tensor, *, x: Any = None, dx: float = 1.0, axis: int = -1
+) -> Tensor:
+    """The area below a line through points."""
+    if x is not None:
+        raise UnsupportedError("Trapezoid at places of their own")
+    along = axis_of(axis, y.rank)
+    y = b.real(y)
+    ends = b("ADD", cut(b, y, {along: (1, None, 1)}), cut(b, y, {along: (None, -1, 1)}))
+    total = reduce.reduced(b, "SUM", ends, [along])
+    return b("MUL", total, np.array(dx / 2, F))
+
+
+@handles("ops.Bincount")
+def bincount(b: KerasBuilder, x: Tensor, *, weights: Any = None, minlength: int = 0) -> Tensor:
+    """How often each number occurs, along the last axis."""
+    if weights is not None or not minlength:
+        raise UnsupportedError("Bincount with weights, or of a size that depends on the data")
+    one, zero = b.const(1, F, "one"), b.const(0, F, "zero")
+    hot = gather.one_hot(b, x, b.const(minlength, np.int32, "depth"), one, zero, x.rank)
+    return b.cast(reduce.reduced(b, "SUM", hot, [x.rank - 1]), np.int32)
+
+
+@operations(
+    SegmentSum="UnsortedSegmentSum",
+    SegmentMax="UnsortedSegmentMax",
+    SegmentMin="UnsortedSegmentMin",
+    SegmentProd="UnsortedSegmentProd",
+)
+def segments(
+    b: KerasBuilder,
+    op: str,
+    x: Tensor,
+    *others: Tensor,
+    num_segments: int | None = None,
+    sorted: bool = False,
+    args: Any = None,
+) -> Tensor:
+    """Reduce rows that have one number."""
+    ids = others[0] if others else next(a for a in args if a is not None)
+    known = tensor(b, ids, np.int32, "ids")
+    count = num_segments
+    if count is None:
+        if known.data is None:
+            raise UnsupportedError(f"{b.layer.op} into a number of segments that is computed")
+        count = int(known.data.max()) + 1
+    return node(b, op, x, known, count)
+
+
+@handles("ops.LayerNorm")
+def layer_norm(
+    b: KerasBuilder,
+    x: Tensor,
+    *others: Tensor,
+    axis: Any = -1,
+    epsilon: float | None = None,
+    rms_scaling: bool = False,
+    gamma: Tensor | None = None,
+    beta: Tensor | None = None,
+    args: Any = None,
+) -> Tensor:
+    """Normalize over axes."""
+    if others or rms_scaling or args is not None:
+        raise UnsupportedError("LayerNorm with scales by position")
+    least = 1e-7 if epsilon is None else epsilon
+    return norm.by_own_statistics(b, b.real(x), axes_of(axis, x.rank), gamma, beta, least)
+
+
+@handles("ops.RMSNorm")
+def rms_norm(
+    b: KerasBuilder,
+    x: Tensor,
+    *,
+    axis: Any = -1,
+    epsilon: float | None = None,
+    scale: Tensor | None = None,
+    args: Any = None,
+) -> Tensor:
+    """Divide by the root mean square over axes."""
+    if args and any(a is not None for a in args):
+        raise UnsupportedError("RMSNorm with a scale by position")
+    least = 1e-7 if epsilon is None else epsilon
+    return norm.rms_norm(b, b.real(x), axes_of(axis, x.rank), scale, least)
