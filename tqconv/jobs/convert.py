@@ -210,8 +210,15 @@ def _carry_out(
     if asked.ranges is not None:
         known = evidence.load(Path(asked.ranges))
         asked = replace(asked, ranges=None)
-    kept = None if options.report is None else record
-    quantize.quantize(model, asked, known, toco=options.toco, progress=progress, record=kept)
+    quantize.quantize(
+        model,
+        asked,
+        known,
+        toco=options.toco,
+        least=options.min_sqnr,
+        progress=progress,
+        record=None if options.report is None else record,
+    )
     if known is not None:
         fused |= _names(model)
         model.notes += evidence.unknown_notes(known, fused, names, str(options.quantize.ranges))

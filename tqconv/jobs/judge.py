@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.copy import copy_graph
-from tqconv.ir.graph import Model, Tensor
+from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.quant.apply import apply
 from tqconv.quant.decisions import Decision, decisions
 from tqconv.quant.fit.codes import mapped
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Plan
 from tqconv.runtime.calibrate import exposed
-from tqconv.runtime.compare import difference, reals
+from tqconv.runtime.compare import EXACT, difference, reals
 from tqconv.runtime.litert import Array, Feed, Session
 
 CEILING = 120.0
@@ -54,6 +54,11 @@ class Score:
         """The mean over the outputs of the worst sample, in dB."""
         return float(self.ratios.mean(axis=0).min())
 
+    @property
+    def least(self) -> float:
+        """The worst sample of the worst output, in dB."""
+        return float(self.ratios.min())
+
 
 def _average(shares: Sequence[float | None], sizes: Sequence[int]) -> float | None:
     known = [share * size for share, size in zip(shares, sizes, strict=True) if share is not None]
@@ -61,12 +66,22 @@ def _average(shares: Sequence[float | None], sizes: Sequence[int]) -> float | No
 
 
 class Judge:
-    """Scores plans for a model by some samples, at the tensors that decide about its outputs."""
+    """Scores plans for a model by some samples.
 
-    def __init__(self, model: Model, samples: Sequence[Feed]) -> None:
+    `places`: where, in a graph and in the integers that it became; the tensors that decide about
+    the outputs, if nothing else is said.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        samples: Sequence[Feed],
+        places: Callable[[Graph], list[Decision]] = decisions,
+    ) -> None:
         self.model = model
         self.samples = samples
-        found = decisions(model.main)
+        self.places = places
+        found = places(model.main)
         self.judged = [i for i, d in enumerate(found) if d.tensor.dtype == np.float32]
         self.decisions = [found[i] for i in self.judged]
         self.wanted = _watch(model, self.decisions, samples)
@@ -80,19 +95,14 @@ class Judge:
 
     def of(self, other: Model) -> Score:
         """Return how near a model made of the judge's own comes; reals at its ends."""
-        found = decisions(other.main)
+        found = self.places(other.main)
         made = _watch(other, [found[i] for i in self.judged], self.samples)
-        pairs = [zip(a, b, strict=True) for a, b in zip(self.wanted, made, strict=True)]
-        columns = [
-            [_ratio(decision, a, b) for decision, (a, b) in zip(self.decisions, pair, strict=True)]
-            for pair in pairs
-        ]
-        agreement = tuple(
-            _agreement(decision, [w[i] for w in self.wanted], [m[i] for m in made])
+        by_output = [
+            ([w[i] for w in self.wanted], [m[i] for m in made], decision)
             for i, decision in enumerate(self.decisions)
-        )
-        ratios = np.array(columns, np.float64).reshape(len(self.samples), -1).T
-        return Score(ratios, agreement)
+        ]
+        ratios = np.array([_ratios(*part) for part in by_output], np.float64)
+        return Score(ratios, tuple(_agreement(*part) for part in by_output))
 
 
 def _watch(model: Model, asked: Sequence[Decision], samples: Sequence[Feed]) -> list[list[Array]]:
@@ -115,17 +125,34 @@ def _watch(model: Model, asked: Sequence[Decision], samples: Sequence[Feed]) -> 
     return seen
 
 
-def _ratio(decision: Decision, wanted: Array, got: Array) -> float:
-    if decision.rows is not None and wanted.shape == got.shape and wanted.size:
-        wanted, got = (_without_mean(x, decision.rows) for x in (wanted, got))
-    return float(np.clip(difference(wanted, got)[0], -CEILING, CEILING))
+def _ratios(wanted: list[Array], got: list[Array], decision: Decision) -> list[float]:
+    """Return the signal-to-noise ratio of each sample; where it is silent, beside the loudest."""
+    axis = decision.rows
+    pairs = list(zip(wanted, got, strict=True))
+    if axis is not None:
+        pairs = [
+            (_without_mean(a, axis), _without_mean(b, axis))
+            if a.shape == b.shape and a.size
+            else (a, b)
+            for a, b in pairs
+        ]
+    energies = [float(np.sum(np.square(a, dtype=np.float64))) for a, _ in pairs]
+    return [_ratio(a, b, own or max(energies)) for (a, b), own in zip(pairs, energies, strict=True)]
+
+
+def _ratio(wanted: Array, got: Array, energy: float) -> float:
+    found = difference(wanted, got)[0]
+    if found == -EXACT and wanted.shape == got.shape and energy > 0:
+        noise = float(np.sum(np.square(np.subtract(got, wanted, dtype=np.float64))))
+        found = 10 * float(np.log10(energy / noise)) if np.isfinite(noise) else found
+    return float(np.clip(found, -CEILING, CEILING))
 
 
 def _without_mean(x: Array, axis: int) -> Array:
     return np.asarray(x - x.mean(axis=axis, keepdims=True, dtype=np.float64))
 
 
-def _agreement(decision: Decision, wanted: list[Array], got: list[Array]) -> float | None:
+def _agreement(wanted: list[Array], got: list[Array], decision: Decision) -> float | None:
     """Return the share of rows in which the same element is the largest; None without classes."""
     axis = decision.classes
     if axis is None or any(a.shape != b.shape for a, b in zip(wanted, got, strict=True)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tqconv.config import Progress, QuantizeOptions, TocoOptions
@@ -11,6 +12,7 @@ from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
 from tqconv.jobs.improve import Memory, improved
 from tqconv.jobs.record import Record
+from tqconv.jobs.widen import loudest, reaching
 from tqconv.output import write_atomically
 from tqconv.quant import integer_mode, weights
 from tqconv.quant.evidence import ranges as evidence
@@ -60,12 +62,14 @@ def quantize(
     ranges: Ranges | None = None,
     *,
     toco: TocoOptions | None = None,
+    least: float | None = None,
     progress: Progress | None = None,
     record: Record | None = None,
 ) -> Plan | None:
     """Quantize an optimized float model in place, and return the plan where activations have one.
 
-    `ranges` are added to what `options` names; `record` is told what was known and done. Raises
+    `ranges` are added to what `options` names; `least`: dB that each output shall keep, for which
+    a few operators may have more bits; `record` is told what was known and done. Raises
     QuantizationError where ranges are missing or the mode cannot be reached.
     """
     if options.mode is None:
@@ -79,7 +83,7 @@ def quantize(
     if like_toco:
         toco_mode.read_bytes(model)
     else:
-        integer_mode.rewrite_for(model, options)
+        integer_mode.rewrite_for(model, options, islands=least is not None)
     memory = Memory()
     known = _gather(model, options, ranges, memory, progress, histograms=record is not None)
     if known is not None:
@@ -88,6 +92,12 @@ def quantize(
     before = plan.notes
     if options.improve and known is not None and not like_toco:
         plan = improved(model, plan, memory.kept, _other_plans(model, options, toco, known))
+    if memory.kept and plan.request is not None and least is not None:
+        wide = integer_mode.known_ranges(model.main, options, known, wide=True)
+        plan = replace(plan, request=replace(plan.request, wide=wide))
+        plan = reaching(model, plan, memory.kept, least)
+    elif memory.kept and plan.request is not None and options.improve:
+        model.notes += loudest(model, plan, memory.kept)
     if record is not None:
         record.ranges = known
         record.fitted = [note for note in plan.notes if note not in before]

@@ -145,14 +145,16 @@ def group(
     graph: Graph,
     types: Mapping[Op, np.dtype],
     found: Mapping[Tensor, Range],
+    wide: Mapping[Tensor, Range] | None = None,
     *,
     real_inputs: bool = True,
 ) -> Grouping:
     """Group the values of the operators that run on integers.
 
-    `types`: their activation types; `real_inputs`: graph inputs are fed as reals.
+    `types`: their activation types; `wide`: evidence about values of 16 bits, where it is not the
+    same; `real_inputs`: graph inputs are fed as reals.
     """
-    builder = _Builder(graph, found)
+    builder = _Builder(graph, found, wide or {})
     if real_inputs:
         builder.reals.update(graph.inputs)
     builder.reals.update(t for op in graph.ops if op not in types for t in op.outputs)
@@ -169,9 +171,12 @@ def group(
 
 
 class _Builder:
-    def __init__(self, graph: Graph, found: Mapping[Tensor, Range]) -> None:
+    def __init__(
+        self, graph: Graph, found: Mapping[Tensor, Range], wide: Mapping[Tensor, Range]
+    ) -> None:
         self.outputs = set(graph.outputs)
         self.found = found
+        self.wide = {**found, **wide}
         self.reals: set[Tensor] = set()
         self.result = Grouping()
         self.shared: dict[Op, Group] = {}
@@ -208,7 +213,8 @@ class _Builder:
     def _home(self, tensor: Tensor, dtype: np.dtype) -> Group:
         homes = self.result.homes
         if (tensor, dtype) not in homes:
-            told = [self.found[tensor]] if tensor in self.found else []
+            known = self.wide if dtype == INT16 else self.found
+            told = [known[tensor]] if tensor in known else []
             homes[(tensor, dtype)] = Group(dtype, [tensor], told)
         return homes[(tensor, dtype)].whole()
 

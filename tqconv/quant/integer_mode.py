@@ -24,16 +24,17 @@ BORDER_TYPES = {name: np.dtype(name) for name in ("int8", "uint8", "int16")}
 Defaults = tuple[float, float] | None
 
 
-def rewrite_for(model: Model, options: QuantizeOptions) -> int:
+def rewrite_for(model: Model, options: QuantizeOptions, *, islands: bool = False) -> int:
     """Rewrite what the mode's kernels lack, in place; calibrate after it, then all is measured.
 
+    `islands`: any operator may have 16 bits in the end.
     Raises QuantizationError for all FakeQuant ranges that were never trained.
     """
     check_trained(model.main)
     return prepare(
         model.main,
         _scheme(options),
-        islands=bool(options.int16),
+        islands=islands or bool(options.int16),
         strict=options.integer_only,
     )
 
@@ -63,7 +64,10 @@ def plan_for(
         options.per_channel_dense,
         options.integer_only,
     )
-    made = plan(model.main, chosen, found, choice, borders(options))
+    wide = None
+    if options.int16:
+        wide = known_ranges(model.main, options, ranges, default_int16 or fallback, wide=True)
+    made = plan(model.main, chosen, found, choice, borders(options), wide)
     made.notes += clipped_by_default(model.main, found)
     return made
 
@@ -100,9 +104,17 @@ def _border(asked: str | None, own: np.dtype | None) -> np.dtype | None:
 
 
 def known_ranges(
-    graph: Graph, options: QuantizeOptions, ranges: Ranges | None, default: Defaults
+    graph: Graph,
+    options: QuantizeOptions,
+    ranges: Ranges | None,
+    default: Defaults = None,
+    *,
+    wide: bool = False,
 ) -> dict[Tensor, Range]:
-    """Return the strongest evidence about each activation; tensors without any are left out."""
+    """Return the strongest evidence about each activation; tensors without any are left out.
+
+    `wide`: for values of 16 bits, which have room for all that was observed.
+    """
     chosen = _scheme(options)
     stored = borders(options).inputs or chosen.activation
     assert stored is not None
@@ -110,7 +122,7 @@ def known_ranges(
     found: dict[Tensor, Range] = {}
     reals = [t for t in graph.tensors() if is_real(t) and not t.is_constant]
     for tensor in reals:
-        best = told.get(tensor) or evidence(tensor, ranges, wide=chosen.symmetric)
+        best = told.get(tensor) or evidence(tensor, ranges, wide=wide or chosen.symmetric)
         if best is not None:
             _check_finite(tensor, best)
             found[tensor] = best

@@ -5,7 +5,7 @@ Planning reads the graph and changes nothing; `apply` carries a plan out; `repor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -50,7 +50,8 @@ class Plan:
     `tensors`: parameters of values that are made (or fed) as integers; `edges`: what an operator
     reads instead of the tensor as it is made, None for reals; `borders`: parameters of graph inputs
     and outputs that the user wants as integers, None for float ones; `codes`: integers of constants
-    that an improver chose, else they are the nearest; `floats`: operators that stay float, and why.
+    that an improver chose, else they are the nearest; `floats`: operators that stay float, and why;
+    `request`: what was planned for, so that it can be planned again with other wishes.
     """
 
     scheme: Scheme
@@ -61,6 +62,7 @@ class Plan:
     floats: dict[Op, str] = field(default_factory=dict)
     types: dict[Op, np.dtype] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    request: Request | None = None
 
     def read_as(self, use: Use) -> Params | None:
         """Return how an operator reads an input: as an edge says, else as the tensor is made."""
@@ -68,6 +70,19 @@ class Plan:
             return self.edges[use]
         tensor = use.op.inputs[use.index]
         return None if tensor is None else self.tensors.get(tensor)
+
+
+@dataclass(frozen=True)
+class Request:
+    """The evidence and the wishes that a plan follows.
+
+    `wide`: evidence about values of 16 bits, which have room for all that was observed.
+    """
+
+    found: Mapping[Tensor, Range]
+    choice: Choice
+    borders: Borders
+    wide: Mapping[Tensor, Range] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,12 +107,13 @@ def plan(
     found: Mapping[Tensor, Range],
     choice: Choice,
     borders: Borders,
+    wide: Mapping[Tensor, Range] | None = None,
 ) -> Plan:
     """Decide how every tensor of the graph is stored.
 
-    `found`: evidence about activations. Raises QuantizationError for all tensors without a range
-    (but see `_ranged`), or for all operators that have to stay float although
-    `choice.integer_only`: builtin ones, for what custom ones read is up to them.
+    `found`, `wide`: evidence about activations, and about those of 16 bits where that differs.
+    Raises QuantizationError for all tensors without a range, or for all operators that have to stay
+    float although `choice.integer_only`: builtin ones, for what custom ones read is up to them.
     """
     selection = select(graph, scheme, choice)
     if not choice.integer_only:
@@ -106,9 +122,14 @@ def plan(
     floats = {op: why for op, why in selection.floats.items() if op.type != "CUSTOM"}
     if choice.integer_only and floats:
         raise QuantizationError(*float_report(Selection({}, floats)))
-    groups = _ranged(graph, selection, found, choice, borders)
+    request = Request(found, choice, borders, wide)
+    groups = _grouped(graph, selection, request)
+    missing = _missing(graph, groups, found, borders, selection)
+    if missing:
+        raise MissingRangesError(missing)
     raise_scales(graph, groups, selection.types)
     result = Plan(scheme, floats=selection.floats, types=selection.types)
+    result.request = request
     _plan_tensors(graph, groups, selection, result)
     stored: Stored = {}
     for op in graph.ops:
@@ -120,52 +141,12 @@ def plan(
     return result
 
 
-def _ranged(
-    graph: Graph,
-    selection: Selection,
-    found: Mapping[Tensor, Range],
-    choice: Choice,
-    borders: Borders,
-) -> Grouping:
-    """Group the values, of which all have a range.
-
-    Where conversions to integers and back say exact ranges, the model was trained with reals
-    wherever they say none: what has no range stays float.
-    """
-    pairs = any(known.exact for known in found.values())
-    while True:
-        groups = _grouped(graph, selection, found, choice, borders)
-        missing = _missing(graph, groups, found, borders, selection)
-        if not missing:
-            return groups
-        reasons = _without_range(selection, set(missing)) if pairs else {}
-        if choice.integer_only or not reasons:
-            raise MissingRangesError(missing)
-        selection.keep_float(graph, reasons)
-
-
-def _without_range(selection: Selection, missing: Set[Tensor]) -> dict[Op, str]:
-    """Return the integer operators that read or make a value without a range."""
-    reasons = {}
-    for op in selection.types:
-        touched = [*op.outputs, *(t for _, t in reals(op))]
-        unknown = next((t for t in touched if t in missing), None)
-        if unknown is not None:
-            reasons[op] = f"no range is known of '{unknown.name}'"
-    return reasons
-
-
-def _grouped(
-    graph: Graph,
-    selection: Selection,
-    found: Mapping[Tensor, Range],
-    choice: Choice,
-    borders: Borders,
-) -> Grouping:
+def _grouped(graph: Graph, selection: Selection, request: Request) -> Grouping:
     """Group the values; where float is allowed, take out the operators that would lose theirs."""
+    found, choice = request.found, request.choice
     while True:
-        real_inputs = borders.inputs is None
-        groups = group(graph, selection.types, found, real_inputs=real_inputs)
+        real_inputs = request.borders.inputs is None
+        groups = group(graph, selection.types, found, request.wide, real_inputs=real_inputs)
         reasons = stopped(groups, selection.types)
         if choice.integer_only and reasons:
             raise QuantizationError(*float_report(Selection({}, reasons)))

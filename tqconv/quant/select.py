@@ -26,13 +26,18 @@ MOVED = "every operator that it shares values with is float"
 
 @dataclass(frozen=True)
 class Choice:
-    """What the user asked for beyond the scheme; the patterns match source node names."""
+    """What the user asked for beyond the scheme; the patterns match source node names.
+
+    `wide`, `real`: operators that have 16 bits, and that stay float, to reach an accuracy.
+    """
 
     keep_float: tuple[str, ...] = ()
     int16: tuple[str, ...] = ()
     per_channel: bool = True
     per_channel_dense: bool = True
     integer_only: bool = False
+    wide: frozenset[Op] = frozenset()
+    real: frozenset[Op] = frozenset()
 
 
 @dataclass
@@ -116,7 +121,7 @@ def _type_of(op: Op, scheme: Scheme, choice: Choice) -> np.dtype:
     rule = rule_of(op)
     assert rule is not None
     assert scheme.activation is not None
-    if _matches(choice.int16, op) and "INT16" in rule.types:
+    if _is_wide(op, choice) and "INT16" in rule.types:
         return INT16
     if type_name(scheme.activation) in rule.types:
         return scheme.activation
@@ -129,6 +134,8 @@ def _refusal(op: Op, scheme: Scheme, choice: Choice) -> str | None:
     wanted = type_name(scheme.activation)
     if is_kept_float(op, choice):
         return "kept float by --keep_float"
+    if op in choice.real:
+        return "kept float to reach --min_sqnr"
     if op.type == "CUSTOM":
         return "is a custom operator, which reads and makes reals"
     if op.graphs:
@@ -139,7 +146,7 @@ def _refusal(op: Op, scheme: Scheme, choice: Choice) -> str | None:
     if rule is None or not rule.types:
         return "has no integer kernel that computes right"
     allowed = {wanted} | set(FALLBACK_TYPES if choice.integer_only else ())
-    allowed |= {"INT16"} if _matches(choice.int16, op) else set()
+    allowed |= {"INT16"} if _is_wide(op, choice) else set()
     if not allowed & rule.types:
         return f"has no {wanted.lower()} kernel that computes right"
     return _operand_refusal(op, rule, type_name(_type_of(op, scheme, choice)))
@@ -178,6 +185,18 @@ def _may_be_zero(tensor: Tensor) -> bool:
     magnitudes = np.abs(tensor.data)
     spread = max(float(tensor.data.max()), 0.0) - min(float(tensor.data.min()), 0.0)
     return bool(magnitudes.min() <= spread / 255)
+
+
+def _is_wide(op: Op, choice: Choice) -> bool:
+    return op in choice.wide or _matches(choice.int16, op)
+
+
+def can_be_wide(op: Op) -> bool:
+    """Whether an operator has a kernel of 16 bits that takes its operands."""
+    rule = rule_of(op)
+    if rule is None or "INT16" not in rule.types:
+        return False
+    return _operand_refusal(op, rule, "INT16") is None
 
 
 def is_kept_float(op: Op, choice: Choice) -> bool:

@@ -120,7 +120,8 @@ ROWS: tuple[Flag, ...] = (
         "verify", "compare the float and the quantized model on these samples",
         QUANTIZATION, "verify", metavar="DATA", modes=QUANTIZED,
     ),
-    flag("min_sqnr", "signal-to-noise ratio that each output must keep, or nothing is written",
+    flag("min_sqnr", "signal-to-noise ratio that each output must keep, or nothing is written; "
+         "for it int8 stores the few worst tensors in 16 bits, or float, and lists them",
          QUANTIZATION, "min_sqnr", read=values.real, metavar="DB", modes=QUANTIZED),
     flag("min_agreement", "share of samples on which the largest element must be the float model's",
          QUANTIZATION, "min_agreement", read=values.share, metavar="SHARE", modes=QUANTIZED),
