@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import mmap
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,12 +40,17 @@ TEXT_FIELDS = {
 
 
 class Field(NamedTuple):
-    """A field of the outermost message of a binary protobuf; `size` is 0 for numbers."""
+    """A field of a message of a binary protobuf; `size` is 0 for numbers.
+
+    tag, start, end: where the field, its value and the next field begin.
+    """
 
     number: int
     wire_type: int
     start: int
     size: int
+    tag: int = 0
+    end: int = 0
 
 
 def kind_of(path: Path, given: str | None = None) -> str:
@@ -252,10 +258,11 @@ def _is_node(file: BinaryIO, field: Field) -> bool:
     return False
 
 
-def fields(file: BinaryIO, end: int, start: int = 0) -> Iterator[Field]:
+def fields(file: BinaryIO | mmap.mmap, end: int, start: int = 0) -> Iterator[Field]:
     """Yield the fields of a message that lies at [start, end); FormatError where it is none."""
     position = start
     while position < end:
+        first = position
         tag, position = _varint(file, position, end)
         number, wire_type = tag >> 3, tag & 7
         size = 0
@@ -273,10 +280,10 @@ def fields(file: BinaryIO, end: int, start: int = 0) -> Iterator[Field]:
             raise FormatError(f"it ends after {end} bytes where {position} are needed")
         if number == 0:
             raise FormatError(f"byte {begin} belongs to no field")
-        yield Field(number, wire_type, begin, size)
+        yield Field(number, wire_type, begin, size, first, position)
 
 
-def _varint(file: BinaryIO, position: int, end: int) -> tuple[int, int]:
+def _varint(file: BinaryIO | mmap.mmap, position: int, end: int) -> tuple[int, int]:
     """Read a number of at most 10 bytes; return it and the position behind it."""
     file.seek(position)
     value = 0

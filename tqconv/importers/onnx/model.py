@@ -13,6 +13,7 @@ import onnx
 
 from tqconv.config import Dims
 from tqconv.errors import FormatError, UnsupportedError, first_line
+from tqconv.importers.onnx.outlined import outlined
 from tqconv.importers.onnx.tensors import Files, array_of
 from tqconv.schema import proto
 
@@ -125,11 +126,12 @@ def read(path: Path, translates: Translates = lambda op, opset: True) -> Network
 
     Operators that have no translation become what the standard says they are made of, if it does.
     """
-    model = proto.parse_binary(onnx.ModelProto, path.read_bytes(), path.name)
+    content, inside = outlined(path)
+    model = proto.parse_binary(onnx.ModelProto, content, path.name)
     if not model.HasField("graph") or not (model.graph.node or model.graph.output):
         raise FormatError(f"{path} holds no graph")
     _check_texts(model)
-    files = Files(path.parent)
+    files = Files(path.parent, inside)
     opset = max((o.version for o in model.opset_import if o.domain in DOMAINS), default=0)
     if opset == 0 and not model.functions:
         opset = 1 if not model.opset_import else onnx.defs.onnx_opset_version()

@@ -23,7 +23,7 @@ def companions(path: Path, options: LoadOptions) -> Iterable[Path]:
     places = {
         e.value for t in body.constants.values() for e in t.external_data if e.key == "location"
     }
-    return [path.parent / place for place in sorted(places)]
+    return [path.parent / place for place in sorted(places) if "\0" not in place]
 
 
 FORMAT = Format(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,17 +55,27 @@ def computed(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(COMPUTED[array.dtype]) if array.dtype in COMPUTED else array
 
 
+INSIDE = "\0"
+"""Begins the location of a tensor in the model's own file; no file has such a name."""
+
+
 @dataclass
 class Files:
     """The files beside a model that hold its large tensors; never outside of its folder."""
 
     folder: Path
+    inside: Sequence[memoryview] = ()
+    """Content of tensors in the model's own file, by the numbers in their locations."""
     _mapped: dict[Path, memoryview] = field(default_factory=dict)
 
     def bytes_of(self, tensor: Any) -> memoryview:
         """Return the bytes of a tensor with external data; FormatError where they do not exist."""
         place = {entry.key: entry.value for entry in tensor.external_data}
-        data = self._map(self._inside(place.get("location", ""), tensor.name))
+        location = place.get("location", "")
+        number = location.removeprefix(INSIDE) if location.startswith(INSIDE) else ""
+        if number.isdecimal() and int(number) < len(self.inside):
+            return self.inside[int(number)]
+        data = self._map(self._inside(location, tensor.name))
         try:
             offset = int(place.get("offset", 0))
             length = int(place.get("length", len(data) - offset))
