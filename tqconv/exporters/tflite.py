@@ -24,6 +24,8 @@ from tqconv.untrusted import check_sizes
 SCHEMA_VERSION = 3
 PLACEHOLDER_CODE = 127
 """Stands in the old byte field for operators whose number does not fit (schema.fbs)."""
+ROOM = 2**31
+"""Bytes: offsets in a flatbuffer are 32 bits, and its readers take them as signed numbers."""
 MIN_RUNTIME = "min_runtime_version"
 MIN_RUNTIME_BYTES = 16
 """The runtime reads that many bytes, padded with zeros."""
@@ -63,6 +65,7 @@ class _File:
         positions = [{id(t): i for i, t in enumerate(g.tensors())} for g in self.graphs]
         subgraphs = [self._subgraph(g, p) for g, p in zip(self.graphs, positions, strict=True)]
         metadata = self._metadata()
+        self._check_room()
         content = {
             "version": SCHEMA_VERSION,
             "operator_codes": [self._code(*key) for key in self.codes],
@@ -73,6 +76,17 @@ class _File:
             "signature_defs": self._signatures(positions) or None,
         }
         return pieces(content, self.schema)
+
+    def _check_room(self) -> None:
+        """Raise UnsupportedError where the constants alone are more than a file can hold."""
+        data = [buffer["data"] for buffer in self.buffers if buffer]
+        size = sum(d.nbytes if isinstance(d, np.ndarray) else len(d) for d in data)
+        if size >= ROOM:
+            raise UnsupportedError(
+                f"the constants take {size / 1e9:.2f} GB, and a .tflite file holds "
+                f"{ROOM / 1e9:.2f} GB",
+                hint="store them in fewer bits: --quantize float16, dynamic or int8",
+            )
 
     def _subgraph(self, graph: Graph, position: Mapping[int, int]) -> dict[str, Any]:
         def indices(tensors: Sequence[Tensor | None]) -> list[int]:

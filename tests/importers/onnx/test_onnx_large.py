@@ -12,7 +12,8 @@ from networks import computed, network, node
 from onnx import numpy_helper
 
 from tqconv import api
-from tqconv.errors import FormatError, TqconvError
+from tqconv.errors import FormatError, TqconvError, UnsupportedError
+from tqconv.exporters import tflite
 from tqconv.importers.onnx.model import read
 from tqconv.importers.onnx.outlined import LARGE, outlined
 
@@ -81,3 +82,13 @@ def test_a_truncated_file_is_damaged(tmp_path: Path, end: int) -> None:
     path.write_bytes(a_model().SerializeToString()[:end])
     with pytest.raises(TqconvError):
         read(path)
+
+
+def test_more_than_a_file_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tflite, "ROOM", LARGE)
+    path, target = tmp_path / "net.onnx", tmp_path / "net.tflite"
+    path.write_bytes(a_model().SerializeToString())
+    with pytest.raises(UnsupportedError, match="the constants take") as caught:
+        api.convert(path, target)
+    assert "--quantize float16" in str(caught.value.hint)
+    assert not target.exists()
