@@ -26,7 +26,6 @@ SIMPLIFY: tuple[Pass, ...] = (
     sink.transpose_in_product,
     sink.transpose_in_dense,
     sink.compose_transposes,
-    sink.transpose_to_reshape,
     dilation.take_out_clamps,
     dilation.lift_unit_axis,
     dilation.recognize_dilation,
@@ -53,7 +52,7 @@ SIMPLIFY: tuple[Pass, ...] = (
 
 STAGES: tuple[Stage, ...] = (
     Stage("simplify", (sink.sink_transposes, sink.sink_flattened, *SIMPLIFY)),
-    Stage("layout", (settle.settle_layout, *SIMPLIFY)),
+    Stage("layout", (settle.settle_layout, sink.transpose_to_reshape, *SIMPLIFY)),
     Stage(
         "scale",
         (

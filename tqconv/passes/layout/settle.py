@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import prod
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.passes.layout.cut import Cut
@@ -31,6 +30,8 @@ from tqconv.passes.rewrite import at
 
 OPERATOR = 64
 """Elements that an operator more is worth: what LiteRT spends on calling one."""
+COPY = 64
+"""Elements that a RESHAPE copies while a TRANSPOSE moves one; it often copies none at all."""
 REGION = 2000
 """Operators of a region; what is behind stays as it is."""
 
@@ -131,8 +132,8 @@ def _cost(tensor: Tensor, perm: Perm) -> int:
     """Return what permuting a tensor costs; moving dimensions of size 1 alone is a RESHAPE."""
     order = straight_order(tensor, perm)
     if order == sorted(order):
-        return OPERATOR // 8  # it often meets another, and copies nothing where it stays
-    return OPERATOR + prod(1 if d is None else d for d in tensor.shape)
+        return OPERATOR * COPY // 8 + tensor.size  # it often meets another
+    return COPY * (OPERATOR + tensor.size)
 
 
 def _chosen(graph: Graph, region: Region) -> set[Op]:
