@@ -14,7 +14,7 @@ import onnx
 from tqconv.config import Dims
 from tqconv.errors import FormatError, UnsupportedError, first_line
 from tqconv.importers.onnx.outlined import outlined
-from tqconv.importers.onnx.tensors import Files, array_of
+from tqconv.importers.onnx.tensors import Files, array_of, dense_of
 from tqconv.schema import proto
 
 DOMAINS = ("", "ai.onnx")
@@ -47,8 +47,10 @@ def _decoded(attribute: Any, files: Files) -> Any:
         return _text(attribute.s)
     if kind == onnx.AttributeProto.STRINGS:
         return [_text(s) for s in attribute.strings]
-    if kind in (onnx.AttributeProto.SPARSE_TENSOR, onnx.AttributeProto.SPARSE_TENSORS):
-        raise UnsupportedError("a sparse constant")
+    if kind == onnx.AttributeProto.SPARSE_TENSOR:
+        return dense_of(attribute.sparse_tensor, files)
+    if kind == onnx.AttributeProto.SPARSE_TENSORS:
+        raise UnsupportedError("a list of sparse constants")
     value = onnx.helper.get_attribute_value(attribute)
     return list(value) if isinstance(value, Iterable) and not isinstance(value, bytes) else value
 
@@ -257,12 +259,11 @@ def body_of(graph: Any, files: Files) -> Body:
                 )
             makers[output] = node
     constants = {t.name: t for t in graph.initializer}
+    for sparse in graph.sparse_initializer:
+        name = sparse.values.name
+        constants[name] = onnx.numpy_helper.from_array(dense_of(sparse, files), name)
     inputs = tuple(_declared(i) for i in graph.input if i.name not in constants)
     outputs = tuple(map(_declared, graph.output))
-    if len(graph.sparse_initializer):
-        raise UnsupportedError(
-            "the model has sparse constants", hint="store them dense and export it again"
-        )
     return Body(graph.name, inputs, outputs, tuple(nodes), constants, makers)
 
 

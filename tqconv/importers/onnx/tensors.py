@@ -25,6 +25,11 @@ NARROW: dict[int, np.dtype] = {
     onnx.TensorProto.BFLOAT16: FLOAT32,
 }
 """Types that are stored in fewer bits than the result has."""
+EIGHT_BITS = frozenset(
+    getattr(onnx.TensorProto, name)
+    for name in ("FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ")
+)
+"""Reals that constants alone may have: LiteRT has no such type, and each is a float32."""
 
 
 KNOWN = frozenset(
@@ -123,13 +128,13 @@ def array_of(tensor: Any, files: Files) -> NDArray[Any]:
     Raises FormatError where its content does not fill its shape, UnsupportedError for a type that
     LiteRT lacks.
     """
-    dtype = dtype_of(tensor.data_type)
+    dtype = FLOAT32 if tensor.data_type in EIGHT_BITS else dtype_of(tensor.data_type)
     shape = tuple(tensor.dims)
     if any(d < 0 for d in shape):
         raise FormatError(f"tensor '{tensor.name}' has the shape {list(shape)}")
     external = tensor.data_location == onnx.TensorProto.EXTERNAL
     raw = files.bytes_of(tensor) if external else memoryview(tensor.raw_data)
-    plain = tensor.data_type not in NARROW and dtype != STRING
+    plain = tensor.data_type not in (*NARROW, *EIGHT_BITS) and dtype != STRING
     if plain and (external or tensor.HasField("raw_data")):
         if len(raw) != math.prod(shape) * dtype.itemsize:
             raise FormatError(
@@ -141,6 +146,31 @@ def array_of(tensor: Any, files: Files) -> NDArray[Any]:
         inner.name = tensor.name
         tensor = inner
     return _decoded(tensor, dtype, shape)
+
+
+def dense_of(sparse: Any, files: Files) -> NDArray[Any]:
+    """Return a SparseTensorProto as an array; raises what `array_of` does.
+
+    Its places are numbers of elements, or rows of coordinates.
+    """
+    values, places = array_of(sparse.values, files), array_of(sparse.indices, files)
+    shape = tuple(sparse.dims)
+    size = math.prod(shape)
+    if any(d < 0 for d in shape) or size > SPREAD * max(values.size, SPREAD):
+        raise FormatError(f"{values.size} elements for a sparse constant of {list(shape)}")
+    try:
+        if places.ndim == 2:
+            places = np.ravel_multi_index(tuple(places.T), shape)
+        made = np.zeros(size, values.dtype)
+        made[places] = values
+    except (ValueError, IndexError, TypeError) as error:
+        raise FormatError(f"a sparse constant is damaged: {first_line(error)}") from error
+    return made.reshape(shape)
+
+
+SPREAD = 1024
+"""So many times as many elements as are stored may a sparse constant have, and so many at least
+squared: what a file stores decides what it costs."""
 
 
 def _decoded(tensor: Any, dtype: np.dtype, shape: tuple[int, ...]) -> NDArray[Any]:

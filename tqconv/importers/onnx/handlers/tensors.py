@@ -25,6 +25,7 @@ def constant(
     b: ONNXBuilder,
     *,
     value: Any = None,
+    sparse_value: Any = None,
     value_float: float | None = None,
     value_floats: Sequence[float] | None = None,
     value_int: int | None = None,
@@ -33,6 +34,7 @@ def constant(
     value_strings: Sequence[str] | None = None,
 ) -> Tensor:
     """Return a constant in one of the forms that ONNX has for it."""
+    value = sparse_value if value is None else value
     if value is not None:
         return b.const(computed(value))
     for number, dtype in (
