@@ -3,6 +3,31 @@
 from __future__ import annotations
 
 CASES = {
+    "a layer norm scales what is left without the mean": (
+        """x: f32[2,8] -> z
+        m = MEAN(x, [1]) {keep_dims=true}
+        v = SQUARED_DIFFERENCE(x, m)
+        w = MEAN(v, [1]) {keep_dims=true}
+        e = ADD(w, 0.01)
+        r = RSQRT(e)
+        f = MUL(r, f32[8])
+        a = MUL(x, f)
+        p = MUL(m, f)
+        s = SUB(f32[8], p)
+        y = ADD(a, s)
+        z = NEG(y)""",
+        ["MEAN", "SUB", "SQUARE", "MEAN", "ADD", "RSQRT", "MUL", "MUL", "ADD", "NEG"],
+    ),
+    "a shift by something else than the mean stays": (
+        """x: f32[2,8], o: f32[2,1] -> z
+        r = RSQRT(o)
+        a = MUL(x, r)
+        p = MUL(o, r)
+        s = SUB(f32[8], p)
+        y = ADD(a, s)
+        z = NEG(y)""",
+        ["RSQRT", "MUL", "MUL", "SUB", "ADD", "NEG"],
+    ),
     "a selection of everything is a reshape": (
         """x: f32[1,8] -> z
         y = RESHAPE(x, [1,1,8])

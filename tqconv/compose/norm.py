@@ -10,6 +10,7 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.sizes import Size, calculate, reshaped, size_of, sizes_of
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
+from tqconv.ir.types import Shape
 from tqconv.ops.rules import axis_of
 
 F = np.float32
@@ -85,9 +86,24 @@ def by_own_statistics(
 def scaled(
     b: Builder, x: Tensor, factor: Tensor, scale: Tensor | None, offset: Tensor | None
 ) -> Tensor:
-    """Return x * factor * scale + offset."""
-    y = b("MUL", x, factor if scale is None else b("MUL", factor, scale))
+    """Return x * factor * scale + offset.
+
+    A scale that makes the factor as large as x comes last: it may go into what follows.
+    """
+    if scale is None:
+        y = b("MUL", x, factor)
+    elif joins_to(factor.shape, scale.shape, x.shape):
+        y = b("MUL", b("MUL", x, factor), scale)
+    else:
+        y = b("MUL", x, b("MUL", factor, scale))
     return y if offset is None else b("ADD", y, offset)
+
+
+def joins_to(one: Shape, other: Shape, whole: Shape) -> bool:
+    """Whether two shapes broadcast to a third, of which neither is known to be smaller."""
+    rank = len(whole)
+    pair = [(1,) * (rank - len(shape)) + tuple(shape) for shape in (one, other)]
+    return all(size in both for size, *both in zip(whole, *pair, strict=True))
 
 
 def group_norm(

@@ -7,7 +7,7 @@ from tqconv.passes import bodies, cleanup, dense, fake_quant, fold, fuse, order,
 from tqconv.passes.driver import Pass, Stage
 from tqconv.passes.layout import settle, sink
 from tqconv.passes.legal.rewriters import REWRITERS
-from tqconv.passes.recognize import activations, dilation, dropout, functions, patterns
+from tqconv.passes.recognize import activations, dilation, dropout, functions, norms, patterns
 from tqconv.passes.recurrent import loops, memory, steps
 from tqconv.passes.toco import stages as toco
 
@@ -36,6 +36,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     activations.recognize_leaky_relu,
     activations.recognize_prelu,
     functions.recognize_functions,
+    norms.center_before_scaling,
     patterns.recognize_l2_normalization,
     patterns.recognize_softmax,
     patterns.recognize_log_softmax,

@@ -23,6 +23,11 @@ def _glu(b: Builder, x: Tensor) -> Tensor:
     return b("MUL", first, b("LOGISTIC", second))
 
 
+def hard_sigmoid(b: Builder, x: Tensor) -> Tensor:
+    """relu6(x + 3) / 6, as Keras 3 computes it."""
+    return b("DIV", activations.relu6(b, b("ADD", x, np.array(3, F))), np.array(6, F))
+
+
 def _squareplus(b: Builder, x: Tensor, offset: float = 4.0) -> Tensor:
     root = b("SQRT", b("ADD", b("MUL", x, x), np.array(offset, F)))
     return b("MUL", b("ADD", x, root), np.array(0.5, F))
@@ -118,8 +123,9 @@ def named(b: KerasBuilder, spec: Any) -> Activation:
         spec = spec.get("class_name")
     name = str(spec).rsplit(">", 1)[-1]
     if name == "hard_sigmoid":
-        slope = 0.2 if b.major < 3 else 1 / 6
-        return lambda here, x: activations.hard_sigmoid(here, x, slope, 0.5)
+        if b.major >= 3:
+            return hard_sigmoid
+        return lambda here, x: activations.hard_sigmoid(here, x, 0.2, 0.5)
     if name not in NAMED:
         raise UnsupportedError(f"the activation `{spec}` is not one of Keras")
     return NAMED[name]

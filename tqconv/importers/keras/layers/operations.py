@@ -16,7 +16,7 @@ from tqconv.compose import (
 )
 from tqconv.compose.builder import Builder
 from tqconv.compose.casts import converted
-from tqconv.importers.keras.layers.activation import NAMED
+from tqconv.importers.keras.layers.activation import NAMED, hard_sigmoid
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
@@ -166,7 +166,7 @@ UNARY: dict[str, One] = {
     "Selu": _of_real(activations.selu),
     "Softplus": _of_real(functions.softplus),
     "Softsign": _of_real(functions.softsign),
-    "HardSigmoid": lambda b, x: activations.hard_sigmoid(b, b.cast(x, F), 1 / 6, 0.5),
+    "HardSigmoid": lambda b, x: hard_sigmoid(b, b.cast(x, F)),
     "HardSilu": _of_real(activations.hard_swish),
     "HardTanh": _of_real(NAMED["hard_tanh"]),
     "LogSigmoid": _of_real(NAMED["log_sigmoid"]),
