@@ -1,0 +1,460 @@
+"""Random configurations of every family of layers equal their evaluation in numpy."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras_reference as ref
+import numpy as np
+import pytest
+from hypothesis import given as drawn
+from hypothesis import settings
+from hypothesis import strategies as st
+from networks_keras import Array, computed, functional, given, layer, of_layer, write_h5
+
+F = np.float32
+RUN = settings(max_examples=16, deadline=None, derandomize=True, database=None)
+Data = st.DataObject
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all examples overwrite."""
+    return tmp_path_factory.mktemp("random")
+
+
+def noise(data: Data, *shape: int) -> Array:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**31), label="seed"))
+    return rng.normal(size=shape).astype(F)
+
+
+def one_of(data: Data, *values: Any) -> Any:
+    return data.draw(st.sampled_from(values))
+
+
+def number(data: Data, low: int, high: int) -> int:
+    return data.draw(st.integers(low, high))
+
+
+def of_call(
+    folder: Path,
+    entry: dict[str, Any],
+    xs: Sequence[Array],
+    weights: Sequence[Array],
+    major: int = 3,
+) -> list[Array]:
+    """Return what one call of a layer with several inputs makes; its keywords may be among them."""
+    kwargs = entry.pop("call", {})
+    names = [f"x{i}" for i in range(len(xs))]
+    positional = names[: entry.pop("positional", len(xs))]
+    entry["inbound_nodes"] = [[[name, 0, 0, kwargs] for name in positional]]
+    borders = [given(n, [None, *x.shape[1:]], x.dtype.name) for n, x in zip(names, xs, strict=True)]
+    ends = {"inputs": [[n, 0, 0] for n in names], "outputs": [[entry["name"], 0, 0]]}
+    stored = {entry["name"]: [(str(i), w) for i, w in enumerate(weights)]}
+    version = {2: "2.21.0", 3: "3.15.1"}[major]
+    path = write_h5(folder / "m.h5", functional(*borders, entry, **ends), stored, version)
+    return computed(path, *xs)
+
+
+def first_of(x: Array) -> Array:
+    """[n, …, c] -> [n, c, …]."""
+    return np.ascontiguousarray(np.moveaxis(x, -1, 1))
+
+
+@RUN
+@drawn(st.data())
+def test_convolutions(folder: Path, data: Data) -> None:
+    kind = one_of(data, "Conv", "DepthwiseConv", "SeparableConv", "Transpose")
+    rank = number(data, 1, 3 if kind == "Conv" else 2)
+    kernel = [number(data, 1, 3) for _ in range(rank)]
+    strides = [number(data, 1, 3)] * rank
+    rates = [number(data, 1, 2) if strides[0] == 1 and kind != "Transpose" else 1] * rank
+    causal = ["causal"] if rank == 1 and kind == "Conv" else []
+    padding = one_of(data, "valid", "same", *causal)
+    sizes = [number(data, 5, 8) for _ in range(rank)]
+    groups = number(data, 1, 2) if kind == "Conv" and rank < 3 else 1
+    inputs, outputs = 2 * groups, 3 * groups
+    x = noise(data, 2, *sizes, inputs)
+    options: dict[str, Any] = {"kernel_size": kernel, "strides": strides, "padding": padding}
+    options |= {"dilation_rate": rates, "activation": "relu"}
+    if kind == "Transpose":
+        weights = [noise(data, *kernel, outputs, inputs), noise(data, outputs)]
+        y = ref.spread(x, weights[0], strides, padding) + weights[1]
+        options |= {"filters": outputs}
+    elif kind == "Conv":
+        weights = [noise(data, *kernel, inputs // groups, outputs), noise(data, outputs)]
+        y = ref.convolution(x, weights[0], weights[1], strides, rates, padding)
+        options |= {"filters": outputs, "groups": groups}
+    else:
+        weights = [noise(data, *kernel, inputs, 2)]
+        y = ref.depthwise(x, weights[0], strides, rates, padding)
+        options |= {"depth_multiplier": 2}
+        if kind == "SeparableConv":
+            weights.append(noise(data, *[1] * rank, inputs * 2, outputs))
+            y = y @ weights[1].reshape(inputs * 2, outputs)
+            options |= {"filters": outputs}
+        weights.append(noise(data, y.shape[-1]))
+        y = y + weights[-1]
+    y = np.maximum(y, 0)
+    if data.draw(st.booleans()) and padding != "causal":
+        x, y = first_of(x), first_of(y)
+        options |= {"data_format": "channels_first"}
+    name = f"Conv{rank}DTranspose" if kind == "Transpose" else f"{kind}{rank}D"
+    made = of_layer(folder, name, x, *weights, **options)
+    np.testing.assert_allclose(made, y, atol=1e-4)
+
+
+@RUN
+@drawn(st.data())
+def test_pooling(folder: Path, data: Data) -> None:
+    kind, rank = one_of(data, "Max", "Average"), number(data, 1, 3)
+    size, strides = [number(data, 1, 3)] * rank, [number(data, 1, 3)] * rank
+    padding = one_of(data, "valid", "same")
+    x = noise(data, 2, *[number(data, 4, 7) for _ in range(rank)], 2)
+    options = {"pool_size": size, "strides": strides, "padding": padding}
+    y = of_layer(folder, f"{kind}Pooling{rank}D", x, **options)
+    np.testing.assert_allclose(y, ref.pooled(kind, x, size, strides, padding), atol=1e-5)
+
+
+@RUN
+@drawn(st.data())
+def test_dense(folder: Path, data: Data) -> None:
+    shape = [number(data, 1, 4) for _ in range(number(data, 1, 3))]
+    x = noise(data, 2, *shape)
+    name = data.draw(st.sampled_from(sorted(ref.ACTIVATIONS)))
+    if data.draw(st.booleans()):
+        weights = [noise(data, shape[-1], 3), noise(data, 3)]
+        y = of_layer(folder, "Dense", x, *weights, units=3, activation=name)
+        expected = x @ weights[0] + weights[1]
+    else:
+        letters = string.ascii_lowercase[: x.ndim]
+        rest = letters[:-1] + "yz"
+        weights = [noise(data, shape[-1], 2, 3), noise(data, 3)]
+        options = {"equation": f"{letters},{letters[-1]}yz->{rest}", "output_shape": [2, 3]}
+        y = of_layer(folder, "EinsumDense", x, *weights, **options, bias_axes="z", activation=name)
+        expected = np.einsum(options["equation"], x, weights[0]) + weights[1]
+    np.testing.assert_allclose(y, ref.ACTIVATIONS[name](expected), atol=1e-4, rtol=1e-4)
+
+
+@RUN
+@drawn(st.data())
+def test_activation_layers(folder: Path, data: Data) -> None:
+    x = noise(data, 2, 3, 4) * 3
+    a, t, m = (data.draw(st.sampled_from(v)) for v in ((0.0, 0.1, 0.5), (0.0, 0.5), (None, 1.0)))
+    kind = one_of(data, "ReLU", "LeakyReLU", "ELU", "ThresholdedReLU", "PReLU", "Softmax")
+    weights: list[Array] = []
+    options: dict[str, Any] = {}
+    if kind == "ReLU":
+        options = {"negative_slope": a, "threshold": t, "max_value": m}
+        y = np.where(x >= t, x if m is None else np.minimum(x, m), a * (x - t))
+    elif kind == "LeakyReLU":
+        options, y = {"alpha": a}, np.where(x > 0, x, a * x)
+    elif kind == "ELU":
+        options, y = {"alpha": a}, np.where(x > 0, x, a * np.expm1(x))
+    elif kind == "ThresholdedReLU":
+        options, y = {"theta": t}, np.where(x > t, x, 0)
+    elif kind == "PReLU":
+        shared = data.draw(st.sampled_from(([], [1], [1, 2])))
+        weights = [noise(data, *(1 if i in shared else s for i, s in ((1, 3), (2, 4))))]
+        options, y = {"shared_axes": shared}, np.where(x > 0, x, weights[0] * x)
+    else:
+        axes = data.draw(st.sampled_from((-1, 1, [1, 2])))
+        options, y = {"axis": axes}, ref.softmax(x, axes if isinstance(axes, int) else (1, 2))
+    made = of_layer(folder, kind, x, *weights, major=2, **options)
+    np.testing.assert_allclose(made, y, atol=1e-5)
+
+
+@RUN
+@drawn(st.data())
+def test_normalizations(folder: Path, data: Data) -> None:
+    x = noise(data, 2, 3, 4)
+    kind = one_of(data, "Batch", "Layer", "RMS", "Group", "Unit", "")
+    axis, weights = number(data, 1, 2), [np.zeros(0, F)]
+    size, shape = x.shape[axis], [x.shape[i] if i == axis else 1 for i in range(3)]
+    options: dict[str, Any] = {"axis": axis, "epsilon": 0.01}
+    if kind == "Batch":
+        weights = [noise(data, size) for _ in range(3)] + [noise(data, size) ** 2 + F(0.5)]
+        gamma, beta, mean, variance = (w.reshape(shape) for w in weights)
+        y = (x - mean) / np.sqrt(variance + 0.01) * gamma + beta
+    elif kind == "Layer":
+        axes = data.draw(st.sampled_from(((1,), (2,), (1, 2))))
+        options["axis"] = list(axes)
+        weights = [noise(data, *(x.shape[a] for a in axes)) for _ in range(2)]
+        wide = [w.reshape([x.shape[i] if i in axes else 1 for i in range(3)]) for w in weights]
+        y = ref.normalized(x, axes, 0.01) * wide[0] + wide[1]
+    elif kind == "RMS":
+        weights = [noise(data, size)]
+        root = np.sqrt((x**2).mean(axis, keepdims=True) + 0.01)
+        y = x / root * weights[0].reshape(shape)
+    elif kind == "Group":
+        axis, groups = 2, one_of(data, 1, 2, 4)
+        options |= {"groups": groups, "axis": -1}
+        weights = [noise(data, 4), noise(data, 4)]
+        apart = ref.normalized(x.reshape(2, 3, groups, -1), (1, 3), 0.01)
+        y = apart.reshape(x.shape) * weights[0] + weights[1]
+    elif kind == "Unit":
+        del options["epsilon"]
+        weights, y = [], x / np.sqrt((x**2).sum(axis, keepdims=True))
+    else:
+        invert = data.draw(st.booleans())
+        options = {"axis": axis, "invert": invert}
+        mean, variance = noise(data, size), noise(data, size) ** 2 + F(0.5)
+        weights = [mean, variance, np.array(7, np.int64)]
+        center, root = mean.reshape(shape), np.sqrt(variance).reshape(shape)
+        y = x * root + center if invert else (x - center) / root
+    made = of_layer(folder, f"{kind}Normalization", x, *weights, **options)
+    np.testing.assert_allclose(made, y, atol=1e-4)
+
+
+@RUN
+@drawn(st.data())
+def test_layers_of_shapes(folder: Path, data: Data) -> None:
+    rank = number(data, 1, 3)
+    x = noise(data, 2, *[number(data, 3, 5) for _ in range(rank)], 2)
+    kind = one_of(data, "ZeroPadding", "Cropping", "UpSampling", "Permute", "Reshape", "Flatten")
+    pairs = [(number(data, 0, 1), number(data, 0, 2)) for _ in range(rank)]
+    options: dict[str, Any] = {}
+    name = f"{kind}{rank}D"
+    if kind == "ZeroPadding":
+        options = {"padding": pairs[0] if rank == 1 else pairs}
+        y = np.pad(x, [(0, 0), *pairs, (0, 0)])
+    elif kind == "Cropping":
+        pairs = [(a, min(b, 1)) for a, b in pairs]
+        options = {"cropping": pairs[0] if rank == 1 else pairs}
+        inner = tuple(slice(a, s - b) for (a, b), s in zip(pairs, x.shape[1:], strict=False))
+        y = x[(slice(None), *inner)]
+    elif kind == "UpSampling":
+        size = [number(data, 1, 3)] * rank
+        options = {"size": size[0] if rank == 1 else size}
+        y = x
+        for axis, times in enumerate(size, 1):
+            y = np.repeat(y, times, axis)
+    elif kind == "Permute":
+        dims = data.draw(st.permutations(range(1, x.ndim)))
+        name, options, y = kind, {"dims": list(dims)}, x.transpose(0, *dims)
+    elif kind == "Reshape":
+        name, options = kind, {"target_shape": [-1, 2]}
+        y = x.reshape(2, -1, 2)
+    else:
+        first = data.draw(st.booleans())
+        name, options = kind, {"data_format": "channels_first" if first else "channels_last"}
+        y = (np.moveaxis(x, 1, -1) if first else x).reshape(2, -1)
+    np.testing.assert_array_equal(of_layer(folder, name, x, **options), y)
+
+
+@RUN
+@drawn(st.data())
+def test_merges(folder: Path, data: Data) -> None:
+    kind = one_of(data, "Add", "Subtract", "Multiply", "Average", "Maximum", "Concatenate", "Dot")
+    shape = [number(data, 2, 4) for _ in range(2)]
+    xs = [noise(data, 2, *shape) for _ in range(2 if kind in ("Subtract", "Dot") else 3)]
+    options: dict[str, Any] = {}
+    if kind == "Concatenate":
+        axis = one_of(data, 1, 2, -1)
+        options, y = {"axis": axis}, np.concatenate(xs, axis)
+    elif kind == "Dot":
+        axis, normalize = number(data, 1, 2), data.draw(st.booleans())
+        options = {"axes": axis, "normalize": normalize}
+        sizes = [np.sqrt((x**2).sum(axis, keepdims=True)) if normalize else 1 for x in xs]
+        p, q = (x / s for x, s in zip(xs, sizes, strict=True))
+        y = np.einsum("nab,ncb->nac" if axis == 2 else "nab,nac->nbc", p, q)
+    else:
+        functions: dict[str, Any] = {"Add": sum, "Multiply": math.prod}
+        functions |= {"Subtract": lambda v: v[0] - v[1], "Average": lambda v: sum(v) / len(v)}
+        y = functions.get(kind, lambda v: np.maximum.reduce(v))(xs)
+    made = of_call(folder, layer(kind, "tested", **options), xs, [], major=2)[0]
+    np.testing.assert_allclose(made, y, atol=1e-5)
+
+
+def cell(data: Data, inputs: int) -> tuple[str, dict[str, Any], list[Array], int]:
+    """Return a cell's class, configuration, weights, and its number of states."""
+    kind = one_of(data, "SimpleRNN", "LSTM", "GRU")
+    units, gates = number(data, 1, 3), {"SimpleRNN": 1, "LSTM": 4, "GRU": 3}[kind]
+    config: dict[str, Any] = {"units": units, "activation": one_of(data, "tanh", "relu")}
+    config |= {"use_bias": data.draw(st.booleans())}
+    weights = [noise(data, n, gates * units) * F(0.5) for n in (inputs, units)]
+    bias: tuple[int, ...] = (gates * units,)
+    if kind != "SimpleRNN":
+        config["recurrent_activation"] = "sigmoid"
+    if kind == "GRU":
+        config["reset_after"] = data.draw(st.booleans())
+        bias = (2, *bias) if config["reset_after"] else bias
+    if config["use_bias"]:
+        weights.append(noise(data, *bias))
+    return kind, config, weights, 2 if kind == "LSTM" else 1
+
+
+def states_of(config: dict[str, Any], count: int) -> list[Array]:
+    return [np.zeros((2, config["units"]), F) for _ in range(count)]
+
+
+@RUN
+@drawn(st.data())
+def test_recurrent_layers(folder: Path, data: Data) -> None:
+    kind, config, weights, count = cell(data, 3)
+    back, sequences, hidden = (data.draw(st.booleans()) for _ in range(3))
+    x = noise(data, 2, number(data, 1, 4), 3)
+    mask = np.random.default_rng(number(data, 0, 99)).random(x.shape[:2]) > 0.4
+    mask = mask if hidden else np.ones_like(mask)
+    config |= {"go_backwards": back, "return_sequences": sequences}
+    step = ref.step_of(kind, weights[0], weights[1], (*weights, None)[2], config)
+    y, states = ref.run(step, x, states_of(config, count), mask, back)
+    entry = layer(kind, "tested", **config)
+    if hidden:
+        entry |= {"call": {"mask": ["x1", 0, 0]}, "positional": 1}
+        made = of_call(folder, entry, [x, mask], weights, major=2)[0]
+    else:
+        made = of_layer(folder, kind, x, *weights, **config)
+    np.testing.assert_allclose(made, y if sequences else states[0], atol=1e-4)
+
+
+@RUN
+@drawn(st.data())
+def test_bidirectional_layers(folder: Path, data: Data) -> None:
+    kind, config, weights, count = cell(data, 3)
+    others = [noise(data, *w.shape) for w in weights]
+    mode, sequences = one_of(data, "concat", "sum", "ave", "mul"), data.draw(st.booleans())
+    config |= {"return_sequences": sequences}
+    x = noise(data, 2, number(data, 1, 4), 3)
+    found = []
+    for arrays, back in ((weights, False), (others, True)):
+        step = ref.step_of(kind, arrays[0], arrays[1], (*arrays, None)[2], config)
+        y, states = ref.run(step, x, states_of(config, count), np.ones(x.shape[:2], bool), back)
+        found.append((y[:, ::-1] if back else y) if sequences else states[0])
+    merged = {"sum": found[0] + found[1], "ave": (found[0] + found[1]) / 2}
+    merged |= {"mul": found[0] * found[1], "concat": np.concatenate(found, -1)}
+    inner = layer(kind, "inner", **config)
+    options = {"layer": inner, "merge_mode": mode}
+    made = of_layer(folder, "Bidirectional", x, *weights, *others, major=2, **options)
+    np.testing.assert_allclose(made, merged[mode], atol=1e-4)
+
+
+@settings(RUN, max_examples=6)
+@drawn(st.data())
+def test_recurrent_convolutions(folder: Path, data: Data) -> None:
+    rank, sequences, back = number(data, 1, 2), data.draw(st.booleans()), data.draw(st.booleans())
+    x = noise(data, 2, 2, *[4] * rank, 2)
+    weights = [noise(data, *[2] * rank, inputs, 12) * F(0.4) for inputs in (2, 3)]
+    weights.append(noise(data, 12))
+
+    def step(now: Array, states: list[Array]) -> list[Array]:
+        ones = [1] * rank
+        total = ref.convolution(now, weights[0], weights[2], ones, ones, "same")
+        total = total + ref.convolution(states[0], weights[1], np.zeros(12), ones, ones, "same")
+        i, f, g, o = np.split(total, 4, -1)
+        c = ref.sigmoid(f) * states[1] + ref.sigmoid(i) * np.tanh(g)
+        return [ref.sigmoid(o) * np.tanh(c), c]
+
+    zero = np.zeros((2, *[4] * rank, 3), F)
+    y, states = ref.run(step, x, [zero, zero], np.ones((2, 2), bool), back)
+    options = {"filters": 3, "kernel_size": [2] * rank, "padding": "same", "go_backwards": back}
+    options |= {"return_sequences": sequences, "recurrent_activation": "sigmoid"}
+    made = of_layer(folder, f"ConvLSTM{rank}D", x, *weights, **options)
+    np.testing.assert_allclose(made, y if sequences else states[0], atol=1e-4)
+
+
+@RUN
+@drawn(st.data())
+def test_attention(folder: Path, data: Data) -> None:
+    t, s = number(data, 1, 4), number(data, 1, 4)
+    q, v, k = noise(data, 2, t, 3), noise(data, 2, s, 5), noise(data, 2, s, 3)
+    causal = data.draw(st.booleans())
+    seen = np.tril(np.ones((t, s), bool)) if causal else None
+    kind = one_of(data, "Attention", "AdditiveAttention")
+    scale = noise(data, *(() if kind == "Attention" else (3,)))
+    if kind == "Attention":
+        y = ref.attended(q * scale, k, v, seen)
+    else:
+        scores = (np.tanh(q[:, :, None] + k[:, None]) * scale).sum(-1)
+        y = ref.softmax(scores if seen is None else np.where(seen, scores, -1e9)) @ v
+    entry = layer(kind, "tested", use_scale=True)
+    entry["call"] = {"use_causal_mask": causal}
+    made = of_call(folder, entry, [q, v, k], [scale], major=2)[0]
+    np.testing.assert_allclose(made, y, atol=1e-4)
+
+
+@RUN
+@drawn(st.data())
+def test_attention_of_heads_over_axes(folder: Path, data: Data) -> None:
+    heads, width, gate = number(data, 1, 2), number(data, 1, 3), data.draw(st.booleans())
+    axes = data.draw(st.sampled_from(([1], [2], [1, 2])))
+    x = noise(data, 2, 2, 3, 4)
+    parts = ["query", "key", *(["gate"] if gate else []), "value"]
+    kernels = {part: noise(data, 4, heads, width) for part in parts}
+    biases = {part: noise(data, heads, width) for part in parts}
+    ends = [noise(data, heads, width, 5), noise(data, 5)]
+    rows = {(1,): x.swapaxes(1, 2), (2,): x, (1, 2): x.reshape(2, 1, 6, 4)}[tuple(axes)]
+    made = {p: np.einsum("nrtc,chd->nrhtd", rows, kernels[p]) + biases[p][:, None] for p in parts}
+    y = ref.attended(made["query"], made["key"], made["value"], scale=1 / math.sqrt(width))
+    y = y * ref.sigmoid(made["gate"]) if gate else y
+    y = np.einsum("nrhtd,hdo->nrto", y, ends[0]) + ends[1]
+    y = y.swapaxes(1, 2) if axes == [1] else y.reshape(2, 2, 3, 5)
+    options = {"num_heads": heads, "key_dim": width, "attention_axes": axes, "use_gate": gate}
+    weights = [array for part in parts for array in (kernels[part], biases[part])]
+    entry = {**layer("MultiHeadAttention", "tested", **options), "positional": 1}
+    entry["call"] = {"value": ["x0", 0, 0]}
+    got = of_call(folder, entry, [x], [*weights, *ends])[0]
+    np.testing.assert_allclose(got, y, atol=1e-4)
+
+
+@RUN
+@drawn(st.data())
+def test_categories(folder: Path, data: Data) -> None:
+    rng = np.random.default_rng(number(data, 0, 10**6))
+    mode = one_of(data, "int", "multi_hot", "count")
+    major = number(data, 2, 3)
+    if data.draw(st.booleans()):
+        x = rng.normal(size=(2, 3)).astype(F)
+        limits = sorted(rng.normal(size=3).astype(F).tolist())
+        options: dict[str, Any] = {"bin_boundaries": limits, "output_mode": mode}
+        ids, depth, name = np.searchsorted(np.array(limits, F), x, "right"), 4, "Discretization"
+    else:
+        x = rng.integers(0, 10, (2, 3)).astype(np.int32)
+        words = rng.permutation(10)[:4].tolist()
+        unknown, mask = number(data, 1, 3), one_of(data, None, 3)
+        first = 1 if mask is not None and mode == "int" else 0
+        place = {w: first + unknown + i for i, w in enumerate(words)}
+        hidden = 0 if mode == "int" else -1
+        numbers = [
+            hidden if v == mask else place.get(v, first + v % unknown)
+            for v in x.reshape(-1).tolist()
+        ]
+        ids, depth, name = np.array(numbers).reshape(2, 3), 4 + unknown, "IntegerLookup"
+        options = {"vocabulary": words, "num_oov_indices": unknown, "mask_token": mask}
+        options |= {"output_mode": mode}
+    hot = ids[..., None] == np.arange(depth)
+    y = {"int": ids, "multi_hot": hot.any(1), "count": hot.sum(1)}[mode]
+    np.testing.assert_array_equal(of_layer(folder, name, x, major=major, **options), y)
+
+
+@RUN
+@drawn(st.data())
+def test_locally_connected_layers(folder: Path, data: Data) -> None:
+    size, kernel, stride = number(data, 4, 6), number(data, 1, 3), number(data, 1, 2)
+    how = number(data, 1, 3)
+    padding = one_of(data, "valid", "same") if how > 1 else "valid"
+    count = -(-size // stride) if padding == "same" else (size - kernel) // stride + 1
+    whole = noise(data, size, 2, count, 3)  # the matrix of all inputs and results
+    places = np.arange(count) * stride - (kernel // 2 if padding == "same" else 0)
+    apart = np.arange(size)[:, None] - places
+    seen = (apart >= 0) & (apart < kernel)
+    masked = np.where(seen[:, None, :, None], whole, 0)
+    x, bias = noise(data, 2, size, 2), noise(data, count, 3)
+    if how == 1:
+        stored = np.stack(
+            [whole[p : p + kernel, :, i].reshape(-1, 3) for i, p in enumerate(places)]
+        )
+    elif how == 2:
+        stored = whole
+    else:
+        pairs = np.argwhere(np.broadcast_to(seen[:, None, :, None], whole.shape))
+        pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0], pairs[:, 3], pairs[:, 2]))]
+        stored = whole[tuple(pairs.T)]
+    options = {"filters": 3, "kernel_size": [kernel], "strides": [stride], "padding": padding}
+    options |= {"implementation": how}
+    y = of_layer(folder, "LocallyConnected1D", x, stored, bias, major=2, **options)
+    np.testing.assert_allclose(y, np.einsum("nsc,scpo->npo", x, masked) + bias, atol=1e-4)
