@@ -179,3 +179,28 @@ def test_a_picture_that_graphviz_would_not_lay_out_says_so(tqconv: Tqconv, tmp_p
     package.save(model_of(*chain(*(f"op{i}" for i in range(900)))), source)
     assert "which Graphviz may not lay out" in tqconv("dot", source, "--depth", "all").err
     assert "Graphviz" not in tqconv("dot", source).err
+
+
+def test_a_conversion_without_ranges_leaves_a_picture_of_them(
+    tqconv: Tqconv, digits: Path, tmp_path: Path
+) -> None:
+    dump = tmp_path / "dump"
+    result = tqconv("convert", digits, "-o", tmp_path / "m.tflite", "--inference_type",
+                    "QUANTIZED_UINT8", "--mean_values", "0", "--std_dev_values", "16",
+                    "--dump_graphviz_dir", dump)  # fmt: skip
+    assert result.code == 5
+    assert "toco_MISSING_RANGES.dot shows where they are" in result.err
+    assert (dump / "toco_MISSING_RANGES.dot").read_text("utf-8").count("no range is known") >= 3
+
+
+def test_pictures_of_convert_are_drawn_by_suffix_too(
+    tqconv: Tqconv, digits: Path, tmp_path: Path
+) -> None:
+    result = tqconv(
+        "convert", digits, "--output_format", "GRAPHVIZ_DOT", "-o", tmp_path / "m.tflite"
+    )
+    assert result.code == 2
+    assert "m.tflite is no name for a picture" in result.err
+    target = tmp_path / "m.dot"
+    assert tqconv("convert", digits, "--output_format", "GRAPHVIZ_DOT", "-o", target).code == 0
+    assert target.read_text("utf-8").startswith("digraph")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 from tqconv.errors import DependencyError, UsageError, first_line
 
 PROGRAM = "dot"
+TEXT = ("dot", "gv", "txt")
+"""Suffixes of files for Graphviz."""
 DRAWN = ("svg", "png", "pdf")
 """Kinds of pictures that are drawn; each is also the suffix of its files."""
 SECONDS = 120
@@ -22,6 +25,25 @@ INSTALL = (
 )
 DATE = re.compile(rb"(/CreationDate \(D:)\d{14}")
 """The only thing in a .pdf that changes from run to run."""
+
+
+def kind_of(path: Path | None) -> str:
+    """Return what a file of this name holds: "text", or one of `DRAWN`.
+
+    Raises UsageError where its suffix is none of a picture's.
+    """
+    suffix = "" if path is None else path.suffix.lower().lstrip(".")
+    if suffix in ("", *TEXT):
+        return "text"
+    if suffix not in DRAWN:
+        fits = ", .".join((*TEXT, *DRAWN))
+        raise UsageError(f"{path} is no name for a picture", hint=f"its suffix is one of .{fits}")
+    return suffix
+
+
+def as_file(text: str, kind: str) -> bytes:
+    """Return what a file of that kind holds; see `kind_of`."""
+    return text.encode() if kind == "text" else render(text, kind)
 
 
 def is_installed() -> bool:

@@ -16,7 +16,7 @@ from tqconv.jobs.files import picture, save, snapshot, write_summary
 from tqconv.jobs.images import turn_images
 from tqconv.jobs.pictures import Pictures
 from tqconv.jobs.record import Record
-from tqconv.jobs.requests import check_device, check_gate, check_types
+from tqconv.jobs.requests import check_device, check_gate, check_picture, check_types
 from tqconv.output import bytes_of, write_atomically
 from tqconv.passes.driver import Observer, run_stages
 from tqconv.passes.pipeline import LAST, QUANTIZED, stages_before
@@ -62,6 +62,7 @@ def convert(
     check_types(options)
     check_gate(options)
     check_device(options)
+    check_picture(options, target)
     dump = Pictures(options.dump_dir, options.dump_steps, observe)
     reading = _load_options(options)
     model = file.load(reading)
@@ -78,13 +79,14 @@ def convert(
     )
     for stage in before:
         dump.run(model, stage)
-    record = Record()
-    record.differences = _quantize(model, options, names, progress, record)
+    record = Record(histograms=options.report is not None)
+    with dump.of_failure(model):
+        record.differences = _quantize(model, options, names, progress, record)
     if options.quantize.mode is not None:
         dump.run(model, QUANTIZED)
     if options.toco.inference_type is None:
         run_stages(model, (LAST,))
-    dump.write(model, "AFTER_TRANSFORMATIONS")
+    dump.write(model, "AFTER_TRANSFORMATIONS", record.floats)
     _check_result(model, options)
     size = _write(file, target, model, options, record)
     return Report(model, size, model.notes, record.differences)
@@ -217,7 +219,7 @@ def _carry_out(
         toco=options.toco,
         least=options.min_sqnr,
         progress=progress,
-        record=None if options.report is None else record,
+        record=record,
     )
     if known is not None:
         fused |= _names(model)

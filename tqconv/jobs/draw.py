@@ -59,7 +59,9 @@ def draw(
     if picture.node_data is not None:
         drawn.notes.append(_write_overlays(scene, Path(picture.node_data)))
     if place is not None:
-        drawn.written = write_atomically(place, rendered(drawn.text, kind))
+        from tqconv.exporters.graphviz import as_file
+
+        drawn.written = write_atomically(place, as_file(drawn.text, kind))
     return drawn
 
 
@@ -68,7 +70,7 @@ def _check(
 ) -> str:
     """Return the kind of file that is asked for; UsageError for what does not go together."""
     check_stage(source, picture.stage)
-    kind = target_kind(target, picture.format)
+    kind = _kind(target, picture.format)
     if picture.color_by == "error" and picture.error is None:
         raise UsageError("errors are measured on samples", hint="add --error DATA")
     if picture.reference is not None and picture.error is None:
@@ -80,30 +82,16 @@ def _check(
     return kind
 
 
-def target_kind(target: Path | None, format: str) -> str:
-    """Return what a file of this name holds: "text", or a kind of drawing.
+def _kind(target: Path | None, format: str) -> str:
+    """Return what a file of this name holds; UsageError where its suffix says something else."""
+    from tqconv.exporters.graphviz import kind_of
 
-    UsageError where its suffix is none of the format's.
-    """
-    from tqconv.exporters.graphviz import DRAWN
-
-    suffix = "" if target is None else target.suffix.lower().lstrip(".")
-    if not suffix:
-        return "text"
-    fits = ("json",) if format == "model_explorer" else ("dot", "gv", "txt", *DRAWN)
-    if suffix not in fits:
-        what = "Model Explorer's graphs" if format == "model_explorer" else "a picture"
-        raise UsageError(
-            f"{target} is no name for {what}", hint=f"its suffix is one of .{', .'.join(fits)}"
-        )
-    return suffix if suffix in DRAWN else "text"
-
-
-def rendered(text: str, kind: str) -> bytes:
-    """Return what a file of that kind holds; see `target_kind`."""
-    from tqconv.exporters.graphviz import render
-
-    return text.encode() if kind == "text" else render(text, kind)
+    if format != "model_explorer":
+        return kind_of(target)
+    if target is not None and target.suffix.lower() not in ("", ".json"):
+        raise UsageError(f"{target} is no name for Model Explorer's graphs",
+                         hint="its suffix is .json")  # fmt: skip
+    return "text"
 
 
 def _scene(

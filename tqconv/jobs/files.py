@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqconv.config import LoadOptions
 from tqconv.importers.source import source_of
 from tqconv.ir.graph import Model
 from tqconv.output import write_atomically
+
+if TYPE_CHECKING:
+    from tqconv.exporters.drawing.gather import Known
 
 
 def load(path: str | Path, options: LoadOptions | None = None) -> Model:
@@ -28,11 +32,17 @@ def save(model: Model, path: str | Path) -> int:
     return write_atomically(Path(path), in_pieces(model))
 
 
-def picture(model: Model, path: str | Path) -> int:
-    """Write a model as Graphviz text, through a temporary file, and return its size in bytes."""
-    from tqconv.exporters.drawing.picture import picture_text
+def picture(model: Model, path: str | Path, known: Known | None = None) -> int:
+    """Write a model as a picture, through a temporary file, and return its size in bytes.
 
-    return write_atomically(Path(path), picture_text(model).encode())
+    Text for Graphviz, or what it draws where the suffix is .svg, .png or .pdf. `known`: what was
+    found out about the model elsewhere.
+    """
+    from tqconv.exporters.drawing.picture import picture_text
+    from tqconv.exporters.graphviz import as_file, kind_of
+
+    kind = kind_of(Path(path))
+    return write_atomically(Path(path), as_file(picture_text(model, known), kind))
 
 
 def write_summary(model: Model, path: Path) -> None:

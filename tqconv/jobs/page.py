@@ -166,9 +166,10 @@ def _of_constant(tensor: Tensor, op: str) -> Iterator[Distribution]:
     assert data is not None
     if data.dtype.kind not in "iuf" and quant is None:
         return
-    values: NDArray[Any] = data if quant is None else reals_of(data, quant)
+    axis = None if quant is None or quant.is_per_tensor else quant.axis
+    some = _selection(data, axis)
+    values: NDArray[Any] = some if quant is None else reals_of(some, quant)
     flat = np.asarray(values, np.float64).reshape(-1)
-    flat = flat[:: max(1, flat.size // MOST_ELEMENTS)]
     flat = flat[np.isfinite(flat)]
     if not flat.size:
         return
@@ -177,6 +178,18 @@ def _of_constant(tensor: Tensor, op: str) -> Iterator[Distribution]:
     scales = "" if quant is None else f"{quant.scale.size} scales, " if quant.scale.size > 1 else ""
     about = f"{op}, {scales}{tensor.dtype.name}"
     yield Distribution(tensor.name, low, high, tuple(int(c) for c in counts), about=about)
+
+
+def _selection(data: NDArray[Any], axis: int | None) -> NDArray[Any]:
+    """Return an even selection of at most `MOST_ELEMENTS`, with all slices of an axis."""
+    if data.size <= MOST_ELEMENTS:
+        return data
+    if axis is None:
+        return data.reshape(-1)[:: data.size // MOST_ELEMENTS + 1]
+    moved = np.moveaxis(data, axis, 0).reshape(data.shape[axis], -1)
+    step = data.size // MOST_ELEMENTS + 1
+    kept = moved[:, ::step]
+    return np.moveaxis(kept.reshape(len(kept), *(1,) * (data.ndim - 2), -1), 0, axis)
 
 
 def _floats(model: Model, record: Record) -> Iterator[tuple[str, str]]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from tqconv.errors import QuantizationError
 from tqconv.ir.graph import Graph, Model
 from tqconv.jobs.files import picture
 from tqconv.passes.driver import Observer, Stage, run_stages
 
 PICTURES = "toco_*.dot"
 """How the files are called; TOCO's own were toco_AT_IMPORT.dot and the like."""
+MISSING = "MISSING_RANGES"
+"""The moment at which a quantization lacks ranges."""
 
 
 class Pictures:
@@ -34,7 +39,33 @@ class Pictures:
         run_stages(model, (stage,), observe=seen)
         self.write(model, f"AFTER_{stage.name.upper()}")
 
-    def write(self, model: Model, moment: str) -> None:
-        """Write `toco_<moment>.dot`, the names that TOCO gave such files."""
-        if self.folder is not None:
-            picture(model, self.folder / f"toco_{moment}.dot")
+    def write(
+        self,
+        model: Model,
+        moment: str,
+        floats: Mapping[str, str] | None = None,
+        unranged: Iterable[str] = (),
+    ) -> None:
+        """Write `toco_<moment>.dot`, the names that TOCO gave such files.
+
+        floats: why operators stay float, by their first output; unranged: values without a range.
+        """
+        if self.folder is None:
+            return
+        from tqconv.exporters.drawing.gather import Known
+
+        known = Known(floats={} if floats is None else floats, unranged=frozenset(unranged))
+        picture(model, self.folder / f"toco_{moment}.dot", known)
+
+    @contextmanager
+    def of_failure(self, model: Model) -> Iterator[None]:
+        """Write a picture of the values that have no range, where that stops a quantization."""
+        try:
+            yield
+        except QuantizationError as error:
+            from tqconv.quant.plan import MissingRangesError
+
+            if self.folder is not None and isinstance(error, MissingRangesError):
+                self.write(model, MISSING, unranged=[tensor.name for tensor in error.tensors])
+                error.hint = f"{error.hint}; {self.folder}/toco_{MISSING}.dot shows where they are"
+            raise

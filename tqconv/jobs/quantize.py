@@ -85,7 +85,8 @@ def quantize(
     else:
         integer_mode.rewrite_for(model, options, islands=least is not None)
     memory = Memory()
-    known = _gather(model, options, ranges, memory, progress, histograms=record is not None)
+    wanted = record is not None and record.histograms
+    known = _gather(model, options, ranges, memory, progress, histograms=wanted)
     if known is not None:
         model.notes += outside_notes(model.main, options, known)
     plan = _plan(model, options, toco, known)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tqconv.ir.graph import Model
     from tqconv.quant.evidence.ranges import Ranges
     from tqconv.runtime.compare import Difference
 
@@ -15,13 +14,14 @@ if TYPE_CHECKING:
 class Record:
     """What a quantization knew and did.
 
-    ranges: what was measured and said of activations, with histograms. floats: why operators stay
-    float, by their first output. fitted: what was tried on the samples, and what it brought.
-    reference: the float model. differences: how far each value is from it.
+    histograms: whether distributions are wanted, which cost time. ranges: what was measured and
+    said of activations. floats: why operators stay float, by their first output. fitted: what was
+    tried on the samples, and what it brought. differences: how far each value is from the float
+    model's.
     """
 
+    histograms: bool = False
     ranges: Ranges | None = None
     floats: dict[str, str] = field(default_factory=dict)
     fitted: list[str] = field(default_factory=list)
-    reference: Model | None = None
     differences: list[Difference] = field(default_factory=list)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tqconv.config import ConvertOptions, QuantizeOptions
 from tqconv.errors import UsageError
+from tqconv.output import STDOUT
 
 
 def check_types(options: ConvertOptions) -> None:
@@ -54,3 +55,11 @@ def check_scaling(options: QuantizeOptions, *others: str | None) -> None:
             f"--mean and --std scale images, and {paths[0]} holds none",
             hint="arrays are fed as they are: leave out --mean and --std",
         )
+
+
+def check_picture(options: ConvertOptions, target: Path) -> None:
+    """Raise UsageError where a picture is asked for under the name of something else."""
+    if options.target_format == "dot" and target != STDOUT:
+        from tqconv.exporters.graphviz import kind_of
+
+        kind_of(target)

@@ -15,9 +15,9 @@ SLENDER = 1.8
 """Height over width above which a picture is wrapped."""
 ASPECT = 1.1
 """Height over width that is aimed at: between upright and broad paper."""
-WHOLE = 6
+WHOLE = 24
 """Values that may be cut for one block or body that stays in one piece."""
-REACH = 0.35
+REACH = 0.45
 """Share of a column by which it may be longer or shorter, to end where few values cross."""
 
 

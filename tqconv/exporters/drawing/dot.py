@@ -190,10 +190,9 @@ class _Writer:
                 inputs = [i for i in members if self._is_input_of(i, body.path)] or members[:1]
                 if box.id in members or not members:
                     continue
-                look = f'{STYLES["calls"]}, label="{body.role}"'
-                yield f"  {box.id} -> {inputs[0]} [{look}];"
                 near = [i for i in inputs if self.column[i] == self.column[box.id]]
                 if near:
+                    yield f"  {box.id} -> {near[0]} [{STYLES['calls']}];"
                     yield f"  {{ rank=same; {'; '.join([box.id, *near])}; }}"
 
     def _is_input_of(self, id: str, path: Path) -> bool:

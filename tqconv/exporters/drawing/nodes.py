@@ -5,14 +5,15 @@ What has no translation is marked.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 from tqconv.exporters.drawing import words
 from tqconv.exporters.drawing.gather import DEEPEST, scopes_of
 from tqconv.exporters.drawing.scene import Box, Line, Scene, Value
 
-CONSTANT = "Const"
+CONSTANTS = ("Const", "Constant")
+"""Operators without inputs whose values are in the file, in TensorFlow and in ONNX."""
 UNTRANSLATED = "no translation"
 """The mark of a node whose operator has no handler, and the family that gives it its colour."""
 
@@ -52,70 +53,95 @@ def gather_nodes(
     untranslated: Collection[str],
 ) -> Scene:
     """Return the scene of nodes; `borders`: inputs and outputs, `untranslated`: operators."""
-    scene = Scene(title=title, graphs={"": "main"})
-    by_name = {node.name: node for node in nodes}
-    made = {name: (node, port) for node in nodes for port, name in enumerate(node.outputs)}
-    read = {_origin(text) for node in nodes for text in node.inputs}
-    ids = {node.name: f"n{index}" for index, node in enumerate(nodes)}
-    for index, node in enumerate(borders[0]):
-        if node.name not in by_name:
-            ids[node.name] = f"in{index}"
-            scene.add(_border(ids[node.name], "input", node))
-    for node in nodes:
-        if node.op == CONSTANT and node.name in read:
-            continue  # a row of the node that reads it: drawn as boxes, constants hide the graph
-        scene.add(_box(ids[node.name], node, by_name, untranslated))
-    for node in nodes:
-        if ids[node.name] in scene.boxes:
-            scene.lines += _lines(node, ids, made, scene)
-    for index, node in enumerate(borders[1]):
-        source, port = made.get(node.name, (None, 0))
-        if source is not None and node.name not in by_name:
-            scene.add(_border(f"out{index}", "output", node))
-            scene.lines.append(Line(ids[source.name], f"out{index}", port))
-    scene.total = sum(1 for _ in scene.ops())
-    scene.facts = [("nodes", str(len(nodes))), ("as", "the file states them")]
-    return scene
+    return _Nodes(title, nodes, untranslated).gathered(*borders)
 
 
-def _origin(text: str) -> str:
-    """Return the node of `node`, `node:1` or `^node`."""
-    return text.removeprefix("^").partition(":")[0]
+class _Nodes:
+    def __init__(self, title: str, nodes: Sequence[Node], untranslated: Collection[str]) -> None:
+        self.scene = Scene(title=title, graphs={"": "main"})
+        self.nodes = nodes
+        self.untranslated = untranslated
+        self.by_name = {node.name: node for node in nodes}
+        self.made = {name: (n, port) for n in nodes for port, name in enumerate(n.outputs)}
+        self.ids = {node.name: f"n{index}" for index, node in enumerate(nodes)}
+        self.outside: dict[str, str] = {}
+
+    def gathered(self, inputs: Sequence[Node], outputs: Sequence[Node]) -> Scene:
+        """Add inputs that are no nodes, then nodes, then outputs that are no nodes."""
+        scene = self.scene
+        for index, node in enumerate(inputs):
+            if node.name not in self.by_name:
+                self.outside[node.name] = f"in{index}"
+                scene.add(_border(f"in{index}", "input", node))
+        read = {id(n) for node in self.nodes for n, _ in map(self._source, node.inputs) if n}
+        for node in self.nodes:
+            # A row of the node that reads it: drawn as boxes, constants hide the graph.
+            if not (_is_constant(node) and id(node) in read):
+                scene.add(self._box(node))
+        for node in self.nodes:
+            if self.ids[node.name] in scene.boxes:
+                scene.lines += self._lines(node)
+        for index, node in enumerate(outputs):
+            source, port = self.made.get(node.name, (None, 0))
+            if source is not None and node.name not in self.by_name:
+                scene.add(_border(f"out{index}", "output", node))
+                scene.lines.append(Line(self.ids[source.name], f"out{index}", port))
+        scene.total = sum(1 for _ in scene.ops())
+        scene.facts = [("nodes", str(len(self.nodes))), ("as", "the file states them")]
+        return scene
+
+    def _source(self, text: str) -> tuple[Node | None, int]:
+        """Return who makes `node`, `node:1`, `^node` or a value with a name, and its place."""
+        if text in self.made:
+            return self.made[text]
+        name, _, port = text.removeprefix("^").partition(":")
+        return self.by_name.get(name), int(port) if port.isdecimal() else 0
+
+    def _box(self, node: Node) -> Box:
+        id = self.ids[node.name]
+        path = scopes_of(node.name)[:DEEPEST]
+        typed = _typed(node)
+        values = [Value(node.name, typed)] if typed else []
+        if not node.inputs:
+            kind = "constant" if _is_constant(node) else "input"
+            return Box(id, kind, node.name, node.name, path, [("op", node.op)], values, key=id)
+        lost = node.op in self.untranslated
+        rows = list(self._constants(node))
+        return Box(
+            id,
+            "op",
+            node.op,
+            node.name,
+            path,
+            rows,
+            values,
+            family=UNTRANSLATED if lost else "",
+            marks=[UNTRANSLATED] if lost else [],
+            key=repr((node.op, typed, len(node.inputs), [text for _, text in rows])),
+            options=repr(rows),
+        )
+
+    def _constants(self, node: Node) -> Iterator[tuple[str, str]]:
+        for text in node.inputs:
+            source, _ = self._source(text)
+            if source is not None and _is_constant(source) and not text.startswith("^"):
+                yield words.short(source.name), _typed(source)
+
+    def _lines(self, node: Node) -> Iterator[Line]:
+        for port, text in enumerate(node.inputs):
+            source, value = self._source(text)
+            start = self.outside.get(text) if source is None else self.ids[source.name]
+            if start in self.scene.boxes:
+                style = "control" if text.startswith("^") else ""
+                yield Line(start, self.ids[node.name], value, port, style)
+
+
+def _is_constant(node: Node) -> bool:
+    return node.op in CONSTANTS and not node.inputs
 
 
 def _border(id: str, kind: str, node: Node) -> Box:
     return Box(id, kind, node.name, node.name, values=[Value(node.name, _typed(node))], key=id)
-
-
-def _box(id: str, node: Node, by_name: Mapping[str, Node], untranslated: Collection[str]) -> Box:
-    path = scopes_of(node.name)[:DEEPEST]
-    typed = _typed(node)
-    values = [Value(node.name, typed)] if typed else []
-    if not node.inputs:
-        kind = "constant" if node.op == CONSTANT else "input"
-        return Box(id, kind, node.name, node.name, path, [("op", node.op)], values, key=id)
-    lost = node.op in untranslated
-    rows = list(_constants(node, by_name))
-    return Box(
-        id,
-        "op",
-        node.op,
-        node.name,
-        path,
-        rows,
-        values,
-        family=UNTRANSLATED if lost else "",
-        marks=[UNTRANSLATED] if lost else [],
-        key=repr((node.op, typed, len(node.inputs), [text for _, text in rows])),
-        options=repr(rows),
-    )
-
-
-def _constants(node: Node, by_name: Mapping[str, Node]) -> Iterator[tuple[str, str]]:
-    for text in node.inputs:
-        source = by_name.get(_origin(text))
-        if source is not None and source.op == CONSTANT and not text.startswith("^"):
-            yield words.short(source.name), _typed(source)
 
 
 def _typed(node: Node) -> str:
@@ -124,15 +150,3 @@ def _typed(node: Node) -> str:
         return node.type or ""
     sizes = "×".join("?" if size in (None, -1) else str(size) for size in node.shape)
     return f"{node.type or '?'}[{sizes}]"
-
-
-def _lines(
-    node: Node, ids: Mapping[str, str], made: Mapping[str, tuple[Node, int]], scene: Scene
-) -> Iterator[Line]:
-    for port, text in enumerate(node.inputs):
-        source, value = made.get(text, (None, 0))
-        name = _origin(text) if source is None else source.name
-        start = ids.get(name) or ids.get(text)
-        if start in scene.boxes:
-            style = "control" if text.startswith("^") else ""
-            yield Line(start, ids[node.name], value, port, style)
