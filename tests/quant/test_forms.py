@@ -86,3 +86,22 @@ def test_channels_are_scaled_each_with_steps_of_its_own(tmp_path: Path, run: Run
 def test_other_products_stay(text: str, stay: list[str], tmp_path: Path) -> None:
     x = RNG.normal(size=(8, 3, 3, 4)).astype(np.float32)
     assert kinds(quantized(f"x: f32[1,3,3,4] -> y\n{text}", x, tmp_path)) == stay
+
+
+def test_a_square_uses_the_difference_that_is_there(tmp_path: Path, run: Run) -> None:
+    text = """x: f32[1,3,8] -> y
+    m = MEAN(x, [2]) {keep_dims=True}
+    d = SUB(x, m)
+    s = SQUARED_DIFFERENCE(x, m)
+    v = MEAN(s, [2]) {keep_dims=True}
+    y = MUL(d, v)"""
+    x = RNG.normal(size=(8, 3, 8)).astype(np.float32)
+    model = quantized(text, x, tmp_path)
+    assert sorted(kinds(model)) == ["MEAN", "MEAN", "MUL", "MUL", "SUB"]
+    assert quality(run, text, model, x) > 30
+    apart = "x: f32[1,3,8], z: f32[1,3,8] -> y\ny = SQUARED_DIFFERENCE(x, z)"
+    np.savez(tmp_path / "s.npz", x=x, z=x[::-1])
+    model = Model([parse(apart)])
+    data = str(tmp_path / "s.npz")
+    quantize(model, QuantizeOptions(mode="int8", calibration_data=data, improve=False))
+    assert kinds(model) == ["SUB", "MUL"]

@@ -100,8 +100,32 @@ def _by_channel(op: Op) -> tuple[Tensor, NDArray[np.float32]] | None:
     return operands.x, np.ascontiguousarray(data.reshape(channels), np.float32)
 
 
+def _square_apart(graph: Graph, op: Op, scheme: Scheme) -> bool:
+    """SQUARED_DIFFERENCE(a, b) = MUL(d, d), d = SUB(a, b): both of which the delegate runs.
+
+    A normalization has computed the difference already, so that nothing is added.
+    """
+    if scheme.activation is None or scheme.activation.itemsize > 1 or op.output.range is not None:
+        return False
+    a, b = op.input(0), op.input(1)
+    known = next((use.op for use in a.uses if _is_difference(use.op, a, b)), None)
+    if known is not None:
+        difference = known.output
+    else:
+        difference = emit(graph, "SUB", a, b, name=f"{op.output.name}/difference", source=op.source)
+    name = f"{op.output.name}/squared"
+    squared = emit(graph, "MUL", difference, difference, name=name, source=op.source)
+    graph.replace(op.output, squared)
+    return True
+
+
+def _is_difference(op: Op, a: Tensor, b: Tensor) -> bool:
+    return op.type == "SUB" and op.input(0) is a and op.input(1) is b and not has_activation(op)
+
+
 FORMS: dict[str, Callable[[Graph, Op, Scheme], bool]] = {
     "AVERAGE_POOL_2D": _average_all,
     "MUL": _scale_channels,
+    "SQUARED_DIFFERENCE": _square_apart,
 }
 """What is tried for an operator whose integers lose more than they need to."""
