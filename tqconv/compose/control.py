@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose.builder import Builder
+from tqconv.compose.gather import truth
 from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import VARIANT, Shape
@@ -227,12 +228,10 @@ def close(graph: Graph, results: Sequence[Tensor], *, loops: bool = False) -> No
 
 
 def as_predicate(b: Builder, tensor: Tensor) -> Tensor:
-    """Return a boolean scalar: numbers are true where they are not 0."""
+    """Return a boolean scalar: numbers are true where they are not 0, texts if not empty."""
     if tensor.size != 1 or not tensor.is_static:
         raise UnsupportedError(f"the predicate {tensor!r} is not a scalar")
-    if tensor.dtype != np.bool_:
-        tensor = b("NOT_EQUAL", tensor, np.zeros((), tensor.dtype))
-    return b.reshape(tensor, ())
+    return b.reshape(truth(b, tensor), ())
 
 
 def within(b: Builder, graph: Graph) -> Any:

@@ -10,6 +10,7 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.operands import int32_of, with_kernel
 from tqconv.compose.sizes import Size, operand, size_of
 from tqconv.ir.graph import Tensor
+from tqconv.ir.types import STRING
 
 INT32 = np.dtype(np.int32)
 
@@ -58,9 +59,11 @@ def _everywhere(b: Builder, x: Tensor, indices: Tensor) -> Tensor:
 
 
 def truth(b: Builder, x: Tensor) -> Tensor:
-    """Return which elements are not 0; NaN is not 0."""
+    """Return which elements are not 0, or texts that are not empty; NaN is not 0."""
     if x.dtype == np.bool_:
         return x
+    if x.dtype == STRING:
+        return b("NOT_EQUAL", x, np.array(b"", STRING))
     x = with_kernel(b, x)
     return b("NOT_EQUAL", x, np.zeros((), x.dtype))
 

@@ -83,6 +83,11 @@ ROUNDINGS: Mapping[str, Callable[[Places], Places]] = {
 }
 
 
+LONGEST = 1 << 22
+"""Places along a resized axis: all are computed here, and float32 counts no further than four times
+as many. Images have some thousand."""
+
+
 def source_places(axis: Axis, mode: str) -> Places:
     """Return where on the axis each result lies; `mode` is one of COORDINATES.
 
@@ -90,6 +95,8 @@ def source_places(axis: Axis, mode: str) -> Places:
     """
     if mode not in COORDINATES:
         raise UnsupportedError(f"coordinate_transformation_mode `{mode}`")
+    if axis.wanted > LONGEST:
+        raise UnsupportedError(f"an axis is resized from {axis.size} to {axis.wanted} places")
     return COORDINATES[mode](axis, np.arange(axis.wanted, dtype=np.float32))
 
 

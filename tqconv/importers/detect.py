@@ -13,6 +13,7 @@ from tqconv.errors import FormatError, UsageError
 from tqconv.importers import strangers
 from tqconv.importers.strangers import KNOWN
 from tqconv.schema.files import without_mark
+from tqconv.untrusted import reading
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ZIP = b"PK\x03\x04"
@@ -153,11 +154,8 @@ def _format_of_archive(path: Path, head: bytes) -> str:
         return "keras"
     import zipfile
 
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = set(archive.namelist())
-    except zipfile.BadZipFile as error:
-        raise FormatError(f"{path} is a damaged zip archive: {error}") from error
+    with reading(f"{path} is a damaged zip archive"), zipfile.ZipFile(path) as archive:
+        members = set(archive.namelist())
     if {"config.json", "metadata.json"} & members:
         return "keras"
     raise strangers.archive_error(path, members)

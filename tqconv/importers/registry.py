@@ -12,7 +12,7 @@ comes behind the builder, `handler(b, type, x, y)`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import update_wrapper
 from typing import Any
@@ -49,6 +49,8 @@ class Signature:
     """Name -> the text of its type."""
     required_attributes: frozenset[str]
     takes_all_attributes: bool
+    present: tuple[str, ...]
+    """Names of the inputs in order, "" for those that may be None; more are as the last one."""
 
     @staticmethod
     def of(handler: Handler) -> Signature:
@@ -64,7 +66,20 @@ class Signature:
             attributes={p.name: str(p.annotation) for p in named},
             required_attributes=frozenset(p.name for p in named if p.default is p.empty),
             takes_all_attributes=any(p.kind is p.VAR_KEYWORD for p in parameters),
+            present=tuple(
+                "" if "None" in str(p.annotation) else p.name
+                for p in parameters
+                if p.kind in (p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
+            ),
         )
+
+    def missing(self, operands: Sequence[object]) -> str | None:
+        """Return the name of an input that is nothing and may not be, or None."""
+        for index, operand in enumerate(operands):
+            name = self.present[min(index, len(self.present) - 1)]
+            if operand is None and name:
+                return name
+        return None
 
 
 @dataclass
@@ -130,6 +145,9 @@ class Registry:
         signature = self.signature(handler)
         operands = list(inputs)
         self._check_count(signature, len(operands), b)
+        missing = signature.missing(operands)
+        if missing is not None:
+            raise UnsupportedError(f"the input `{missing}` of {b.source.op_type} is missing")
         named = self._attributes(signature, attributes, b)
         result = handler(b, *operands, **named)
         if result is None:

@@ -242,10 +242,60 @@ def test_a_list_of_texts_that_never_ends_is_refused(tmp_path: Path, kind: str) -
         api.load(path)
 
 
+def test_a_text_of_another_length_is_refused(tmp_path: Path) -> None:
+    path = write_h5(tmp_path / "m.h5", chain(), H5)
+    content = path.read_bytes()
+    collection = content.index(b"GCOL\x01").to_bytes(8, "little")
+    size = len(json.dumps(chain())).to_bytes(4, "little")
+    assert content.count(size + collection) == 1
+    path.write_bytes(content.replace(size + collection, b"\x01\0\0\0" + collection))
+    with pytest.raises(FormatError, match=r"a list of texts in m\.h5 is damaged"):
+        api.load(path)
+
+
+def test_a_text_longer_than_its_file_is_refused(tmp_path: Path) -> None:
+    path = write_h5(tmp_path / "m.h5", chain(), H5)
+    content = path.read_bytes()
+    collection = content.index(b"GCOL\x01").to_bytes(8, "little")
+    size = len(json.dumps(chain())).to_bytes(4, "little")
+    elsewhere = b"\xff\xff\xff\x7f" + (1 << 40).to_bytes(8, "little")
+    path.write_bytes(content.replace(size + collection, elsewhere))
+    with pytest.raises(FormatError, match=r"a text in m\.h5 is longer than the file"):
+        api.load(path)
+
+
+def test_an_attribute_of_another_type_is_refused(tmp_path: Path) -> None:
+    path = write_h5(tmp_path / "m.h5", chain(), H5)
+    content = path.read_bytes()
+    text = b"\x19\x01\x01\x00\x10"  # version 1, variable length: text, UTF-8, of 16 bytes
+    assert content.count(text) == 2
+    path.write_bytes(content.replace(text, b"\x19\x09\x01\x00\x10"))
+    with pytest.raises(FormatError, match="the attribute `keras_version` is no text"):
+        api.load(path)
+
+
 def test_an_archive_whose_member_was_changed_is_refused(tmp_path: Path) -> None:
     weights = {"layers/dense/vars/0": W, "layers/dense/vars/1": B, "layers/dense_1/vars/0": V}
     path = write_keras(tmp_path / "m.keras", chain(), weights)
     content = path.read_bytes()
     path.write_bytes(content.replace(W.tobytes(), (W + 1).tobytes()))
     with pytest.raises(FormatError, match="damaged"):
+        api.load(path)
+
+
+def test_an_output_that_is_no_layer_is_named(tmp_path: Path) -> None:
+    entry = {**layer("Dense", "first", **BARE), "inbound_nodes": [[["x", 0, 0, {}]]]}
+    model = functional(given("x", [None, 2]), entry, inputs=[["x", 0, 0]], outputs=[["last", 0, 0]])
+    path = write_h5(tmp_path / "m.h5", model, {"first": [("first/kernel:0", V)]})
+    with pytest.raises(FormatError, match="the output 'last' is no layer of the model"):
+        api.load(path)
+
+
+def test_an_archive_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    weights = {"layers/dense/vars/0": W, "layers/dense/vars/1": B, "layers/dense_1/vars/0": V}
+    path = write_keras(tmp_path / "m.keras", chain(), weights)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 200  # needs version 20.0 of the format
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=r"m\.keras is a damaged zip archive: .*zip file version"):
         api.load(path)

@@ -133,6 +133,10 @@ def damaged(change: str) -> Any:
         model.graph.node[0].output[0] = "y"
     elif change == "cycle":
         model.graph.node[0].input[0] = "y"
+    elif change == "nothing":
+        model.graph.node[0].input[0] = ""
+    elif change == "untyped":
+        model.graph.input[0].type.tensor_type.elem_type = -1
     elif change == "opset":
         model.opset_import[0].version = 6
     elif change == "operator":
@@ -150,6 +154,8 @@ def damaged(change: str) -> Any:
         ("unmade", FormatError, "reads 'nothing', which nothing makes"),
         ("twice", FormatError, "both make 'y'"),
         ("cycle", UnsupportedError, "has a cycle through"),
+        ("nothing", UnsupportedError, r"the input `\w+` of MatMul is missing"),
+        ("untyped", FormatError, "input 'x' has no type"),
         ("opset", UnsupportedError, "uses opset 6; tqconv reads 7 and later"),
         ("operator", UnsupportedError, "NotAnOperator x1"),
         ("attribute", UnsupportedError, "has an attribute `unknown`"),
@@ -215,3 +221,23 @@ def test_rows_of_negative_infinity_are_found_by_their_maximum(tmp_path: Path) ->
     model = network(nodes, {"x": x}, ["y"], {"low": np.array(-np.inf, np.float32)})
     for found in computed(model, tmp_path, {"x": x}):
         np.testing.assert_array_equal(found[0], [[True], [False]])
+
+
+def test_a_condition_of_text_asks_whether_it_is_empty(tmp_path: Path) -> None:
+    branches = {}
+    for name, op in (("then_branch", "Neg"), ("else_branch", "Relu")):
+        output = onnx.helper.make_tensor_value_info("b", onnx.TensorProto.FLOAT, X.shape)
+        branches[name] = onnx.helper.make_graph([node(op, "x", "b")], name, [], [output])
+    model = network([node("If", "flag", "y", **branches)], {"x": X, "flag": np.array(True)}, ["y"])
+    model.graph.input[1].type.tensor_type.elem_type = onnx.TensorProto.STRING
+    text = load(model, tmp_path).main
+    constants = [t for op in text.ops for t in op.inputs if t is not None and t.is_constant]
+    assert [t.data.tolist() for t in constants if t.dtype == np.dtype(object)] == [b""]
+
+
+def test_a_resize_that_no_image_needs_is_refused(tmp_path: Path) -> None:
+    x = np.zeros((1, 1, 2, 2), np.float32)
+    nodes = [node("Resize", "x _ scales", "y", mode="linear")]
+    scales = np.array([1, 1, 1e9, 1], np.float32)
+    with pytest.raises(UnsupportedError, match="an axis is resized from 2 to 2000000000 places"):
+        load(network(nodes, {"x": x}, ["y"], {"scales": scales}), tmp_path)

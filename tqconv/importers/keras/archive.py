@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.errors import FormatError
-from tqconv.importers.keras.heaps import check_collections
+from tqconv.importers.keras.heaps import check_texts
 from tqconv.untrusted import Budget, parse_json, read_file, reading
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -66,7 +66,7 @@ def open_archive(path: Path, apart: Path | None = None) -> Archive:
 def _hdf5(path: Path, budget: Budget, apart: Any) -> Archive:
     with reading(f"{path} is a damaged HDF5 file", ADVICE):
         content = _mapped(path)
-        check_collections(content, path.name)
+        check_texts(content, path.name)
         weights = Weights(h5py.File(path, "r"), budget, content, path.name)
     version = weights.text("keras_version", "") or ""
     members = weights.members("")
@@ -119,7 +119,7 @@ def _zipped(path: Path, budget: Budget, apart: Any) -> Archive:
         if apart is not None:
             config, version = apart, version_of(apart) or version
         content = _section(archive, path, budget)
-        check_collections(content, path.name)
+        check_texts(content, path.name)
         file = h5py.File(io.BytesIO(content) if isinstance(content, bytes) else _Reader(content))
         return Archive(config, version, Weights(file, budget, content, path.name), False)
 
@@ -212,7 +212,7 @@ class Weights:
         """Return an attribute that is text."""
         with reading(f"the attribute `{name}` in {self.origin} is damaged", ADVICE):
             group = self._at(path)
-            value = None if group is None else group.attrs.get(name)
+            value = None if group is None or name not in group.attrs else _stored(group, name)
         if isinstance(value, np.bytes_ | bytes):
             return bytes(value).decode("utf-8", "replace")
         return str(value) if isinstance(value, str) else None
@@ -224,11 +224,11 @@ class Weights:
             if not isinstance(group, h5py.Group):
                 return None
             if name in group.attrs:
-                return _texts(group.attrs[name])
+                return _texts(_stored(group, name))
             found: list[str] = []
             for number in range(len(group.attrs)):
                 if f"{name}{number}" in group.attrs:
-                    found += _texts(group.attrs[f"{name}{number}"])
+                    found += _texts(_stored(group, f"{name}{number}"))
             return found if f"{name}0" in group.attrs else None
 
     def members(self, path: str) -> list[str]:
@@ -258,6 +258,18 @@ class Weights:
             return np.frombuffer(part, stored.dtype).reshape(stored.shape)
         self.budget.take(stored.nbytes - stored.id.get_storage_size(), f"the weight '{path}'")
         return np.asarray(stored[()])
+
+
+def _stored(group: Any, name: str) -> Any:
+    """Return an attribute that is text, or a list of it; FormatError where it is anything else.
+
+    Of a damaged type of variable length the library reads what is not there. A list of nothing is
+    stored as one of numbers.
+    """
+    plain = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID)
+    if not isinstance(group.attrs.get_id(name).get_type(), plain):
+        raise FormatError(f"the attribute `{name}` is no text")
+    return group.attrs[name]
 
 
 def _texts(values: Any) -> list[str]:

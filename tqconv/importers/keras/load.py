@@ -111,6 +111,8 @@ def _outputs(
 
 
 def _name_of(network: Network, ref: Ref) -> str:
+    if ref.layer not in network.layers:
+        raise FormatError(f"the output '{ref.layer}' is no layer of the model")
     name = call_name("", network.layers[ref.layer], ref.node)
     return f"{name}:{ref.tensor}" if ref.tensor else name
 

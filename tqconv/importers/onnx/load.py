@@ -155,12 +155,12 @@ def _computed_before(network: Network, file: str, name: str, options: LoadOption
 
 
 def _dtype(info: ValueInfo) -> np.dtype:
-    if info.dtype < 0:
+    if info.dtype < 0 and any(info.params):
         raise UnsupportedError(
             f"input '{info.name}' is a {info.params[0].removesuffix('_type')}, not a tensor",
             hint="cut the model behind what takes it apart, with --input_arrays",
         )
-    if info.dtype == 0:
+    if info.dtype <= 0:
         raise FormatError(f"input '{info.name}' has no type")
     return dtype_of(info.dtype)
 
