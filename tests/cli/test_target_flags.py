@@ -25,7 +25,7 @@ def test_convert_fails_where_the_target_does_not_run_the_result(
     assert not target.exists()
     found = tqconv(*words, "--allow_fallback")
     assert found.code == 0
-    assert "target ethos-u55: 6 of 8 operators run on it" in found.err
+    assert "target ethos-u55: 5 of 8 operators run on it" in found.err  # SOFTMAX computes reals
     target.unlink()
     assert tqconv(*words, *BORDERS).code == 0  # as the hint says
     assert target.exists()

@@ -266,7 +266,13 @@ _LINEAR = {
     "TRANSPOSE_CONV": Linear(2, 1, 3, 0),
 }
 _ROWS: dict[str, tuple[str, ShapeRule, QuantRule | None, VersionRule, Callable[[Op], int]]] = {
-    "CONV_2D": ("x w b? -> y", _conv_2d, _FILTER, _conv_2d_version, _filter_macs),
+    "CONV_2D": (
+        "x w b -> y",  # no kernel takes it without a bias
+        _conv_2d,
+        _FILTER,
+        _conv_2d_version,
+        _filter_macs,
+    ),
     "DEPTHWISE_CONV_2D": (
         "x w b -> y",  # the builtin kernel ends the process without a bias
         _depthwise,

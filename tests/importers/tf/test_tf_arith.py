@@ -281,11 +281,13 @@ def test_sizes_may_be_unknown() -> None:
               values(np.int64, 16) // divisors(np.int64, 17), dynamic=True)  # fmt: skip
 
 
+def test_uint64_is_divided() -> None:
+    x, y = values(np.uint64, 18), np.maximum(values(np.uint64, 20), 1)
+    assert_op("FloorDiv", [x, y], x // y)
+
+
 def test_what_has_no_kernel_is_refused() -> None:
     x, y = values(np.uint64, 18), values(np.float32, 19)
-    quotient = one_op("FloorDiv", x, x)[0]
-    with pytest.raises(UnsupportedError, match="uint64 is not divided"):
-        model_of(quotient)
     near = one_op("ApproximateEqual", x, x)[0]
     with pytest.raises(UnsupportedError, match="ApproximateEqual of uint64"):
         model_of(near)
