@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from tqconv.compose.builder import Builder
-from tqconv.importers.tf import handlers as handlers
 from tqconv.importers.tf.registry import TF
 from tqconv.importers.translate import Failed, Translation
 from tqconv.ops.spec import OpSpec
@@ -80,7 +79,7 @@ def main() -> int:
 
 def _source_table(observer: Observer) -> str:
     rows = []
-    for name in sorted(n for n in TF.handlers if n != "*"):
+    for name in sorted(n for n in TF.all() if n != "*"):
         handler = TF.find(name)
         assert handler is not None
         usual = _usual(observer.emitted[name])

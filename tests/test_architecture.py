@@ -38,7 +38,7 @@ FENCES = {
     "onnxruntime": {"importers/onnx/evaluate.py"},
     "h5py": {"importers/keras"},
     "google": {"schema/proto.py"},
-    "flatbuffers": {"schema/flatbuf.py"},
+    "flatbuffers": {"schema/flex.py"},
     "ai_edge_litert": {"runtime/litert.py"},
     "PIL": {"runtime/images.py"},
     "ml_dtypes": {"ir/types.py", "importers/onnx"},

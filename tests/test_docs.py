@@ -15,7 +15,6 @@ from tqconv.cli.commands import command_of
 from tqconv.cli.flag import spelled
 from tqconv.cli.flags import CONVERT
 from tqconv.cli.main import main
-from tqconv.importers.tf import handlers as handlers
 from tqconv.importers.tf.registry import TF
 from tqconv.ops.table import table
 
@@ -34,7 +33,7 @@ def test_the_operator_page_lists_every_operator_once() -> None:
         line.split("|")[1].strip() for line in PAGE.read_text().splitlines() if line.startswith("|")
     ]
     listed = [name for name in rows if name not in ("operator", "---")]
-    assert sorted(listed) == sorted([n for n in TF.handlers if n != "*"] + list(table()))
+    assert sorted(listed) == sorted([n for n in TF.all() if n != "*"] + list(table()))
 
 
 def test_every_operator_of_the_page_is_in_the_tests() -> None:

@@ -22,10 +22,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from zipfile import ZipInfo
+from typing import TYPE_CHECKING, Any
 
 from tqconv.errors import FormatError, TqconvError, UnsupportedError, UsageError, first_line
+
+if TYPE_CHECKING:
+    from zipfile import ZipInfo
 
 MIB = 1 << 20
 

@@ -15,6 +15,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import update_wrapper
+from importlib import import_module
 from typing import Any
 
 from tqconv.compose.builder import Builder
@@ -90,7 +91,11 @@ class Registry:
     is_bookkeeping: Callable[[str, Any], bool]
     pass_on: frozenset[str] = frozenset()
     """Operators that do not look at what they pass on."""
+    package: str = ""
+    """Modules whose handlers are registered when they are asked for: `MODULES` in this package, and
+    `COMMON`, which says where common operators are."""
     handlers: dict[str, list[tuple[int, Handler]]] = field(default_factory=dict)
+    _waiting: set[str] | None = None
     _signatures: dict[Handler, Signature] = field(default_factory=dict)
 
     def handles(self, *names: str, since: int = 0, **told: Any) -> Callable[[Handler], Handler]:
@@ -127,8 +132,26 @@ class Registry:
 
     def find(self, name: str, opset: int = 0) -> Handler | None:
         """Return the newest handler that is not above `opset`, or None."""
+        if name not in self.handlers and self.package and self._waiting != set():
+            self._load(name)
         fitting = [h for since, h in self.handlers.get(name, ()) if since <= opset or since == 0]
         return fitting[-1] if fitting else None
+
+    def all(self) -> Mapping[str, list[tuple[int, Handler]]]:
+        """Return all handlers, of modules that were not needed yet, too."""
+        if self.package:
+            self._load("")
+        return self.handlers
+
+    def _load(self, name: str) -> None:
+        """Import the module in which an operator's handler is, or all of them."""
+        package = import_module(self.package)
+        if self._waiting is None:
+            self._waiting = set(package.MODULES)
+        homes = [home for home, names in package.COMMON.items() if name in names.split()]
+        for home in homes or sorted(self._waiting):
+            import_module(f"{self.package}.{home}")
+            self._waiting.discard(home)
 
     def call(
         self,

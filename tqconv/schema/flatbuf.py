@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from flatbuffers import flexbuffers
 from numpy.typing import NDArray
 
 from tqconv.schema.builder import Builder, Stored
@@ -177,29 +176,3 @@ def _misfit(layout: Layout, slot: Slot, value: Any) -> ValueError:
     field = slot.field
     kind = f"[{field.type}]" if field.vector else field.type
     return ValueError(f"{layout.name}.{field.name}: {kind} cannot hold {value!r}")
-
-
-def flex_map(values: Mapping[str, Any]) -> bytes:
-    """A flexbuffer map by name of: bool, int, float, str or bytes, or lists of one of them.
-
-    Custom operators of LiteRT read their options from it.
-    """
-    builder = flexbuffers.Builder()
-    with builder.Map():
-        for key, value in values.items():
-            builder.Key(key.encode())
-            if isinstance(value, list):
-                with builder.TypedVector():
-                    for item in value:
-                        _add_flex(builder, item)
-            else:
-                _add_flex(builder, value)
-    return bytes(builder.Finish())
-
-
-def _add_flex(builder: Any, value: Any) -> None:
-    if isinstance(value, bytes):
-        # A string that is no UTF-8: Builder.String cannot write it, and readers ask for a string.
-        builder._WriteBlob(value, append_zero=True, type_=flexbuffers.Type.STRING)
-    else:
-        builder.Add(value)

@@ -9,13 +9,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from google.protobuf import (
-    descriptor_pb2,
-    descriptor_pool,
-    json_format,
-    message_factory,
-    text_format,
-)
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
 
 from tqconv.errors import FormatError
@@ -67,6 +61,8 @@ def parse_text(cls: type[M], text: str, what: str) -> M:
 
     Raises FormatError naming the file, `what`, with line and column, if it is none.
     """
+    from google.protobuf import text_format  # models as text are rare, and it is large
+
     message = cls()
     try:
         text_format.Parse(text, message, allow_unknown_field=True)
@@ -82,6 +78,8 @@ def parse_tree(cls: type[M], tree: Any, what: str) -> M:
 
     Raises FormatError naming `what` if it stands for none.
     """
+    from google.protobuf import json_format
+
     message = cls()
     try:
         json_format.ParseDict(tree, message, ignore_unknown_fields=True)

@@ -21,7 +21,6 @@ from tqconv.importers.borders import (
     mention_shapes,
     without_missing,
 )
-from tqconv.importers.tf import handlers  # noqa: F401  (fills the registry)
 from tqconv.importers.tf.borders import (
     dangling,
     exists,

@@ -30,7 +30,7 @@ def _is_bookkeeping(name: str, value: Any) -> bool:
 PASS_ON = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot"})
 """Operators that do not look at what they pass on."""
 
-TF = Registry("TensorFlow", _is_bookkeeping, PASS_ON)
+TF = Registry("TensorFlow", _is_bookkeeping, PASS_ON, "tqconv.importers.tf.handlers")
 handles = TF.handles
 direct = TF.direct
 composed = TF.composed

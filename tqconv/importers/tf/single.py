@@ -7,7 +7,6 @@ from typing import Any
 
 from tqconv.compose.builder import Builder
 from tqconv.errors import UnsupportedError
-from tqconv.importers.tf import handlers  # noqa: F401  (fills the registry)
 from tqconv.importers.tf.node import Node
 from tqconv.importers.tf.registry import TF, TFBuilder
 from tqconv.importers.tf.shared import Shared

@@ -9,7 +9,6 @@ gates at once or of each alone.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -53,6 +52,8 @@ class Weights:
 
     def key(self) -> bytes:
         """Return a digest that equal weights share."""
+        import hashlib  # a library of its own that takes milliseconds to load
+
         digest = hashlib.sha256()
         for part in (self.inputs, self.states, self.bias):
             for gate in sorted(part):

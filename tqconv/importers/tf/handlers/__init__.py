@@ -1,48 +1,77 @@
-"""Importing this package fills the TensorFlow registry: one module per family of operators."""
+"""Handlers of TensorFlow's operators: one module per family, imported when the first is met."""
 
-from tqconv.importers.tf.handlers import activation as activation
-from tqconv.importers.tf.handlers import arith as arith
-from tqconv.importers.tf.handlers import array as array
-from tqconv.importers.tf.handlers import basic as basic
-from tqconv.importers.tf.handlers import casts as casts
-from tqconv.importers.tf.handlers import color as color
-from tqconv.importers.tf.handlers import combined as combined
-from tqconv.importers.tf.handlers import compare as compare
-from tqconv.importers.tf.handlers import complex as complex
-from tqconv.importers.tf.handlers import control as control
-from tqconv.importers.tf.handlers import conv as conv
-from tqconv.importers.tf.handlers import crop as crop
-from tqconv.importers.tf.handlers import custom as custom
-from tqconv.importers.tf.handlers import detection as detection
-from tqconv.importers.tf.handlers import diagonal as diagonal
-from tqconv.importers.tf.handlers import dropped as dropped
-from tqconv.importers.tf.handlers import eightbit as eightbit
-from tqconv.importers.tf.handlers import einsum as einsum
-from tqconv.importers.tf.handlers import fakequant as fakequant
-from tqconv.importers.tf.handlers import functions as functions
-from tqconv.importers.tf.handlers import fused as fused
-from tqconv.importers.tf.handlers import gather as gather
-from tqconv.importers.tf.handlers import linalg as linalg
-from tqconv.importers.tf.handlers import lookup as lookup
-from tqconv.importers.tf.handlers import matmul as matmul
-from tqconv.importers.tf.handlers import norm as norm
-from tqconv.importers.tf.handlers import patches as patches
-from tqconv.importers.tf.handlers import pool as pool
-from tqconv.importers.tf.handlers import quantized as quantized
-from tqconv.importers.tf.handlers import random as random
-from tqconv.importers.tf.handlers import recurrent as recurrent
-from tqconv.importers.tf.handlers import reduce as reduce
-from tqconv.importers.tf.handlers import resize as resize
-from tqconv.importers.tf.handlers import scatter as scatter
-from tqconv.importers.tf.handlers import search as search
-from tqconv.importers.tf.handlers import segment as segment
-from tqconv.importers.tf.handlers import shape as shape
-from tqconv.importers.tf.handlers import slicing as slicing
-from tqconv.importers.tf.handlers import space as space
-from tqconv.importers.tf.handlers import sparse as sparse
-from tqconv.importers.tf.handlers import spectral as spectral
-from tqconv.importers.tf.handlers import tensorarray as tensorarray
-from tqconv.importers.tf.handlers import tensorlist as tensorlist
-from tqconv.importers.tf.handlers import transposed as transposed
-from tqconv.importers.tf.handlers import variables as variables
-from tqconv.importers.tf.handlers import warp as warp
+MODULES = [
+    "activation",
+    "arith",
+    "array",
+    "basic",
+    "casts",
+    "color",
+    "combined",
+    "compare",
+    "complex",
+    "control",
+    "conv",
+    "crop",
+    "custom",
+    "detection",
+    "diagonal",
+    "dropped",
+    "eightbit",
+    "einsum",
+    "fakequant",
+    "functions",
+    "fused",
+    "gather",
+    "linalg",
+    "lookup",
+    "matmul",
+    "norm",
+    "patches",
+    "pool",
+    "quantized",
+    "random",
+    "recurrent",
+    "reduce",
+    "resize",
+    "scatter",
+    "search",
+    "segment",
+    "shape",
+    "slicing",
+    "space",
+    "sparse",
+    "spectral",
+    "tensorarray",
+    "tensorlist",
+    "transposed",
+    "variables",
+    "warp",
+]
+"""The modules, which fill the registry while they are imported."""
+
+COMMON = {
+    "activation": "Elu LeakyRelu LogSoftmax Relu Relu6 Selu Softmax",
+    "arith": "Abs Add AddN AddV2 Div Exp Floor FloorMod Log Maximum Minimum Mul Neg Pow RealDiv "
+    "Rsqrt Sigmoid Sqrt Square SquaredDifference Sub Tanh",
+    "array": "ConcatV2 MirrorPad Pack Pad PadV2 Split SplitV Tile Transpose Unpack",
+    "basic": "Const Identity IdentityN PlaceholderWithDefault StopGradient",
+    "casts": "Cast",
+    "compare": "Equal Greater GreaterEqual Less LessEqual LogicalAnd",
+    "conv": "Conv2D DepthwiseConv2dNative",
+    "custom": "*",
+    "dropped": "Assert NoOp",
+    "einsum": "Einsum",
+    "functions": "Erf Erfc Softplus",
+    "gather": "Gather GatherV2 Select SelectV2",
+    "matmul": "BatchMatMul BatchMatMulV2 MatMul",
+    "norm": "BiasAdd FusedBatchNorm FusedBatchNormV3",
+    "pool": "AvgPool MaxPool",
+    "reduce": "ArgMax Max Mean Min Prod Sum",
+    "resize": "ResizeBilinear ResizeNearestNeighbor",
+    "shape": "ExpandDims Fill Range Reshape Shape Squeeze",
+    "slicing": "Slice StridedSlice",
+    "space": "BatchToSpaceND DepthToSpace SpaceToBatchND SpaceToDepth",
+    "transposed": "Conv2DBackpropInput",
+}
+"""Module -> operators that most networks have; an operator that is in no line loads all modules."""

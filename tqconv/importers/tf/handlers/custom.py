@@ -15,7 +15,7 @@ from tqconv.importers.tf.node import Node, TypeNumber, computed_dtype
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
-from tqconv.schema.flatbuf import flex_map
+from tqconv.schema.flex import flex_map
 
 FLOAT32 = np.dtype(np.float32)
 DETECTION = "TFLite_Detection_PostProcess"
