@@ -43,7 +43,7 @@ MORE_STEPS = {
     ("SOFTMAX", "int16x8"): 4.0,
     ("REDUCE_PROD", "int8"): 3.0,
     # Two kernels, of which the second squares what the first has rounded: see `quant/forms`.
-    ("SQUARED_DIFFERENCE", "int8"): 1.5,
+    ("SQUARED_DIFFERENCE", "int8"): 2.0,
     ("RESIZE_BILINEAR", "int8"): 1.5,
     ("RESIZE_BILINEAR", "uint8"): 1.5,
     # Its weights have 10 bits.
