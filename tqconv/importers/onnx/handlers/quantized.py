@@ -10,7 +10,7 @@ import numpy as np
 from tqconv.compose import products
 from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.handlers import nn
-from tqconv.importers.onnx.handlers.recurrent import lstm
+from tqconv.importers.onnx.handlers.recurrent import Functions, Layer, lstm_layer
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.importers.onnx.stored import (
     INT32,
@@ -239,24 +239,10 @@ def dynamic_quantize_lstm(
         f"'{b.source.node}': DynamicQuantizeLSTM keeps its 8-bit weights; its activations, which "
         "onnxruntime rounds to 8 bits, are computed as reals"
     )
-    return lstm(
-        b,
-        x,
-        _gates_first(b, w, w_scale, w_zero),
-        _gates_first(b, r, r_scale, r_zero),
-        bias,
-        lengths,
-        h,
-        c,
-        peephole,
-        activations=activations,
-        activation_alpha=activation_alpha,
-        activation_beta=activation_beta,
-        clip=clip,
-        direction=direction,
-        hidden_size=hidden_size,
-        input_forget=input_forget,
-    )
+    w, r = _gates_first(b, w, w_scale, w_zero), _gates_first(b, r, r_scale, r_zero)
+    functions = Functions(activations, activation_alpha, activation_beta)
+    layer = Layer(x, w, r, bias, lengths, (h, c), peephole, direction, functions=functions)
+    return lstm_layer(b, layer, clip, input_forget)
 
 
 def _gates_first(b: ONNXBuilder, w: Tensor, scale: Tensor, zero: Tensor | None) -> Tensor:

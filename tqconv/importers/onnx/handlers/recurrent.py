@@ -76,52 +76,69 @@ def _activations(
 
 
 @dataclass(frozen=True)
-class _Layer:
-    """What the three operators share. `gates`: how many; `usual`: names of their activations."""
+class _Kind:
+    """What tells the three operators apart. `gates`: how many; `usual`: their activations."""
 
     gates: int
     usual: tuple[str, ...]
     cell: Callable[..., Cell]
 
 
-def _run(
-    b: ONNXBuilder,
-    kind: _Layer,
-    x: Tensor,
-    w: Tensor,
-    r: Tensor,
-    bias: Tensor | None,
-    lengths: Tensor | None,
-    states: Sequence[Tensor | None],
-    *,
-    peephole: Tensor | None = None,
-    direction: str,
-    layout: int,
-    names: Sequence[str] | None,
-    alphas: Sequence[float] | None,
-    betas: Sequence[float] | None,
-) -> list[Tensor]:
+@dataclass(frozen=True)
+class Functions:
+    """Activations by name, for each direction in turn; constants of those that have some."""
+
+    names: Sequence[str] | None = None
+    alphas: Sequence[float] | None = None
+    betas: Sequence[float] | None = None
+
+
+NONE_NAMED = Functions()
+"""The usual ones of each operator."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a node reads, and how. states: where each state begins, None for zeros."""
+
+    x: Tensor
+    w: Tensor
+    r: Tensor
+    bias: Tensor | None = None
+    lengths: Tensor | None = None
+    states: tuple[Tensor | None, ...] = (None,)
+    peephole: Tensor | None = None
+    direction: str = "forward"
+    layout: int = 0
+    functions: Functions = NONE_NAMED
+
+
+def _run(b: ONNXBuilder, kind: _Kind, layer: Layer) -> list[Tensor]:
     """Return y and the last states, all with their axis of directions."""
-    if direction not in ("forward", "reverse", "bidirectional"):
-        raise UnsupportedError(f"direction `{direction}`")
-    count = 2 if direction == "bidirectional" else 1
-    names = list(names) if names else [*kind.usual] * count
+    if layer.direction not in ("forward", "reverse", "bidirectional"):
+        raise UnsupportedError(f"direction `{layer.direction}`")
+    count = 2 if layer.direction == "bidirectional" else 1
+    named = layer.functions
+    names = list(named.names) if named.names else [*kind.usual] * count
     if len(names) != count * len(kind.usual):
         raise UnsupportedError(f"{len(names)} activations for {count} directions")
-    functions = _activations(names, alphas, betas)
-    x = b.transpose(x, (1, 0, 2)) if layout else x
+    functions = _activations(names, named.alphas, named.betas)
+    x = b.transpose(layer.x, (1, 0, 2)) if layer.layout else layer.x
     parts = []
     each = len(kind.usual)
     for index in range(count):
-        own = list(_of_direction(b, [w, r, bias, peephole], index, count))
-        first = [_state(b, x, s, index, count, layout, own[1]) for s in states]
+        operands = [layer.w, layer.r, layer.bias, layer.peephole]
+        own = list(_of_direction(b, operands, index, count))
+        first = [_state(b, x, layer, s, index, count) for s in layer.states]
         weights = _weights(b, own, kind.gates)
         cell = kind.cell(functions[index * each : (index + 1) * each])
-        backward = direction == "reverse" or index == 1
-        y, last = recurrent.layer(b, cell, x, first, weights, backward=backward, lengths=lengths)
+        backward = layer.direction == "reverse" or index == 1
+        y, last = recurrent.layer(
+            b, cell, x, first, weights, backward=backward, lengths=layer.lengths
+        )
         parts.append([y, *last])
     return [
-        _both(b, list(tensors), place, layout)
+        _both(b, list(tensors), place, layer.layout)
         for place, tensors in enumerate(zip(*parts, strict=True))
     ]
 
@@ -134,19 +151,12 @@ def _of_direction(
 
 
 def _state(
-    b: ONNXBuilder,
-    x: Tensor,
-    state: Tensor | None,
-    index: int,
-    count: int,
-    layout: int,
-    r: Tensor | None,
+    b: ONNXBuilder, x: Tensor, layer: Layer, state: Tensor | None, index: int, count: int
 ) -> Tensor:
     """Return where a direction begins: [n, cells]."""
-    assert r is not None
     if state is None:
-        return recurrent.zero_state(b, x, r.shape[1] or 0)
-    return unstacked(b, state, count, 1 if layout else 0)[index]
+        return recurrent.zero_state(b, x, layer.r.shape[2] or 0)
+    return unstacked(b, state, count, 1 if layer.layout else 0)[index]
 
 
 def _weights(b: ONNXBuilder, own: Sequence[Tensor | None], gates: int) -> dict[str, Tensor]:
@@ -197,10 +207,16 @@ def lstm(
     layout: int = 0,
 ) -> list[Tensor]:
     """Long short-term memory; gates in the order input, output, forget, cell."""
-    plain = not activations or all(
-        name.lower() == want.lower() for name, want in zip(activations, LSTM * 2, strict=False)
-    )
-    fast = plain and not clip and not input_forget and peephole is None
+    functions = Functions(activations, activation_alpha, activation_beta)
+    layer = Layer(x, w, r, bias, lengths, (h, c), peephole, direction, layout, functions)
+    return lstm_layer(b, layer, clip, input_forget)
+
+
+def lstm_layer(b: ONNXBuilder, layer: Layer, clip: float, input_forget: int) -> list[Tensor]:
+    """Return what an LSTM makes; input_forget: whether its input and forget gates are coupled."""
+    named = layer.functions.names or ()
+    plain = all(a.lower() == b.lower() for a, b in zip(named, LSTM * 2, strict=False))
+    fast = plain and not clip and not input_forget and layer.peephole is None
 
     def cell(functions: Sequence[Activation]) -> Cell:
         gate, candidate, squash = functions
@@ -209,22 +225,7 @@ def lstm(
             "iofc", 0.0, 0.0, clip, coupled, gate, candidate, squash, has_operator=fast
         )
 
-    return _run(
-        b,
-        _Layer(4, LSTM, cell),
-        x,
-        w,
-        r,
-        bias,
-        lengths,
-        [h, c],
-        peephole=peephole,
-        direction=direction,
-        layout=layout,
-        names=activations,
-        alphas=activation_alpha,
-        betas=activation_beta,
-    )
+    return _run(b, _Kind(4, LSTM, cell), layer)
 
 
 @handles("GRU")
@@ -256,21 +257,9 @@ def gru(
             candidate=functions[1],
         )
 
-    return _run(
-        b,
-        _Layer(3, ("Sigmoid", "Tanh"), cell),
-        x,
-        w,
-        r,
-        bias,
-        lengths,
-        [h],
-        direction=direction,
-        layout=layout,
-        names=activations,
-        alphas=activation_alpha,
-        betas=activation_beta,
-    )
+    functions = Functions(activations, activation_alpha, activation_beta)
+    layer = Layer(x, w, r, bias, lengths, (h,), None, direction, layout, functions)
+    return _run(b, _Kind(3, ("Sigmoid", "Tanh"), cell), layer)
 
 
 @handles("RNN")
@@ -297,18 +286,6 @@ def rnn(
     def cell(functions: Sequence[Activation]) -> Cell:
         return recurrent.Simple(functions[0], clip, has_operator=plain)
 
-    return _run(
-        b,
-        _Layer(1, ("Tanh",), cell),
-        x,
-        w,
-        r,
-        bias,
-        lengths,
-        [h],
-        direction=direction,
-        layout=layout,
-        names=activations,
-        alphas=activation_alpha,
-        betas=activation_beta,
-    )
+    functions = Functions(activations, activation_alpha, activation_beta)
+    layer = Layer(x, w, r, bias, lengths, (h,), None, direction, layout, functions)
+    return _run(b, _Kind(1, ("Tanh",), cell), layer)
