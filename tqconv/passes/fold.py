@@ -58,8 +58,8 @@ def fold_scale(graph: Graph, op: Op) -> bool:
         return False
     apply = np.divide if op.type == "DIV" else np.multiply
     along = _along(factors, w.data.ndim, place.out_axis)
-    _set_weights(graph, linear, apply(w.data, along).astype(np.float32))
-    _set_bias(graph, linear, apply(b, factors).astype(np.float32))
+    set_weights(graph, linear, apply(w.data, along).astype(np.float32))
+    set_bias(graph, linear, apply(b, factors).astype(np.float32))
     _absorb(graph, op, linear)
     return True
 
@@ -81,7 +81,7 @@ def fold_shift(graph: Graph, op: Op) -> bool:
     if b is None:
         return False
     apply = np.subtract if op.type == "SUB" else np.add
-    _set_bias(graph, linear, apply(b, shifts).astype(np.float32))
+    set_bias(graph, linear, apply(b, shifts).astype(np.float32))
     _absorb(graph, op, linear)
     return True
 
@@ -106,7 +106,7 @@ def fold_scale_before(graph: Graph, linear: Op) -> bool:
     if factors is None or not np.all(np.isfinite(factors)):
         return False
     apply = np.divide if op.type == "DIV" else np.multiply
-    _set_weights(graph, linear, apply(w.data, factors).astype(np.float32))
+    set_weights(graph, linear, apply(w.data, factors).astype(np.float32))
     graph.set_input(linear, place.x, operands.x)
     linear.source = linear.source.joined(op.source)
     return True
@@ -160,7 +160,7 @@ def fold_shift_before(graph: Graph, linear: Op) -> bool:
         return False
     weighted = w.data.astype(np.float64) * (-shifts if op.type == "SUB" else shifts)
     axes = tuple(i for i in range(w.data.ndim) if i != place.out_axis)
-    _set_bias(graph, linear, (b + weighted.sum(axis=axes)).astype(np.float32))
+    set_bias(graph, linear, (b + weighted.sum(axis=axes)).astype(np.float32))
     graph.set_input(linear, place.x, operands.x)
     linear.source = linear.source.joined(op.source)
     return True
@@ -245,13 +245,15 @@ def _along(values: NDArray[Any], rank: int, axis: int) -> NDArray[Any]:
     return values.reshape(shape)
 
 
-def _set_weights(graph: Graph, op: Op, data: NDArray[Any]) -> None:
+def set_weights(graph: Graph, op: Op, data: NDArray[Any]) -> None:
+    """Give a linear operator other weights."""
     place = LINEAR[op.type]
     old = op.input(place.w)
     graph.set_input(op, place.w, _successor(graph, old, data))
 
 
-def _set_bias(graph: Graph, op: Op, data: NDArray[Any]) -> None:
+def set_bias(graph: Graph, op: Op, data: NDArray[Any]) -> None:
+    """Give a linear operator another bias."""
     place = LINEAR[op.type]
     old = op.inputs[place.b] if place.b < len(op.inputs) else None
     if old is None:

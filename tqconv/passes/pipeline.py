@@ -7,7 +7,15 @@ from tqconv.passes import bodies, cleanup, dense, fake_quant, fold, fuse, order,
 from tqconv.passes.driver import Pass, Stage
 from tqconv.passes.layout import settle, sink
 from tqconv.passes.legal.rewriters import REWRITERS
-from tqconv.passes.recognize import activations, dilation, dropout, functions, norms, patterns
+from tqconv.passes.recognize import (
+    activations,
+    dilation,
+    dropout,
+    functions,
+    norms,
+    patterns,
+    pixels,
+)
 from tqconv.passes.recurrent import loops, memory, steps
 from tqconv.passes.toco import stages as toco
 
@@ -83,9 +91,11 @@ its types and ranks."""
 FLOAT_STAGES: tuple[Stage, ...] = (
     Stage("recurrent", (memory.size_first_states, steps.fuse_steps, loops.fuse_loops)),
     *STAGES,
+    Stage("pixels", (pixels.recognize_depth_to_space,)),
     Stage("states", (steps.own_states,)),
 )
-"""The same for a result that computes with reals: the recurrent operators have no integer plan."""
+"""The same for a result that computes with reals: the recurrent operators have no integer plan, and
+DEPTH_TO_SPACE has no kernel for 16 bits."""
 
 
 def stages_before(
