@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+
+def windows(size: int, stride: int) -> str:
+    """Return the options of a pool without padding of its own."""
+    sizes = f"filter_height={size}, filter_width={size}, stride_h={stride}, stride_w={stride}"
+    return f"{{padding=VALID, {sizes}}}"
+
+
 CASES = {
     "a layer norm scales what is left without the mean": (
         """x: f32[2,8] -> z
@@ -242,6 +249,29 @@ CASES = {
         b = TANH(t)
         c = NEG(t)""",
         ["TRANSPOSE", "EXP", "TANH", "NEG"],
+    ),
+    "maxima over padding that SAME would add are left to the window": (
+        """x: f32[1,6,6,3] -> z
+        y = PADV2(x, [[0,0],[1,1],[1,1],[0,0]], -3.4028235e38)
+        z = MAX_POOL_2D(y) """
+        + windows(3, 1),
+        ["MAX_POOL_2D"],
+    ),
+    "maxima of what is not negative may be padded with zeros": (
+        """x: f32[1,6,6,3] -> z
+        r = RELU6(x)
+        y = PADV2(r, [[0,0],[1,1],[1,1],[0,0]], -3.4028235e38)
+        z = MAX_POOL_2D(y) """
+        + windows(3, 2),
+        ["RELU6", "PAD", "MAX_POOL_2D"],
+    ),
+    "a window of padding alone keeps it": (
+        """x: f32[1,6,6,3] -> z
+        r = RELU6(x)
+        y = PADV2(r, [[0,0],[2,2],[2,2],[0,0]], -3.4028235e38)
+        z = MAX_POOL_2D(y) """
+        + windows(2, 2),
+        ["RELU6", "PADV2", "MAX_POOL_2D"],
     ),
     "clamps are activations": (
         """x: f32[1,4] -> z, w

@@ -164,7 +164,7 @@ def _clamp(graph: Graph, op: Op, said: Range) -> None:
     x, stored = op.input(0), _in_eight_bits(said)
     if x in graph.inputs and sole_reader(graph, x) is op:
         x.range = x.range or stored
-    least, most = _limits(x)
+    least, most = limits(x)
     steps: list[tuple[str, list[Operand]]] = []
     if said.low > least:
         lower: list[Operand] = [np.array(said.low, np.float32)] if said.low else []
@@ -185,7 +185,7 @@ def _clamp(graph: Graph, op: Op, said: Range) -> None:
     graph.replace(op.output, y)
 
 
-def _limits(x: Tensor) -> tuple[float, float]:
+def limits(x: Tensor) -> tuple[float, float]:
     """Return what a tensor stays within by the way it is made."""
     while x.producer is not None and x.producer.type in STAY_WITHIN:
         x = x.producer.input(0)

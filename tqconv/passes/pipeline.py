@@ -66,6 +66,7 @@ STAGES: tuple[Stage, ...] = (
         "scale",
         (
             fuse.fuse_padding,
+            fuse.fuse_padding_of_maxima,
             fold.scale_behind_padding,
             fold.fold_scale_before,
             fold.fold_shift_before,
