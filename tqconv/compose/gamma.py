@@ -113,5 +113,5 @@ def scaled_bessel(b: Builder, x: Tensor, order: int) -> Tensor:
 
 
 def bessel(b: Builder, x: Tensor, order: int) -> Tensor:
-    """I(x), the modified Bessel function of order 0 or 1, relative error below 1e-5 up to 88."""
+    """Return the modified Bessel function I of order 0 or 1, within 1e-5 of itself up to 88."""
     return b("MUL", scaled_bessel(b, x, order), b("EXP", b("ABS", x)))

@@ -249,7 +249,7 @@ def set_weights(graph: Graph, op: Op, data: NDArray[Any]) -> None:
     """Give a linear operator other weights."""
     place = LINEAR[op.type]
     old = op.input(place.w)
-    graph.set_input(op, place.w, _successor(graph, old, data))
+    graph.set_input(op, place.w, successor(graph, old, data))
 
 
 def set_bias(graph: Graph, op: Op, data: NDArray[Any]) -> None:
@@ -259,10 +259,10 @@ def set_bias(graph: Graph, op: Op, data: NDArray[Any]) -> None:
     if old is None:
         graph.set_input(op, place.b, graph.constant(f"{op.output.name}/bias", data))
     else:
-        graph.set_input(op, place.b, _successor(graph, old, data))
+        graph.set_input(op, place.b, successor(graph, old, data))
 
 
-def _successor(graph: Graph, old: Tensor, data: NDArray[Any]) -> Tensor:
+def successor(graph: Graph, old: Tensor, data: NDArray[Any]) -> Tensor:
     """Return a constant in place of `old` for one reader; the last reader takes its name along."""
     name = old.name
     if len(old.uses) == 1:

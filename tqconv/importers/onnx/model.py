@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from tqconv.config import Dims
 from tqconv.errors import FormatError, UnsupportedError, first_line
 from tqconv.importers.onnx.outlined import outlined
 from tqconv.importers.onnx.tensors import Files, array_of, dense_of
+from tqconv.ir.sorting import least_first
 from tqconv.schema import proto
 
 DOMAINS = ("", "ai.onnx")
@@ -338,25 +338,13 @@ def in_order(body: Body, fetches: Sequence[str], known: Iterable[str]) -> list[N
         if node.name not in needed:
             needed[node.name] = node
             stack += [(other, node.name) for other in reads(node)]
+    needs = {
+        node.name: {body.makers[n].name for n in reads(node) if n not in given}
+        for node in needed.values()
+    }
     position = {node.name: i for i, node in enumerate(body.nodes)}
-    readers: dict[str, list[str]] = {name: [] for name in needed}
-    missing = {}
-    for node in needed.values():
-        before = {body.makers[n].name for n in reads(node) if n not in given}
-        missing[node.name] = len(before)
-        for name in before:
-            readers[name].append(node.name)
-    ready = [(position[name], name) for name, count in missing.items() if count == 0]
-    heapq.heapify(ready)
-    result = []
-    while ready:
-        _, name = heapq.heappop(ready)
-        result.append(needed[name])
-        for reader in readers[name]:
-            missing[reader] -= 1
-            if missing[reader] == 0:
-                heapq.heappush(ready, (position[reader], reader))
+    result = [needed[name] for name in least_first(needs, position)]
     if len(result) < len(needed):
-        name = next(n for n in needed if missing[n])
+        name = next(n for n in needed if needed[n] not in result)
         raise UnsupportedError(f"the graph has a cycle through '{name}'")
     return result

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from tqconv.errors import FormatError, UnsupportedError, counted
 from tqconv.importers.tf.node import Node, Ref
+from tqconv.ir.sorting import least_first
 
 PIVOTS = ("Switch", "Identity")
 """Operators whose control edges say whether a node is alive."""
@@ -95,23 +95,11 @@ def file_order(
     feeds: Collection[Ref],
     earlier: Earlier = NOTHING,
 ) -> Iterable[Node]:
-    """Yield nodes as the file lists them, but every node after its inputs; constants come first."""
-    position = {name: -1 if n.op == "Const" else i for i, (name, n) in enumerate(nodes.items())}
-    readers: dict[str, list[str]] = {node.name: [] for node in needed}
-    missing = {}
+    """Return nodes as the file lists them, but each after its inputs; constants come first."""
+    rank = {n: (-1 if x.op == "Const" else i, n) for i, (n, x) in enumerate(nodes.items())}
+    needs = {}
     for node in needed:
         before = {r.node for r in node.inputs if r not in feeds}
         before |= {c for c in node.controls if c in nodes and nodes[c].op in PIVOTS}
-        before |= set(earlier.get(node.name, ()))
-        missing[node.name] = len(before)
-        for other in before:
-            readers[other].append(node.name)
-    ready = [(position[name], name) for name, count in missing.items() if count == 0]
-    heapq.heapify(ready)
-    while ready:
-        _, name = heapq.heappop(ready)
-        yield nodes[name]
-        for reader in readers[name]:
-            missing[reader] -= 1
-            if missing[reader] == 0:
-                heapq.heappush(ready, (position[reader], reader))
+        needs[node.name] = before | set(earlier.get(node.name, ()))
+    return (nodes[name] for name in least_first(needs, rank))

@@ -17,7 +17,7 @@ from tqconv.ir.grid import extremes
 from tqconv.ir.match import WithConstant, has_activation, made_by, sole_reader, with_constant
 from tqconv.ir.types import Range
 from tqconv.ops.spec import Linear
-from tqconv.passes.fold import LINEAR
+from tqconv.passes.fold import LINEAR, successor
 from tqconv.passes.toco.sweep import Sweep
 
 AFFINE = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -132,7 +132,7 @@ def _scale_weights(graph: Graph, linear: Op, step: str, values: NDArray[Any]) ->
     shape = [1] * old.rank
     shape[place.out_axis] = -1
     made = APPLY[step](old.data, values.reshape(shape)).astype(np.float32)
-    new = _successor(graph, old, made)
+    new = successor(graph, old, made)
     if old.range is not None:
         # TOCO forgets minimum and maximum here, but not that the smallest integer is left out.
         low, high = extremes(made)
@@ -157,16 +157,8 @@ def _shifted(linear: Op, value: np.float32) -> NDArray[Any]:
 
 
 def _set_bias(graph: Graph, linear: Op, data: NDArray[Any]) -> None:
-    new = _successor(graph, linear.input(2), data.astype(np.float32))
+    new = successor(graph, linear.input(2), data.astype(np.float32))
     graph.set_input(linear, 2, new)
-
-
-def _successor(graph: Graph, old: Tensor, data: NDArray[Any]) -> Tensor:
-    """Return a constant that replaces `old` for one reader; it takes the name of a sole one."""
-    name = old.name
-    if len(old.uses) == 1:
-        graph.release(name)
-    return graph.constant(name, data)
 
 
 def _take_over(sweep: Sweep, op: Op, linear: Op) -> None:

@@ -6,13 +6,11 @@ operators stand in the way of fusing until all of it is done, unless the user le
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Mapping
-
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, of_type, sole_reader, with_constant
+from tqconv.ir.sorting import least_first
 from tqconv.ops.emit import emit
 from tqconv.passes import fake_quant
 from tqconv.passes.driver import Pass, Stage
@@ -76,29 +74,10 @@ def restore_order(graph: Graph) -> None:
 
     Passes append what they make; TOCO put it where the replaced operator had been.
     """
-    _sort(graph, {id(op): (op.source.place, i) for i, op in enumerate(graph.ops)})
-
-
-def _sort(graph: Graph, keys: Mapping[int, tuple[int, int]]) -> None:
     made = {id(t): op for op in graph.ops for t in op.outputs}
-    readers: dict[int, list[Op]] = {id(op): [] for op in graph.ops}
-    missing: dict[int, int] = {}
-    for op in graph.ops:
-        before = {id(made[id(t)]) for t in op.inputs if id(t) in made}
-        missing[id(op)] = len(before)
-        for other in before:
-            readers[other].append(op)
-    ready = [(keys[id(op)], op) for op in graph.ops if missing[id(op)] == 0]
-    heapq.heapify(ready)
-    ordered = []
-    while ready:
-        _, op = heapq.heappop(ready)
-        ordered.append(op)
-        for reader in readers[id(op)]:
-            missing[id(reader)] -= 1
-            if missing[id(reader)] == 0:
-                heapq.heappush(ready, (keys[id(reader)], reader))
-    graph.ops[:] = ordered
+    needs = {op: {made[id(t)] for t in op.inputs if id(t) in made} for op in graph.ops}
+    rank = {op: (op.source.place, i) for i, op in enumerate(graph.ops)}
+    graph.ops[:] = least_first(needs, rank)
 
 
 def share_weights(graph: Graph) -> int:

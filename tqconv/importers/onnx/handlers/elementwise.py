@@ -79,7 +79,7 @@ def mod(b: ONNXBuilder, x: Tensor, y: Tensor, *, fmod: int = 0) -> Tensor:
 
 @handles("Pow")
 def power(b: ONNXBuilder, x: Tensor, y: Tensor) -> Tensor:
-    """X to the y, in the type of x."""
+    """Raise x to the power y, in the type of x."""
     return arithmetic.power(b, x, converted(b, y, x.dtype))
 
 
@@ -140,7 +140,7 @@ def is_infinite(
 
 @handles("Where")
 def where(b: ONNXBuilder, condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """X where the condition holds, y elsewhere."""
+    """Choose x where the condition holds, y elsewhere."""
     return b("SELECT_V2", condition, x, y)
 
 
@@ -221,13 +221,13 @@ def leaky_relu(b: ONNXBuilder, x: Tensor, *, alpha: float = 0.01) -> Tensor:
 
 @handles("Elu")
 def elu(b: ONNXBuilder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
-    """Alpha (exp(x) - 1) where x is negative."""
+    """Replace negative x by alpha (exp(x) - 1)."""
     return activations.elu(b, x, alpha)
 
 
 @handles("Celu")
 def celu(b: ONNXBuilder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
-    """Alpha (exp(x / alpha) - 1) where x is negative."""
+    """Replace negative x by alpha (exp(x / alpha) - 1)."""
     return activations.celu(b, x, alpha)
 
 
@@ -236,14 +236,14 @@ def selu(
     b: ONNXBuilder, x: Tensor, *, alpha: float = 1.67326319217681884765625,
     gamma: float = 1.05070102214813232421875,
 ) -> Tensor:  # fmt: skip
-    """Gamma alpha (exp(x) - 1) where x is negative, gamma x elsewhere."""
+    """Multiply by gamma: x, or alpha (exp(x) - 1) where x is negative."""
     return activations.selu(b, x, alpha, gamma)
 
 
 @handles("Gelu")
 @handles("com.microsoft:Gelu")
 def gelu(b: ONNXBuilder, x: Tensor, *, approximate: str = "none") -> Tensor:
-    """X times the normal distribution's function, or its approximation by a tanh."""
+    """Multiply x by the normal distribution's function, or its approximation by a tanh."""
     return activations.gelu(b, x, approximate == "tanh")
 
 
@@ -273,13 +273,13 @@ def swish(b: ONNXBuilder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
 
 @handles("HardSigmoid")
 def hard_sigmoid(b: ONNXBuilder, x: Tensor, *, alpha: float = 0.2, beta: float = 0.5) -> Tensor:
-    """Alpha x + beta, clamped to [0, 1]."""
+    """Clamp alpha x + beta to [0, 1]."""
     return activations.hard_sigmoid(b, x, alpha, beta)
 
 
 @handles("ThresholdedRelu")
 def thresholded_relu(b: ONNXBuilder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
-    """X where that is above alpha, else 0."""
+    """Keep x where it is above alpha, else 0."""
     return activations.thresholded(b, x, alpha)
 
 
