@@ -1,4 +1,4 @@
-"""What README.md and docs/recipes.md tell people to type works as it stands there."""
+"""What README.md and the pages of recipes tell people to type works as it stands there."""
 
 from __future__ import annotations
 
@@ -72,15 +72,16 @@ def test_every_block_of_the_readme_runs(checkout: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="the blocks are for a POSIX shell")
-def test_every_recipe_runs(checkout: Path) -> None:
+@pytest.mark.parametrize(("page", "least"), [("recipes.md", 10), ("pictures.md", 2)])
+def test_every_recipe_runs(checkout: Path, page: str, least: int) -> None:
     """A block that changes the folder does so for those below it."""
-    blocks = BLOCK.findall((ROOT / "docs" / "recipes.md").read_text("utf-8"))
+    blocks = BLOCK.findall((ROOT / "docs" / page).read_text("utf-8"))
     folder = checkout
     for kind, body in blocks:
         assert run_block(kind, body, folder)
         for line in re.findall(r"^\$ cd (.*)$", body, re.MULTILINE):
             folder = (folder / line).resolve()
-    assert len(blocks) >= 10
+    assert len(blocks) >= least
 
 
 def run_block(kind: str, body: str, folder: Path) -> bool:

@@ -6,6 +6,7 @@ The format is that of `graph_builder.py` and `node_data_builder.py` of ai-edge-m
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -105,7 +106,7 @@ def _overlay(scene: Scene, key: str) -> str:
         for box in _of_graph(scene, prefix):
             for value in box.values if box.is_op else ():
                 amount = AMOUNTS[key](box, value)
-                if amount:
+                if amount and math.isfinite(amount):
                     results[value.name] = {"value": amount}
         if results:
             document[name] = {"name": TITLES[key], "results": results, **_colors(key)}
