@@ -299,3 +299,62 @@ def test_an_archive_of_a_later_version_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(FormatError, match=r"m\.keras is a damaged zip archive: .*zip file version"):
         api.load(path)
+
+
+@pytest.mark.parametrize(
+    "policy", ["mixed_float16", {"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}}]
+)
+def test_mixed_precision_is_computed_in_float32(tmp_path: Path, policy: object) -> None:
+    model = sequential(given("x", [None, 2]), layer("Dense", "first", **DENSE, dtype=policy))
+    path = write_h5(tmp_path / "m.h5", model, {"first": H5["first"]})
+    assert api.load(path).notes == ["layers of the precision mixed_float16 compute in float32"]
+    np.testing.assert_allclose(computed(path, X)[0], RELU, rtol=1e-6)
+    assert api.load(write_h5(path, chain(), H5)).notes == []
+
+
+def test_in_use_keras_3_tells_calls_that_they_are_no_training(tmp_path: Path) -> None:
+    entry = {
+        **layer("Dropout", "drop", rate=0.5),
+        "inbound_nodes": [[["x", 0, 0, {"training": True}]]],
+    }
+    model = functional(given("x", [None, 2]), entry, inputs=[["x", 0, 0]], outputs=[["drop", 0, 0]])
+    np.testing.assert_array_equal(
+        computed(write_h5(tmp_path / "m.h5", model, {}, "3.15.1"), X)[0], X
+    )
+    with pytest.raises(UnsupportedError, match="is random"):
+        api.load(write_h5(tmp_path / "m.h5", model, {}, "2.21.0"))
+
+
+def test_statistics_that_a_file_lacks_are_an_error(tmp_path: Path) -> None:
+    model = sequential(given("x", [None, 2]), layer("Normalization", "norm", axis=-1))
+    with pytest.raises(FormatError, match=r"Normalization\) has 0 weights in the file, 3 by its"):
+        api.load(write_h5(tmp_path / "m.h5", model, {"norm": []}))
+
+
+def test_operations_get_masks_and_types_that_they_ask_for(tmp_path: Path) -> None:
+    def tensor(name: str) -> dict[str, object]:
+        return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}}
+
+    def operation(op: str, args: list[object], **config: object) -> dict[str, object]:
+        call = {"args": args, "kwargs": {}}
+        named = {"module": "keras.src.ops.numpy", "class_name": op, "name": "y"}
+        return {**named, "config": {"name": "y", **config}, "inbound_nodes": [call]}
+
+    ids = np.array([[1, 0]], np.int32)
+    for entry, expected in (
+        (operation("OneHot", [tensor("x")], num_classes=2, dtype="int32"), np.eye(2)[ids]),
+        (operation("Select", [[tensor("x")], [5], 7]), np.where(ids != 0, 5, 7)),
+        (operation("LogicalXor", [tensor("x"), True]), ids == 0),
+    ):
+        model = functional(
+            given("x", [None, 2], "int32"), entry, inputs=[["x", 0, 0]], outputs=[["y", 0, 0]]
+        )
+        y = computed(write_keras(tmp_path / "m.keras", model, {}), ids)[0]
+        assert y.dtype.kind in "ib"
+        np.testing.assert_array_equal(y, expected)
+    refused = operation("Negative", [tensor("x")], dtype="int8")
+    model = functional(
+        given("x", [None, 2], "int32"), refused, inputs=[["x", 0, 0]], outputs=[["y", 0, 0]]
+    )
+    with pytest.raises(UnsupportedError, match="results of the type int8"):
+        api.load(write_keras(tmp_path / "m.keras", model, {}))

@@ -38,7 +38,32 @@ def load(path: Path, options: LoadOptions) -> Model:
     """Import a Keras file; FormatError, UsageError (names), UnsupportedError (layers)."""
     model, major = read(path, options)
     network = network_of(model)
-    return _imported(network, path.name, options, major)
+    made = _imported(network, path.name, options, major)
+    policies = sorted(set(_policies(model)) & NARROW)
+    if policies:
+        made.notes.append(f"layers of the precision {', '.join(policies)} compute in float32")
+    return made
+
+
+NARROW = frozenset({"mixed_float16", "mixed_bfloat16", "float16", "bfloat16"})
+"""Policies of layers that compute in less than float32."""
+
+
+def _policies(model: Layer) -> Iterator[str]:
+    """Yield the names of the precisions in which layers compute."""
+    inner = [] if model.network is None else list(model.network.layers.values())
+    for layer in (*inner, *model.inside.values()):
+        if layer.op != "InputLayer":
+            yield policy_name(layer.config.get("dtype"))
+        yield from _policies(layer)
+
+
+def policy_name(value: Any) -> str:
+    """Return the name of a type, or of a policy: `float32`, `mixed_float16`."""
+    if isinstance(value, Mapping):
+        config = value.get("config")
+        value = config.get("name") if isinstance(config, Mapping) else None
+    return str(value)
 
 
 def read(path: Path, options: LoadOptions, *, weights: bool = True) -> tuple[Layer, int]:

@@ -117,19 +117,22 @@ def rnn(
 def cell(
     b: KerasBuilder,
     x: Tensor,
-    *states: Tensor,
+    *before: Tensor,
     units: int,
+    states: Any = None,
+    training: bool | None = False,
     activation: Any = "tanh",
     recurrent_activation: Any = None,
     use_bias: bool = True,
     reset_after: bool = False,
 ) -> Sequence[Tensor]:
     """Take one step; the result is the first of the states, too."""
-    if len(states) != state_count(b.layer):
-        raise UnsupportedError(f"{b.layer.op} with {len(states)} states")
+    found = [*before, *listed(states)]
+    if len(found) != state_count(b.layer):
+        raise UnsupportedError(f"{b.layer.op} with {len(found)} states")
     kind, weights = cell_of(b, b.layer)
     part = recurrent.dense(b, b.real(x), weights["w"], weights.get("bias"))
-    made = kind.step(b, part, [b.real(state) for state in states], weights)
+    made = kind.step(b, part, [b.real(state) for state in found], weights)
     return [made[0], *made]
 
 

@@ -196,7 +196,9 @@ def select(
     other = default if given[2] is None else given[2]
     if not conditions or not choices:
         raise UnsupportedError("Select whose conditions are one tensor")
-    kind = next((c.dtype for c in choices if isinstance(c, Tensor)), np.dtype(F))
+    numbers = [v for v in (*choices, other) if not isinstance(v, Tensor)]
+    plain = np.int32 if all(np.asarray(v).dtype.kind in "ib" for v in numbers) else F
+    kind = next((c.dtype for c in choices if isinstance(c, Tensor)), np.dtype(plain))
     y = tensor(b, other, kind, "default")
     for condition, choice in reversed(list(zip(conditions, choices, strict=True))):
         y = node(b, "SelectV2", gather.truth(b, condition), tensor(b, choice, kind, "choice"), y)
