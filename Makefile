@@ -33,8 +33,8 @@ docs: setup
 # The peers are measured where TF names an interpreter that has TensorFlow.
 bench: setup
 	$(BIN)/python bench/corpus_table.py sample_models
-	$(if $(TF),$(BIN)/python bench/convert_speed.py --tf-python $(TF) --workdir .bench)
-	$(if $(TF),$(BIN)/python bench/calibration_speed.py --tf-python $(TF) --workdir .bench)
+	$(if $(TF),$(BIN)/python bench/pairs.py --tf-python $(TF) --workdir .bench)
+	$(BIN)/python bench/scale.py --workdir .bench
 
 models:
 	$(if $(TF),,$(error set TF to an interpreter with tensorflow and scikit-learn))

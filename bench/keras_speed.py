@@ -8,8 +8,15 @@ Every measurement is a whole process, from `exec` to exit. The models are made i
 import argparse
 import pathlib
 
-from convert_speed import comparison_parser
-from measure import comparison, in_turn, print_comparisons, run, tqconv_command, write_json
+from measure import (
+    comparison,
+    comparison_parser,
+    in_turn,
+    print_comparisons,
+    run,
+    tqconv_command,
+    write_json,
+)
 
 HERE = pathlib.Path(__file__).parent
 FORMS = {

@@ -1,4 +1,4 @@
-"""Write N seeded random images [N, 224, 224, 3] in -1..1 as a calibration archive.
+"""Write N seeded random samples in -1..1, of images [N, 224, 224, 3], as a calibration archive.
 
 A program of its own, so that the measuring process never holds the images (see measure.py).
 
@@ -18,9 +18,11 @@ def main() -> None:
     parser.add_argument("count", type=int)
     parser.add_argument("output", type=pathlib.Path)
     parser.add_argument("--name", default="input", help="input array")
+    parser.add_argument("--shape", default="224,224,3", help="of a sample")
     options = parser.parse_args()
+    shape = map(int, options.shape.split(","))
     rng = np.random.default_rng(SEED)
-    images = rng.random((options.count, 224, 224, 3), dtype=np.float32) * 2 - 1
+    images = rng.random((options.count, *shape), dtype=np.float32) * 2 - 1
     np.savez(options.output, **{options.name: images})
 
 

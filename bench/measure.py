@@ -4,6 +4,7 @@ Standard library only, and no large data in the caller: Linux counts the caller'
 towards a child until the child has started its program, so a thin caller keeps the figures true.
 """
 
+import argparse
 import json
 import os
 import pathlib
@@ -88,6 +89,19 @@ def print_comparisons(rows: Sequence[Mapping[str, object]]) -> None:
             f"| {row['time_ratio']:.1f} | {ours['peak_mib']:.0f} | {theirs['peak_mib']:.0f} "
             f"| {row['memory_ratio']:.1f} |"
         )
+
+
+def comparison_parser(description: str | None) -> argparse.ArgumentParser:
+    """The flags of programs that measure both sides."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tf-python", required=True, help="interpreter that has TensorFlow")
+    parser.add_argument("--workdir", type=pathlib.Path, required=True)
+    parser.add_argument("--rounds", type=int, default=7, help="measured runs of each side")
+    parser.add_argument("--tqconv", help="tqconv command; default: this interpreter's module")
+    parser.add_argument("--json", type=pathlib.Path, help="write the figures here")
+    return parser
 
 
 def tqconv_command(given: str | None) -> list[str]:
