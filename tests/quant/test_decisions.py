@@ -107,10 +107,12 @@ def test_no_output_pays_for_another() -> None:
 
     class Fake:
         decisions = ()
+        judges = ()
         count = 0
 
         def score(self, trial: improve._Trial) -> Score:
-            return Score(np.array(scores[trial.plan()]), (None, None))  # type: ignore[index]
+            found = np.array(scores[trial.plan()])  # type: ignore[index]
+            return Score(found, (None, None), found)
 
     trial = improve._Trial.same
     search = improve._Search(Fake(), "first")  # type: ignore[arg-type]
@@ -119,3 +121,18 @@ def test_no_output_pays_for_another() -> None:
     assert (search.best, search.kept, search.refused) == ("fair", ["b (+1.2)"], ["a (+4.0)"])
     search.withdraw()
     assert (search.best, search.kept) == ("first", [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "flips"),
+    [
+        ([40.0, 39.0], [60.0, -3.0], True),
+        ([20.0, 18.0], [25.0, 15.5], False),
+        ([80.0], [45.0], False),
+    ],
+)
+def test_an_answer_that_turns_over_is_worse_than_any_gain(
+    before: list[float], after: list[float], flips: bool
+) -> None:
+    made = [Score(np.zeros((1, 2)), (1.0,), np.array([ends])) for ends in (before, after)]
+    assert improve._flips(*made) is flips

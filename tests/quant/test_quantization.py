@@ -22,6 +22,10 @@ from tqconv.quant.evidence import ranges as files
 from tqconv.runtime.compare import difference
 
 
+def _score(ratios: list[list[float]]) -> Score:
+    return Score(np.array(ratios), (None,) * len(ratios), np.array(ratios))
+
+
 def images(seed: int, count: int) -> np.ndarray:
     """Return smooth images: what a fit can use is that neighbouring pixels are alike."""
     coarse = np.random.default_rng(seed).gamma(1.0, size=(count, 2, 2, 3)).astype(np.float32)
@@ -76,7 +80,7 @@ def test_a_gain_of_the_mean_must_not_ruin_the_worst_sample(
     after: list[float], spoils: bool
 ) -> None:
     found = iter([after, [30.0, 10.0]])
-    judge = SimpleNamespace(score=lambda plan: Score(np.array([next(found)]), (None,)))
+    judge = SimpleNamespace(score=lambda plan: _score([next(found)]))
     assert _spoils(judge, None, None) is spoils  # type: ignore[arg-type]
 
 

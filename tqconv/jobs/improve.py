@@ -38,6 +38,8 @@ GAIN = 0.05
 """Decibels by which a trial must do better to be taken."""
 LOSS, WATCHED = 3.0, 8
 """Decibels that the worst of so many other samples may lose for what the mean gains."""
+FINE = 30.0
+"""Decibels of an output above which it does not matter that it loses some."""
 LEAST_OUTPUT = 1.0
 """Decibels that an output may lose for what the others gain."""
 SHOWN = 4
@@ -129,7 +131,7 @@ class _Search:
     def __init__(self, panel: _Panel, plan: Plan) -> None:
         self.panel = panel
         self.first = self.best = plan
-        self.before = self.score = panel.score(_Trial.same(plan))
+        self.before = self.score = self.made = panel.score(_Trial.same(plan))
         self.kept: list[str] = []
         self.refused: list[str] = []
 
@@ -137,11 +139,20 @@ class _Search:
         """Take a plan that is clearly nearer and spoils no output."""
         found = self.panel.score(trial)
         gain = found.mean - self.score.mean
-        if gain > GAIN and np.all(found.outputs > self.score.outputs - LEAST_OUTPUT):
-            self.best, self.score = trial.plan(), found
+        spoiled = np.any(found.outputs <= self.score.outputs - LEAST_OUTPUT)
+        if gain > GAIN and not spoiled and self._accept(trial.plan(), found):
             self.kept.append(f"{name} ({gain:+.1f})")
         else:
             self.refused.append(f"{name} ({gain:+.1f})")
+
+    def _accept(self, plan: Plan, found: Score) -> bool:
+        """Take a plan, unless an answer turns over; of few samples, all have taught it."""
+        several = len(self.panel.judges) > 1
+        made = self.panel.score(_Trial.same(plan)) if several else found
+        if _flips(self.made, made):
+            return False
+        self.best, self.score, self.made = plan, found, made
+        return True
 
     def withdraw(self) -> None:
         """Go back to the first plan, because other samples are worse with the best one."""
@@ -181,6 +192,15 @@ def _agreement(before: float | None, after: float | None) -> str:
     if before is None or after is None:
         return ""
     return f" (largest the same in {before:.3g} -> {after:.3g})"
+
+
+def _flips(before: Score, after: Score) -> bool:
+    """Whether the worst sample of an output becomes much worse, behind what decides about it.
+
+    Logits may come nearer on average while one answer turns over.
+    """
+    had, have = before.ends.min(axis=1, initial=FINE), after.ends.min(axis=1, initial=FINE)
+    return bool(np.any(have < had - LOSS))
 
 
 def _spoils(judge: Judge, plan: Plan, best: Plan) -> bool:

@@ -25,10 +25,14 @@ CEILING = 120.0
 
 @dataclass(frozen=True)
 class Score:
-    """How near a plan is: `ratios` [output, sample] in dB, `agreement` of each output or None."""
+    """How near a plan is: `ratios` [output, sample] in dB, `agreement` of each output or None.
+
+    `ends`: the same as `ratios` at the outputs themselves, which say whether an answer was flipped.
+    """
 
     ratios: Array
     agreement: tuple[float | None, ...]
+    ends: Array
 
     @staticmethod
     def joined(parts: Sequence[Score]) -> Score:
@@ -37,7 +41,7 @@ class Score:
         sizes = [part.ratios.shape[1] for part in parts]
         columns = zip(*(part.agreement for part in parts), strict=True)
         agreement = tuple(_average(column, sizes) for column in columns)
-        return Score(ratios, agreement)
+        return Score(ratios, agreement, np.concatenate([part.ends for part in parts], axis=1))
 
     @property
     def outputs(self) -> Array:
@@ -84,7 +88,7 @@ class Judge:
         found = places(model.main)
         self.judged = [i for i, d in enumerate(found) if d.tensor.dtype == np.float32]
         self.decisions = [found[i] for i in self.judged]
-        self.wanted = _watch(model, self.decisions, samples)
+        self.wanted = _watch(model, self._places(model.main), samples)
 
     def score(self, plan: Plan) -> Score:
         """Return how near the plan's integers come to the float model."""
@@ -95,19 +99,25 @@ class Judge:
 
     def of(self, other: Model) -> Score:
         """Return how near a model made of the judge's own comes; reals at its ends."""
-        found = self.places(other.main)
-        made = _watch(other, [found[i] for i in self.judged], self.samples)
-        by_output = [
-            ([w[i] for w in self.wanted], [m[i] for m in made], decision)
-            for i, decision in enumerate(self.decisions)
-        ]
-        ratios = np.array([_ratios(*part) for part in by_output], np.float64)
-        return Score(ratios, tuple(_agreement(*part) for part in by_output))
+        made = _watch(other, self._places(other.main), self.samples)
+        pairs = [([w[i] for w in self.wanted], [m[i] for m in made]) for i in range(len(made[0]))]
+        inside, outside = pairs[: len(self.decisions)], pairs[len(self.decisions) :]
+        ends = [_ratios(*pair, None) for pair in outside if pair[0][0].dtype.kind == "f"]
+        parts = list(zip(inside, self.decisions, strict=True))
+        return Score(
+            np.array([_ratios(*pair, d.rows) for pair, d in parts], np.float64),
+            tuple(_agreement(*pair, d) for pair, d in parts),
+            np.array(ends, np.float64).reshape(-1, len(self.samples)),
+        )
+
+    def _places(self, graph: Graph) -> list[Tensor]:
+        """Return the deciding tensors, then the outputs."""
+        found = self.places(graph)
+        return [*(found[i].tensor for i in self.judged), *graph.outputs]
 
 
-def _watch(model: Model, asked: Sequence[Decision], samples: Sequence[Feed]) -> list[list[Array]]:
-    """Return what the deciding tensors hold for each sample, as reals."""
-    tensors = [d.tensor for d in asked]
+def _watch(model: Model, tensors: Sequence[Tensor], samples: Sequence[Feed]) -> list[list[Array]]:
+    """Return what the tensors hold for each sample, as reals."""
     wide = exposed(model, tensors)
     positions = {t: i for i, t in enumerate(wide.main.outputs)}
     session = Session(serialize(wide))
@@ -125,9 +135,11 @@ def _watch(model: Model, asked: Sequence[Decision], samples: Sequence[Feed]) -> 
     return seen
 
 
-def _ratios(wanted: list[Array], got: list[Array], decision: Decision) -> list[float]:
-    """Return the signal-to-noise ratio of each sample; where it is silent, beside the loudest."""
-    axis = decision.rows
+def _ratios(wanted: list[Array], got: list[Array], axis: int | None) -> list[float]:
+    """Return the signal-to-noise ratio of each sample; where it is silent, beside the loudest.
+
+    What elements along `axis` have in common does not count.
+    """
     pairs = list(zip(wanted, got, strict=True))
     if axis is not None:
         pairs = [
