@@ -153,7 +153,7 @@ def outline_text(facts: Outline, heading: str, *, verbose: bool) -> str:
     total = len(facts.nodes)
     rows = [
         ("nodes", f"{total} of {kinds(facts.op_counts)}"),
-        ("producer", str(facts.producer)),
+        (facts.version_of, str(facts.producer)),
     ]
     if facts.functions:
         rows.append(("functions", str(len(facts.functions))))

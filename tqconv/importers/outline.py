@@ -40,6 +40,8 @@ class Outline:
     functions: tuple[str, ...]
     producer: int
     reason: str = ""
+    version_of: str = "producer"
+    """What `producer` is called: of ONNX it is the opset."""
     signatures: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:

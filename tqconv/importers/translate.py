@@ -163,7 +163,8 @@ class Translation:
         return UnsupportedError(
             f"the shape of '{unknown.name}' is not known: the custom operator that makes it "
             "does not say it",
-            hint="give its node the attribute `_output_shapes`, or let the model end there",
+            hint="give its node the attribute `_output_shapes` (ONNX: a value_info), or let the "
+            "model end there",
         )
 
     def _name_outputs(self, graph: Graph, name: str, made: Sequence[Any], count: int) -> None:

@@ -13,6 +13,7 @@ from networks import assert_like_reference, computed, load, network, node
 from tqconv import api
 from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, TqconvError, UnsupportedError, UsageError
+from tqconv.exporters.tflite import serialize
 
 X = np.array([[1, -2], [3, 4]], np.float32)
 W = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
@@ -241,3 +242,40 @@ def test_a_resize_that_no_image_needs_is_refused(tmp_path: Path) -> None:
     scales = np.array([1, 1, 1e9, 1], np.float32)
     with pytest.raises(UnsupportedError, match="an axis is resized from 2 to 2000000000 places"):
         load(network(nodes, {"x": x}, ["y"], {"scales": scales}), tmp_path)
+
+
+def foreign(declared: bool) -> Any:
+    """A convolution, an operator of another domain, and a Softmax behind it."""
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Blur", "c _", "d s", domain="my.own", radius=2, kinds=["a"], edge="wrap"),
+        node("Softmax", "d", "y", axis=1),
+    ]
+    x, w = np.ones((1, 3, 4, 4), np.float32), np.ones((2, 3, 1, 1), np.float32)
+    model = network(nodes, {"x": x}, ["y", "s"], {"w": w})
+    model.opset_import.append(onnx.helper.make_opsetid("my.own", 1))
+    if declared:
+        number = onnx.TensorProto.FLOAT
+        info = onnx.helper.make_tensor_value_info("d", number, [1, 2, "rows", 4])
+        model.graph.value_info.append(info)
+        model.graph.output[1].CopyFrom(
+            onnx.helper.make_tensor_value_info("s", onnx.TensorProto.INT32, [2])
+        )
+    return model
+
+
+def test_an_operator_of_another_domain_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+    model = load(foreign(True), tmp_path, LoadOptions(allow_custom_ops=True))
+    api.optimize(model)
+    (custom,) = (op for op in model.main.ops if op.type == "CUSTOM")
+    assert custom.options["custom_code"] == "Blur"
+    assert [(t.dtype.name, t.shape) for t in custom.outputs] == [
+        ("float32", (1, 2, None, 4)),
+        ("int32", (2,)),
+    ]
+    assert len(serialize(model)) > 0
+
+
+def test_what_reads_a_tensor_of_unknown_shape_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="the shape of 'd' is not known"):
+        load(foreign(False), tmp_path, LoadOptions(allow_custom_ops=True))

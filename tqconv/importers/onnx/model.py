@@ -85,6 +85,8 @@ class Body:
     """Initializers by name, as messages."""
     makers: Mapping[str, Node] = field(default_factory=dict)
     """The node that makes each tensor."""
+    infos: Mapping[str, ValueInfo] = field(default_factory=dict)
+    """What the file declares of inner tensors and results."""
 
     def captured(self) -> list[str]:
         """Return the names of the outer tensors that are read, here or in graphs inside."""
@@ -264,7 +266,8 @@ def body_of(graph: Any, files: Files) -> Body:
         constants[name] = onnx.numpy_helper.from_array(dense_of(sparse, files), name)
     inputs = tuple(_declared(i) for i in graph.input if i.name not in constants)
     outputs = tuple(map(_declared, graph.output))
-    return Body(graph.name, inputs, outputs, tuple(nodes), constants, makers)
+    infos = {info.name: info for info in (*map(_declared, graph.value_info), *outputs)}
+    return Body(graph.name, inputs, outputs, tuple(nodes), constants, makers, infos)
 
 
 def _check_texts(model: Any) -> None:

@@ -32,6 +32,7 @@ def outline(path: Path, options: LoadOptions, reason: str = "") -> Outline:
         functions=(),
         producer=network.opset,
         reason=reason,
+        version_of="opset",
     )
 
 

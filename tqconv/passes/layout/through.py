@@ -80,7 +80,12 @@ def transposed(graph: Graph, x: Tensor, perm: Perm, like: Op) -> Tensor:
 
 
 def data_operands(op: Op) -> list[int]:
-    """Return the inputs that carry the layout; the others are axes, amounts or constants."""
+    """Return the inputs that carry the layout; the others are axes, amounts or constants.
+
+    None of an operator of which nothing is known.
+    """
+    if not known(op.type):
+        return []
     row = spec(op.type)
     if row.layout.kind in _SINGLE:
         return [data_operand(row)]
