@@ -10,6 +10,16 @@ def windows(size: int, stride: int) -> str:
 
 
 CASES = {
+    "an element of what was packed is read before": (
+        """x: f32[?,8] -> z, w
+        n = SHAPE(x) {out_type=INT32}
+        a = STRIDED_SLICE(n, [0], [1], [1]) {shrink_axis_mask=1}
+        v = PACK(a, 8) {values_count=2}
+        e = STRIDED_SLICE(v, [0], [1], [1]) {shrink_axis_mask=1}
+        z = NEG(e)
+        w = NEG(v)""",
+        ["SHAPE", "STRIDED_SLICE", "PACK", "NEG", "NEG"],
+    ),
     "a layer norm scales what is left without the mean": (
         """x: f32[2,8] -> z
         m = MEAN(x, [1]) {keep_dims=true}

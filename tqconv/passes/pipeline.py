@@ -27,6 +27,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     cleanup.drop_identities,
     reshape.as_reshape,
     reshape.whole_as_reshape,
+    reshape.take_from_pack,
     reshape.merge_reshapes,
     reshape.reduction_to_reshape,
     cleanup.multiply_by_zero,
