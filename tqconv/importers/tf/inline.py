@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from tqconv.errors import FormatError, UnsupportedError, counted
@@ -38,12 +38,9 @@ class _Inliner:
     ) -> None:
         """Add nodes under their new names, the bodies of calls before the calls themselves."""
         for node in nodes.values():
-            moved = replace(
-                node,
-                name=renamed[node.name],
-                inputs=tuple(_moved(ref, renamed) for ref in node.inputs),
-                controls=tuple(renamed.get(c, c) for c in node.controls),
-            )
+            inputs = tuple(_moved(ref, renamed) for ref in node.inputs)
+            controls = tuple(renamed.get(c, c) for c in node.controls)
+            moved = Node(renamed[node.name], node.op, inputs, controls, node.attr)
             if node.op in CALLS and "f" in node.attr:
                 moved = self._expand(moved, chain)
             self.nodes[moved.name] = moved
@@ -111,7 +108,8 @@ def inline(
     """
     inliner = _Inliner(library, budget, taken=set(nodes))
     inliner.add(nodes, {name: name for name in nodes}, ())
-    return {
-        name: replace(node, inputs=tuple(inliner.source(ref) for ref in node.inputs))
-        for name, node in inliner.nodes.items()
-    }
+    made: dict[str, Node] = {}
+    for name, node in inliner.nodes.items():
+        inputs = tuple(map(inliner.source, node.inputs))
+        made[name] = Node(name, node.op, inputs, node.controls, node.attr)
+    return made

@@ -144,6 +144,7 @@ def bound_objects(meta: Any) -> dict[str, int]:
 def restored_by(nodes: Mapping[str, Node]) -> dict[str, tuple[str, str]]:
     """Return what the graph's RestoreV2 nodes assign: variable -> key, and which slice of it."""
     found: dict[str, tuple[str, str]] = {}
+    texts: dict[Ref, list[str]] = {}  # one RestoreV2 is read by as many nodes as it has names
     for node in nodes.values():
         if node.op not in ("Assign", "AssignVariableOp") or len(node.inputs) != 2:
             continue
@@ -151,7 +152,10 @@ def restored_by(nodes: Mapping[str, Node]) -> dict[str, tuple[str, str]]:
         restore = nodes.get(source.node)
         if restore is None or restore.op != "RestoreV2" or len(restore.inputs) != 3:
             continue
-        names, slices = (_texts(ref, nodes) for ref in restore.inputs[1:])
+        for ref in restore.inputs[1:]:
+            if ref not in texts:
+                texts[ref] = _texts(ref, nodes)
+        names, slices = (texts[ref] for ref in restore.inputs[1:])
         if source.index < len(names):
             spec = slices[source.index] if source.index < len(slices) else ""
             found.setdefault(node.inputs[0].node, (names[source.index], spec))
