@@ -1,7 +1,7 @@
 """Write docs/ops.md: `make docs`, which runs the importer's tests and notes what handlers emit.
 
-What a source operator becomes, and for which element types, is what happened in those tests; what
-kernels take is read from the operator table. Nothing in the page is written by hand.
+What a source operator or layer becomes, and for which element types, is what happened in those
+tests; what kernels take is read from the operator table. Nothing in the page is written by hand.
 """
 
 from __future__ import annotations
@@ -9,21 +9,25 @@ from __future__ import annotations
 import inspect
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tqconv.compose.builder import Builder
+from tqconv.importers.keras import load as load  # fills the registry
+from tqconv.importers.keras.registry import KERAS
+from tqconv.importers.registry import Registry, Signature
 from tqconv.importers.tf.registry import TF
 from tqconv.importers.translate import Failed, Translation
+from tqconv.ir.graph import Tensor
 from tqconv.ops.spec import OpSpec
 from tqconv.ops.table import table
 
 ROOT = Path(__file__).parent.parent
 TARGET = ROOT / "docs" / "ops.md"
-TESTS = ("tests/importers/tf",)
+TESTS = ("tests/importers/tf", "tests/importers/keras")
 INTEGER = {"INT8": "int8", "UINT8": "uint8", "INT16": "int16x8"}
 BESIDE = ("SHAPE", "CAST", "RESHAPE")
 """Operators that say nothing about whether their neighbours can be quantized."""
@@ -40,25 +44,52 @@ QUANTIZE, and is an error under `--integer_only`.
 """
 
 
+Named = tuple[str, str]
+"""The source's name, and its name of an operator or layer."""
+
+KERAS_HEAD = """## Keras
+
+Layers of every version of Keras, and the operations of Keras 3. *Options*: what a layer may say and
+is honoured, with the meaning of the version that wrote the file; initializers, regularizers,
+constraints and others without effect on a trained model are left aside, and an option that is
+neither is an error. *Becomes* is empty where the tests have no such layer alone. Layers that hold
+Python code (Lambda, classes of your own) are refused by name: nothing in a file is executed. Text
+is not translated (TextVectorization, StringLookup, Hashing).
+"""
+OPERATION, FUNCTION = "ops.", "tf."
+"""Before the names of operations and functions in the registry."""
+FUNCTIONS = """Functions of TensorFlow that Keras 2 keeps as layers (TFOpLambda), by their public
+names; aliases and operators (`+`, slices) mean the same. They become what the operators below do.
+"""
+UNSAID = ("training", "layer", "cell", "name")
+"""Options that say nothing about how a layer computes."""
+
+
 class Observer:
     """Notes what each handler call emits or refuses, and for which type of operand."""
 
     def __init__(self) -> None:
-        self.emitted: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
-        self.types: dict[str, set[str]] = defaultdict(set)
-        self.refused: set[str] = set()
+        self.emitted: dict[Named, Counter[tuple[str, ...]]] = defaultdict(Counter)
+        self.types: dict[Named, set[str]] = defaultdict(set)
+        self.refused: set[Named] = set()
 
     def watch(self, translate: Callable[..., Any]) -> Callable[..., Any]:
         """Return `Translation.translate`, watched."""
 
-        def watched(translation: Translation, b: Builder, inputs: Sequence[Any], *rest: Any) -> Any:
+        def watched(
+            translation: Translation,
+            b: Builder,
+            inputs: Sequence[Any],
+            attributes: Callable[[], Any],
+            op_type: str | None = None,
+        ) -> Any:
             before = {id(op) for op in b.graph.ops}
-            made = translate(translation, b, inputs, *rest)
-            op = b.source.op_type
+            made = translate(translation, b, inputs, attributes, op_type)
+            op = translation.registry.framework, op_type or b.source.op_type
             if isinstance(made, tuple | list):
                 types = sorted({op.type for op in b.graph.ops if id(op) not in before})
                 self.emitted[op][tuple(types)] += 1
-                self.types[op] |= {t.dtype.name for t in inputs[:1]}
+                self.types[op] |= {t.dtype.name for t in inputs[:1] if isinstance(t, Tensor)}
             elif not any(isinstance(x, Failed) for x in inputs):
                 self.refused.add(op)
             return made
@@ -73,27 +104,62 @@ def main() -> int:
     failed = pytest.main(["-q", "-p", "no:cacheprovider", *(str(ROOT / t) for t in TESTS)])
     if failed:
         return int(failed)
-    TARGET.write_text("\n".join([HEAD, _source_table(observer), _target_table()]), encoding="utf-8")
+    parts = [HEAD, _operators(observer), _layers(observer), _target_table()]
+    TARGET.write_text("\n".join(parts), encoding="utf-8")
     return 0
 
 
-def _source_table(observer: Observer) -> str:
+def _operators(observer: Observer) -> str:
     rows = []
-    for name in sorted(n for n in TF.all() if n != "*"):
-        handler = TF.find(name)
-        assert handler is not None
-        usual = _usual(observer.emitted[name])
-        becomes = ", ".join(usual) or _without_operators(observer, name)
-        types = ", ".join(sorted(observer.types[name]))
+    for name, handler in _handlers(TF):
+        usual = _usual(observer.emitted[TF.framework, name])
+        becomes = ", ".join(usual) or _without_operators(observer, TF, name)
+        types = ", ".join(sorted(observer.types[TF.framework, name]))
         rows.append(f"| {name} | {becomes} | {types} | {_summary(handler)} | {_support(usual)} |")
     head = "| operator | becomes | types | | quantized |\n|---|---|---|---|---|"
     return "\n".join([f"## TensorFlow ({len(rows)} operators)\n", head, *rows, ""])
 
 
-def _without_operators(observer: Observer, name: str) -> str:
-    if observer.emitted[name]:
+def _layers(observer: Observer) -> str:
+    parts = [KERAS_HEAD]
+    for title, is_operation in (("layers", False), ("operations", True)):
+        rows = []
+        for name, handler in _handlers(KERAS):
+            if name.startswith(FUNCTION) or name.startswith(OPERATION) is not is_operation:
+                continue
+            usual = _usual(observer.emitted[KERAS.framework, name])
+            seen = observer.emitted[KERAS.framework, name]
+            is_nothing = seen or handler.__name__ == "identity"
+            becomes = ", ".join(usual) or ("-" if is_nothing else "")
+            shown = name.removeprefix(OPERATION)
+            options = _options(handler)
+            rows.append(
+                f"| {shown} | {becomes} | {options} | {_summary(handler)} | {_support(usual)} |"
+            )
+        head = f"| {title[:-1]} | becomes | options | | quantized |\n|---|---|---|---|---|"
+        parts += [f"### {len(rows)} {title}\n", head, *rows, ""]
+    names = [name for name, _ in _handlers(KERAS) if name.startswith(FUNCTION)]
+    parts += [f"### {len(names)} functions\n", FUNCTIONS, ", ".join(f"`{n}`" for n in names), ""]
+    return "\n".join(parts)
+
+
+def _handlers(registry: Registry) -> Iterator[tuple[str, Callable[..., Any]]]:
+    for name in sorted(n for n in registry.all() if n != "*"):
+        handler = registry.find(name)
+        assert handler is not None
+        yield name, handler
+
+
+def _options(handler: Callable[..., Any]) -> str:
+    """Return the options that a handler honours; those around a layer are its own business."""
+    named = [name for name in Signature.of(handler).attributes if name not in UNSAID]
+    return ", ".join(f"`{name}`" for name in named)
+
+
+def _without_operators(observer: Observer, registry: Registry, name: str) -> str:
+    if observer.emitted[registry.framework, name]:
         return "-"
-    return "refused" if name in observer.refused else "not in the tests"
+    return "refused" if (registry.framework, name) in observer.refused else "not in the tests"
 
 
 def _usual(seen: Counter[tuple[str, ...]]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shlex
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ from tqconv.cli.commands import command_of
 from tqconv.cli.flag import spelled
 from tqconv.cli.flags import CONVERT
 from tqconv.cli.main import main
+from tqconv.importers.keras import load as load  # fills the registry
+from tqconv.importers.keras.registry import KERAS
 from tqconv.importers.tf.registry import TF
 from tqconv.ops.table import table
 
@@ -27,13 +30,16 @@ manual = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(manual)
 
 
-def test_the_operator_page_lists_every_operator_once() -> None:
+def test_the_operator_page_lists_every_operator_and_layer_once() -> None:
     """Run `make docs` when this fails."""
     rows = [
         line.split("|")[1].strip() for line in PAGE.read_text().splitlines() if line.startswith("|")
     ]
-    listed = [name for name in rows if name not in ("operator", "---")]
-    assert sorted(listed) == sorted([n for n in TF.all() if n != "*"] + list(table()))
+    listed = [name for name in rows if name not in ("operator", "layer", "operation", "---")]
+    keras = [name.removeprefix("ops.") for name in KERAS.all() if not name.startswith("tf.")]
+    assert sorted(listed) == sorted([n for n in TF.all() if n != "*"] + keras + list(table()))
+    functions = {name for name in KERAS.all() if name.startswith("tf.")}
+    assert set(re.findall(r"`(tf\.[\w.]+)`", PAGE.read_text())) == functions
 
 
 def test_every_operator_of_the_page_is_in_the_tests() -> None:
