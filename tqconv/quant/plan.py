@@ -5,7 +5,7 @@ Planning reads the graph and changes nothing; `apply` carries a plan out; `repor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -112,8 +112,9 @@ def plan(
     """Decide how every tensor of the graph is stored.
 
     `found`, `wide`: evidence about activations, and about those of 16 bits where that differs.
-    Raises QuantizationError for all tensors without a range, or for all operators that have to stay
-    float although `choice.integer_only`: builtin ones, for what custom ones read is up to them.
+    Raises QuantizationError for all tensors without a range (but see `_ranged`), or for all
+    operators that have to stay float although `choice.integer_only`: builtin ones, for what custom
+    ones read is up to them.
     """
     selection = select(graph, scheme, choice)
     if not choice.integer_only:
@@ -123,10 +124,7 @@ def plan(
     if choice.integer_only and floats:
         raise QuantizationError(*float_report(Selection({}, floats)))
     request = Request(found, choice, borders, wide)
-    groups = _grouped(graph, selection, request)
-    missing = _missing(graph, groups, found, borders, selection)
-    if missing:
-        raise MissingRangesError(missing)
+    groups = _ranged(graph, selection, request)
     raise_scales(graph, groups, selection.types)
     result = Plan(scheme, floats=selection.floats, types=selection.types)
     result.request = request
@@ -139,6 +137,35 @@ def plan(
             _read_reals(op, result)
     _plan_borders(graph, found, borders, result)
     return result
+
+
+def _ranged(graph: Graph, selection: Selection, request: Request) -> Grouping:
+    """Group the values, of which all have a range.
+
+    Where conversions to integers and back say exact ranges, the model was trained with reals
+    wherever they say none: what has no range stays float.
+    """
+    pairs = any(known.exact for known in request.found.values())
+    while True:
+        groups = _grouped(graph, selection, request)
+        missing = _missing(graph, groups, request.found, request.borders, selection)
+        if not missing:
+            return groups
+        reasons = _without_range(selection, set(missing)) if pairs else {}
+        if request.choice.integer_only or not reasons:
+            raise MissingRangesError(missing)
+        selection.keep_float(graph, reasons)
+
+
+def _without_range(selection: Selection, missing: Set[Tensor]) -> dict[Op, str]:
+    """Return the integer operators that read or make a value without a range."""
+    reasons = {}
+    for op in selection.types:
+        touched = [*op.outputs, *(t for _, t in reals(op))]
+        unknown = next((t for t in touched if t in missing), None)
+        if unknown is not None:
+            reasons[op] = f"no range is known of '{unknown.name}'"
+    return reasons
 
 
 def _grouped(graph: Graph, selection: Selection, request: Request) -> Grouping:
