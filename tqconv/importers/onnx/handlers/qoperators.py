@@ -12,32 +12,19 @@ from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.onnx.handlers import elementwise, nn, pools
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.importers.onnx.stored import Params, decoded, encoded
+from tqconv.importers.onnx.triples import Given, Wanted, in_triples
 from tqconv.ir.graph import Tensor
 
 F = np.float32
 
 
-def _stored(b: ONNXBuilder, y: Tensor, scale: Tensor, zero: Tensor | None, like: Tensor) -> Tensor:
-    """Return the integers of a result; without a zero point they have the type of an operand."""
-    return encoded(b, y, Params(scale, zero), like.dtype if zero is None else zero.dtype)
-
-
-def _of_rows(b: ONNXBuilder, x: Tensor, scale: Tensor, zero: Tensor | None, axis: int) -> Tensor:
-    """Read a matrix with one scale, or one for each slice along an axis."""
-    return decoded(b, x, Params(scale, zero, axis))
-
-
 @handles("QLinearConv")
+@in_triples
 def conv(
     b: ONNXBuilder,
-    x: Tensor,
-    x_scale: Tensor,
-    x_zero: Tensor,
-    w: Tensor,
-    w_scale: Tensor,
-    w_zero: Tensor,
-    y_scale: Tensor,
-    y_zero: Tensor,
+    x: Given,
+    w: Given,
+    y: Wanted,
     bias: Tensor | None = None,
     *,
     auto_pad: str = "NOTSET",
@@ -49,134 +36,73 @@ def conv(
 ) -> Tensor:
     """Convolve; the bias counts in steps of the product of both scales."""
     if bias is not None:
-        bias = decoded(b, bias, Params(b("MUL", x_scale, w_scale), None, 0))
-    y = nn.conv(
-        b,
-        decoded(b, x, Params(x_scale, x_zero)),
-        decoded(b, w, Params(w_scale, w_zero, 0)),
-        bias,
-        auto_pad=auto_pad,
-        dilations=dilations,
-        group=group,
-        pads=pads,
-        strides=strides,
-    )
-    return _stored(b, y, y_scale, y_zero, x)
+        bias = decoded(b, bias, Params(b("MUL", x.scale, w.scale), None, 0))
+    shape = {"auto_pad": auto_pad, "dilations": dilations, "pads": pads, "strides": strides}
+    sums = nn.conv(b, x.reals(b), w.reals(b, 0), bias, group=group, **shape)
+    return y.stored(b, sums, x)
 
 
 @handles("QLinearMatMul", "com.microsoft:QLinearMatMul")
-def matmul(
-    b: ONNXBuilder,
-    x: Tensor,
-    x_scale: Tensor,
-    x_zero: Tensor,
-    w: Tensor,
-    w_scale: Tensor,
-    w_zero: Tensor,
-    y_scale: Tensor,
-    y_zero: Tensor,
-) -> Tensor:
+@in_triples
+def matmul(b: ONNXBuilder, x: Given, w: Given, y: Wanted) -> Tensor:
     """Multiply matrices; the left one has scales of rows, the right one of columns."""
-    left = _of_rows(b, x, x_scale, x_zero, -2)
-    right = _of_rows(b, w, w_scale, w_zero, -1)
-    y = products.product(b, left, right)
-    return encoded(b, y, Params(y_scale, y_zero, -2), y_zero.dtype)
+    return y.stored(b, products.product(b, x.reals(b, -2), w.reals(b, -1)), x, -2)
 
 
 @handles("com.microsoft:QGemm")
+@in_triples
 def gemm(
     b: ONNXBuilder,
-    x: Tensor,
-    x_scale: Tensor,
-    x_zero: Tensor,
-    w: Tensor,
-    w_scale: Tensor,
-    w_zero: Tensor,
+    x: Given,
+    w: Given,
     c: Tensor | None = None,
-    y_scale: Tensor | None = None,
-    y_zero: Tensor | None = None,
+    y: Wanted | None = None,
     *,
     alpha: float = 1.0,
     transA: int = 0,  # noqa: N803  (ONNX's spelling)
     transB: int = 0,  # noqa: N803  (ONNX's spelling)
 ) -> Tensor:
     """Return alpha x w + c; without a scale of the result it stays reals."""
-    left = decoded(b, x, Params(x_scale, x_zero))
-    right = decoded(b, w, Params(w_scale, w_zero, 0 if transB else 1))
-    y = nn.gemm(b, left, right, alpha=alpha, transA=transA, transB=transB)
+    right = w.reals(b, 0 if transB else 1)
+    sums = nn.gemm(b, x.reals(b), right, alpha=alpha, transA=transA, transB=transB)
     if c is not None:
-        step = b("MUL", b("MUL", x_scale, w_scale), F(alpha))
-        y = b("ADD", y, decoded(b, c, Params(step, None, -1)))
-    return y if y_scale is None else _stored(b, y, y_scale, y_zero, x)
+        step = b("MUL", b("MUL", x.scale, w.scale), F(alpha))
+        sums = b("ADD", sums, decoded(b, c, Params(step, None, -1)))
+    return sums if y is None else y.stored(b, sums, x)
 
 
 @handles("com.microsoft:QLinearAdd", "com.microsoft:QLinearMul")
-def combine(
-    b: ONNXBuilder,
-    x: Tensor,
-    x_scale: Tensor,
-    x_zero: Tensor | None,
-    y: Tensor,
-    y_scale: Tensor,
-    y_zero: Tensor | None,
-    scale: Tensor,
-    zero: Tensor | None = None,
-) -> Tensor:
+@in_triples
+def combine(b: ONNXBuilder, x: Given, y: Given, z: Wanted) -> Tensor:
     """Sum or product."""
-    left = decoded(b, x, Params(x_scale, x_zero))
-    right = decoded(b, y, Params(y_scale, y_zero))
     type = b.node.op.removeprefix("com.microsoft:QLinear").upper()
-    return _stored(b, arithmetic.combine(b, type, left, right), scale, zero, x)
+    return z.stored(b, arithmetic.combine(b, type, x.reals(b), y.reals(b)), x)
 
 
 @handles("com.microsoft:QLinearSigmoid")
-def sigmoid(
-    b: ONNXBuilder,
-    x: Tensor,
-    x_scale: Tensor,
-    x_zero: Tensor | None,
-    scale: Tensor,
-    zero: Tensor | None = None,
-) -> Tensor:
+@in_triples
+def sigmoid(b: ONNXBuilder, x: Given, y: Wanted) -> Tensor:
     """The logistic function."""
-    return _stored(b, b("LOGISTIC", decoded(b, x, Params(x_scale, x_zero))), scale, zero, x)
+    return y.stored(b, b("LOGISTIC", x.reals(b)), x)
 
 
 @handles("com.microsoft:QLinearLeakyRelu")
-def leaky_relu(
-    b: ONNXBuilder,
-    x: Tensor,
-    x_scale: Tensor,
-    x_zero: Tensor | None,
-    scale: Tensor,
-    zero: Tensor | None = None,
-    *,
-    alpha: float = 0.01,
-) -> Tensor:
+@in_triples
+def leaky_relu(b: ONNXBuilder, x: Given, y: Wanted, *, alpha: float = 0.01) -> Tensor:
     """Alpha times x where that is negative."""
-    y = b("LEAKY_RELU", decoded(b, x, Params(x_scale, x_zero)), alpha=alpha)
-    return _stored(b, y, scale, zero, x)
+    return y.stored(b, b("LEAKY_RELU", x.reals(b), alpha=alpha), x)
 
 
 @handles("com.microsoft:QLinearSoftmax")
-def softmax(
-    b: ONNXBuilder,
-    x: Tensor,
-    x_scale: Tensor,
-    x_zero: Tensor | None,
-    scale: Tensor,
-    zero: Tensor | None = None,
-    *,
-    axis: int = -1,
-    opset: int = 13,
-) -> Tensor:
+@in_triples
+def softmax(b: ONNXBuilder, x: Given, y: Wanted, *, axis: int = -1, opset: int = 13) -> Tensor:
     """A distribution along one axis; before opset 13 over all axes from it on."""
-    reals = decoded(b, x, Params(x_scale, x_zero))
+    reals = x.reals(b)
     if opset < 13:
-        y = elementwise.over_all_behind(b, reals, axis, activations.softmax)
+        shares = elementwise.over_all_behind(b, reals, axis, activations.softmax)
     else:
-        y = activations.softmax(b, reals, axis)
-    return _stored(b, y, scale, zero, x)
+        shares = activations.softmax(b, reals, axis)
+    return y.stored(b, shares, x)
 
 
 @handles("com.microsoft:QLinearConcat")
@@ -195,31 +121,20 @@ def concat(b: ONNXBuilder, scale: Tensor, zero: Tensor, *parts: Tensor | None, a
 
 
 @handles("com.microsoft:QLinearGlobalAveragePool")
-def global_average_pool(
-    b: ONNXBuilder,
-    x: Tensor,
-    x_scale: Tensor,
-    x_zero: Tensor | None,
-    scale: Tensor,
-    zero: Tensor | None = None,
-    *,
-    channels_last: int = 0,
-) -> Tensor:
+@in_triples
+def global_average_pool(b: ONNXBuilder, x: Given, y: Wanted, *, channels_last: int = 0) -> Tensor:
     """The mean over all places."""
-    reals = decoded(b, x, Params(x_scale, x_zero))
-    axes = np.arange(1, x.rank - 1) if channels_last else np.arange(2, x.rank)
-    y = b("MEAN", reals, axes.astype(np.int32), keep_dims=True)
-    return _stored(b, y, scale, zero, x)
+    reals = x.reals(b)
+    axes = np.arange(1, reals.rank - 1) if channels_last else np.arange(2, reals.rank)
+    return y.stored(b, b("MEAN", reals, axes.astype(np.int32), keep_dims=True), x)
 
 
 @handles("com.microsoft:QLinearAveragePool")
+@in_triples
 def average_pool(
     b: ONNXBuilder,
-    x: Tensor,
-    x_scale: Tensor,
-    x_zero: Tensor | None,
-    scale: Tensor,
-    zero: Tensor | None = None,
+    x: Given,
+    y: Wanted,
     *,
     kernel_shape: Sequence[int],
     auto_pad: str = "NOTSET",
@@ -230,8 +145,8 @@ def average_pool(
     strides: Sequence[int] | None = None,
 ) -> Tensor:
     """The mean of each window."""
-    reals = decoded(b, x, Params(x_scale, x_zero))
-    y = pools.average_pool(
+    reals = x.reals(b)
+    means = pools.average_pool(
         b,
         b.to_channels_first(reals) if channels_last else reals,
         kernel_shape=kernel_shape,
@@ -241,43 +156,29 @@ def average_pool(
         pads=pads,
         strides=strides,
     )
-    return _stored(b, b.to_channels_last(y) if channels_last else y, scale, zero, x)
+    return y.stored(b, b.to_channels_last(means) if channels_last else means, x)
 
 
 @handles("com.microsoft:QLinearReduceMean")
+@in_triples
 def reduce_mean(
     b: ONNXBuilder,
-    x: Tensor,
-    x_scale: Tensor,
-    x_zero: Tensor | None,
-    scale: Tensor,
-    zero: Tensor | None = None,
+    x: Given,
+    y: Wanted,
     *,
     axes: Sequence[int] | None = None,
     keepdims: int = 1,
 ) -> Tensor:
     """The mean over axes, over all without them."""
-    reals = decoded(b, x, Params(x_scale, x_zero))
-    over = np.array([axis % x.rank for axis in axes or range(x.rank)], np.int32)
-    return _stored(b, b("MEAN", reals, over, keep_dims=bool(keepdims)), scale, zero, x)
+    reals = x.reals(b)
+    over = np.array([axis % reals.rank for axis in axes or range(reals.rank)], np.int32)
+    return y.stored(b, b("MEAN", reals, over, keep_dims=bool(keepdims)), x)
 
 
 @handles("com.microsoft:QLinearWhere")
-def where(
-    b: ONNXBuilder,
-    condition: Tensor,
-    x: Tensor,
-    x_scale: Tensor,
-    x_zero: Tensor | None,
-    y: Tensor,
-    y_scale: Tensor,
-    y_zero: Tensor | None,
-    scale: Tensor,
-    zero: Tensor | None = None,
-) -> Tensor:
+@in_triples
+def where(b: ONNXBuilder, condition: Tensor, x: Given, y: Given, z: Wanted) -> Tensor:
     """Choose between elements."""
     if condition.dtype != np.bool_:
         raise UnsupportedError(f"a condition of {condition.dtype}")
-    left = decoded(b, x, Params(x_scale, x_zero))
-    right = decoded(b, y, Params(y_scale, y_zero))
-    return _stored(b, b("SELECT_V2", condition, left, right), scale, zero, x)
+    return z.stored(b, b("SELECT_V2", condition, x.reals(b), y.reals(b)), x)
