@@ -77,7 +77,8 @@ class LoadOptions:
 class QuantizeOptions:
     """Which integers stand for the reals, and where their ranges come from.
 
-    mode: a scheme's name (float16, dynamic, int8, int16x8, uint8); None keeps the model float.
+    mode: a scheme's name (float16, weights, dynamic, int8, int16x8, uint8); None: the model stays
+    float.
     integer_only: no float tensor may remain.
     input_type, output_type: numpy names of the border types ("float32", "uint8"); None: the mode's
     own.
@@ -88,7 +89,7 @@ class QuantizeOptions:
     input_stats: (mean, std) of each input in order, real = (stored - mean) / std.
     named_stats, input_ranges: input name -> (mean, std), input name -> (min, max).
     keep_float, int16: regular expressions over source node names.
-    min_weight_elements: smaller weights stay float in mode dynamic.
+    min_weight_elements: smaller weights stay float in modes weights and dynamic.
     ranges_template: where to write the names of the tensors that lack a range.
     improve: fit ranges, rounding and biases to the calibration samples, where some that are held
     back confirm it.

@@ -17,7 +17,7 @@ REFUSED = "Refused by name"
 
 INTEGERS = ("int8", "int16x8", "uint8")
 """Modes whose activations are integers."""
-HYBRID = ("dynamic", *INTEGERS)
+HYBRID = ("weights", "dynamic", *INTEGERS)
 """Modes whose weights are integers."""
 QUANTIZED = ("float16", *HYBRID)
 TOCO_ONLY = ("toco",)

@@ -145,7 +145,7 @@ def _unknown_arrays(file: SourceFile, model: Model, reading: LoadOptions) -> lis
 def _load_options(options: ConvertOptions) -> LoadOptions:
     """Return how to read: FakeQuant nodes are evidence where activations become integers."""
     toco = options.toco
-    integers = options.quantize.mode not in (None, "float16", "dynamic")
+    integers = options.quantize.mode not in (None, "float16", "weights", "dynamic")
     said = options.load.array_ranges
     if integers and toco.arrays_extra_info_file is not None:
         from tqconv.quant.evidence import extra_info

@@ -10,7 +10,9 @@ from tqconv.config import ConvertOptions, QuantizeOptions
 from tqconv.errors import UsageError, VerificationError, counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
+from tqconv.jobs.files import snapshot
 from tqconv.jobs.quantize import sample_options
+from tqconv.quant import weights
 from tqconv.runtime import samples as data
 from tqconv.runtime.compare import Difference, compare
 
@@ -20,6 +22,8 @@ POOR = 10.0
 """Decibels below which an output is warned about: noise of a third of the signal's amplitude."""
 GLANCE = 8
 """Calibration samples on which that is looked at where nobody asked for a comparison."""
+WORTH_SAYING = 3.0
+"""Decibels by which float kernels with stored weights must do better than hybrid ones."""
 REPORTED = 32
 """Calibration samples on which a report compares every value."""
 
@@ -36,6 +40,8 @@ def judge(reference: Model, quantized: Model, options: ConvertOptions) -> list[D
     if options.verify is not None:
         found = verify(reference, quantized, options.verify, asked)
         quantized.notes += verify_notes(found)
+        if asked.mode == "dynamic":
+            quantized.notes += _better_stored(reference, found, options.verify, asked)
     elif gated:
         inner = options.report is not None
         found = verify(reference, quantized, str(asked.calibration_data), asked, inner=inner)
@@ -47,6 +53,22 @@ def judge(reference: Model, quantized: Model, options: ConvertOptions) -> list[D
     _check(outputs, options)
     quantized.notes += warnings(outputs) if options.min_sqnr is None else []
     return found
+
+
+def _better_stored(
+    reference: Model, found: Sequence[Difference], path: str, asked: QuantizeOptions
+) -> list[str]:
+    """Return a note for each output that loses much because hybrid kernels round their inputs."""
+    other = snapshot(reference)
+    weights.quantize(other, replace(asked, mode="weights"))
+    stored = verify(reference, other, path, asked, inner=False)
+    mine = [d for d in found if d.is_output]
+    return [
+        f"output '{d.name}': {d.sqnr:.1f} dB; --quantize weights keeps {better.sqnr:.1f} at the "
+        "same size, for only weights are rounded"
+        for d, better in zip(mine, stored, strict=True)
+        if better.sqnr > d.sqnr + WORTH_SAYING
+    ]
 
 
 def verify(

@@ -35,6 +35,7 @@ SCHEMES = {
     s.name: s
     for s in (
         Scheme("float16", None, np.dtype(np.float16)),
+        Scheme("weights", None, INT8),
         Scheme("dynamic", None, INT8),
         Scheme("int8", INT8, INT8),
         Scheme("int16x8", INT16, INT8, bias=INT64, symmetric=True),

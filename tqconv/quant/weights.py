@@ -18,10 +18,10 @@ from tqconv.quant.hybrid import (
     sums_wrong,
     take_from_small_table,
 )
-from tqconv.quant.params import Params
 from tqconv.quant.rewrites import unpack_halves
 from tqconv.quant.schemes import scheme
 from tqconv.quant.select import DENSE, Choice, check_patterns, is_kept_float, operand_name, rule_of
+from tqconv.quant.stored import dequantized, store_behind_dequantize
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
 SMALLEST_HALF = float(np.finfo(np.float16).smallest_normal)
@@ -36,6 +36,8 @@ def quantize(model: Model, options: QuantizeOptions) -> None:
         unpack_halves(graph)
         if half:
             model.notes += to_float16(graph, choice)
+        elif options.mode == "weights":
+            model.notes += store_behind_dequantize(graph, options)
         else:
             model.notes += to_int8(graph, options)
         graph.sort()
@@ -59,7 +61,7 @@ def to_float16(graph: Graph, choice: Choice) -> list[str]:
                     f"{clipped} values of '{tensor.name}' lie beyond float16 and are clipped to "
                     f"{LARGEST_HALF:g}"
                 )
-            wide[tensor] = _dequantized(graph, op, tensor, _halves(tensor.data))
+            wide[tensor] = dequantized(graph, op, tensor, _halves(tensor.data))
         graph.set_input(op, index, wide[tensor])
     return notes
 
@@ -82,20 +84,6 @@ def _constants(graph: Graph) -> Iterator[tuple[Op, int, Tensor]]:
         for index, tensor in enumerate(op.inputs):
             if tensor is not None and tensor.is_constant and tensor.dtype == np.float32:
                 yield op, index, tensor
-
-
-def _dequantized(
-    graph: Graph, op: Op, tensor: Tensor, stored: NDArray[np.generic], params: Params | None = None
-) -> Tensor:
-    """Return the reals of a stored constant, made by DEQUANTIZE, under the constant's name."""
-    name = tensor.name
-    graph.release(name)
-    tensor.name = graph.unique(f"{name}/float")
-    constant = graph.constant(f"{name}/stored", stored)
-    constant.quant = None if params is None else params.quant
-    made = Tensor(graph.unique(name), tensor.shape, np.dtype(np.float32))
-    graph.add(Op("DEQUANTIZE", (constant,), (made,), source=op.source))
-    return made
 
 
 def to_int8(graph: Graph, options: QuantizeOptions) -> list[str]:

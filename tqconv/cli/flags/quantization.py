@@ -6,7 +6,7 @@ from tqconv.cli import values
 from tqconv.cli.flag import FED, HYBRID, INTEGERS, QUANTIZATION, QUANTIZED, Flag, flag, switch
 from tqconv.cli.values import BORDER_TYPES, Choice, ListOf
 
-MODES = ("float16", "dynamic", "int8", "int16x8", "uint8")
+MODES = ("float16", "weights", "dynamic", "int8", "int16x8", "uint8")
 METHODS = {name: name for name in ("minmax", "percentile", "mse", "entropy")}
 ACTIVATIONS_INT16 = "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
 OP_SETS = {
@@ -114,7 +114,7 @@ ROWS: tuple[Flag, ...] = (
     flag(
         "min_weight_elements", "smaller weights stay float",
         QUANTIZATION, "quantize.min_weight_elements", read=values.integer, metavar="N",
-        modes=("dynamic",),
+        modes=("weights", "dynamic"),
     ),
     flag(
         "verify", "compare the float and the quantized model on these samples",
