@@ -15,6 +15,7 @@ from tqconv.compose.operands import static_size
 from tqconv.compose.products import product
 from tqconv.compose.rearrange import joined
 from tqconv.compose.sizes import Size, calculate, operand, reshaped, size_of, sizes_of, vector
+from tqconv.compose.slices import along
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 
@@ -205,3 +206,23 @@ def repeated_heads(b: Builder, x: Tensor, heads: int) -> Tensor:
     row = reshaped(b, x, [n, own, 1, s, d])
     wide = b("TILE", row, np.array([1, 1, heads // own, 1, 1], np.int32))
     return reshaped(b, wide, [n, heads, s, d])
+
+
+def rotated(b: Builder, x: Tensor, cosines: Tensor, sines: Tensor, *, interleaved: bool) -> Tensor:
+    """Turn pairs of elements of x: [n, h, t, d] by angles; cosines, sines: [n or 1, 1, t, r / 2].
+
+    The first r elements are turned: pairs are neighbours (`interleaved`), or half of r apart.
+    """
+    width, half = static_size(x, 3), static_size(cosines, 3)
+    turned = along(b, x, 3, 0, 2 * half)
+    n, h, t, _ = sizes_of(b, x)
+    shape = [n, h, t, half, 2] if interleaved else [n, h, t, 2, half]
+    pairs = reshaped(b, turned, shape)
+    axis = 4 if interleaved else 3
+    first, second = (b("GATHER", pairs, np.array(i, np.int32), axis=axis) for i in (0, 1))
+    parts = [
+        b("SUB", b("MUL", first, cosines), b("MUL", second, sines)),
+        b("ADD", b("MUL", first, sines), b("MUL", second, cosines)),
+    ]
+    y = reshaped(b, b("PACK", *parts, axis=axis, values_count=2), [n, h, t, 2 * half])
+    return y if width == 2 * half else joined(b, [y, along(b, x, 3, 2 * half, None)], 3)

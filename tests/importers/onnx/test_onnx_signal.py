@@ -150,11 +150,3 @@ def test_a_sequence_is_no_result(tmp_path: Path) -> None:
     model = network([node("SequenceConstruct", "x x", "y")], {"x": np.zeros(2, F)}, ["y"])
     with pytest.raises(UnsupportedError, match="output 'y' is a sequence"):
         load(model, tmp_path)
-
-
-@pytest.mark.parametrize("op", ["RandomNormalLike", "Bernoulli", "TfIdfVectorizer"])
-def test_what_has_no_translation_says_what_to_do(tmp_path: Path, op: str) -> None:
-    model = network([node(op, "x", "y")], {"x": np.zeros(2, F)}, ["y"])
-    with pytest.raises(UnsupportedError) as caught:
-        load(model, tmp_path)
-    assert "--input_arrays" in str(caught.value.hint)

@@ -8,6 +8,7 @@ from tqconv.importers.onnx.handlers import (
     deform,
     elementwise,
     fold,
+    group_query,
     ml,
     nn,
     norm,
@@ -25,7 +26,9 @@ from tqconv.importers.onnx.handlers import (
     select,
     sequence,
     signal,
+    slice,
     tensors,
+    transformers,
     transposed,
 )
 
@@ -37,6 +40,7 @@ __all__ = [
     "deform",
     "elementwise",
     "fold",
+    "group_query",
     "ml",
     "nn",
     "norm",
@@ -54,6 +58,8 @@ __all__ = [
     "select",
     "sequence",
     "signal",
+    "slice",
     "tensors",
+    "transformers",
     "transposed",
 ]

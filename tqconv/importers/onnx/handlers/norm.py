@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tqconv.compose import norm
-from tqconv.compose.sizes import size_of, vector
+from tqconv.compose.sizes import operand, size_of, vector
 from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -57,13 +57,62 @@ def skip_layer_norm(
     bias: Tensor | None = None,
     *,
     epsilon: float = 1e-12,
-) -> Tensor:
-    """Normalize x + skip + bias over the last axis."""
-    if any(map(b.wants, range(1, 4))):
-        raise UnsupportedError("the further results of SkipLayerNormalization")
+) -> tuple[Tensor | None, ...]:
+    """Normalize x + skip + bias over the last axis; the sum is the fourth result."""
+    if b.wants(1) or b.wants(2):
+        raise UnsupportedError("the statistics of SkipLayerNormalization")
     total = b("ADD", x, skip)
     total = total if bias is None else b("ADD", total, bias)
-    return norm.by_own_statistics(b, total, [-1], scale, offset, epsilon)
+    return norm.by_own_statistics(b, total, [-1], scale, offset, epsilon), None, None, total
+
+
+@handles("com.microsoft:SkipSimplifiedLayerNormalization")
+def skip_rms_norm(
+    b: ONNXBuilder,
+    x: Tensor,
+    skip: Tensor,
+    scale: Tensor,
+    bias: Tensor | None = None,
+    *,
+    epsilon: float = 1e-5,
+) -> tuple[Tensor | None, ...]:
+    """The same by the root of the mean of squares."""
+    if b.wants(1) or b.wants(2):
+        raise UnsupportedError("the statistics of SkipSimplifiedLayerNormalization")
+    total = b("ADD", x, skip)
+    total = total if bias is None else b("ADD", total, bias)
+    return norm.rms_norm(b, total, [-1], scale, epsilon), None, None, total
+
+
+@handles("com.microsoft:EmbedLayerNormalization")
+def embed_layer_norm(
+    b: ONNXBuilder,
+    ids: Tensor,
+    segments: Tensor | None,
+    words: Tensor,
+    places: Tensor,
+    kinds: Tensor | None,
+    scale: Tensor,
+    offset: Tensor,
+    mask: Tensor | None = None,
+    numbers: Tensor | None = None,
+    *,
+    epsilon: float = 1e-12,
+    mask_index_type: int = 1,
+) -> tuple[Tensor, ...]:
+    """Normalize the sum of embeddings of words, places and segments; count what the mask shows."""
+    if numbers is None:
+        zero, one = np.array(0, np.int32), np.array(1, np.int32)
+        numbers = b("RANGE", zero, operand(size_of(b, ids, 1)), one)
+    total = b("ADD", b("GATHER", words, ids, axis=0), b("GATHER", places, numbers, axis=0))
+    if segments is not None and kinds is not None:
+        total = b("ADD", total, b("GATHER", kinds, segments, axis=0))
+    y = norm.by_own_statistics(b, total, [-1], scale, offset, epsilon)
+    if mask is None:
+        count = b("FILL", vector(b, [size_of(b, ids, 0)]), np.array(0, np.int32))
+    else:
+        count = b("SUM", b.cast(mask, np.int32), np.array([1], np.int32))
+    return y, count, total
 
 
 @handles("RMSNormalization")
