@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose.builder import Builder
+from tqconv.compose.dims import Dim, dim_origin
 from tqconv.compose.operands import int32_of, with_kernel
-from tqconv.compose.sizes import Size, operand, size_of
+from tqconv.compose.sizes import Size, operand, size_of, vector
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import STRING
 
@@ -88,6 +89,26 @@ def from_start(b: Builder, x: Tensor, indices: Tensor, axis: int) -> Tensor:
 
 def _scalar(b: Builder, size: Size) -> Tensor:
     return b.const(size, INT32, "size") if isinstance(size, int) else size
+
+
+def as_wide_as(b: Builder, x: Tensor, indices: Tensor, axis: int) -> Tensor:
+    """Return the first elements of `x`, as many as `indices` has along all other axes."""
+    others = [i for i in range(x.rank) if i != axis]
+    if all(_is_alike(Dim(x, i), Dim(indices, i)) for i in others):
+        return x
+    sizes = [size_of(b, indices, i) if i in others else size_of(b, x, i) for i in range(x.rank)]
+    return b("SLICE", x, np.zeros(x.rank, np.int32), vector(b, sizes))
+
+
+def _is_alike(dim: Dim, other: Dim) -> bool:
+    """Whether two sizes are equal, or one that is not known can be taken to be the known one.
+
+    The kernel stops where it is not.
+    """
+    size, wanted = (d.tensor.shape[d.axis] for d in (dim, other))
+    if size is None:
+        return wanted is None and dim_origin(dim) == dim_origin(other)
+    return wanted in (size, None)
 
 
 def taken_along(b: Builder, x: Tensor, indices: Tensor, axis: int) -> Tensor:

@@ -11,7 +11,7 @@ from tqconv.compose import complex
 from tqconv.compose.builder import Builder
 from tqconv.compose.integers import INT64, UINT32, UINT64, as_ordered, as_signed, ordered
 from tqconv.compose.operands import static_size
-from tqconv.compose.sizes import size_of, vector
+from tqconv.compose.sizes import calculate, size_of, vector
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import type_name
@@ -92,7 +92,9 @@ def place_of_extreme(
     if last:
         turned = b("REVERSE_V2", x, np.array([along], np.int32))
         found = place_of_extreme(b, type, turned, along, dtype)
-        return b("SUB", np.array(static_size(x, along) - 1, dtype), found)
+        end = calculate(b, "SUB", size_of(b, x, along), 1)
+        final = b.const(end, dtype, "last") if isinstance(end, int) else b.cast(end, dtype)
+        return b("SUB", final, found)
     x = b.cast(x, INT64) if x.dtype == UINT32 else ordered(b, x)
     if x.dtype == INT64:
         # No kernel: the first place that holds the extreme.

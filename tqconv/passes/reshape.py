@@ -222,7 +222,9 @@ def _slices_all(op: Op) -> bool:
     for axis, (size, stride) in enumerate(zip(x.shape, strides, strict=False)):
         if (size is None and not full >> axis & 1) or (size != 1 and stride != 1):
             return False
-    return _known_product(x) == _known_product(y) > 0
+    # What is unknown of the result alone is unknown because bounds are computed.
+    alike = x.shape.count(None) == y.shape.count(None)
+    return alike and _known_product(x) == _known_product(y) > 0
 
 
 def _gathers_all(op: Op) -> bool:

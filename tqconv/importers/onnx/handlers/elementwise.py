@@ -10,6 +10,7 @@ import numpy as np
 from tqconv.compose import activations, arithmetic, compare, functions, integers
 from tqconv.compose.builder import Builder
 from tqconv.compose.casts import converted
+from tqconv.compose.sizes import operand, size_of
 from tqconv.errors import UnsupportedError
 from tqconv.importers.borders import COMPUTED
 from tqconv.importers.onnx.registry import ONNXBuilder, composed, handles
@@ -294,7 +295,7 @@ def _hard(b: Builder, x: Tensor, axis: int) -> Tensor:
 
     def along(t: Tensor) -> Tensor:
         place = b("ARG_MAX", t, np.array(t.rank - 1, np.int32), output_type="INT32")
-        depth = np.array(t.shape[-1] or 0, np.int32)
+        depth = operand(size_of(b, t, t.rank - 1))
         return b("ONE_HOT", place, depth, np.array(1, t.dtype), np.array(0, t.dtype), axis=-1)
 
     return b.on_last_axis(x, axis, along)

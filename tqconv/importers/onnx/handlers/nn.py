@@ -55,6 +55,11 @@ def _convolved(
     channels = x.shape[-1]
     if own is not None and channels is not None and own * group != channels:
         raise UnsupportedError(f"a filter of {own} channels in {group} groups for {channels}")
+    if channels is None and group > 1 and len(kernel) == 3:
+        raise UnsupportedError(
+            "a convolution of groups over three axes of an unknown number of channels",
+            hint="give the inputs a shape with --input_shapes",
+        )
     if group > 1 and own == 1 and out is not None:
         w = b.reshape(w, (group, out // group, *kernel))
         filters = b.transpose(w, (*spatial, 0, 1))

@@ -7,6 +7,8 @@ import numpy as np
 from tqconv.compose import arithmetic, rearrange, scatter, search
 from tqconv.compose import einsum as sums
 from tqconv.compose import gather as gathering
+from tqconv.compose.operands import static_size
+from tqconv.compose.sizes import size_of, vector
 from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -23,6 +25,7 @@ def gather(b: ONNXBuilder, x: Tensor, indices: Tensor, *, axis: int = 0) -> Tens
 def gather_elements(b: ONNXBuilder, x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     """Take elements along an axis, other ones at each place."""
     axis = axis % x.rank
+    x = gathering.as_wide_as(b, x, indices, axis)
     return gathering.taken_along(b, x, gathering.from_start(b, x, indices, axis), axis)
 
 
@@ -37,13 +40,11 @@ def gather_nd(b: ONNXBuilder, x: Tensor, indices: Tensor, *, batch_dims: int = 0
 
 def _from_start_nd(b: ONNXBuilder, x: Tensor, indices: Tensor, first: int = 0) -> Tensor:
     """Make negative coordinates of the axes from `first` on plain."""
+    count = static_size(indices, indices.rank - 1)
     if indices.data is not None and bool((indices.data >= 0).all()):
         return indices
-    count = indices.shape[-1] or 0
-    own = x.shape[first : first + count]
-    if None in own:
-        raise UnsupportedError("coordinates that may be negative, of unknown sizes")
-    sizes = np.array(own, indices.dtype)
+    own = vector(b, [size_of(b, x, axis) for axis in range(first, first + count)])
+    sizes = b.cast(b.const(own) if isinstance(own, np.ndarray) else own, indices.dtype)
     below = b("LESS", indices, np.array(0, indices.dtype))
     return b("SELECT_V2", below, b("ADD", indices, sizes), indices)
 

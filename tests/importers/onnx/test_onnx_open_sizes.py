@@ -1,0 +1,109 @@
+"""Operators on tensors of which sizes are open until a model runs, against numpy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import assert_like_reference, load, network, node
+
+from tqconv.errors import UnsupportedError
+
+F = np.float32
+RNG = np.random.default_rng(12)
+X = RNG.normal(size=(4, 6)).astype(F)
+OPEN = {"x": ["n", "m"]}
+
+
+@pytest.mark.parametrize("shapes", [{}, OPEN])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("start", "end", "step", "places"),
+    [
+        (-9, -99, -1, [0]),
+        (9, -99, -2, [5, 3, 1]),
+        (-2, -99, -3, [4, 1]),
+        (7, 99, 2, []),
+        (-9, 3, 2, [0, 2]),
+        (-2, 99, 1, [4, 5]),
+    ],
+)
+def test_slices(
+    tmp_path: Path, shapes: Any, known: bool, start: int, end: int, step: int, places: list[int]
+) -> None:
+    bounds = {"s": np.array([start]), "e": np.array([end])}
+    constants = {"a": np.array([1]), "p": np.array([step]), **(bounds if known else {})}
+    feeds: dict[str, Any] = {"x": X, **({} if known else bounds)}
+    nodes = [node("Slice", "x s e a p", "y")]
+    model = network(nodes, feeds, ["y"], constants, shapes=shapes)
+    assert_like_reference(model, tmp_path, feeds, [X[:, places]])
+
+
+def test_a_computed_slice_of_one_element_may_be_empty(tmp_path: Path) -> None:
+    feeds = {"x": X[:, :1], "s": np.array([7]), "e": np.array([9])}
+    constants = {"a": np.array([1]), "p": np.array([2])}
+    model = network([node("Slice", "x s e a p", "y")], feeds, ["y"], constants)
+    assert_like_reference(model, tmp_path, feeds, [X[:, :0]])
+
+
+@pytest.mark.parametrize("shapes", [{}, OPEN, {"x": ["n", 6], "i": ["k", 2]}])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_fewer_indices_than_elements(tmp_path: Path, shapes: Any, axis: int) -> None:
+    indices = RNG.integers(-4, 4, (3, 2))
+    feeds = {"x": X, "i": indices}
+    nodes = [node("GatherElements", "x i", "y", axis=axis)]
+    part = X[:, :2] if axis == 0 else X[:3]
+    want = np.take_along_axis(part, indices % X.shape[axis], axis)
+    assert_like_reference(network(nodes, feeds, ["y"], shapes=shapes), tmp_path, feeds, [want])
+
+
+def test_coordinates_from_the_end_of_open_sizes(tmp_path: Path) -> None:
+    places = np.array([[-1, -6], [0, -1], [-3, 2]])
+    feeds = {"x": X, "i": places}
+    model = network([node("GatherND", "x i", "y")], feeds, ["y"], shapes=OPEN)
+    assert_like_reference(model, tmp_path, feeds, [X[places[:, 0], places[:, 1]]])
+
+
+@pytest.mark.parametrize("op", ["GatherND", "ScatterND"])
+def test_coordinates_of_open_length_are_refused(tmp_path: Path, op: str) -> None:
+    feeds: dict[str, Any] = {"x": X, "i": np.zeros((3, 1), np.int64), "u": X[:3]}
+    reads = "x i" if op == "GatherND" else "x i u"
+    used = {name: feeds[name] for name in reads.split()}
+    model = network([node(op, reads, "y")], used, ["y"], shapes={"i": [3, "k"]})
+    with pytest.raises(UnsupportedError, match="dimension 1 of 'i' is unknown"):
+        load(model, tmp_path)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_hardmax(tmp_path: Path, axis: int) -> None:
+    model = network([node("Hardmax", "x", "y", axis=axis)], {"x": X}, ["y"], shapes=OPEN)
+    want = (X.max(axis, keepdims=True) == X).astype(F)
+    assert_like_reference(model, tmp_path, {"x": X}, [want])
+
+
+def test_the_last_of_the_largest(tmp_path: Path) -> None:
+    x = np.array([[1, 3, 3, 0], [2, 2, 0, 1]], F)
+    nodes = [node("ArgMax", "x", "y", axis=1, select_last_index=1)]
+    model = network(nodes, {"x": x}, ["y"], shapes=OPEN)
+    assert_like_reference(model, tmp_path, {"x": x}, [np.array([[2], [1]])])
+
+
+@pytest.mark.parametrize("padding", ["SAME_UPPER", "SAME_LOWER"])
+def test_padding_that_is_named_counts_in_a_mean(tmp_path: Path, padding: str) -> None:
+    x = RNG.normal(size=(1, 2, 4, 5)).astype(F)
+    told = {"kernel_shape": [2, 2], "auto_pad": padding, "count_include_pad": 1}
+    around = (1, 0) if padding == "SAME_LOWER" else (0, 1)
+    wide = np.pad(x, [(0, 0), (0, 0), around, around])
+    want = np.lib.stride_tricks.sliding_window_view(wide, (2, 2), (2, 3)).mean((-1, -2))
+    model = network([node("AveragePool", "x", "y", **told)], {"x": x}, ["y"])
+    assert_like_reference(model, tmp_path, {"x": x}, [want])
+
+
+def test_groups_of_an_open_number_of_channels_are_refused(tmp_path: Path) -> None:
+    x, w = RNG.normal(size=(1, 4, 3, 3, 3)).astype(F), RNG.normal(size=(4, 2, 2, 2, 2)).astype(F)
+    nodes = [node("Conv", "x w", "y", group=2)]
+    shapes = {"x": [1, "c", 3, 3, 3]}
+    with pytest.raises(UnsupportedError, match="unknown number of channels"):
+        load(network(nodes, {"x": x}, ["y"], {"w": w}, shapes=shapes), tmp_path)
