@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import assert_like_reference, network, node
+from networks import assert_like_reference, load, network, node
+
+from tqconv.errors import UnsupportedError
 
 F = np.float32
 RNG = np.random.default_rng(7)
@@ -93,3 +95,39 @@ def test_center_crop_pad(tmp_path: Path, shape: tuple[int, int], known: bool) ->
     constants, more = (wanted, {}) if known else ({}, wanted)
     model = network(nodes, feeds | more, ["y"], constants, opset=18)
     assert_like_reference(model, tmp_path, feeds | more)
+
+
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_padding_that_is_placed_by_itself_may_count(
+    tmp_path: Path, auto_pad: str, stride: int
+) -> None:
+    x = RNG.normal(size=(1, 2, 5, 6)).astype(np.float32)
+    said = {"kernel_shape": [3, 2], "strides": [stride, stride], "count_include_pad": 1}
+    total = [max((-(-n // stride) - 1) * stride + k - n, 0) for n, k in ((5, 3), (6, 2))]
+    less, more = [t // 2 for t in total], [t - t // 2 for t in total]
+    pads = [*less, *more] if auto_pad == "SAME_UPPER" else [*more, *less]
+    spread = [(0, 0), (0, 0), *zip(pads[:2], pads[2:], strict=True)]
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, spread), (3, 2), (2, 3))
+    want = windows[:, :, ::stride, ::stride].mean((4, 5))
+    model = network([node("AveragePool", "x", "y", auto_pad=auto_pad, **said)], {"x": x}, ["y"])
+    assert_like_reference(model, tmp_path, {"x": x}, [want])
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_statistics_of_training_that_nobody_reads_are_left_out(tmp_path: Path, read: bool) -> None:
+    x = RNG.normal(size=(4, 2, 3, 3)).astype(np.float32)
+    constants = {
+        n: np.array(v, np.float32)
+        for n, v in zip("sbmv", ([2, 1], [0, 1], [5, 5], [9, 9]), strict=True)
+    }
+    nodes = [node("BatchNormalization", "x s b m v", "y m1 v1 m2 v2")]
+    model = network(nodes, {"x": x}, ["y", "m1"] if read else ["y"], constants, opset=11)
+    if read:
+        with pytest.raises(UnsupportedError, match="statistics"):
+            load(model, tmp_path)
+        return
+    own = x.mean((0, 2, 3), keepdims=True), x.var((0, 2, 3), keepdims=True)
+    scale, shift = (constants[n].reshape(1, 2, 1, 1) for n in "sb")
+    want = (x - own[0]) / np.sqrt(own[1] + 1e-5) * scale + shift
+    assert_like_reference(model, tmp_path, {"x": x}, [want])

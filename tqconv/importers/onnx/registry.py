@@ -47,6 +47,12 @@ class ONNXBuilder(Builder):
         """The version of the standard operators."""
         return self.shared.translation.opset
 
+    def read_later(self, name: str) -> bool:
+        """Whether a node of the model's main graph reads a tensor, or the model ends in it."""
+        body = self.shared.network.body
+        read = any(name in node.inputs for node in body.nodes) if name else False
+        return read or any(name == output.name for output in body.outputs)
+
     def wants(self, index: int) -> bool:
         """Whether the node names output `index`, so that somebody may read it."""
         return index < len(self.node.outputs) and bool(self.node.outputs[index])
