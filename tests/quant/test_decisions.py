@@ -136,3 +136,17 @@ def test_an_answer_that_turns_over_is_worse_than_any_gain(
 ) -> None:
     made = [Score(np.zeros((1, 2)), (1.0,), np.array([ends])) for ends in (before, after)]
     assert improve._flips(*made) is flips
+
+
+@pytest.mark.parametrize(
+    ("gains", "least", "most"),
+    [([1.0, 1.0, 1.0], 0.0, 1e-9), ([4.0, -3.6, 0.2], 1.5, 3.0), ([2.0], 0.0, 1e-9)],
+)
+def test_a_gain_that_differs_between_samples_is_in_doubt(
+    gains: list[float], least: float, most: float
+) -> None:
+    made = [
+        Score(np.array([ratios]), (None,), np.array([ratios]))
+        for ratios in ([10.0] * len(gains), [10 + gain for gain in gains])
+    ]
+    assert least <= improve._doubt(*made) <= most

@@ -36,6 +36,8 @@ MOST = 64
 """Samples that are remembered; more add time and little knowledge."""
 GAIN = 0.05
 """Decibels by which a trial must do better to be taken."""
+DOUBT = 0.5
+"""Standard errors by which a mean gain on few samples must be above 0."""
 LOSS, WATCHED = 3.0, 8
 """Decibels that the worst of so many other samples may lose for what the mean gains."""
 FINE = 30.0
@@ -140,7 +142,9 @@ class _Search:
         found = self.panel.score(trial)
         gain = found.mean - self.score.mean
         spoiled = np.any(found.outputs <= self.score.outputs - LEAST_OUTPUT)
-        if gain > GAIN and not spoiled and self._accept(trial.plan(), found):
+        few = len(self.panel.judges) > 1
+        clear = gain > max(GAIN, DOUBT * _doubt(self.score, found) if few else 0.0)
+        if clear and not spoiled and self._accept(trial.plan(), found):
             self.kept.append(f"{name} ({gain:+.1f})")
         else:
             self.refused.append(f"{name} ({gain:+.1f})")
@@ -192,6 +196,15 @@ def _agreement(before: float | None, after: float | None) -> str:
     if before is None or after is None:
         return ""
     return f" (largest the same in {before:.3g} -> {after:.3g})"
+
+
+def _doubt(before: Score, after: Score) -> float:
+    """Return by how many dB a mean gain may differ from that on other samples: its standard error.
+
+    Of eight samples of a recurrent network, 0.1 dB on average was between -2 and 2 on each.
+    """
+    gains = (after.ratios - before.ratios).mean(axis=0)
+    return float(gains.std() / np.sqrt(max(gains.size - 1, 1)))
 
 
 def _flips(before: Score, after: Score) -> bool:
