@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import onnx_page
 import pytest
 
 from tqconv.compose.builder import Builder
 from tqconv.importers.keras import load as load  # fills the registry
 from tqconv.importers.keras.registry import KERAS
+from tqconv.importers.onnx.registry import ONNX
 from tqconv.importers.registry import Registry, Signature
 from tqconv.importers.tf.registry import TF
 from tqconv.importers.translate import Failed, Translation
@@ -27,7 +29,7 @@ from tqconv.ops.table import table
 
 ROOT = Path(__file__).parent.parent
 TARGET = ROOT / "docs" / "ops.md"
-TESTS = ("tests/importers/tf", "tests/importers/keras")
+TESTS = ("tests/importers/tf", "tests/importers/keras", *onnx_page.TESTS)
 INTEGER = {"INT8": "int8", "UINT8": "uint8", "INT16": "int16x8"}
 BESIDE = ("SHAPE", "CAST", "RESHAPE")
 """Operators that say nothing about whether their neighbours can be quantized."""
@@ -101,11 +103,15 @@ def main() -> int:
     """Run the tests and write the page."""
     observer = Observer()
     Translation.translate = observer.watch(Translation.translate)  # type: ignore[method-assign]
-    failed = pytest.main(["-q", "-p", "no:cacheprovider", *(str(ROOT / t) for t in TESTS)])
+    # The published tests run below, once; their own test compares them with the page.
+    left_out = f"--ignore={ROOT / onnx_page.PUBLISHED}"
+    tests = [str(ROOT / t) for t in TESTS]
+    failed = pytest.main(["-q", "-p", "no:cacheprovider", left_out, *tests])
     if failed:
         return int(failed)
-    parts = [HEAD, _operators(observer), _layers(observer), _target_table()]
-    TARGET.write_text("\n".join(parts), encoding="utf-8")
+    published = onnx_page.published()
+    parts = [HEAD, _operators(observer), _layers(observer), _onnx(observer), _target_table()]
+    TARGET.write_text("\n".join([*parts, *published]), encoding="utf-8")
     return 0
 
 
@@ -118,6 +124,19 @@ def _operators(observer: Observer) -> str:
         rows.append(f"| {name} | {becomes} | {types} | {_summary(handler)} | {_support(usual)} |")
     head = "| operator | becomes | types | | quantized |\n|---|---|---|---|---|"
     return "\n".join([f"## TensorFlow ({len(rows)} operators)\n", head, *rows, ""])
+
+
+def _onnx(observer: Observer) -> str:
+    def usual(name: str) -> tuple[str, ...]:
+        return _usual(observer.emitted[ONNX.framework, name])
+
+    rows = onnx_page.rows(
+        lambda name: ", ".join(usual(name)) or _without_operators(observer, ONNX, name),
+        lambda name: ", ".join(sorted(observer.types[ONNX.framework, name])),
+        lambda name: _support(usual(name)),
+    )
+    head = f"| operator | opsets | becomes | types | refused | quantized |\n{'|---' * 6}|"
+    return "\n".join([f"## ONNX ({len(rows)} operators)\n", onnx_page.HEAD, head, *rows, ""])
 
 
 def _layers(observer: Observer) -> str:

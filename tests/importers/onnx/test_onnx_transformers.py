@@ -49,7 +49,8 @@ def check(folder: Path, one: Any, feeds: Any, constants: Any, *want: Array) -> N
 MASKS: dict[str, Array] = {
     "none": np.zeros(0, np.int32),
     "rows": np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 0]], np.int32),
-    "images": np.random.default_rng(1).integers(0, 2, (N, T, T)).astype(np.int32),
+    # Every query sees the first key: float32 tells scores of -10000 apart by a thousandth only.
+    "images": np.maximum(np.random.default_rng(1).integers(0, 2, (N, T, T)), np.arange(T) == 0),
     "ends": np.array([3, 5], np.int32),
     "both": np.array([3, 5, 1, 0], np.int32),
 }
