@@ -12,7 +12,7 @@ from tqconv.errors import QuantizationError, UsageError
 from tqconv.ir.graph import Graph, Tensor, Use
 from tqconv.ir.types import Range
 from tqconv.quant.plan import Borders, MissingRangesError, Plan, plan
-from tqconv.quant.report import describe
+from tqconv.quant.report import coarse_lines, describe
 from tqconv.quant.schemes import INT8, INT16, SCHEMES, UINT8
 from tqconv.quant.select import Choice
 
@@ -318,3 +318,15 @@ def test_borders_hold_the_same_reals_as_the_inside(dtype: np.dtype) -> None:
         assert border.covers() == pytest.approx(inner.covers(), abs=1e-9)
     else:
         assert border.covers()[1] == pytest.approx(max(map(abs, inner.covers())), rel=1e-3)
+
+
+@pytest.mark.parametrize(("classes", "mode", "count"), [(200, "int8", 1), (100, "int8", 0)])
+def test_a_softmax_over_many_classes_in_8_bits_says_what_it_costs(
+    classes: int, mode: str, count: int
+) -> None:
+    graph = parse(f"x: f32[1,{classes}] -> z\nz = SOFTMAX(x) {{beta=1.0}}")
+    ranges = {"x": (-9.0, 9.0), "z": (0.0, 1.0)}
+    lines = coarse_lines(planned(graph, ranges, mode, WHOLE))
+    assert len(lines) == count
+    assert all("those below 0.002 become 0" in line and "'x'" in line for line in lines)
+    assert coarse_lines(planned(graph, ranges, mode)) == []

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Use
 from tqconv.ir.types import type_name
+from tqconv.ops.table import those
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Plan
+from tqconv.quant.select import rule_of
 
 
 def describe(graph: Graph, plan: Plan) -> str:
@@ -24,9 +26,31 @@ def describe(graph: Graph, plan: Plan) -> str:
     return "\n".join([*lines, *float_lines(plan), *plan.notes])
 
 
+SHARING = those(lambda row: row.decides == "row" and row.within == (0.0, 1.0))
+MANY = 128
+"""Results among which an even share of 1 is less than two steps of 8 bits."""
+
+
 def float_lines(plan: Plan) -> list[str]:
     """Return a line for each operator that stays float, with the reason."""
     return [f"float: {op!r}: {reason}" for op, reason in plan.floats.items()]
+
+
+def coarse_lines(plan: Plan) -> list[str]:
+    """Return a note for each operator that shares 1 among more results than it has steps for."""
+    lines = []
+    for op, dtype in plan.types.items():
+        rule, classes = rule_of(op), op.outputs[0].shape[-1] if op.outputs[0].rank else None
+        fixed = rule.fixed.get(type_name(dtype)) if rule is not None else None
+        if op.type not in SHARING or fixed is None or classes is None or dtype.itemsize > 1:
+            continue
+        if classes >= MANY:
+            lines.append(
+                f"{op!r} shares 1 among {classes} results in steps of {fixed[0]:.2g}: those below "
+                f"{fixed[0] / 2:.2g} become 0; a float output keeps them, and so does "
+                f"--output_arrays '{op.input(0).name}', which leaves them to the reader"
+            )
+    return lines
 
 
 def _edges(op: Op, plan: Plan) -> Iterator[str]:
