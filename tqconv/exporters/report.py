@@ -12,7 +12,7 @@ import numpy as np
 from tqconv.errors import UsageError, suggestion
 from tqconv.exporters.tflite import operator_version, save_order
 from tqconv.ir.graph import Graph, Model, Op, Tensor
-from tqconv.ir.types import STRING
+from tqconv.ir.types import STRING, numpy_name
 from tqconv.ops.table import known, spec, table
 
 
@@ -132,7 +132,7 @@ def describe_tensor(tensor: Tensor) -> TensorFacts:
     quant, evidence = tensor.quant, tensor.range
     return TensorFacts(
         name=tensor.name,
-        type="string" if tensor.dtype == STRING else tensor.dtype.name,
+        type="string" if tensor.dtype == STRING else numpy_name(tensor.dtype),
         shape=tensor.shape,
         bytes=tensor_bytes(tensor),
         constant=tensor.is_constant,

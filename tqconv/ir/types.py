@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,12 @@ def dtype_of(name: str) -> np.dtype:
         extension: np.dtype = np.dtype(getattr(ml_dtypes, name.lower()))
         return extension
     return _NAMES[name]
+
+
+@cache
+def numpy_name(dtype: np.dtype) -> str:
+    """Return numpy's name of a type, which numpy itself puts together each time."""
+    return dtype.name
 
 
 def type_name(dtype: np.dtype) -> str:

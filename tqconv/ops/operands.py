@@ -15,7 +15,7 @@ import numpy as np
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.types import RESOURCE, STRING, VARIANT
+from tqconv.ir.types import RESOURCE, STRING, VARIANT, numpy_name
 from tqconv.ops.spec import INDEX, OpSpec, Takes
 
 _ONE = Takes(INDEX, size=1)
@@ -87,7 +87,11 @@ def fitted(graph: Graph, row: OpSpec, op: Op) -> tuple[Tensor | None, ...]:
 def _fitted(graph: Graph, wanted: Takes, tensor: Tensor) -> Tensor:
     if tensor.data is None or tensor.dtype.kind not in "iu" or tensor.quant is not None:
         return tensor
-    if wanted.types is None or "int32" not in wanted.types or tensor.dtype.name in wanted.types:
+    if (
+        wanted.types is None
+        or "int32" not in wanted.types
+        or numpy_name(tensor.dtype) in wanted.types
+    ):
         return tensor
     narrow = tensor.data.astype(np.int32)
     same = np.array_equal(narrow.astype(np.int64), tensor.data)
@@ -145,7 +149,7 @@ def _foldable(wanted: Takes) -> frozenset[str] | None:
 
 
 def _check_one(name: str, tensor: Tensor, wanted: Takes) -> None:
-    if wanted.types is not None and tensor.dtype.name not in wanted.types:
+    if wanted.types is not None and numpy_name(tensor.dtype) not in wanted.types:
         words = "an integer" if wanted.types == WHOLE else " or ".join(sorted(wanted.types))
         raise UnsupportedError(
             f"operand `{name}` ('{tensor.name}') is {_type(tensor)}, not {words}"
@@ -162,4 +166,4 @@ def _check_one(name: str, tensor: Tensor, wanted: Takes) -> None:
 
 
 def _type(tensor: Tensor) -> str:
-    return "string" if tensor.dtype == STRING else tensor.dtype.name
+    return "string" if tensor.dtype == STRING else numpy_name(tensor.dtype)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tqconv.ir.graph import Op
+from tqconv.ir.types import numpy_name
 from tqconv.ops.operands import data_operand
 from tqconv.ops.table import known, spec
 
@@ -42,7 +43,8 @@ class Target:
         tensors = [t for t in (*op.inputs, *op.outputs) if t is not None]
         if tensor is None or tensor.dtype == object or any(t.quant is not None for t in tensors):
             return None
-        return None if tensor.dtype.name in allowed else tensor.dtype.name
+        name = numpy_name(tensor.dtype)
+        return None if name in allowed else name
 
     def refused_rank(self, op: Op) -> int | None:
         """Return the number of dimensions with which an operator is refused, or None."""
