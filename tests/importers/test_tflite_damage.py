@@ -207,3 +207,16 @@ def test_bodies_take_and_return_what_their_operator_does() -> None:
     bodies[1].add_input("more", (1,), FLOAT)
     with pytest.raises(FormatError, match="its graphs do not take 1 and return 1 tensor"):
         reader.parse(bytes(serialize(Model([graph], "n"))), "n.tflite")
+
+
+def test_a_condition_returns_one_tensor() -> None:
+    graph, bodies = Graph("main"), [Graph(name) for name in ("cond", "body")]
+    for body in bodies:
+        body.add_input("x", (1,), FLOAT)
+    bodies[1].outputs.append(bodies[1].inputs[0])
+    y = Tensor("y", (1,), FLOAT)
+    graph.add(Op("WHILE", (graph.add_input("x", (1,), FLOAT),), (y,), graphs=tuple(bodies)))
+    graph.outputs.append(y)
+    content = bytes(serialize(Model([graph], "n")))
+    with pytest.raises(FormatError, match="its condition returns 0 tensors, not one"):
+        reader.parse(content, "n.tflite")

@@ -62,6 +62,9 @@ def check_bodies(op: Op) -> None:
             f"its graphs do not take {taken} and return {counted(len(op.outputs), 'tensor')}",
             where=op.source,
         )
+    if op.type == "WHILE" and len(op.graphs[0].outputs) != 1:
+        count = counted(len(op.graphs[0].outputs), "tensor")
+        raise FormatError(f"its condition returns {count}, not one", where=op.source)
 
 
 def _unfit(op: Op, error: Exception) -> FormatError:
