@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.rules import elements, not_negative, values
-from tqconv.ops.spec import FoldRule, QuantRule, ShapeRule, Typed, VersionRule, by_type, op
+from tqconv.ops.spec import Copies, FoldRule, QuantRule, ShapeRule, Typed, VersionRule, by_type, op
 
 EIGHT_BIT = frozenset({"INT8", "UINT8"})
 Array = NDArray[Any]
@@ -232,15 +232,10 @@ _NEAREST_VERSION = _resize_version("half_pixel_centers", "align_corners")
 _SAME, _SAME_8 = QuantRule(same=True), QuantRule(same=True, types=EIGHT_BIT)
 
 _MIXED = QuantRule(same=True, averages=True)
-_Row = tuple[str, ShapeRule, FoldRule, QuantRule, VersionRule, frozenset[str] | None]
-_COPIES = {
-    "SPACE_TO_DEPTH": "permuted",
-    "DEPTH_TO_SPACE": "permuted",
-    "SPACE_TO_BATCH_ND": "filled",
-    "BATCH_TO_SPACE_ND": "chosen",
-}
+_Types = frozenset[str] | None
+_Row = tuple[str, ShapeRule, FoldRule, QuantRule, VersionRule, _Types, Copies | None]
 _ROWS: dict[str, _Row] = {
-    "RESIZE_BILINEAR": ("x size -> y", _resized, _bilinear, _MIXED, _BILINEAR_VERSION, FLOAT),
+    "RESIZE_BILINEAR": ("x size -> y", _resized, _bilinear, _MIXED, _BILINEAR_VERSION, FLOAT, None),
     "RESIZE_NEAREST_NEIGHBOR": (
         "x size -> y",
         _resized,
@@ -248,6 +243,7 @@ _ROWS: dict[str, _Row] = {
         _SAME,
         _NEAREST_VERSION,
         NEAREST_TYPES,
+        None,
     ),
     "SPACE_TO_DEPTH": (
         "x -> y",
@@ -256,6 +252,7 @@ _ROWS: dict[str, _Row] = {
         _SAME_8,
         by_type(int8=2),
         BLOCK_TYPES,
+        "permuted",
     ),
     "DEPTH_TO_SPACE": (
         "x -> y",
@@ -264,6 +261,7 @@ _ROWS: dict[str, _Row] = {
         _SAME_8,
         by_type(int8=2),
         BLOCK_TYPES,
+        "permuted",
     ),
     "SPACE_TO_BATCH_ND": (
         "x block paddings -> y",
@@ -272,6 +270,7 @@ _ROWS: dict[str, _Row] = {
         _SAME,
         _block_version,
         None,
+        "filled",
     ),
     "BATCH_TO_SPACE_ND": (
         "x block crops -> y",
@@ -280,9 +279,10 @@ _ROWS: dict[str, _Row] = {
         _SAME,
         _block_version,
         None,
+        "chosen",
     ),
 }
-for _name, (_operands, _shape, _fold, _quant, _version, _types) in _ROWS.items():
+for _name, (_operands, _shape, _fold, _quant, _version, _types, _copies) in _ROWS.items():
     op(
         _name,
         _operands,
@@ -290,7 +290,7 @@ for _name, (_operands, _shape, _fold, _quant, _version, _types) in _ROWS.items()
         fold=_fold,
         quant=_quant,
         version=_version,
-        copies=_COPIES.get(_name),
+        copies=_copies,
         category="resize",
         types=_types,
         max_rank=4,
