@@ -27,3 +27,24 @@ def test_sizes_that_differ_are_not_hashed(monkeypatch: pytest.MonkeyPatch) -> No
         shared.find(np.zeros(size))
         shared.add(np.zeros(size), size)
     assert hashed == [3, 3]
+
+
+def test_checksums_do_not_depend_on_how_an_array_lies_in_memory() -> None:
+    rng = np.random.default_rng(4)
+    large = rng.integers(0, 9, (600, 70, 8)).astype(np.int16)
+    turned = np.ascontiguousarray(large.transpose(2, 0, 1)).transpose(1, 2, 0)
+    assert not turned.flags.c_contiguous
+    other_type = large.reshape(-1).view(np.float32)
+    assert {arrays.checksum(a) for a in (large, turned, other_type)} == {arrays.checksum(large)}
+    zeros = arrays.repeated(0, (500, 1000), np.dtype(np.float32))
+    assert arrays.checksum(zeros) == arrays.checksum(np.zeros(500_000, np.float32))
+
+
+def test_arrays_that_differ_in_the_middle_are_told_apart() -> None:
+    shared = Shared()
+    first, second = np.zeros(500_000, np.int8), np.zeros(500_000, np.int8)
+    second[250_000] = 1
+    shared.find(first)
+    shared.add(first, "first")
+    assert shared.find(second) is None
+    assert shared.find(first.copy()) == "first"
