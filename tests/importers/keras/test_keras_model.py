@@ -358,3 +358,16 @@ def test_operations_get_masks_and_types_that_they_ask_for(tmp_path: Path) -> Non
     )
     with pytest.raises(UnsupportedError, match="results of the type int8"):
         api.load(write_keras(tmp_path / "m.keras", model, {}))
+
+
+def test_a_model_inside_that_is_told_to_train_is_refused(tmp_path: Path) -> None:
+    inner = sequential(given("i", [None, 2]), layer("Dropout", "drop", rate=0.5), name="inner")
+    call = [[["x", 0, 0, {"training": True}]]]
+    model = functional(
+        given("x", [None, 2]),
+        {"name": "inner", **inner, "inbound_nodes": call},
+        inputs=[["x", 0, 0]],
+        outputs=[["inner", 1, 0]],
+    )
+    with pytest.raises(UnsupportedError, match="'model/inner' is called with `training=True`"):
+        api.load(write_h5(tmp_path / "m.h5", model, {}, "2.21.0"))

@@ -97,6 +97,11 @@ class Walk:
         """Translate one call of a layer whose arguments are in `values`."""
         operands = [_found(values, ref, None) for ref in refs_in(call.args)]
         if layer.network is not None:
+            if self.major < 3 and call.kwargs.get("training") is True:
+                raise UnsupportedError(
+                    f"the model '{layer.place}' is called with `training=True`",
+                    hint="build the model around it without `training=True`",
+                )
             return self.network(layer.network, operands, f"{name}/", graph=graph)
         named = [k for k in OPERANDS if isinstance(call.kwargs.get(k), Ref)]
         operands += [_found(values, call.kwargs[k], None) for k in named]

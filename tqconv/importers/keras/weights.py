@@ -156,6 +156,7 @@ SPECS: Mapping[str, Callable[[Config], list[Group]]] = {
     "Embedding": _always("embeddings"),
     "ReversibleEmbedding": _reversible,
     "PReLU": _always("alpha"),
+    "LayerScale": _always("gamma"),
     "BatchNormalization": _batch_norm,
     "SyncBatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,

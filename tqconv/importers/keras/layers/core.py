@@ -40,6 +40,14 @@ def einsum_dense(
     return activate(b, y, activation)
 
 
+@handles("LayerScale")
+def layer_scale(
+    b: KerasBuilder, x: Tensor, *, projection_dim: int, init_values: float = 0.0
+) -> Tensor:
+    """Multiply each channel by a weight, as the blocks of ConvNeXt do."""
+    return b("MUL", b.real(x), b.weight("gamma"))
+
+
 @handles("Embedding")
 def embedding(b: KerasBuilder, x: Tensor, *, output_dim: int, mask_zero: bool = False) -> Tensor:
     """Look rows up; with `mask_zero` index 0 is padding."""
@@ -95,6 +103,7 @@ def masking(b: KerasBuilder, x: Tensor, *, mask_value: float = 0.0) -> Tensor:
     *("RandomErasing", "RandomGaussianBlur", "RandomInvert", "RandomPerspective"),
     *("RandomPosterization", "RandomColorDegeneration", "RandomElasticTransform"),
     *("CutMix", "MixUp", "AugMix", "RandAugment", "Solarization"),
+    "StochasticDepth",
 )
 def identity(b: KerasBuilder, x: Tensor, *, training: bool | None = False, **others: Any) -> Tensor:
     """Pass on: what happens during training only."""
