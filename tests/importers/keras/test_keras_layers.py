@@ -142,3 +142,10 @@ def test_a_layer_is_applied_to_each_step(tmp_path: Path) -> None:
     inner = layer("Dense", "dense", units=5, use_bias=False)
     y = of_layer(tmp_path, "TimeDistributed", x, w, layer=inner)
     np.testing.assert_allclose(y, x @ w, atol=1e-5)
+
+
+def test_the_blocks_of_convnext(tmp_path: Path) -> None:
+    x, gamma = noise(2, 3, 4), noise(4)
+    y = of_layer(tmp_path, "LayerScale", x, gamma, projection_dim=4, init_values=1e-6)
+    np.testing.assert_allclose(y, x * gamma, atol=1e-6)
+    np.testing.assert_array_equal(of_layer(tmp_path, "StochasticDepth", x, drop_path_rate=0.1), x)
