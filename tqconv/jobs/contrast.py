@@ -21,7 +21,7 @@ from tqconv.jobs.reals import reals_of
 from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import STAGES
 from tqconv.runtime import samples as data
-from tqconv.runtime.compare import Difference, compare, difference
+from tqconv.runtime.compare import Difference, Tally, compare, difference, outputs_of
 from tqconv.runtime.layout import Borders, borders_between
 from tqconv.runtime.litert import Feed
 
@@ -171,13 +171,11 @@ def _by_itself(
     borders: Borders,
 ) -> Iterator[Difference]:
     """Yield the differences of the outputs from what another runtime makes of the first model."""
-    from tqconv.runtime.compare import Tally, outputs_of
-
     other = outputs_of(right, serialize)
     tallies = [Tally() for _ in left.main.outputs]
     for feed in feeds:
-        wanted, got = run(feed), other(borders.feed(feed))
-        for tally, index in zip(tallies, range(len(wanted)), strict=True):
-            tally.add(wanted[index], borders.output(index, got[index]))
+        pairs = zip(tallies, run(feed), other(borders.feed(feed)), strict=True)
+        for index, (tally, wanted, got) in enumerate(pairs):
+            tally.add(wanted, borders.output(index, got))
     for tally, tensor in zip(tallies, left.main.outputs, strict=True):
         yield tally.result(tensor.name, is_output=True)

@@ -7,25 +7,20 @@ from __future__ import annotations
 
 from tqconv.ir.graph import Op
 from tqconv.targets.device import Device, Refusal, each, operand
-from tqconv.targets.rules import SHAPES, constant, data, rank, static, type_name
+from tqconv.targets.rules import SHAPES, constant, data, rank, static, type_name, types
 
 _GPU = """ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE EXP FULLY_CONNECTED
 LOGISTIC LSTM MAXIMUM MAX_POOL_2D MINIMUM MUL PAD PRELU QUANTIZE RELU RELU6 RESHAPE RESIZE_BILINEAR
 SOFTMAX STRIDED_SLICE SUB TRANSPOSE_CONV"""
 
 
-def _gpu_types(op: Op) -> Refusal | None:
-    for tensor in data(op):
-        if type_name(tensor) not in ("float32", "float16", "int8", "uint8", "int32"):
-            return Refusal(f"{type_name(tensor)} data", "--quantize float16, or no --quantize")
-    return None
-
+_GPU_TYPES = types("float32 float16 int8 uint8 int32", "--quantize float16, or no --quantize")
 
 GPU = Device(
     "gpu",
     "LiteRT's GPU delegate",
     each(_GPU),
-    general=(static, rank(4), _gpu_types),
+    general=(static, rank(4), _GPU_TYPES),
     rest="the CPU",
     remedies={
         "TRANSPOSE": "write the model channels last, so that nothing is transposed",

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-
-import numpy as np
 
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import RESOURCE, STRING
@@ -16,7 +13,6 @@ from tqconv.targets.device import Refusal, Rule, operand, option, tensors
 INTEGERS = "--quantize int8 --integer_only"
 BORDERS = "--inference_input_type INT8 --inference_output_type INT8"
 SHAPES = "--input_shapes with a number for each dimension"
-STATIC = "one scale per tensor: --no_per_channel"
 NHWC = 4
 """The rank of an image: batch, rows, columns, channels."""
 
@@ -118,29 +114,6 @@ def no_activation(op: Op) -> Refusal | None:
     return None if found == "NONE" else Refusal(f"fused {found}")
 
 
-def no_option(name: str, reason: str) -> Rule:
-    """A flag of the operator is not set."""
-
-    def rule(op: Op) -> Refusal | None:
-        return Refusal(reason) if option(op, name, False) else None
-
-    return rule
-
-
-def per_tensor(op: Op) -> Refusal | None:
-    """One scale serves each tensor."""
-    for tensor in tensors(op):
-        if tensor.quant is not None and not tensor.quant.is_per_tensor:
-            return Refusal(f"'{tensor.name}' has a scale per channel", STATIC)
-    return None
-
-
 def strides(op: Op) -> tuple[int, int]:
     """Return the strides over rows and columns of an operator with windows."""
     return int(option(op, "stride_h", 1)), int(option(op, "stride_w", 1))
-
-
-def constants_of(op: Op, names: Iterable[str]) -> list[np.ndarray]:
-    """Return what constant operands hold."""
-    found = (operand(op, name) for name in names)
-    return [t.data for t in found if t is not None and t.data is not None]

@@ -22,8 +22,6 @@ CLUSTERED = frozenset({"ClusterWeights", "ClusterWeightsRNN", "ClusterWeightsMHA
 WRAPPERS = QUANTIZED | CLUSTERED | {"QuantizeAnnotate", "PruneLowMagnitude"}
 INSIDE = "layer/"
 """Before the name of a weight of the layer inside that the wrapper lists."""
-STRIP = "strip the wrappers before saving: `tfmot.clustering.keras.strip_clustering(model)`, "
-"""What helps where a wrapper cannot be read."""
 
 BEFORE = frozenset({"softmax", "sigmoid", "tanh", "gelu"})
 AFTER = frozenset({"linear", "relu", "swish", "gelu"})
