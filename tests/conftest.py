@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from tqconv.exporters.tflite import serialize
@@ -15,6 +16,11 @@ from tqconv.ir.graph import Graph, Model
 
 Array = NDArray[Any]
 Run = Callable[..., list[Array]]
+
+# A run tests the same examples each time, so what is green stays green; `--hypothesis-profile
+# default` draws new ones.
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 
 def run_litert(

@@ -17,14 +17,19 @@ REPEATS = ["", "*", "+", "?", "{2}", "{0,2}", "{1,}", "*?"]
 parts = st.tuples(st.sampled_from(PIECES), st.sampled_from(REPEATS))
 
 
-@given(st.lists(st.tuples(parts, st.booleans()), max_size=5), st.text("abc1/\n", max_size=8))
+@given(
+    st.lists(parts, max_size=5),
+    st.sets(st.integers(0, 4), max_size=2),
+    st.text("abc1/\n", max_size=6),
+)
 @settings(max_examples=1000, deadline=None)
 def test_they_match_what_python_matches(
-    pieces: list[tuple[tuple[str, str], bool]], name: str
+    pieces: list[tuple[str, str]], repeated: set[int], name: str
 ) -> None:
+    """At most two nested groups repeat: Python's time grows with each as the length's power."""
     text = ""
-    for (piece, repeat), grouped in pieces:
-        text = f"({text}{piece}{repeat if piece not in '^$' else ''})" + "*" * grouped
+    for index, (piece, repeat) in enumerate(pieces):
+        text = f"({text}{piece}{repeat if piece not in '^$' else ''})" + "*" * (index in repeated)
     expected = re.fullmatch(text, name) is not None
     if "\n" in name and "$" in text:
         return  # for Python a last line end may follow `$`; names have none
