@@ -9,6 +9,8 @@ import pytest
 from composed import assert_composed, numbers
 
 from tqconv.compose import gather, scatter
+from tqconv.compose.builder import Builder
+from tqconv.ir.graph import Tensor
 
 X = numbers(3, 4, 5)
 
@@ -39,5 +41,8 @@ def test_put_along_an_axis(axis: int, dynamic: bool) -> None:
     updates = numbers(*shape, seed=2)
     expected = X.copy()
     np.put_along_axis(expected, indices, updates, axis)
-    make = lambda b, x, i, u: scatter.put_along(b, x, i, u, axis)  # noqa: E731
+
+    def make(b: Builder, x: Tensor, i: Tensor, u: Tensor) -> Tensor:
+        return scatter.with_updates(b, x, scatter.places_along(b, i, axis), u)
+
     assert_composed(make, [X, indices, updates], expected, open_axes=(0,) if dynamic else ())

@@ -207,15 +207,6 @@ def _end_to_end(b: Builder, parts: Sequence[Tensor]) -> Tensor:
     return b("CONCATENATION", *parts, axis=0)
 
 
-def put_along(b: Builder, x: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
-    """Return y, which is `x` but y[…, indices[…, i, …], …] = updates[…, i, …] along an axis.
-
-    axis in [0, rank); indices, updates: of one shape, no larger than `x` in the other dimensions.
-    Of several updates of one place the last one stays.
-    """
-    return with_updates(b, x, places_along(b, indices, axis), updates)
-
-
 def places_along(b: Builder, indices: Tensor, axis: int) -> Tensor:
     """Return the coordinates [*indices, rank] of elements that indices name along an axis."""
     whole = b.shape_of(indices)
