@@ -33,7 +33,6 @@ LAYERS = (
 
 FENCES = {
     "click": {"cli"},
-    "tqdm": {"cli"},
     "onnx": {"importers/onnx"},
     "onnxruntime": {"importers/onnx/evaluate.py"},
     "h5py": {"importers/keras"},

@@ -17,6 +17,13 @@ Dims = tuple["int | None", ...]
 Progress = Callable[[int, "int | None"], None]
 """Told how many samples are done, and of how many, where that is known."""
 
+Watch = Callable[[str, str], "Progress | None"]
+"""Told that a phase of a job begins: what is done ("fitting"), and what is counted ("steps").
+
+"" where nothing is counted. Who is returned, if anybody, is told how far the phase is; it lasts
+until the next one begins.
+"""
+
 FORMATS = ("graphdef", "saved_model", "keras", "onnx", "tflite")
 """Formats of `--input_format`; without it the format is found by content."""
 

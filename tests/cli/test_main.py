@@ -26,7 +26,7 @@ def start(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
 def test_help_imports_nothing_that_is_slow() -> None:
     code = (
         "import sys; from tqconv.cli.main import main; main(['--help']); main(['convert', '-h'])\n"
-        "print([m for m in ('numpy', 'google.protobuf', 'tqdm', 'onnx') if m in sys.modules])"
+        "print([m for m in ('numpy', 'google.protobuf', 'onnx') if m in sys.modules])"
     )
     assert start("-c", code).stdout.endswith("[]\n")
 
@@ -102,7 +102,7 @@ def test_a_float_conversion_loads_no_runtime(digits: Path, tmp_path: Path) -> No
     code = (
         "import sys; from tqconv.cli.main import main\n"
         f"assert main(['convert', {str(digits)!r}, '-o', {str(tmp_path / 'm.tflite')!r}]) == 0\n"
-        "unwanted = ('ai_edge_litert', 'onnx', 'h5py', 'tqdm', 'PIL')\n"
+        "unwanted = ('ai_edge_litert', 'onnx', 'h5py', 'PIL')\n"
         "print([m for m in unwanted if m in sys.modules])"
     )
     assert start("-c", code).stdout.endswith("[]\n")

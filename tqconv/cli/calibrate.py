@@ -8,7 +8,7 @@ from tqconv.cli.flags import CALIBRATE
 from tqconv.cli.messages import print_notes, print_result
 from tqconv.cli.options import calibrate_options
 from tqconv.cli.places import model_file, source_of, target_of
-from tqconv.cli.progress import progress_bar
+from tqconv.cli.progress import progress_line
 from tqconv.errors import counted
 
 HELP = """Measure the ranges of a model's activations on samples, for `convert --ranges`.
@@ -26,8 +26,9 @@ def run(given: Given) -> None:
 
     with (
         model_file(source) as path,
-        progress_bar("calibrating", quiet=given.get("quiet", False)) as progress,
+        progress_line(quiet=given.get("quiet", False)) as line,
     ):
+        progress = None if line is None else line("calibrating", "samples")
         result = api.calibrate(path, target, options, progress=progress)
     print_notes(given, [*notes, *result.notes])
     print_result(

@@ -20,7 +20,7 @@ from tqconv.cli.layout import size
 from tqconv.cli.messages import print_notes, print_result
 from tqconv.cli.options import convert_options
 from tqconv.cli.places import model_file, source_of, target_of
-from tqconv.cli.progress import progress_bar
+from tqconv.cli.progress import Line, progress_line
 from tqconv.errors import counted
 from tqconv.output import bytes_of
 
@@ -47,15 +47,16 @@ def run(given: Given) -> None:
     ending = ".dot" if options.target_format == "dot" else ".tflite"
     target, more = target_of(given, source, ending)
     print_notes(given, [*notes, *more])
-    log = PassLog(given.get("verbosity", 0))
     from tqconv.exporters.report import describe
     from tqconv.jobs.convert import convert
+    from tqconv.jobs.phases import unwatched
 
     with (
         model_file(source) as path,
-        progress_bar("calibrating", quiet=given.get("quiet", False)) as progress,
+        progress_line(quiet=given.get("quiet", False)) as line,
     ):
-        report = convert(path, target, options, observe=log.observe, progress=progress)
+        log = PassLog(given.get("verbosity", 0), line)
+        report = convert(path, target, options, observe=log.observe, watch=line or unwatched)
         read = bytes_of(Path(path))
     log.finish()
     print_notes(given, report.notes)
@@ -115,17 +116,16 @@ def mode_word(options: ConvertOptions, facts: ModelFacts) -> str:
 class PassLog:
     """What the passes did, for -v (a summary) and -vv (as it happens)."""
 
-    def __init__(self, verbosity: int) -> None:
+    def __init__(self, verbosity: int, line: Line | None = None) -> None:
         self.verbosity = verbosity
+        self.say = _say if line is None else line.say
         self.rounds: Counter[str] = Counter()
 
     def observe(self, name: str, graph: Graph) -> None:
         """Record that a pass changed a graph."""
         self.rounds[name] += 1
         if self.verbosity >= EVERY_PASS:
-            click.echo(
-                f"pass {name}: {graph.name} has {counted(len(graph.ops), 'operator')}", err=True
-            )
+            self.say(f"pass {name}: {graph.name} has {counted(len(graph.ops), 'operator')}")
 
     def finish(self) -> None:
         """Print the summary."""
@@ -133,7 +133,11 @@ class PassLog:
             names = (
                 f"{name} ×{count}" if count > 1 else name for name, count in self.rounds.items()
             )
-            click.echo(f"passes that changed something: {', '.join(names) or 'none'}", err=True)
+            _say(f"passes that changed something: {', '.join(names) or 'none'}")
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
 
 
 EXAMPLES = (

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqconv.config import ConvertOptions, Count, LoadOptions, Progress
+from tqconv.config import ConvertOptions, Count, LoadOptions, Watch
 from tqconv.errors import FormatError, VerificationError
 from tqconv.importers.source import SourceFile, source_of
 from tqconv.ir.graph import Model
 from tqconv.jobs import footprint
 from tqconv.jobs.files import picture, save, snapshot, write_summary
 from tqconv.jobs.images import turn_images
+from tqconv.jobs.phases import unwatched
 from tqconv.jobs.pictures import Pictures
 from tqconv.jobs.record import Record
 from tqconv.jobs.requests import check_device, check_gate, check_picture, check_types
@@ -47,24 +48,20 @@ def convert(
     options: ConvertOptions | None = None,
     *,
     observe: Observer | None = None,
-    progress: Progress | None = None,
+    watch: Watch = unwatched,
 ) -> Report:
     """Read a model, optimize it, write it; see `ConvertOptions`.
 
-    `observe(pass name, graph)` is called after each pass that changed a graph, `progress` with the
-    number of calibration samples done, and of all where that is known. Nothing is written, and an
-    existing target stays as it is, when an error is raised.
+    `observe(pass name, graph)` is called after each pass that changed a graph; `watch`: see there.
+    Nothing is written, and an existing target stays as it is, when an error is raised.
     """
     options = ConvertOptions() if options is None else options
     target = Path(target)
     file = source_of(Path(source), options.load)
-    footprint.of_conversion(file, target, options).check()
-    check_types(options)
-    check_gate(options)
-    check_device(options)
-    check_picture(options, target)
+    _check_request(file, target, options)
     dump = Pictures(options.dump_dir, options.dump_steps, observe)
     reading = _load_options(options)
+    watch(f"reading {file.path.name}", "")
     model = file.load(reading)
     model.notes += _unknown_arrays(file, model, reading)
     if not model.main.outputs:
@@ -77,11 +74,13 @@ def convert(
         quantizing=reading.quantizing,
         channels_first=file.format.channels_first,
     )
+    watch("optimizing", "")
     for stage in before:
         dump.run(model, stage)
     record = Record(histograms=options.report is not None)
     with dump.of_failure(model):
-        record.differences = _quantize(model, options, names, progress, record)
+        record.differences = _quantize(model, options, names, watch, record)
+    watch("writing", "")
     if options.quantize.mode is not None:
         dump.run(model, QUANTIZED)
     if options.toco.inference_type is None:
@@ -90,6 +89,15 @@ def convert(
     _check_result(model, options)
     size = _write(file, target, model, options, record)
     return Report(model, size, model.notes, record.differences)
+
+
+def _check_request(file: SourceFile, target: Path, options: ConvertOptions) -> None:
+    """Raise UsageError for what cannot be fulfilled whatever the model holds."""
+    footprint.of_conversion(file, target, options).check()
+    check_types(options)
+    check_gate(options)
+    check_device(options)
+    check_picture(options, target)
 
 
 def _write(
@@ -160,7 +168,7 @@ def _quantize(
     model: Model,
     options: ConvertOptions,
     names: set[str],
-    progress: Progress | None,
+    watch: Watch,
     record: Record,
 ) -> list[Difference]:
     """Quantize in place; where it was asked for, return how far that is from the float model.
@@ -180,7 +188,7 @@ def _quantize(
     reference = snapshot(model) if sampled or options.verify is not None else None
     before = no_effect.constants(model)
     if asked.mode is not None:
-        _carry_out(model, options, names, progress, record)
+        _carry_out(model, options, names, watch, record)
     if asked.mode is not None and inputs.computes_reals(asked):
         note = no_effect.unchanged_note(before, model, asked)
         model.notes += [] if note is None else [note]
@@ -189,7 +197,7 @@ def _quantize(
         return []
     from tqconv.jobs import verify
 
-    return verify.judge(reference, model, options)
+    return verify.judge(reference, model, options, watch)
 
 
 def _names(model: Model) -> set[str]:
@@ -200,7 +208,7 @@ def _carry_out(
     model: Model,
     options: ConvertOptions,
     names: set[str],
-    progress: Progress | None,
+    watch: Watch,
     record: Record,
 ) -> None:
     """Quantize in place, and note the entries of a ranges file that name no tensor."""
@@ -218,7 +226,7 @@ def _carry_out(
         known,
         toco=options.toco,
         least=options.min_sqnr,
-        progress=progress,
+        watch=watch,
         record=record,
     )
     if known is not None:

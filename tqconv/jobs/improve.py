@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tqconv.config import Watch
 from tqconv.errors import counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model, Op
 from tqconv.jobs.judge import Judge, Score
+from tqconv.jobs.phases import Steps, unwatched
 from tqconv.quant.decisions import Decision
 from tqconv.quant.fit import codes as fitting
 from tqconv.quant.fit.moments import (
@@ -46,10 +48,17 @@ LEAST_OUTPUT = 1.0
 """Decibels that an output may lose for what the others gain."""
 SHOWN = 4
 """Outputs that the note names."""
+TRIALS, SPOILED = 3, 3
+"""What `_Fit` tries, and how often the watched samples run: as reals, as planned, as fitted."""
 
 
 def improved(
-    model: Model, plan: Plan, samples: Sequence[Feed], others: Iterable[tuple[str, Plan]] = ()
+    model: Model,
+    plan: Plan,
+    samples: Sequence[Feed],
+    others: Sequence[tuple[str, Callable[[], Plan]]] = (),
+    *,
+    watch: Watch = unwatched,
 ) -> Plan:
     """Return the plan, or one that comes closer to the float model on held-back samples.
 
@@ -60,19 +69,22 @@ def improved(
     if len(samples) < FEWEST:
         return plan
     parts = _parts(samples)
-    search = _Search(_Panel([Judge(model, part) for part in parts.judging]), plan)
+    steps = Steps(watch("fitting", "steps"), _count(plan, parts, len(others)))
+    judges = [Judge(model, part, step=steps) for part in parts.judging]
+    search = _Search(_Panel(judges), plan)
     if not search.panel.decisions:
         return plan
     for name, other in others:
-        search.offer(name, _Trial.same(other))
-    for name, trial in _Fit(model, search.best, parts).trials():
+        search.offer(name, _Trial.same(other()))
+    for name, trial in _Fit(model, search.best, parts, steps).trials():
         search.offer(name, trial)
     if (
         search.best is not plan
         and parts.watched
-        and _spoils(Judge(model, parts.watched), plan, search.best)
+        and _spoils(Judge(model, parts.watched, step=steps), plan, search.best)
     ):
         search.withdraw()
+    steps.reach(steps.total)
     return replace(search.best, notes=[*search.best.notes, *search.notes()])
 
 
@@ -86,6 +98,21 @@ class _Parts:
     teaching: list[Sequence[Feed]]
     judging: list[Sequence[Feed]]
     watched: Sequence[Feed] = ()
+
+
+def _count(plan: Plan, parts: _Parts, others: int) -> int:
+    """Return the most steps: samples that run through a model, and weights that are rounded."""
+    judging, teaching = (sum(map(len, some)) for some in (parts.judging, parts.teaching))
+    ops = fitting.fittable(plan)
+    rounds = _rounds(len(parts.teaching))
+    trials = (others + TRIALS) * (1 if len(parts.judging) == 1 else 2)
+    fit = len(portions(ops, max(map(len, parts.teaching)))) * teaching
+    return (
+        judging * (2 + trials)
+        + fit
+        + len(rounds) * len(sharing(ops))
+        + SPOILED * len(parts.watched)
+    )
 
 
 def _parts(samples: Sequence[Feed]) -> _Parts:
@@ -241,19 +268,19 @@ class Memory:
 class _Fit:
     """Rounding and biases fitted to samples, for one plan."""
 
-    def __init__(self, model: Model, plan: Plan, parts: _Parts) -> None:
+    def __init__(self, model: Model, plan: Plan, parts: _Parts, steps: Steps) -> None:
         self.plan = plan
         count = len(parts.teaching)
         self.seen: list[dict[Op, Moments]] = [{} for _ in range(count)]
         self._codes: dict[int | None, fitting.Codes] = {}
         samples = max(len(part) for part in parts.teaching)
         for ops in portions(fitting.fittable(plan), samples):
-            found = [_moments(model, ops, part) for part in parts.teaching]
+            found = [_moments(model, ops, part, steps) for part in parts.teaching]
             for seen, fresh in zip(self.seen, found, strict=True):
                 seen.update(fresh)
             # The roundings are found at once, so that the next portion has the memory.
-            for part in [0] if count == 1 else [None, *range(count)]:
-                codes = fitting.fitted_weights(plan, self._lesson(part, ops))
+            for part in _rounds(count):
+                codes = fitting.fitted_weights(plan, self._lesson(part, ops), steps)
                 self._codes.setdefault(part, {}).update(codes)
             for moments in (m for fresh in found for m in fresh.values()):
                 moments.forget_second()
@@ -285,7 +312,14 @@ class _Fit:
         return {op: joined([seen[op] for seen in self.seen]) for op in ops}
 
 
-def _moments(model: Model, ops: Sequence[Op], samples: Sequence[Feed]) -> Mapping[Op, Moments]:
+def _rounds(parts: int) -> Sequence[int | None]:
+    """Return the lessons that are fitted to: each part's, and that of all where there are more."""
+    return [0] if parts == 1 else [None, *range(parts)]
+
+
+def _moments(
+    model: Model, ops: Sequence[Op], samples: Sequence[Feed], step: Callable[[], None]
+) -> Mapping[Op, Moments]:
     """Return what the weights of operators meet in the float model; shared ones all of theirs."""
     seen: dict[Op, Moments] = {}
     for same in sharing(ops):
@@ -302,6 +336,7 @@ def _moments(model: Model, ops: Sequence[Op], samples: Sequence[Feed]) -> Mappin
             x = feed[name] if name in feed else session.output(positions[name])
             moments.add(columns(op, x, rows[op]))
             del x  # LiteRT does not run while a view of its memory is alive
+        step()
     for moments in seen.values():
         moments.settle()
     return seen

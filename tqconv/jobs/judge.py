@@ -10,6 +10,7 @@ import numpy as np
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.copy import copy_graph
 from tqconv.ir.graph import Graph, Model, Tensor
+from tqconv.jobs.phases import nothing
 from tqconv.quant.apply import apply
 from tqconv.quant.decisions import Decision, decisions
 from tqconv.quant.fit.codes import mapped
@@ -73,7 +74,7 @@ class Judge:
     """Scores plans for a model by some samples.
 
     `places`: where, in a graph and in the integers that it became; the tensors that decide about
-    the outputs, if nothing else is said.
+    the outputs, if nothing else is said. `step` is called when a sample has run.
     """
 
     def __init__(
@@ -81,14 +82,16 @@ class Judge:
         model: Model,
         samples: Sequence[Feed],
         places: Callable[[Graph], list[Decision]] = decisions,
+        step: Callable[[], None] = nothing,
     ) -> None:
         self.model = model
+        self.step = step
         self.samples = samples
         self.places = places
         found = places(model.main)
         self.judged = [i for i, d in enumerate(found) if d.tensor.dtype == np.float32]
         self.decisions = [found[i] for i in self.judged]
-        self.wanted = _watch(model, self._places(model.main), samples)
+        self.wanted = self._run(model)
 
     def score(self, plan: Plan) -> Score:
         """Return how near the plan's integers come to the float model."""
@@ -99,7 +102,7 @@ class Judge:
 
     def of(self, other: Model) -> Score:
         """Return how near a model made of the judge's own comes; reals at its ends."""
-        made = _watch(other, self._places(other.main), self.samples)
+        made = self._run(other)
         pairs = [([w[i] for w in self.wanted], [m[i] for m in made]) for i in range(len(made[0]))]
         inside, outside = pairs[: len(self.decisions)], pairs[len(self.decisions) :]
         ends = [_ratios(*pair, None) for pair in outside if pair[0][0].dtype.kind == "f"]
@@ -110,13 +113,18 @@ class Judge:
             np.array(ends, np.float64).reshape(-1, len(self.samples)),
         )
 
+    def _run(self, model: Model) -> list[list[Array]]:
+        return _watch(model, self._places(model.main), self.samples, self.step)
+
     def _places(self, graph: Graph) -> list[Tensor]:
         """Return the deciding tensors, then the outputs."""
         found = self.places(graph)
         return [*(found[i].tensor for i in self.judged), *graph.outputs]
 
 
-def _watch(model: Model, tensors: Sequence[Tensor], samples: Sequence[Feed]) -> list[list[Array]]:
+def _watch(
+    model: Model, tensors: Sequence[Tensor], samples: Sequence[Feed], step: Callable[[], None]
+) -> list[list[Array]]:
     """Return what the tensors hold for each sample, as reals."""
     wide = exposed(model, tensors)
     positions = {t: i for i, t in enumerate(wide.main.outputs)}
@@ -132,6 +140,7 @@ def _watch(model: Model, tensors: Sequence[Tensor], samples: Sequence[Feed]) -> 
                 for t in tensors
             ]
         )
+        step()
     return seen
 
 

@@ -17,6 +17,7 @@ from tqconv.config import ConvertOptions, Progress, parse_names
 from tqconv.errors import TqconvError, UsageError, suggestion
 from tqconv.jobs.convert import Report
 from tqconv.jobs.convert import convert as convert_file
+from tqconv.jobs.phases import calibration_only
 from tqconv.passes.driver import Observer
 
 Item = NDArray[Any] | Mapping[str, Any] | Sequence[Any]
@@ -81,8 +82,8 @@ def convert(
         tqconv.convert("m.pb", "m.tflite", quantize="int8", samples=representative_dataset)
 
     samples: see `Samples`. `observe(pass name, graph)` is called after each pass that changed a
-    graph, `progress` with the number of samples done. Raises a `TqconvError`; nothing is written
-    then, and an existing target stays as it is.
+    graph, `progress` with the number of calibration samples done, and of all where that is known.
+    Raises a `TqconvError`; nothing is written then, and an existing target stays as it is.
     """
     with TemporaryDirectory(prefix="tqconv-") as scratch:
         folder = Path(scratch)
@@ -90,7 +91,8 @@ def convert(
         path = _as_file(source, folder / "model")
         place = folder / "result.tflite" if target is None else Path(target)
         with _without(folder):
-            report = convert_file(path, place, asked, observe=observe, progress=progress)
+            watch = calibration_only(progress)
+            report = convert_file(path, place, asked, observe=observe, watch=watch)
         return place.read_bytes() if target is None else report
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tqconv.config import Progress, QuantizeOptions, TocoOptions
+from tqconv.config import Progress, QuantizeOptions, TocoOptions, Watch
 from tqconv.errors import QuantizationError, UsageError, counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
 from tqconv.jobs.improve import Memory, improved
+from tqconv.jobs.phases import CALIBRATING, unwatched
 from tqconv.jobs.record import Record
 from tqconv.jobs.widen import loudest, reaching
 from tqconv.output import write_atomically
@@ -63,7 +64,7 @@ def quantize(
     *,
     toco: TocoOptions | None = None,
     least: float | None = None,
-    progress: Progress | None = None,
+    watch: Watch = unwatched,
     record: Record | None = None,
 ) -> Plan | None:
     """Quantize an optimized float model in place, and return the plan where activations have one.
@@ -86,19 +87,20 @@ def quantize(
         integer_mode.rewrite_for(model, options, islands=least is not None)
     memory = Memory()
     wanted = record is not None and record.histograms
-    known = _gather(model, options, ranges, memory, progress, histograms=wanted)
+    known = _gather(model, options, ranges, memory, watch, histograms=wanted)
     if known is not None:
         model.notes += outside_notes(model.main, options, known)
     plan = _plan(model, options, toco, known)
     before = plan.notes
     if options.improve and known is not None and not like_toco:
-        plan = improved(model, plan, memory.kept, _other_plans(model, options, toco, known))
+        others = _other_plans(model, options, toco, known)
+        plan = improved(model, plan, memory.kept, others, watch=watch)
     if memory.kept and plan.request is not None and least is not None:
         wide = integer_mode.known_ranges(model.main, options, known, wide=True)
         plan = replace(plan, request=replace(plan.request, wide=wide))
-        plan = reaching(model, plan, memory.kept, least)
+        plan = reaching(model, plan, memory.kept, least, watch=watch)
     elif memory.kept and plan.request is not None and options.improve:
-        model.notes += loudest(model, plan, memory.kept)
+        model.notes += loudest(model, plan, memory.kept, watch=watch)
     if record is not None:
         record.ranges = known
         record.fitted = [note for note in plan.notes if note not in before]
@@ -140,10 +142,11 @@ def _plan(model: Model, options: QuantizeOptions, toco: TocoOptions, known: Rang
 
 def _other_plans(
     model: Model, options: QuantizeOptions, toco: TocoOptions, known: Ranges
-) -> Iterator[tuple[str, Plan]]:
-    """Yield a plan with least-squares ranges, which need histograms."""
-    if options.method == "minmax" and _gains_by_clipping(options):
-        yield "mse ranges", _plan(model, options, toco, known.with_method("mse"))
+) -> list[tuple[str, Callable[[], Plan]]]:
+    """Return how to plan with least-squares ranges, which need histograms."""
+    if options.method != "minmax" or not _gains_by_clipping(options):
+        return []
+    return [("mse ranges", lambda: _plan(model, options, toco, known.with_method("mse")))]
 
 
 def _gains_by_clipping(options: QuantizeOptions) -> bool:
@@ -156,7 +159,7 @@ def _gather(
     options: QuantizeOptions,
     ranges: Ranges | None,
     memory: Memory,
-    progress: Progress | None,
+    watch: Watch,
     *,
     histograms: bool,
 ) -> Ranges | None:
@@ -167,6 +170,7 @@ def _gather(
         known = read if known is None else known.merged(read)
     if options.calibration_data is not None or options.random is not None:
         samples = memory.watch(samples_of(model, options))
+        progress = watch(CALIBRATING, "samples")
         total = None if progress is None else sample_count(model, options)
         fresh = calibrate(
             model,

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tqconv.config import ConvertOptions, QuantizeOptions
+from tqconv.config import ConvertOptions, QuantizeOptions, Watch
 from tqconv.errors import UsageError, VerificationError, counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
 from tqconv.jobs.files import snapshot
-from tqconv.jobs.quantize import sample_options
+from tqconv.jobs.phases import counted_through, unwatched
+from tqconv.jobs.quantize import sample_count, sample_options
 from tqconv.quant import weights
 from tqconv.runtime import samples as data
 from tqconv.runtime.compare import Difference, compare
@@ -28,7 +29,9 @@ REPORTED = 32
 """Calibration samples on which a report compares every value."""
 
 
-def judge(reference: Model, quantized: Model, options: ConvertOptions) -> list[Difference]:
+def judge(
+    reference: Model, quantized: Model, options: ConvertOptions, watch: Watch = unwatched
+) -> list[Difference]:
     """Return how far the outputs are from the float model's, where the options ask for that.
 
     Measured on the samples of `verify`, else on those of the calibration; unasked, a few of these
@@ -38,15 +41,17 @@ def judge(reference: Model, quantized: Model, options: ConvertOptions) -> list[D
     asked = options.quantize
     gated = options.min_sqnr is not None or options.min_agreement is not None
     if options.verify is not None:
-        found = verify(reference, quantized, options.verify, asked)
+        found = verify(reference, quantized, options.verify, asked, watch=watch)
         quantized.notes += verify_notes(found)
         if asked.mode == "dynamic":
-            quantized.notes += _better_stored(reference, found, options.verify, asked)
+            quantized.notes += _better_stored(reference, found, options.verify, asked, watch)
     elif gated:
         inner = options.report is not None
-        found = verify(reference, quantized, str(asked.calibration_data), asked, inner=inner)
+        samples = str(asked.calibration_data)
+        found = verify(reference, quantized, samples, asked, inner=inner, watch=watch)
     else:
-        found, notes = _glance(reference, quantized, asked, inner=options.report is not None)
+        inner = options.report is not None
+        found, notes = _glance(reference, quantized, asked, watch, inner=inner)
         quantized.notes += notes
         return found
     outputs = [d for d in found if d.is_output]
@@ -56,12 +61,16 @@ def judge(reference: Model, quantized: Model, options: ConvertOptions) -> list[D
 
 
 def _better_stored(
-    reference: Model, found: Sequence[Difference], path: str, asked: QuantizeOptions
+    reference: Model,
+    found: Sequence[Difference],
+    path: str,
+    asked: QuantizeOptions,
+    watch: Watch,
 ) -> list[str]:
     """Return a note for each output that loses much because hybrid kernels round their inputs."""
     other = snapshot(reference)
     weights.quantize(other, replace(asked, mode="weights"))
-    stored = verify(reference, other, path, asked, inner=False)
+    stored = verify(reference, other, path, asked, inner=False, watch=watch)
     mine = [d for d in found if d.is_output]
     return [
         f"output '{d.name}': {d.sqnr:.1f} dB; --quantize weights keeps {better.sqnr:.1f} at the "
@@ -78,10 +87,15 @@ def verify(
     options: QuantizeOptions,
     *,
     inner: bool = True,
+    watch: Watch = unwatched,
 ) -> list[Difference]:
     """Return how far a quantized model is from the float one on the samples of a file or folder."""
     samples = data.read_samples(Path(path), reference.main.inputs, sample_options(options))
-    return compare(reference, quantized, samples, serialize, inner=inner)
+    progress = watch("comparing", "samples")
+    asked = replace(options, calibration_data=path, random=None)
+    total = None if progress is None else sample_count(reference, asked)
+    watched = counted_through(samples, progress, total)
+    return compare(reference, quantized, watched, serialize, inner=inner)
 
 
 def verify_notes(found: list[Difference]) -> list[str]:
@@ -112,7 +126,7 @@ def warnings(outputs: Sequence[Difference]) -> list[str]:
 
 
 def _glance(
-    reference: Model, quantized: Model, asked: QuantizeOptions, *, inner: bool
+    reference: Model, quantized: Model, asked: QuantizeOptions, watch: Watch, *, inner: bool
 ) -> tuple[list[Difference], list[str]]:
     """Return what the first calibration samples show, and warnings; `inner`: inside, too, on more.
 
@@ -121,7 +135,8 @@ def _glance(
     most = REPORTED if inner else GLANCE
     few = replace(asked, samples=min(most, asked.samples or most))
     try:
-        found = verify(reference, quantized, str(asked.calibration_data), few, inner=inner)
+        path = str(asked.calibration_data)
+        found = verify(reference, quantized, path, few, inner=inner, watch=watch)
     except VerificationError as error:
         return [], [f"the result was not compared with the float model: {error.message}"]
     return (found if inner else []), warnings([d for d in found if d.is_output])

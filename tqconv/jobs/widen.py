@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.config import Watch
 from tqconv.errors import counted
 from tqconv.ir.copy import copy_graph
 from tqconv.ir.graph import Graph, Model, Op, Tensor, Use
 from tqconv.jobs.judge import Judge, Score
+from tqconv.jobs.phases import Steps, unwatched
 from tqconv.quant.decisions import Decision
 from tqconv.quant.params import Params, decode, encode
 from tqconv.quant.plan import Plan
@@ -26,6 +28,8 @@ SPARE = 0.2
 """Decibels above what is asked for: other samples may be a little worse."""
 TRIALS = 24
 """Plans that are tried until one is near enough, and again until nothing more can be given up."""
+MOST_TRIALS = 2 * TRIALS + 10
+"""Trials of both kinds, and of halving up to 1,024 places between them: the total that is shown."""
 NAMED = 8
 """Operators and places that a note names."""
 POOR, NAMED_OF = 15.0, 24
@@ -40,7 +44,14 @@ Noise = dict[Site, NDArray[np.float64]]
 """What a place alone adds to the outputs: noise by signal, for each output of each sample."""
 
 
-def reaching(model: Model, made: Plan, samples: Sequence[Feed], least: float) -> Plan:
+def reaching(
+    model: Model,
+    made: Plan,
+    samples: Sequence[Feed],
+    least: float,
+    *,
+    watch: Watch = unwatched,
+) -> Plan:
     """Return a plan whose outputs keep `least` dB, with as few operators as possible in more bits.
 
     Measured on the samples; where no plan gets there, the nearest one that was found.
@@ -51,7 +62,7 @@ def reaching(model: Model, made: Plan, samples: Sequence[Feed], least: float) ->
     before = judge.score(made)
     if before.least >= least:
         return made
-    search = _Search(model, made, judge, before)
+    search = _Search(model, made, judge, before, watch)
     best, after = search.run(least + SPARE)
     if after.least <= before.least:
         return made
@@ -62,18 +73,25 @@ def reaching(model: Model, made: Plan, samples: Sequence[Feed], least: float) ->
 class _Search:
     """The places that are stored in more bits, and what noise is expected of the others."""
 
-    def __init__(self, model: Model, made: Plan, judge: Judge, before: Score) -> None:
+    def __init__(self, model: Model, made: Plan, judge: Judge, before: Score, watch: Watch) -> None:
         self.model = model
         self.made = made
         self.judge = judge
         worst = np.argsort(before.ratios.min(axis=0), kind="stable")[:LISTENERS]
         self.heard = [int(i) for i in worst]
         self.score = before
-        self.noise = measured(model, made, [judge.samples[i] for i in self.heard])
+        heard = [judge.samples[i] for i in self.heard]
+        self.noise = measured(model, made, heard, watch=watch)
+        self.steps = Steps(watch("trying 16 bits", "trials"), MOST_TRIALS)
         self.chosen: list[Site] = []
 
     def run(self, least: float) -> tuple[Plan, Score]:
         """Take places until the outputs keep `least` dB, and give up those that they do without."""
+        best = self._run(least)
+        self.steps.reach(MOST_TRIALS)
+        return best
+
+    def _run(self, least: float) -> tuple[Plan, Score]:
         best, nearest = self.made, self.score
         for _ in range(TRIALS):
             if self.score.least >= least or not self._take(10 ** (-least / 10)):
@@ -87,6 +105,7 @@ class _Search:
 
     def _try(self, chosen: Sequence[Site]) -> tuple[Plan, Score]:
         plan = widened(self.model.main, self.made, chosen)
+        self.steps()
         return plan, self.judge.score(plan)
 
     def _take(self, most: float) -> bool:
@@ -161,7 +180,9 @@ def _note(model: Model, best: Plan, made: Plan, before: float, after: float) -> 
     return f"--min_sqnr: {before:.1f} -> {after:.1f} dB with {', '.join(parts)} of {total}"
 
 
-def loudest(model: Model, made: Plan, samples: Sequence[Feed]) -> list[str]:
+def loudest(
+    model: Model, made: Plan, samples: Sequence[Feed], *, watch: Watch = unwatched
+) -> list[str]:
     """Return a note that names the places which cost most, where an output keeps less than `POOR`.
 
     Looked at on `LISTENERS` samples, which is little beside the calibration.
@@ -170,7 +191,7 @@ def loudest(model: Model, made: Plan, samples: Sequence[Feed]) -> list[str]:
     judge = Judge(model, heard, _outputs)
     if not judge.decisions or (least := judge.score(made).least) >= POOR:
         return []
-    found = measured(model, made, heard[:1], NAMED_OF)
+    found = measured(model, made, heard[:1], NAMED_OF, watch=watch)
     noise = {site: float(n.mean()) for site, n in found.items()}
     total = sum(noise.values())
     first = sorted(noise, key=lambda s: -noise[s])[:NAMED]
@@ -181,7 +202,14 @@ def loudest(model: Model, made: Plan, samples: Sequence[Feed]) -> list[str]:
     ]
 
 
-def measured(model: Model, made: Plan, samples: Sequence[Feed], most: int = MEASURED) -> Noise:
+def measured(
+    model: Model,
+    made: Plan,
+    samples: Sequence[Feed],
+    most: int = MEASURED,
+    *,
+    watch: Watch = unwatched,
+) -> Noise:
     """Return what each place alone adds to the outputs of the float model.
 
     Of more than `most` places, neighbours are measured together, and the loudest of these apart;
@@ -193,7 +221,9 @@ def measured(model: Model, made: Plan, samples: Sequence[Feed], most: int = MEAS
         return {}
     size = -(-len(found) // most)
     groups = [found[i : i + size] for i in range(0, len(found), size)]
-    together = [_noise(judge, _with_noise(model, made, group)) for group in groups]
+    apart_of = most // 4 * (size if size > 1 else 0)
+    steps = Steps(watch("measuring noise", "places"), len(groups) + apart_of)
+    together = [_noise(judge, _with_noise(model, made, group), steps) for group in groups]
     order = sorted(range(len(groups)), key=lambda i: -float(together[i].mean()))
     loud = set(order[: most // 4])
     noise: Noise = {}
@@ -202,14 +232,15 @@ def measured(model: Model, made: Plan, samples: Sequence[Feed], most: int = MEAS
         for site in group:
             alone = [site]
             noise[site] = (
-                _noise(judge, _with_noise(model, made, alone))
+                _noise(judge, _with_noise(model, made, alone), steps)
                 if apart
                 else together[i] / len(group)
             )
     return noise
 
 
-def _noise(judge: Judge, noisy: Model) -> NDArray[np.float64]:
+def _noise(judge: Judge, noisy: Model, steps: Steps) -> NDArray[np.float64]:
+    steps()
     return np.asarray(10 ** (-judge.of(noisy).ratios.reshape(-1) / 10))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -32,10 +32,14 @@ def fittable(plan: Plan) -> list[Op]:
     return [op for op in plan.types if can_fit(op) and Use(op, WEIGHTS) in plan.edges]
 
 
-def fitted_weights(plan: Plan, seen: Mapping[Op, Moments]) -> Codes:
-    """Return weight integers that keep the outputs closest on the seen inputs."""
+def fitted_weights(plan: Plan, seen: Mapping[Op, Moments], step: Callable[[], None]) -> Codes:
+    """Return weight integers that keep the outputs closest on the seen inputs.
+
+    `step` is called before each of the weights.
+    """
     codes: Codes = {}
     for ops, moments in shared(seen):
+        step()
         params = plan.edges[Use(ops[0], WEIGHTS)]
         if params is None or moments.second is None:
             continue
