@@ -219,6 +219,26 @@ class PictureOptions:
 
 
 @dataclass(frozen=True)
+class InspectOptions:
+    """What is looked at in a model.
+
+    nodes: as the file states them, without translation. device: what shall run it (a name of
+    `targets.devices`). report: a file for a report as HTML; command: what it says that was typed;
+    quantize: `calibration_data` and how its samples are read, on which the report compares each
+    value with the float model, which is in `reference`, or, where that is None, is the model itself
+    computed with reals.
+    """
+
+    load: LoadOptions = field(default_factory=LoadOptions)
+    nodes: bool = False
+    device: str | None = None
+    report: str | None = None
+    command: str = ""
+    reference: str | None = None
+    quantize: QuantizeOptions = field(default_factory=QuantizeOptions)
+
+
+@dataclass(frozen=True)
 class CalibrateOptions:
     """How ranges are measured: on which model, and on which samples (fields of `QuantizeOptions`).
 

@@ -12,8 +12,9 @@ TqconvError
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from types import MappingProxyType
 
 
 class TqconvError(Exception):
@@ -47,9 +48,13 @@ class FormatError(TqconvError):
 
 
 class UnsupportedError(TqconvError):
-    """The model holds something that has no translation to TensorFlow Lite."""
+    """The model holds something that has no translation to TensorFlow Lite.
+
+    `nodes`: node of the source -> why it has none, where nodes are what cannot be translated.
+    """
 
     exit_code = 4
+    nodes: Mapping[str, str] = MappingProxyType({})
 
 
 class QuantizationError(TqconvError):

@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 
 from tqconv.api import save
+from tqconv.compose.builder import Builder
+from tqconv.compose.conv import conv
+from tqconv.compose.windows import Window
 from tqconv.exporters.report import describe, peak_bytes
+from tqconv.importers.source import SourceFile
 from tqconv.ir.graph import Graph, Model, Op
-from tqconv.ir.types import Quant
+from tqconv.ir.types import Quant, Source
+from tqconv.jobs.look import as_stated
 from tqconv.ops.emit import emit
 from tqconv.ops.table import table
 from tqconv.schema import proto
@@ -183,3 +188,48 @@ def test_every_sample_model_can_be_inspected(
 ) -> None:
     for path in digits.parents[1].glob("*/graph.pb"):
         assert tqconv("inspect", path, *words).code == 0, path
+
+
+def convolution() -> Model:
+    """Return a convolution without a bias, as a GraphDef's importer makes it."""
+    graph = Graph("main")
+    x = graph.add_input("x", (1, 8, 8, 3), np.dtype(np.float32))
+    b = Builder(graph, Source("t", "y", "Conv2D"), "y")
+    w = b.const(np.ones((3, 3, 3, 5), np.float32), what="w")
+    graph.outputs.append(conv(b, x, w, [Window(3), Window(3)]))
+    return Model([graph], "conv")
+
+
+def test_the_bias_that_a_kernel_asks_for_is_no_fact_of_the_file() -> None:
+    model = convolution()
+    (op,) = model.main.ops
+    assert op.inputs[2] is not None
+    assert describe(model).parameters == 3 * 3 * 3 * 5 + 5
+    with as_stated(model):
+        facts = describe(model)
+    assert facts.parameters == 3 * 3 * 3 * 5
+    assert facts.main.ops[0].inputs[2] is None
+    assert [t.name for t in facts.main.tensors if t.constant] == ["y/transpose"]
+    assert op.inputs[2] is not None  # it is back, for what comes behind
+    model.main.check()
+
+
+def test_inspect_counts_what_a_graph_states(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    facts = json.loads(tqconv("inspect", digits, "--json").out)
+    assert facts["parameters"] == 7490  # as the weights and biases of the file
+    written = json.loads(tqconv("convert", digits, "--json", "-o", tmp_path / "m.tflite").out)
+    assert written["parameters"] == 7490
+
+
+def test_a_target_is_answered_from_one_reading(
+    tqconv: Tqconv, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    load = SourceFile.load
+    monkeypatch.setattr(SourceFile, "load", lambda file, o: read.append(file.path) or load(file, o))
+    words = ("--target", "tflm", "--report", tmp_path / "r.html")
+    result = tqconv("inspect", digits, *words)
+    assert result.code == 0
+    assert "all 6 operators run on it" in result.out
+    assert "  operators    11 of 7 kinds" in result.out  # the facts are of the file, not optimized
+    assert len(read) == 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from graphs import graph, node, placeholder
 
 from tqconv.exporters.page import sections
 from tqconv.exporters.page.charts import histogram
@@ -238,3 +239,83 @@ def test_causes_are_told_apart() -> None:
 def quantized_like(tensor: Tensor, scale: float) -> Tensor:
     return Tensor("y", (1, 4), np.dtype(np.int8), quant=Quant.per_tensor(scale, 0),
                   producer=tensor.producer)  # fmt: skip
+
+
+def test_inspect_measures_a_quantized_model_against_its_float_one(
+    tqconv: Tqconv, tmp_path: Path
+) -> None:
+    model = MODELS / "digits_cnn"
+    data = model / "calibration.npz"
+    words = ("--quantize", "int8", "--calibration_data", data)
+    assert tqconv("convert", model / "graph.pb", "-o", tmp_path / "q.tflite", *words).code == 0
+    words = ("--report", tmp_path / "r.html", "--data", data, "--samples", "5")
+    for more in ((), ("--reference", model / "graph.pb")):
+        result = tqconv("inspect", tmp_path / "q.tflite", *words, *more)
+        assert result.code == 0, result.err
+        page = Outline((tmp_path / "r.html").read_text("utf-8"))
+        assert "What quantization costs" in page.heads
+        assert "probabilities (output)" in page.cells
+    images = MODELS / "digits_onnx"  # channels first, and the float model is a file of its own
+    assert tqconv("convert", images / "model.onnx", "-o", tmp_path / "o.tflite", "--nhwc_io",
+                  "--quantize", "int8", "--random", "4").code == 0  # fmt: skip
+    samples = ("--reference", images / "model.onnx", "--data", onnx_images(tmp_path))
+    result = tqconv("inspect", tmp_path / "o.tflite", "--report", tmp_path / "o.html", *samples)
+    assert result.code == 0, result.err
+    assert "What quantization costs" in (tmp_path / "o.html").read_text("utf-8")
+
+
+def onnx_images(folder: Path) -> Path:
+    path = folder / "images.npz"
+    np.savez(path, image=np.random.default_rng(1).random((3, 1, 8, 8), np.float32))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--data", "calibration.npz"], "--data compares two models, or a model"),
+        (["--report", "r.html", "--reference", "graph.pb"], "add --data DATA"),
+        (["--report", "r.html", "--data", "calibration.npz"], "computes with reals"),
+        (["graph.pb", "--report", "r.html"], "--report is about one model"),
+    ],
+    ids=["no report", "no data", "no errors", "two models"],
+)
+def test_what_cannot_be_measured_is_said(
+    tqconv: Tqconv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    for name in ("graph.pb", "calibration.npz"):
+        (tmp_path / name).write_bytes((MODELS / "digits_cnn" / name).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    result = tqconv("inspect", "graph.pb", *words)
+    assert result.code == 2
+    assert said in result.err
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_a_model_without_translation_has_a_page_of_its_nodes(
+    tqconv: Tqconv, tmp_path: Path
+) -> None:
+    x = placeholder("x", np.float32, (1, 4))
+    message = graph(x, node("strange", "NoSuchOp", "x"), node("y", "Softmax", "strange"))
+    (tmp_path / "m.pb").write_bytes(message.SerializeToString())
+    result = tqconv("inspect", tmp_path / "m.pb", "--report", tmp_path / "r.html")
+    assert result.code == 0, result.err
+    text = (tmp_path / "r.html").read_text("utf-8")
+    page = Outline(text)
+    assert page.heads[:2] == ["Why it was not translated", "What has no translation"]
+    assert "1 operator of m.pb has no TFLite translation" in text
+    start = page.cells.index("strange")
+    assert page.cells[start : start + 3] == ["strange", "NoSuchOp", "no translation"]
+    assert page.loads == ["data:,"]
+
+
+def test_a_refused_node_is_listed_with_its_own_reason(tqconv: Tqconv, tmp_path: Path) -> None:
+    x, axis = placeholder("x", np.float32, (1, 4)), placeholder("axis", np.int32, ())
+    message = graph(x, axis, node("y", "Cumsum", "x", "axis"))
+    (tmp_path / "m.pb").write_bytes(message.SerializeToString())
+    result = tqconv("inspect", tmp_path / "m.pb", "--report", tmp_path / "r.html")
+    assert result.code == 0, result.err
+    page = Outline((tmp_path / "r.html").read_text("utf-8"))
+    start = page.cells.index("y")
+    assert page.cells[start + 1] == "Cumsum"
+    assert page.cells[start + 2] not in ("", "no translation")

@@ -14,7 +14,7 @@ from tqconv.cli.command import FlagCommand
 from tqconv.cli.flags import INSPECT
 from tqconv.cli.layout import size
 from tqconv.cli.messages import print_notes
-from tqconv.cli.options import load_options, sample_options
+from tqconv.cli.options import inspect_options, load_options, sample_options
 from tqconv.cli.places import model_file, source_of
 from tqconv.cli.rows import TABLES, tables_text
 from tqconv.errors import UnsupportedError, UsageError
@@ -33,7 +33,7 @@ SCHEMA = 1
 
 HELP = """Show what a model is made of: inputs, outputs, operators, parameters, MACs.
 
-Nothing is optimized. A GraphDef that has no translation is shown node by node. Two models, of
+Nothing is optimized. A model that has no translation is shown node by node. Two models, of
 whatever formats, are compared: what they are made of, and with --data what they compute."""
 
 
@@ -43,10 +43,6 @@ def run(given: Given) -> None:
         return print_supported(given.get("json", False))
     if len(given.words) == len(PAIR) and "source" not in given:
         return _contrast(given, *given.words)
-    if given.get("quantize.calibration_data") is not None:
-        raise UsageError(
-            "--data compares two models", hint="tqconv inspect MODEL OTHER --data DATA"
-        )
     source = source_of(given)
     with model_file(source) as path:
         _inspect(given, source, Path(path))
@@ -55,7 +51,8 @@ def run(given: Given) -> None:
 
 def _contrast(given: Given, first: str, second: str) -> None:
     """Print two models side by side."""
-    asked = [name for name in (*TABLES, "where", "device", "nodes") if given.get(name)]
+    alone = (*TABLES, "where", "device", "nodes", "report", "reference")
+    asked = [name for name in alone if given.get(name)]
     if asked:
         raise UsageError(
             f"{given.typed[asked[0]]} is about one model, and two are given",
@@ -73,32 +70,27 @@ def _contrast(given: Given, first: str, second: str) -> None:
 
 
 def _inspect(given: Given, source: str, path: Path) -> None:
-    options = load_options(given)
+    options = inspect_options(given)
     asked, claims = _tables(given)
-    from tqconv import api
     from tqconv.exporters.report import ModelFacts
-    from tqconv.importers.detect import NAMES, kind_of
+    from tqconv.importers.detect import NAMES
+    from tqconv.jobs.look import look
 
-    facts = api.inspect(path, options, nodes=given.get("nodes", False))
-    placed = _placed(given, path)
-    if "report" in given:
-        from tqconv.jobs.look import write_report
-
-        write_report(path, given.get("report"), options, command=given.line)
+    looked = look(path, options)
+    facts, placed = looked.facts, looked.placement
     if asked:
         if not isinstance(facts, ModelFacts):
             raise UnsupportedError(facts.reason or "its nodes have no such table")
         return _print_tables(given, facts, asked, claims)
     file_bytes = bytes_of(path)
-    kind = kind_of(path, options.format)
     if given.get("json"):
-        document = {"schema": SCHEMA, "file": source, "format": kind, "bytes": file_bytes}
+        document = {"schema": SCHEMA, "file": source, "format": looked.kind, "bytes": file_bytes}
         document |= facts.as_dict()
         if placed is not None:
             document["target"] = placed.as_dict()
         click.echo(json.dumps(document, indent=1, default=str))
         return None
-    _print_text(given, facts, f"{source}: {NAMES[kind]}, {size(file_bytes)}", placed)
+    _print_text(given, facts, f"{source}: {NAMES[looked.kind]}, {size(file_bytes)}", placed)
     return None
 
 
@@ -118,15 +110,6 @@ def _print_text(
     else:
         click.echo(outline_text(facts, heading, verbose=verbose))
         print_notes(given, [facts.reason] if facts.reason else [])
-
-
-def _placed(given: Given, path: Path) -> Placement | None:
-    name = given.get("device")
-    if name is None:
-        return None
-    from tqconv.jobs.placement import placement
-
-    return placement(path, name, load_options(given))
 
 
 def _tables(given: Given) -> tuple[list[str], list[Claim]]:
@@ -169,6 +152,7 @@ EXAMPLES = (
     "tqconv inspect graph.pb --ops --where 'macs>1e5'",
     "tqconv inspect graph.pb --target tflm",
     "tqconv inspect graph.pb --json",
+    "tqconv inspect graph.pb --report graph.html",
 )
 """Lines of the help, with the files of a sample model."""
 

@@ -13,6 +13,7 @@ from tqconv.config import (
     CalibrateOptions,
     ConvertOptions,
     Dims,
+    InspectOptions,
     LoadOptions,
     PictureOptions,
     QuantizeOptions,
@@ -110,6 +111,19 @@ def convert_options(given: Given) -> tuple[ConvertOptions, list[str]]:
 def sample_options(given: Given) -> QuantizeOptions:
     """Return which samples models are run on."""
     return QuantizeOptions(**_fields(given, "quantize"))
+
+
+def inspect_options(given: Given) -> InspectOptions:
+    """Return the options of `inspect` for one model."""
+    return InspectOptions(
+        load_options(given),
+        nodes=given.get("nodes", False),
+        device=given.get("device"),
+        report=given.get("report"),
+        command=given.line,
+        reference=given.get("reference"),
+        quantize=sample_options(given),
+    )
 
 
 def calibrate_options(given: Given) -> CalibrateOptions:

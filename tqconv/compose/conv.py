@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tqconv.compose.builder import Builder
 from tqconv.compose.operands import static_size
@@ -38,7 +37,7 @@ def conv(b: Builder, x: Tensor, w: Tensor, windows: Sequence[Window]) -> Tensor:
     if len(windows) == 3:
         return _in_space(b, x, w, windows, padding)
     filters = b.transpose(w, (3, 0, 1, 2))
-    bias = zero_bias(b, size_of(b, w, 3), x.dtype)
+    bias = zero_bias(b, "CONV_2D", size_of(b, w, 3), x.dtype)
     return b("CONV_2D", x, filters, bias, padding=padding, **options_of(windows))
 
 
@@ -66,7 +65,7 @@ def depthwise(b: Builder, x: Tensor, w: Tensor, windows: Sequence[Window]) -> Te
         "DEPTHWISE_CONV_2D",
         x,
         b.reshape(w, (1, *kernel, channels * multiplier)),
-        zero_bias(b, channels * multiplier, x.dtype),
+        zero_bias(b, "DEPTHWISE_CONV_2D", channels * multiplier, x.dtype),
         depth_multiplier=multiplier,
         padding=padding,
         **options_of(windows),
@@ -95,10 +94,12 @@ def options_of(windows: Sequence[Window], *, dilations: bool = True) -> dict[str
     return options
 
 
-def zero_bias(b: Builder, channels: Size, dtype: np.dtype) -> Tensor | NDArray[Any]:
-    """Return the zero bias that the kernels ask for."""
+def zero_bias(b: Builder, type: str, channels: Size, dtype: np.dtype) -> Tensor:
+    """Return the zero bias that the kernel of an operator asks for."""
     if isinstance(channels, int):
-        return np.zeros(channels, dtype)
+        made = b.const(np.zeros(channels, dtype), what=f"{type.lower()}/b")
+        made.filler = True
+        return made
     return b("FILL", vector(b, [channels]), np.zeros((), dtype))
 
 
@@ -116,7 +117,7 @@ def _in_space(b: Builder, x: Tensor, w: Tensor, windows: Sequence[Window], paddi
             "CONV_3D",
             part,
             f,
-            zero_bias(b, size_of(b, f, 4), x.dtype),
+            zero_bias(b, "CONV_3D", size_of(b, f, 4), x.dtype),
             padding=padding,
             **options_of(windows),
         )

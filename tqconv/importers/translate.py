@@ -192,13 +192,21 @@ class Translation:
         """Raise one error for everything that keeps these values from being made."""
         if not any(isinstance(v, Failed) for v in values):
             return
+        error = self._failure(reads, advise)
+        if isinstance(error, UnsupportedError):
+            why = {node: problem.message for node, problem in self.problems.items()}
+            error.nodes = {**dict.fromkeys(self.missing, "no translation"), **why}
+        raise error
+
+    def _failure(self, reads: Reads, advise: Advise) -> TqconvError:
+        """Return the one error for everything that went wrong."""
         if self.missing:
-            raise missing_error(self.missing, self.file, advise(self._frontier(reads)))
+            return missing_error(self.missing, self.file, advise(self._frontier(reads)))
         problems = list(self.problems.values())
         if len(problems) == 1:
-            raise problems[0]
+            return problems[0]
         lines = [f"  {problem}" for problem in problems]
-        raise UnsupportedError(
+        return UnsupportedError(
             f"{len(problems)} nodes of {self.file} cannot be translated\n" + "\n".join(lines),
             hint=next((p.hint for p in problems if p.hint), None),
         )

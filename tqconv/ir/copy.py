@@ -47,4 +47,5 @@ def _copy_tensor(tensor: Tensor) -> Tensor:
         elements=tensor.elements,
         variable=tensor.variable,
         sparsity=tensor.sparsity,
+        filler=tensor.filler,
     )

@@ -41,6 +41,8 @@ class Tensor:
     variable: bool = False
     """State that survives a run (the schema's `is_variable`)."""
     sparsity: dict[str, Any] | None = None
+    filler: bool = False
+    """A constant that a kernel asks for and the source does not state: no bias, as zeros."""
 
     @property
     def is_constant(self) -> bool:

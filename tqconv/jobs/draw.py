@@ -17,6 +17,7 @@ from tqconv.output import bytes_of, write_atomically
 if TYPE_CHECKING:
     from tqconv.exporters.drawing.scene import Scene
     from tqconv.importers.outline import Outline
+    from tqconv.runtime.compare import Difference
 
 ALL = -1
 """The depth of a picture that shows every operator."""
@@ -122,8 +123,12 @@ def _gathered(
         return scene, [found.reason] if found.reason else []
     from tqconv.jobs.measure import errors_of, unranged
 
+    errors: list[Difference] = []
+    if picture.error is not None:
+        samples = replace(picture.quantize, calibration_data=picture.error)
+        errors = errors_of(source, found, samples, picture.reference)
     known = Known(
-        errors={} if picture.error is None else errors_of(found, picture, source, options),
+        errors={d.name: d.sqnr for d in errors},
         unranged=unranged(found, source, options),
         size=bytes_of(source.path),
         digests=picture.diff is not None,

@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-from tqconv.config import CalibrateOptions, ConvertOptions, LoadOptions, PictureOptions
+from tqconv.config import (
+    CalibrateOptions,
+    ConvertOptions,
+    InspectOptions,
+    LoadOptions,
+    PictureOptions,
+)
 from tqconv.errors import UsageError
 from tqconv.importers.source import SourceFile
 from tqconv.jobs.pictures import PICTURES
@@ -113,9 +119,16 @@ def of_calibration(source: SourceFile, target: Path, options: CalibrateOptions) 
     return found
 
 
-def of_report(source: SourceFile, report: Path, options: LoadOptions) -> Footprint:
-    """Return what `inspect --report` reads and writes."""
-    return Footprint(_model(source, options), {"the report of --report": report})
+def of_look(source: SourceFile, options: InspectOptions) -> Footprint:
+    """Return what `inspect` reads and writes."""
+    found = Footprint(_model(source, options.load))
+    found.reads += [
+        *_samples("--data", options.quantize.calibration_data),
+        *_file("--reference", options.reference),
+    ]
+    if options.report is not None:
+        found.writes["the report of --report"] = Path(options.report)
+    return found
 
 
 def of_picture(

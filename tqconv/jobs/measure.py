@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tqconv.config import LoadOptions, PictureOptions, QuantizeOptions, TocoOptions
+from tqconv.config import LoadOptions, QuantizeOptions, TocoOptions
 from tqconv.errors import QuantizationError, UsageError, VerificationError
 from tqconv.exporters.tflite import serialize
 from tqconv.importers.source import SourceFile
@@ -14,40 +15,42 @@ from tqconv.jobs.reals import in_reals
 from tqconv.passes.driver import holds_integers, run_stages
 from tqconv.passes.pipeline import FLOAT_STAGES, stages_before
 
+if TYPE_CHECKING:
+    from tqconv.runtime.compare import Difference
+
 
 def errors_of(
-    model: Model, picture: PictureOptions, source: SourceFile, options: LoadOptions
-) -> dict[str, float]:
-    """Return the signal-to-noise ratio in dB of each value that the float model has, too.
+    source: SourceFile, model: Model, samples: QuantizeOptions, float_model: str | None
+) -> list[Difference]:
+    """Return how far each value is from the float model's, which is in a file, or the model's own.
 
-    UsageError where there is nothing to compare with.
+    `samples`: where they are and how they are read. UsageError where there is nothing to compare
+    with.
     """
     from tqconv.jobs.quantize import sample_options
     from tqconv.runtime.compare import compare
+    from tqconv.runtime.layout import borders_between
     from tqconv.runtime.samples import read_samples
 
-    if picture.reference is not None:
-        reference = load(picture.reference)
+    if float_model is not None:
+        reference = load(float_model)
         run_stages(reference, FLOAT_STAGES)
     elif holds_integers(model.main):
         reference = in_reals(model)
     else:
         raise UsageError(
             f"{source.path} computes with reals: it has no errors",
-            hint="draw the quantized model, or name what it is compared with: --reference FILE",
+            hint="give the quantized model, or name what it is compared with: --reference FILE",
         )
-    counts = {len(reference.main.outputs), len(model.main.outputs)}
-    if len(counts) > 1:
-        raise UsageError("the two models have other numbers of outputs")
-    path = Path(str(picture.error))
-    samples = read_samples(path, reference.main.inputs, sample_options(picture.quantize))
+    path = Path(str(samples.calibration_data))
+    borders = borders_between(reference.main, model.main)
+    feeds = read_samples(path, reference.main.inputs, sample_options(samples))
     try:
-        found = compare(reference, model, samples, serialize)
+        return compare(reference, model, feeds, serialize, borders=borders)
     except VerificationError as error:
-        if picture.reference is None:
+        if float_model is None:
             error.hint = "name the float model: --reference FILE"
         raise
-    return {difference.name: difference.sqnr for difference in found}
 
 
 def unranged(model: Model, source: SourceFile, options: LoadOptions) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from tqconv import __version__
 from tqconv.errors import TqconvError
 from tqconv.exporters.drawing.gather import Known, gather, mode_of
+from tqconv.exporters.drawing.nodes import gather_nodes
 from tqconv.exporters.drawing.picture import arranged
 from tqconv.exporters.drawing.words import readable, stored_ends
-from tqconv.exporters.page.document import document
-from tqconv.exporters.page.facts import Distribution, Layer, Page
+from tqconv.exporters.page.document import document, nodes_document
+from tqconv.exporters.page.facts import Distribution, Layer, Nodes, Page
+from tqconv.exporters.page.sections import shape_text
 from tqconv.exporters.report import describe, is_parameter, op_name
+from tqconv.importers.outline import Outline
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.histogram import Histogram
 from tqconv.jobs.causes import cause
@@ -69,6 +72,41 @@ def page_of(
         versions=versions(record),
     )
     return document(page).encode()
+
+
+def page_of_nodes(
+    outline: Outline,
+    why: Mapping[str, str],
+    *,
+    title: str,
+    done: str,
+    identity: list[tuple[str, str]],
+    command: str = "",
+) -> bytes:
+    """Return the file about a model without translation; `why`: nodes that have none, and why."""
+    ends = (outline.inputs, outline.outputs)
+    scene = arranged(gather_nodes(title, outline.nodes, ends, outline.untranslated))
+    missing = {n.name: "no translation" for n in outline.nodes if n.op in outline.untranslated}
+    ops = {node.name: node.op for node in outline.nodes}
+    made = Nodes(
+        title=title,
+        done=f"{done}; it has no translation" if outline.reason else done,
+        identity=[*identity, (outline.version_of, str(outline.producer))],
+        scene=scene,
+        svg=_drawn(scene, measured=False),
+        why=outline.reason,
+        missing=[(node, ops.get(node, ""), text) for node, text in {**missing, **why}.items()],
+        counts=outline.op_counts,
+        untranslated=outline.untranslated,
+        borders=[
+            (word, node.name, node.op, node.type or "?", shape_text(node.shape))
+            for word, nodes in zip(("input", "output"), ends, strict=True)
+            for node in nodes
+        ],
+        command=command,
+        versions=versions(Record()),
+    )
+    return nodes_document(made).encode()
 
 
 def _drawn(scene: Any, *, measured: bool) -> str:

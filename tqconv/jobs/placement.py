@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tqconv.config import LoadOptions
 from tqconv.errors import VerificationError
 from tqconv.exporters.placement import Placement, place, remedies, sentences
-from tqconv.importers.detect import kind_of
+from tqconv.importers.source import SourceFile
 from tqconv.ir.graph import Model
-from tqconv.jobs.files import load
 from tqconv.jobs.images import turn_images
 from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import STAGES
 from tqconv.targets.devices import device
 
 
-def placement(path: str | Path, name: str, options: LoadOptions | None = None) -> Placement:
-    """Return what a device runs of a model file: as it is, or as `convert` would write it.
+def placement_of(source: SourceFile, model: Model, name: str, options: LoadOptions) -> Placement:
+    """Return what a device runs of a model that was read from a file, as it is or is converted.
 
-    UsageError where there is no such device; raises what `load` raises.
+    It is optimized in place where the file is no .tflite. UsageError where there is no such device.
     """
-    asked = device(name)
-    options = LoadOptions() if options is None else options
-    model = load(path, options)
-    if kind_of(Path(path), options.format) != "tflite":
+    if source.kind != "tflite":
         turn_images(model, options)
         run_stages(model, STAGES)
-    return place(asked, model)
+    return place(device(name), model)
 
 
 def require(model: Model, name: str, *, allow_fallback: bool) -> list[str]:

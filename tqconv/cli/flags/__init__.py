@@ -46,8 +46,13 @@ INSPECT: tuple[Flag, ...] = (
         PICTURES, "where", metavar="CONDITION", many=True,
     ),
     flag(
-        "data", "run both models on these samples: tqconv inspect MODEL OTHER --data DATA",
+        "data", "run both models on these samples: tqconv inspect MODEL OTHER --data DATA; with "
+        "--report, the model and its float one",
         QUANTIZATION, "quantize.calibration_data", metavar="DATA",
+    ),
+    flag(
+        "reference", "the float model for --data; without it, the model itself without rounding",
+        QUANTIZATION, "reference", metavar="FILE",
     ),
     *_of("quantize.samples", "quantize.mean", "quantize.std"),
     switch("nodes", "show a GraphDef node by node, as the file has it", PICTURES, "nodes"),

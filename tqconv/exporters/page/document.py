@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from tqconv.exporters.page import sections
-from tqconv.exporters.page.facts import Page
+from tqconv.exporters.page import nodes, sections
+from tqconv.exporters.page.facts import Frame, Nodes, Page
 from tqconv.exporters.page.picture import picture
 from tqconv.exporters.page.words import text
 
@@ -29,6 +30,25 @@ def document(page: Page) -> str:
         sections.notes(page),
         sections.origin(page),
     ]
+    return _file(page, parts)
+
+
+def nodes_document(page: Nodes) -> str:
+    """Return the file about a model without translation."""
+    parts = [
+        nodes.why(page),
+        nodes.missing(page),
+        sections.identity(page),
+        nodes.borders(page),
+        picture(page),
+        nodes.operators(page),
+        sections.notes(page),
+        sections.origin(page),
+    ]
+    return _file(page, parts)
+
+
+def _file(page: Frame, parts: Sequence[str]) -> str:
     style = (HERE / "page.css").read_text("utf-8")
     script = (HERE / "page.js").read_text("utf-8")
     return "\n".join(

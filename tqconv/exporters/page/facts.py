@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from tqconv.exporters.drawing.scene import Scene
@@ -36,27 +37,52 @@ class Layer:
     cause: str = ""
 
 
-@dataclass(frozen=True)
-class Page:
-    """A report.
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What every report says.
 
     title: of the file that it is about; done: what was done, in words; identity, versions: rows of
-    name and text; command: as it was typed. facts, scene: the model that came out, and its picture;
-    svg: that picture drawn, "" where Graphviz is missing. layers: the worst first. floats: operator
-    and reason. fitted: what was tried on the samples and what it brought.
+    name and text; command: as it was typed. scene: the picture of what came out; svg: that picture
+    drawn, "" where Graphviz is missing.
     """
 
     title: str
     done: str
     identity: list[tuple[str, str]]
-    facts: ModelFacts
     scene: Scene
     svg: str = ""
+    notes: list[str] = field(default_factory=list)
+    command: str = ""
+    versions: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nodes(Frame):
+    """A report on a model that has no translation, node by node.
+
+    why: the reason, in words; missing: node, operator and reason of those that cannot be
+    translated; counts: operator -> nodes, those in `untranslated` have no translation; borders:
+    what is fed, and what may be an output: word, name, operator, type and shape.
+    """
+
+    why: str
+    missing: list[tuple[str, str, str]]
+    counts: Mapping[str, int]
+    untranslated: Collection[str]
+    borders: list[tuple[str, str, str, str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Frame):
+    """A report on a model.
+
+    facts: the model that came out. layers: the worst first. floats: operator and reason. fitted:
+    what was tried on the samples and what it brought.
+    """
+
+    facts: ModelFacts
     layers: list[Layer] = field(default_factory=list)
     activations: list[Distribution] = field(default_factory=list)
     weights: list[Distribution] = field(default_factory=list)
     floats: list[tuple[str, str]] = field(default_factory=list)
     fitted: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    command: str = ""
-    versions: list[tuple[str, str]] = field(default_factory=list)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tqconv.exporters.drawing.boxes import value_text
 from tqconv.exporters.drawing.scene import Box, Scene, followers
-from tqconv.exporters.page.facts import Page
+from tqconv.exporters.page.facts import Frame
 from tqconv.exporters.page.words import section, table, text
 
 ROWS = 3000
@@ -30,7 +30,7 @@ TOOLS = """<div class="tools">
 </div>"""
 
 
-def picture(page: Page) -> str:
+def picture(page: Frame) -> str:
     """Return the section of the picture."""
     if not page.svg:
         about = (

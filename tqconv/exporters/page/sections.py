@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from tqconv.exporters.drawing.words import readable, size
 from tqconv.exporters.page.charts import bar, histogram, share_bar
-from tqconv.exporters.page.facts import Distribution, Layer, Page
+from tqconv.exporters.page.facts import Distribution, Frame, Layer, Page
 from tqconv.exporters.page.words import Raw, fold, section, table, text
 from tqconv.exporters.report import TensorFacts
 
@@ -19,7 +19,7 @@ LISTED = 400
 """Rows of a long table."""
 
 
-def identity(page: Page) -> str:
+def identity(page: Frame) -> str:
     """Return what the file is."""
     return section("identity", "The model", table(("", ""), page.identity))
 
@@ -28,7 +28,7 @@ def borders(page: Page) -> str:
     """Return inputs and outputs, and how their numbers are read."""
     main = page.facts.main
     rows = [
-        (kind, tensor.name, tensor.type, shape_text(tensor), formula(tensor))
+        (kind, tensor.name, tensor.type, shape_text(tensor.shape), formula(tensor))
         for kind, tensors in (("input", main.inputs), ("output", main.outputs))
         for tensor in tensors
     ]
@@ -41,9 +41,11 @@ def borders(page: Page) -> str:
     return section("borders", "Inputs and outputs", table(heads, rows), signatures)
 
 
-def shape_text(tensor: TensorFacts) -> str:
-    """Return a shape."""
-    return " × ".join(map(size, tensor.shape)) or "one number"
+def shape_text(shape: Sequence[int | None] | None) -> str:
+    """Return a shape; None: not even the number of dimensions is known."""
+    if shape is None:
+        return "?"
+    return " × ".join(map(size, shape)) or "one number"
 
 
 def formula(tensor: TensorFacts) -> str:
@@ -172,13 +174,13 @@ def _card(found: Distribution) -> str:
     )
 
 
-def notes(page: Page) -> str:
+def notes(page: Frame) -> str:
     """Return what was said about the run."""
     items = "".join(f"<li>{text(note)}</li>" for note in page.notes)
     return section("notes", "Notes", f"<ul>{items}</ul>" if items else "")
 
 
-def origin(page: Page) -> str:
+def origin(page: Frame) -> str:
     """Return the command and the versions of what carried it out."""
     command = f"<pre><code>{text(page.command)}</code></pre>" if page.command else ""
     versions = table(("", ""), page.versions)

@@ -32,11 +32,13 @@ def refuse_foreign(model: Layer, file: str) -> None:
     if len(found) > SHOWN:
         lines.append(f"  … {len(found) - SHOWN} more")
     plural = "layers" if len(found) > 1 else "layer"
-    raise UnsupportedError(
+    error = UnsupportedError(
         f"{len(found)} {plural} of {file} cannot be translated\n" + "\n".join(lines),
         hint="export the model as a SavedModel with `model.export` and convert that, "
         "or replace these layers by ones that Keras has",
     )
+    error.nodes = {layer.place.removeprefix(f"{model.place}/"): why for layer, why in found}
+    raise error
 
 
 def _foreign(layer: Layer) -> Iterator[tuple[Layer, str]]:
