@@ -328,7 +328,7 @@ def _moments(
     tensors = list(dict.fromkeys(op.input(0) for op in ops))
     wide = exposed(model, tensors)
     positions = {t.name: i for i, t in enumerate(wide.main.outputs)}
-    session = Session(serialize(wide), threads=1)
+    session = Session(serialize(wide))
     for feed in samples:
         session.run(feed)
         for op, moments in seen.items():

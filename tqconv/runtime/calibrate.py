@@ -72,7 +72,7 @@ class _Meter:
         self.names = [t.name for t in tensors]
         self.positions = {t.name: i for i, t in enumerate(wide.main.outputs)}
         self.content = serialize(wide)
-        self.session = Session(self.content, threads=1)
+        self.session = Session(self.content)
         self.delegated = True
         self.tallies = Tallies(len(tensors), histograms=histograms)
 

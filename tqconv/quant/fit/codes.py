@@ -19,6 +19,8 @@ CLUSTERS = 256
 """Values that weights are clustered to, at most; float16 leaves thousands in a large layer."""
 EVEN = 0.02
 """Part of the smallest distance by which others may miss a multiple of it."""
+FEW_OF = 16
+"""Weights for each cluster that there may be, of which most matrices show more already."""
 LOOKED_AT = 16
 """Outputs whose weights are compared with each other: a scale folded into them may differ."""
 WEIGHTS, BIAS = 1, 2
@@ -63,10 +65,14 @@ def is_clustered(op: Op) -> bool:
     assert data is not None
     grouped = _by_group(op, data)
     rows = [*grouped.reshape(-1, grouped.shape[2])[:LOOKED_AT], data.reshape(-1)]
-    return any(_has_clusters(row[row != 0]) for row in rows)
+    return any(_has_clusters(row) for row in rows)
 
 
 def _has_clusters(weights: NDArray[Any]) -> bool:
+    some = weights[: FEW_OF * CLUSTERS]
+    if np.unique(some[some != 0]).size > CLUSTERS:
+        return False
+    weights = weights[weights != 0]
     values = np.unique(weights).astype(np.float64)
     if values.size > CLUSTERS or 2 * values.size >= weights.size:
         return False

@@ -46,12 +46,14 @@ class Moments:
     first: NDArray[np.float64]
     rows: int = 0
     waiting: list[Floats] = field(default_factory=list)
+    waiting_rows: int = 0
 
     def add(self, columns: Floats) -> None:
         """Take in columns [rows, g, n]."""
         self.waiting.append(columns)
-        waiting = sum(c.shape[0] for c in self.waiting)
-        if waiting >= TOGETHER or waiting * columns[:1].nbytes >= TOGETHER_BYTES:
+        self.waiting_rows += columns.shape[0]
+        bytes_each = columns[:1].nbytes
+        if self.waiting_rows >= TOGETHER or self.waiting_rows * bytes_each >= TOGETHER_BYTES:
             self.settle()
 
     def settle(self) -> None:
@@ -60,6 +62,7 @@ class Moments:
             return
         columns = np.concatenate(self.waiting)
         self.waiting.clear()
+        self.waiting_rows = 0
         if self.second is not None:
             grouped = np.ascontiguousarray(columns.transpose(1, 0, 2), np.float32)
             self.second += np.matmul(grouped.transpose(0, 2, 1), grouped)
