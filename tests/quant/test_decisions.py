@@ -12,6 +12,7 @@ from tqconv.config import QuantizeOptions
 from tqconv.ir.graph import Model
 from tqconv.jobs import improve
 from tqconv.jobs.judge import CEILING, Judge, Score
+from tqconv.jobs.memory import parts_of
 from tqconv.jobs.quantize import quantize
 from tqconv.quant.decisions import decisions
 
@@ -88,7 +89,7 @@ def test_what_all_classes_have_in_common_is_no_error() -> None:
 @pytest.mark.parametrize(("count", "judging"), [(8, [4, 4]), (24, [12, 12]), (30, [6])])
 def test_no_sample_judges_what_it_has_taught(count: int, judging: list[int]) -> None:
     feeds = [{"x": np.array([i])} for i in range(count)]
-    parts = improve._parts(feeds)
+    parts = parts_of(feeds)
     assert [len(part) for part in parts.judging] == judging
     for taught, judged in zip(parts.teaching, parts.judging, strict=True):
         assert not {int(f["x"][0]) for f in taught} & {int(f["x"][0]) for f in judged}

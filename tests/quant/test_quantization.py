@@ -14,8 +14,9 @@ from tqconv.config import QuantizeOptions, TocoOptions
 from tqconv.errors import QuantizationError, UsageError
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
-from tqconv.jobs.improve import MOST, Memory, _spoils
+from tqconv.jobs.improve import _spoils
 from tqconv.jobs.judge import Score
+from tqconv.jobs.memory import MOST, Memory
 from tqconv.jobs.quantize import calibrate, quantize
 from tqconv.jobs.verify import verify, verify_notes
 from tqconv.quant.evidence import ranges as files

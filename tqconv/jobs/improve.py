@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,36 +12,21 @@ from tqconv.errors import counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model, Op
 from tqconv.jobs.judge import Judge, Score
+from tqconv.jobs.memory import FEWEST, Memory, Parts, parts_of
 from tqconv.jobs.phases import Steps, unwatched
 from tqconv.quant.decisions import Decision
 from tqconv.quant.fit import codes as fitting
-from tqconv.quant.fit.moments import (
-    Moments,
-    columns,
-    empty,
-    joined,
-    portions,
-    rows_each,
-    sharing,
-)
+from tqconv.quant.fit.moments import Lesson, Moments, joined, portions, sharing
 from tqconv.quant.plan import Plan
-from tqconv.runtime.calibrate import exposed
+from tqconv.runtime.calibrate import exposed, reader
 from tqconv.runtime.litert import Feed, Session
 
-HELD_BACK = 5
-"""One sample in so many judges; the others teach."""
-FEWEST = 4
-"""Samples below which nothing is tried."""
-FEW = 25
-"""Samples below which each half of them judges what the other has taught."""
-MOST = 64
-"""Samples that are remembered; more add time and little knowledge."""
 GAIN = 0.05
 """Decibels by which a trial must do better to be taken."""
 DOUBT = 0.5
 """Standard errors by which a mean gain on few samples must be above 0."""
-LOSS, WATCHED = 3.0, 8
-"""Decibels that the worst of so many other samples may lose for what the mean gains."""
+LOSS = 3.0
+"""Decibels that the worst of the samples that are watched may lose for what the mean gains."""
 FINE = 30.0
 """Decibels of an output above which it does not matter that it loses some."""
 LEAST_OUTPUT = 1.0
@@ -55,7 +40,7 @@ TRIALS, SPOILED = 3, 3
 def improved(
     model: Model,
     plan: Plan,
-    samples: Sequence[Feed],
+    memory: Memory,
     others: Sequence[tuple[str, Callable[[], Plan]]] = (),
     *,
     watch: Watch = unwatched,
@@ -66,65 +51,43 @@ def improved(
     rounding fitted to the inputs, corrected biases. A note says what was tried and what it brought.
     The same samples give the same plan.
     """
-    if len(samples) < FEWEST:
+    if len(memory.kept) < FEWEST:
         return plan
-    parts = _parts(samples)
-    steps = Steps(watch("fitting", "steps"), _count(plan, parts, len(others)))
-    judges = [Judge(model, part, step=steps) for part in parts.judging]
+    parts = parts_of(memory.kept)
+    taught = memory.lessons()
+    steps = Steps(watch("fitting", "steps"), _count(plan, parts, len(others), taught))
+    judges = [Judge(model, part, known=memory.floats, step=steps) for part in parts.judging]
     search = _Search(_Panel(judges), plan)
     if not search.panel.decisions:
         return plan
     for name, other in others:
         search.offer(name, _Trial.same(other()))
-    for name, trial in _Fit(model, search.best, parts, steps).trials():
+    for name, trial in _Fit(model, search.best, parts, taught, steps).trials():
         search.offer(name, trial)
     if (
         search.best is not plan
         and parts.watched
-        and _spoils(Judge(model, parts.watched, step=steps), plan, search.best)
+        and _spoils(Judge(model, parts.watched, known=memory.floats, step=steps), plan, search.best)
     ):
         search.withdraw()
     steps.reach(steps.total)
     return replace(search.best, notes=[*search.best.notes, *search.notes()])
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """Samples that teach and judge: what is fitted to `teaching[i]` is judged by `judging[i]`.
-
-    `watched`: some of those that teach, whose worst must not become far worse.
-    """
-
-    teaching: list[Sequence[Feed]]
-    judging: list[Sequence[Feed]]
-    watched: Sequence[Feed] = ()
-
-
-def _count(plan: Plan, parts: _Parts, others: int) -> int:
+def _count(plan: Plan, parts: Parts[Feed], others: int, taught: Sequence[Lesson]) -> int:
     """Return the most steps: samples that run through a model, and weights that are rounded."""
     judging, teaching = (sum(map(len, some)) for some in (parts.judging, parts.teaching))
     ops = fitting.fittable(plan)
     rounds = _rounds(len(parts.teaching))
     trials = (others + TRIALS) * (1 if len(parts.judging) == 1 else 2)
-    fit = len(portions(ops, max(map(len, parts.teaching)))) * teaching
+    rest = [op for op in ops if not _is_known(op, taught)]
+    fit = len(portions(rest, max(map(len, parts.teaching)))) * teaching
     return (
         judging * (2 + trials)
         + fit
         + len(rounds) * len(sharing(ops))
         + SPOILED * len(parts.watched)
     )
-
-
-def _parts(samples: Sequence[Feed]) -> _Parts:
-    """Hold one sample in `HELD_BACK` back; where there are few, each half judges the other.
-
-    Two or three would decide by chance; so every sample judges what it has not taught.
-    """
-    if len(samples) < FEW:
-        halves = [samples[0::2], samples[1::2]]
-        return _Parts(halves[::-1], halves)
-    lessons = [s for i, s in enumerate(samples) if i % HELD_BACK]
-    return _Parts([lessons], [samples[::HELD_BACK]], lessons[:: -(-len(lessons) // WATCHED)])
 
 
 @dataclass(frozen=True)
@@ -248,41 +211,30 @@ def _spoils(judge: Judge, plan: Plan, best: Plan) -> bool:
     return judge.score(best).worst < judge.score(plan).worst - LOSS
 
 
-class Memory:
-    """Samples that were seen, an even selection of at most `MOST` of them."""
-
-    def __init__(self) -> None:
-        self.kept: list[Feed] = []
-        self.stride = 1
-
-    def watch(self, samples: Iterable[Feed]) -> Iterator[Feed]:
-        """Yield the samples and remember some."""
-        for position, feed in enumerate(samples):
-            if position % self.stride == 0:
-                self.kept.append(feed)
-            if len(self.kept) > MOST:
-                self.kept, self.stride = self.kept[::2], self.stride * 2
-            yield feed
-
-
 class _Fit:
     """Rounding and biases fitted to samples, for one plan."""
 
-    def __init__(self, model: Model, plan: Plan, parts: _Parts, steps: Steps) -> None:
+    def __init__(
+        self,
+        model: Model,
+        plan: Plan,
+        parts: Parts[Feed],
+        taught: Sequence[Lesson],
+        steps: Callable[[], None],
+    ) -> None:
         self.plan = plan
         count = len(parts.teaching)
         self.seen: list[dict[Op, Moments]] = [{} for _ in range(count)]
         self._codes: dict[int | None, fitting.Codes] = {}
-        samples = max(len(part) for part in parts.teaching)
-        for ops in portions(fitting.fittable(plan), samples):
-            found = [_moments(model, ops, part, steps) for part in parts.teaching]
+        for ops, lessons in _portions(model, fitting.fittable(plan), parts, taught, steps):
+            found = [{op: lesson.moments[op] for op in ops} for lesson in lessons]
             for seen, fresh in zip(self.seen, found, strict=True):
                 seen.update(fresh)
             # The roundings are found at once, so that the next portion has the memory.
             for part in _rounds(count):
                 codes = fitting.fitted_weights(plan, self._lesson(part, ops), steps)
                 self._codes.setdefault(part, {}).update(codes)
-            for moments in (m for fresh in found for m in fresh.values()):
+            for moments in (m for lesson in lessons for m in lesson.moments.values()):
                 moments.forget_second()
 
     def trials(self) -> Iterator[tuple[str, _Trial]]:
@@ -317,26 +269,37 @@ def _rounds(parts: int) -> Sequence[int | None]:
     return [0] if parts == 1 else [None, *range(parts)]
 
 
-def _moments(
+def _is_known(op: Op, taught: Sequence[Lesson]) -> bool:
+    return bool(taught) and op in taught[0].moments
+
+
+def _portions(
+    model: Model,
+    ops: Sequence[Op],
+    parts: Parts[Feed],
+    taught: Sequence[Lesson],
+    step: Callable[[], None],
+) -> Iterator[tuple[list[Op], list[Lesson]]]:
+    """Yield operators with what each part teaches about them: what is known, then by new runs."""
+    told = [op for op in ops if _is_known(op, taught)]
+    if told:
+        yield told, list(taught)
+    rest = [op for op in ops if not _is_known(op, taught)]
+    for some in portions(rest, max(map(len, parts.teaching))):
+        yield some, [_lesson(model, some, part, step) for part in parts.teaching]
+
+
+def _lesson(
     model: Model, ops: Sequence[Op], samples: Sequence[Feed], step: Callable[[], None]
-) -> Mapping[Op, Moments]:
-    """Return what the weights of operators meet in the float model; shared ones all of theirs."""
-    seen: dict[Op, Moments] = {}
-    for same in sharing(ops):
-        seen |= dict.fromkeys(same, empty(same, len(samples)))
-    rows = {op: rows_each(op, len(samples)) for op in ops}
-    tensors = list(dict.fromkeys(op.input(0) for op in ops))
-    wide = exposed(model, tensors)
+) -> Lesson:
+    """Return what the float model teaches about operators when it runs samples once more."""
+    lesson = Lesson(ops, len(samples))
+    wide = exposed(model, dict.fromkeys(op.input(0) for op in ops))
     positions = {t.name: i for i, t in enumerate(wide.main.outputs)}
     session = Session(serialize(wide))
     for feed in samples:
         session.run(feed)
-        for op, moments in seen.items():
-            name = op.input(0).name
-            x = feed[name] if name in feed else session.output(positions[name])
-            moments.add(columns(op, x, rows[op]))
-            del x  # LiteRT does not run while a view of its memory is alive
+        lesson.hear(reader(session, positions, feed))
         step()
-    for moments in seen.values():
-        moments.settle()
-    return seen
+    lesson.settle()
+    return lesson

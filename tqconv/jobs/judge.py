@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,9 @@ from tqconv.runtime.litert import Array, Feed, Session
 
 CEILING = 120.0
 """Decibels that are as good as exact: an equal sample must not outweigh all others."""
+
+
+Known = Callable[[Feed], Mapping[str, Array]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ class Judge:
     """Scores plans for a model by some samples.
 
     `places`: where, in a graph and in the integers that it became; the tensors that decide about
-    the outputs, if nothing else is said. `step` is called when a sample has run.
+    the outputs, if nothing else is said. `known`: what the float model made of a sample by the
+    names of tensors, as far as that is known already. `step` is called when a sample has run.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Judge:
         model: Model,
         samples: Sequence[Feed],
         places: Callable[[Graph], list[Decision]] = decisions,
+        known: Known | None = None,
         step: Callable[[], None] = nothing,
     ) -> None:
         self.model = model
@@ -91,7 +96,19 @@ class Judge:
         found = places(model.main)
         self.judged = [i for i, d in enumerate(found) if d.tensor.dtype == np.float32]
         self.decisions = [found[i] for i in self.judged]
-        self.wanted = self._run(model)
+        self.wanted = self._floats(known or (lambda feed: {}))
+
+    def _floats(self, known: Known) -> list[list[Array]]:
+        """Return what the float model makes of each sample, running those not known enough of."""
+        tensors = self._places(self.model.main)
+        told = [known(feed) for feed in self.samples]
+        asked = [any(t.name not in made for t in tensors) for made in told]
+        lacking = [feed for feed, more in zip(self.samples, asked, strict=True) if more]
+        fresh = iter(self._run(self.model, lacking) if lacking else [])
+        return [
+            next(fresh) if more else [made[t.name] for t in tensors]
+            for made, more in zip(told, asked, strict=True)
+        ]
 
     def score(self, plan: Plan) -> Score:
         """Return how near the plan's integers come to the float model."""
@@ -102,7 +119,7 @@ class Judge:
 
     def of(self, other: Model) -> Score:
         """Return how near a model made of the judge's own comes; reals at its ends."""
-        made = self._run(other)
+        made = self._run(other, self.samples)
         pairs = [([w[i] for w in self.wanted], [m[i] for m in made]) for i in range(len(made[0]))]
         inside, outside = pairs[: len(self.decisions)], pairs[len(self.decisions) :]
         ends = [_ratios(*pair, None) for pair in outside if pair[0][0].dtype.kind == "f"]
@@ -113,8 +130,8 @@ class Judge:
             np.array(ends, np.float64).reshape(-1, len(self.samples)),
         )
 
-    def _run(self, model: Model) -> list[list[Array]]:
-        return _watch(model, self._places(model.main), self.samples, self.step)
+    def _run(self, model: Model, samples: Sequence[Feed]) -> list[list[Array]]:
+        return _watch(model, self._places(model.main), samples, self.step)
 
     def _places(self, graph: Graph) -> list[Tensor]:
         """Return the deciding tensors, then the outputs."""

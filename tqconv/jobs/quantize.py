@@ -10,7 +10,8 @@ from tqconv.config import Progress, QuantizeOptions, TocoOptions, Watch
 from tqconv.errors import QuantizationError, UsageError, counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
-from tqconv.jobs.improve import Memory, improved
+from tqconv.jobs.improve import improved
+from tqconv.jobs.memory import Memory
 from tqconv.jobs.phases import CALIBRATING, unwatched
 from tqconv.jobs.record import Record
 from tqconv.jobs.widen import loudest, reaching
@@ -36,14 +37,21 @@ def calibrate(
     progress: Progress | None = None,
     total: int | None = None,
     histograms: bool = True,
+    hear: Callable[[Feed, measure.Read], None] | None = None,
 ) -> Ranges:
     """Run samples through an optimized float model and return the ranges of its activations.
 
     total: how many samples there are, for `progress`; histograms: whether the ranges may be merged
-    with others, or taken by other methods, later on.
+    with others, or taken by other methods, later on; hear: who listens, see `measure.calibrate`.
     """
     seen = measure.calibrate(
-        model, samples, serialize, progress, total, histograms=histograms or method != "minmax"
+        model,
+        samples,
+        serialize,
+        progress,
+        total,
+        histograms=histograms or method != "minmax",
+        hear=hear,
     )
     return Ranges.of(seen, method)
 
@@ -85,22 +93,23 @@ def quantize(
         toco_mode.read_bytes(model)
     else:
         integer_mode.rewrite_for(model, options, islands=least is not None)
-    memory = Memory()
+    improve = options.improve and not like_toco
+    memory = Memory(model, sample_count(model, options), teaches=improve)
     wanted = record is not None and record.histograms
     known = _gather(model, options, ranges, memory, watch, histograms=wanted)
     if known is not None:
         model.notes += outside_notes(model.main, options, known)
     plan = _plan(model, options, toco, known)
     before = plan.notes
-    if options.improve and known is not None and not like_toco:
+    if improve and known is not None:
         others = _other_plans(model, options, toco, known)
-        plan = improved(model, plan, memory.kept, others, watch=watch)
+        plan = improved(model, plan, memory, others, watch=watch)
     if memory.kept and plan.request is not None and least is not None:
         wide = integer_mode.known_ranges(model.main, options, known, wide=True)
         plan = replace(plan, request=replace(plan.request, wide=wide))
         plan = reaching(model, plan, memory.kept, least, watch=watch)
     elif memory.kept and plan.request is not None and options.improve:
-        model.notes += loudest(model, plan, memory.kept, watch=watch)
+        model.notes += loudest(model, plan, memory.kept, memory.floats, watch=watch)
     if record is not None:
         record.ranges = known
         record.fitted = [note for note in plan.notes if note not in before]
@@ -181,6 +190,7 @@ def _gather(
             histograms=histograms
             or known is not None
             or (options.improve and _gains_by_clipping(options)),
+            hear=memory.hear,
         )
         known = fresh if known is None else known.merged(fresh)
     return known

@@ -12,7 +12,7 @@ from tqconv.config import Watch
 from tqconv.errors import counted
 from tqconv.ir.copy import copy_graph
 from tqconv.ir.graph import Graph, Model, Op, Tensor, Use
-from tqconv.jobs.judge import Judge, Score
+from tqconv.jobs.judge import Judge, Known, Score
 from tqconv.jobs.phases import Steps, unwatched
 from tqconv.quant.decisions import Decision
 from tqconv.quant.params import Params, decode, encode
@@ -181,14 +181,19 @@ def _note(model: Model, best: Plan, made: Plan, before: float, after: float) -> 
 
 
 def loudest(
-    model: Model, made: Plan, samples: Sequence[Feed], *, watch: Watch = unwatched
+    model: Model,
+    made: Plan,
+    samples: Sequence[Feed],
+    known: Known | None = None,
+    *,
+    watch: Watch = unwatched,
 ) -> list[str]:
     """Return a note that names the places which cost most, where an output keeps less than `POOR`.
 
-    Looked at on `LISTENERS` samples, which is little beside the calibration.
+    Looked at on `LISTENERS` samples, which is little beside the calibration. `known`: see `Judge`.
     """
     heard = samples[:: -(-len(samples) // LISTENERS)]
-    judge = Judge(model, heard, _outputs)
+    judge = Judge(model, heard, _outputs, known)
     if not judge.decisions or (least := judge.score(made).least) >= POOR:
         return []
     found = measured(model, made, heard[:1], NAMED_OF, watch=watch)

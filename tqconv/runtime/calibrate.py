@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -12,9 +12,11 @@ from tqconv.ir.containers import Border
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.histogram import Extremes, Histogram
 from tqconv.ir.tally import Tallies
-from tqconv.runtime.litert import Feed, Session
+from tqconv.runtime.litert import Array, Feed, Session
 
 Serialize = Callable[[Model], "bytes | memoryview"]
+Read = Callable[[str], Array]
+"""Returns what a sample makes of the tensor of a name, as a view: gone with the next sample."""
 
 
 def observed(graph: Graph) -> list[Tensor]:
@@ -44,22 +46,32 @@ def calibrate(
     total: int | None = None,
     *,
     histograms: bool = True,
+    hear: Callable[[Feed, Read], None] | None = None,
 ) -> dict[str, Histogram | Extremes]:
     """Return a histogram for each activation of the main graph, or its extremes, by tensor name.
 
     `samples`: one array per graph input; `serialize`: makes the file that LiteRT runs; `progress`
-    is called with the number of samples done, and `total`. UsageError when there is no sample.
+    is called with the number of samples done, and `total`, `hear` with each sample and a function
+    that reads what it makes of the activations. UsageError when there is no sample.
     """
     meter = _Meter(model, observed(model.main), serialize, histograms=histograms)
     done = 0
     for feed in samples:
         meter.measure(feed)
+        if hear is not None:
+            hear(feed, meter.reader(feed))
         done += 1
         if progress is not None:
             progress(done, total)
     if not done:
         raise UsageError("there are no samples to calibrate with")
     return meter.seen()
+
+
+def reader(session: Session, positions: Mapping[str, int], feed: Feed) -> Read:
+    """Return what reads tensors after a run of `feed`; `positions`: of outputs, by name."""
+    output = session.output
+    return lambda name: feed[name] if name in feed else output(positions[name])
 
 
 class _Meter:
@@ -89,10 +101,12 @@ class _Meter:
 
     def _measure(self, feed: Feed) -> None:
         self.session.run(feed)
-        output, positions = self.session.output, self.positions
-        self.tallies.add(
-            [feed[name] if name in feed else output(positions[name]) for name in self.names]
-        )
+        read = self.reader(feed)
+        self.tallies.add([read(name) for name in self.names])
+
+    def reader(self, feed: Feed) -> Read:
+        """Return what reads the activations of the sample that was run last."""
+        return reader(self.session, self.positions, feed)
 
     def seen(self) -> dict[str, Histogram | Extremes]:
         """Return what was seen, by tensor name."""

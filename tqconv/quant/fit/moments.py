@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import gcd
 from typing import Any
@@ -72,6 +72,29 @@ class Moments:
     def forget_second(self) -> None:
         """Give the memory of the second moments back."""
         self.second = None
+
+
+class Lesson:
+    """The moments of what the weights of operators meet, sample by sample; shared ones all of it.
+
+    samples: how many there will be; of each so many columns are looked at that all are enough.
+    """
+
+    def __init__(self, ops: Sequence[Op], samples: int) -> None:
+        self.moments: dict[Op, Moments] = {}
+        for same in sharing(ops):
+            self.moments |= dict.fromkeys(same, empty(same, samples))
+        self._rows = {op: rows_each(op, samples) for op in ops}
+
+    def hear(self, read: Callable[[str], Floats]) -> None:
+        """Take in a sample; `read` returns what it makes of the tensor of a name."""
+        for op, moments in self.moments.items():
+            moments.add(columns(op, read(op.input(0).name), self._rows[op]))
+
+    def settle(self) -> None:
+        """Multiply what is waiting."""
+        for moments in self.moments.values():
+            moments.settle()
 
 
 def joined(parts: Sequence[Moments]) -> Moments:
