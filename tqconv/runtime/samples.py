@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UsageError, counted, suggestion
 from tqconv.ir.graph import Tensor
-from tqconv.runtime.arrays import read_arrays
+from tqconv.runtime.arrays import outlines, read_arrays
 from tqconv.runtime.images import SUFFIXES, Scaling, read_image
 
 Array = NDArray[Any]
@@ -46,7 +46,7 @@ def reading_notes(path: Path, inputs: Sequence[Tensor]) -> list[str]:
         return [f"{counted(len(others), 'file')} of {path} left out: {names}{more}"]
     if path.suffix not in ARRAYS:
         return []
-    arrays = _arrays(path, inputs)
+    arrays = _arrays(outlines(path), path, inputs)
     bytes_for_reals = [
         t.name
         for t in inputs
@@ -67,7 +67,7 @@ def count_samples(path: Path, inputs: Sequence[Tensor], limit: int | None) -> in
             return None
         found = len(files)
     elif path.suffix in ARRAYS:
-        arrays = _arrays(path, inputs)
+        arrays = _arrays(outlines(path), path, inputs)
         found = min(len(_batches(arrays[t.name], t, path)) for t in inputs)
     else:
         return None
@@ -134,7 +134,7 @@ def _random(tensor: Tensor, generator: np.random.Generator) -> Array:
 
 def _file(path: Path, inputs: Sequence[Tensor], options: SampleOptions) -> Iterator[Feed]:
     if path.suffix in ARRAYS:
-        yield from _split(path, _arrays(path, inputs), inputs)
+        yield from _split(path, _arrays(read_arrays(path), path, inputs), inputs)
     elif path.suffix in RAW:
         yield {_only(inputs, path).name: _raw(path, _only(inputs, path))}
     elif path.suffix.lower() in SUFFIXES:
@@ -190,9 +190,10 @@ def _raw(path: Path, tensor: Tensor) -> Array:
     return _checked(data.reshape([-1 if d is None else d for d in tensor.shape]), tensor, path)
 
 
-def _arrays(path: Path, inputs: Sequence[Tensor]) -> dict[str, Array]:
+def _arrays(
+    content: Array | dict[str, Array], path: Path, inputs: Sequence[Tensor]
+) -> dict[str, Array]:
     """Return an array per input: by name, or by order where no name is known."""
-    content = read_arrays(path)
     if isinstance(content, np.ndarray):
         return {_only(inputs, path).name: content}
     return _by_name(path, content, inputs)
