@@ -153,7 +153,7 @@ def _unknown_arrays(file: SourceFile, model: Model, reading: LoadOptions) -> lis
 def _load_options(options: ConvertOptions) -> LoadOptions:
     """Return how to read: FakeQuant nodes are evidence where activations become integers."""
     toco = options.toco
-    integers = options.quantize.mode not in (None, "float16", "weights", "dynamic")
+    integers = options.quantize.mode not in FLOAT_ACTIVATIONS
     said = options.load.array_ranges
     if integers and toco.arrays_extra_info_file is not None:
         from tqconv.quant.evidence import extra_info
@@ -184,8 +184,7 @@ def _quantize(
 
     no_effect.check_float(model, asked, wants_float=options.toco.wants_float)
     inputs.tell(model, asked)
-    sampled = asked.mode is not None and asked.calibration_data is not None
-    reference = snapshot(model) if sampled or options.verify is not None else None
+    reference = snapshot(model) if _is_compared(options) else None
     before = no_effect.constants(model)
     if asked.mode is not None:
         _carry_out(model, options, names, watch, record)
@@ -193,11 +192,28 @@ def _quantize(
         note = no_effect.unchanged_note(before, model, asked)
         model.notes += [] if note is None else [note]
     inputs.dequantize_inputs(model, asked)
-    if reference is None:
+    if reference is None and (record.memory is None or asked.calibration_data is None):
         return []
     from tqconv.jobs import verify
 
-    return verify.judge(reference, model, options, watch)
+    if reference is not None:
+        return verify.judge(reference, model, options, watch)
+    if record.memory is not None:
+        model.notes += verify.glance(record.memory, model, watch)
+    return []
+
+
+FLOAT_ACTIVATIONS = (None, "float16", "weights", "dynamic")
+"""Modes that need no samples."""
+
+
+def _is_compared(options: ConvertOptions) -> bool:
+    """Whether the result is compared with the float model beyond what calibration saw of that."""
+    asked = options.quantize
+    if options.verify is not None or asked.mode is None or asked.calibration_data is None:
+        return options.verify is not None
+    gated = options.min_sqnr is not None or options.min_agreement is not None
+    return gated or options.report is not None or asked.mode in FLOAT_ACTIVATIONS
 
 
 def _names(model: Model) -> set[str]:

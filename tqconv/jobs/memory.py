@@ -63,6 +63,7 @@ class Memory:
 
     model: what runs them; its deciding values are remembered. total: how many there will be: only
     where that is known, it is known which ones will teach, and with `teaches` they do at once.
+    outputs: the names of the model's.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Memory:
         while total is not None and -(-total // self.stride) > MOST:
             self.stride *= 2
         self._expected = -(-(total or 0) // self.stride)
+        self.outputs = [] if model is None else [t.name for t in model.main.outputs]
         self._places = set() if model is None else _places(model)
         self._floats: dict[int, dict[str, Array]] = {}
         self._room = RECORDED
@@ -112,7 +114,7 @@ class Memory:
             return
         made = {name: np.array(read(name)) for name in self._places}
         size = sum(array.nbytes for array in made.values())
-        if size <= self._room:
+        if size <= self._room or not self._floats:
             self._floats[id(feed)] = made
             self._room -= size
         if len(self.kept) - 1 in self._teaching:

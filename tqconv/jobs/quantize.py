@@ -111,7 +111,7 @@ def quantize(
     elif memory.kept and plan.request is not None and options.improve:
         model.notes += loudest(model, plan, memory.kept, memory.floats, watch=watch)
     if record is not None:
-        record.ranges = known
+        record.ranges, record.memory = known, memory
         record.fitted = [note for note in plan.notes if note not in before]
         record.floats = {op.outputs[0].name: why for op, why in plan.floats.items() if op.outputs}
     integer_mode.carry_out(model, plan)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tqconv.jobs.memory import Memory
     from tqconv.quant.evidence.ranges import Ranges
     from tqconv.runtime.compare import Difference
 
@@ -17,7 +18,7 @@ class Record:
     histograms: whether distributions are wanted, which cost time. ranges: what was measured and
     said of activations. floats: why operators stay float, by their first output. fitted: what was
     tried on the samples, and what it brought. differences: how far each value is from the float
-    model's.
+    model's. memory: samples, and what the float model made of them.
     """
 
     histograms: bool = False
@@ -25,3 +26,4 @@ class Record:
     floats: dict[str, str] = field(default_factory=dict)
     fitted: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    memory: Memory | None = None

@@ -11,11 +11,12 @@ from tqconv.errors import UsageError, VerificationError, counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
 from tqconv.jobs.files import snapshot
+from tqconv.jobs.memory import Memory
 from tqconv.jobs.phases import counted_through, unwatched
 from tqconv.jobs.quantize import sample_count, sample_options
 from tqconv.quant import weights
 from tqconv.runtime import samples as data
-from tqconv.runtime.compare import Difference, compare
+from tqconv.runtime.compare import Difference, compare, compare_outputs
 
 VERIFY_SHOWN = 5
 """Inner tensors that the report of `--verify` names."""
@@ -25,6 +26,7 @@ GLANCE = 8
 """Calibration samples on which that is looked at where nobody asked for a comparison."""
 WORTH_SAYING = 3.0
 """Decibels by which float kernels with stored weights must do better than hybrid ones."""
+NOT_COMPARED = "the result was not compared with the float model"
 REPORTED = 32
 """Calibration samples on which a report compares every value."""
 
@@ -125,6 +127,21 @@ def warnings(outputs: Sequence[Difference]) -> list[str]:
     ]
 
 
+def glance(memory: Memory, quantized: Model, watch: Watch = unwatched) -> list[str]:
+    """Return warnings from a few samples, of which it is known what the float model made.
+
+    What LiteRT cannot run is said.
+    """
+    first = [(feed, memory.floats(feed)) for feed in memory.kept[:GLANCE]]
+    few = [(feed, made) for feed, made in first if made]
+    watched = counted_through(few, watch("comparing", "samples"), len(few))
+    try:
+        found = compare_outputs(memory.outputs, watched, quantized, serialize)
+    except VerificationError as error:
+        return [f"{NOT_COMPARED}: {error.message}"]
+    return warnings(found)
+
+
 def _glance(
     reference: Model, quantized: Model, asked: QuantizeOptions, watch: Watch, *, inner: bool
 ) -> tuple[list[Difference], list[str]]:
@@ -138,7 +155,7 @@ def _glance(
         path = str(asked.calibration_data)
         found = verify(reference, quantized, path, few, inner=inner, watch=watch)
     except VerificationError as error:
-        return [], [f"the result was not compared with the float model: {error.message}"]
+        return [], [f"{NOT_COMPARED}: {error.message}"]
     return (found if inner else []), warnings([d for d in found if d.is_output])
 
 

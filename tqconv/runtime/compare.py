@@ -76,6 +76,31 @@ def compare(
     return [d for d in found if d.is_output] + inside
 
 
+def compare_outputs(
+    outputs: Sequence[str],
+    known: Iterable[tuple[Feed, Mapping[str, Array]]],
+    other: Model,
+    serialize: Serialize,
+) -> list[Difference]:
+    """Return the differences of a model's outputs from what is known of another's, in order.
+
+    `known`: samples with what the other model made of them, by name; `outputs`: the names there.
+    """
+    theirs = _readable(other)
+    ends = zip(outputs, other.main.outputs, strict=True)
+    pairs = [(name, end) for name, end in ends if end.name in theirs]
+    if not pairs:
+        return []
+    run = _runner(other, [end for _, end in pairs], serialize)
+    tallies = {name: Tally() for name, _ in pairs}
+    for feed, wanted in known:
+        got = run(feed)
+        for name, end in pairs:
+            if name in wanted:
+                tallies[name].add(wanted[name], reals(got[end.name], end))
+    return [t.result(n, is_output=True) for n, t in tallies.items() if t.samples]
+
+
 class Tally:
     """What is known about a tensor after some samples."""
 
