@@ -112,8 +112,7 @@ def quantize(
         model.notes += loudest(model, plan, memory.kept, memory.floats, watch=watch)
     if record is not None:
         record.ranges, record.memory = known, memory
-        record.fitted = [note for note in plan.notes if note not in before]
-        record.floats = {op.outputs[0].name: why for op, why in plan.floats.items() if op.outputs}
+        record.tell(plan, before)
     integer_mode.carry_out(model, plan)
     return plan
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tqconv.jobs.memory import Memory
     from tqconv.quant.evidence.ranges import Ranges
+    from tqconv.quant.plan import Plan
     from tqconv.runtime.compare import Difference
 
 
@@ -27,3 +30,8 @@ class Record:
     fitted: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     memory: Memory | None = None
+
+    def tell(self, plan: Plan, before: Sequence[str]) -> None:
+        """Take down what a plan says; `before`: its notes before it was fitted to samples."""
+        self.fitted = [note for note in plan.notes if note not in before]
+        self.floats = {op.outputs[0].name: why for op, why in plan.floats.items() if op.outputs}
