@@ -46,13 +46,14 @@ def outlines(path: Path) -> Array | dict[str, Array]:
         start = file.read(len(ZIP_START))
         file.seek(0)
         if start == ZIP_START:
-            return {name: _outline(header) for name, header, _ in _entries(file, path)}
-        return _outline(_check_header(file, path.stat().st_size, str(path)))
+            return {name: _outline(*header, take) for name, header, take in _entries(file, path)}
+        header = _check_header(file, path.stat().st_size, str(path))
+        return _outline(*header, lambda: np.load(path, allow_pickle=False))
 
 
-def _outline(header: tuple[tuple[int, ...], np.dtype]) -> Array:
-    shape, dtype = header
-    return np.broadcast_to(np.zeros((), dtype), shape)
+def _outline(shape: tuple[int, ...], dtype: np.dtype, take: Callable[[], Array]) -> Array:
+    # Objects are not read at all, and are refused as elsewhere.
+    return take() if dtype.hasobject else np.broadcast_to(np.zeros((), dtype), shape)
 
 
 def _members(file: IO[bytes], path: Path) -> Iterator[tuple[str, Array]]:
