@@ -79,10 +79,11 @@ def is_right(example: Example) -> bool:
         graph.outputs = list(made) if isinstance(made, tuple) else [made]
         model = Model([graph])
         run_stages(model, LOWER)
+        content = bytes(serialize(model))
     except UnsupportedError as error:
         return error.where is not None
     interpreter = Interpreter(
-        model_content=bytes(serialize(model)),
+        model_content=content,
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     interpreter.allocate_tensors()

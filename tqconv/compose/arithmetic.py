@@ -111,8 +111,11 @@ def _as_wide(b: Builder, compute: Any, x: Tensor, y: Tensor) -> Tensor:
 
 
 def floor_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    """`x` / y rounded down."""
-    return b("FLOOR_DIV", x, y) if x.dtype.kind == "f" else _as_wide(b, integers.floor_divide, x, y)
+    """`x` / y rounded down; FLOOR_DIV stops at a real 0, by which TensorFlow divides."""
+    if x.dtype.kind != "f":
+        return _as_wide(b, integers.floor_divide, x, y)
+    stops = y.data is not None and not y.data.all()
+    return b("FLOOR", b("DIV", x, y)) if stops else b("FLOOR_DIV", x, y)
 
 
 def floor_mod(b: Builder, x: Tensor, y: Tensor) -> Tensor:

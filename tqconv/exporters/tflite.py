@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from tqconv import __version__
 from tqconv.errors import InternalError, UnsupportedError
+from tqconv.exporters.checks import check_constants, check_parameters
 from tqconv.ir.arrays import Shared, memory_of
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.types import STRING, Quant, type_name
 from tqconv.ops.options import SUBGRAPHS, encode
-from tqconv.ops.parameters import lacking
 from tqconv.ops.table import known, spec
 from tqconv.ops.versions import runtime_version
 from tqconv.schema.flatbuf import enum_number, pieces, tflite
@@ -62,6 +62,7 @@ class _File:
 
     def finish(self) -> Pieces:
         """Write everything."""
+        check_constants(self.model.graphs)
         positions = [{id(t): i for i, t in enumerate(g.tensors())} for g in self.graphs]
         subgraphs = [self._subgraph(g, p) for g, p in zip(self.graphs, positions, strict=True)]
         metadata = self._metadata()
@@ -94,7 +95,7 @@ class _File:
 
         operators = []
         for op in graph.ops:
-            _check_parameters(op)
+            check_parameters(op)
             entry: dict[str, Any] = {
                 "opcode_index": self._code_index(op),
                 "inputs": indices(op.inputs),
@@ -225,18 +226,6 @@ class _File:
                 }
             )
         return result
-
-
-def _check_parameters(op: Op) -> None:
-    """Raise UnsupportedError rather than write integers of which nobody knows what they mean."""
-    tensor = lacking(op)
-    if tensor is not None:
-        raise UnsupportedError(
-            f"{op.type} computes with integers, and '{tensor.name}' has no scale and zero point",
-            where=op.source,
-            hint="please report this with the command line; --output_arrays before this operator "
-            "leaves it out",
-        )
 
 
 def operator_version(op: Op) -> int:

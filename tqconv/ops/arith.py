@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
+from tqconv.ops import stops
 from tqconv.ops.bounds import (
     before_inverse_root,
     before_log,
@@ -197,17 +198,20 @@ _BINARY: dict[str, dict[str, Any]] = {
         "version": _wider(2, by_type()),
         "types": _NUMBERS,
         "quant": QuantRule(nonzero=("b",)),
+        "stops": stops.zero_divisor,
         "in_place": True,
         "fuses_activation": True,
     },
     "FLOOR_DIV": {
         "fold": _nonzero(_floor_divide),
         "version": by_type(float32=2, int8=3, int16=3),
+        "stops": stops.any_zero_divisor,
         "types": _NUMBERS | {"int8", "int16"},
     },
     "FLOOR_MOD": {
         "fold": _nonzero(np.mod),
         "version": by_type(int8=2, int16=2),
+        "stops": stops.zero_divisor,
         "types": _WIDE | {"int8", "int16"},
     },
     "MAXIMUM": {
@@ -224,7 +228,12 @@ _BINARY: dict[str, dict[str, Any]] = {
         "version": _wider(3, by_type(**_SMALL)),
         "quant": QuantRule(same=True),
     },
-    "POW": {"fold": _power, "types": _NUMBERS, "neutral": 1.0},
+    "POW": {
+        "fold": _power,
+        "types": _NUMBERS,
+        "neutral": 1.0,
+        "stops": stops.negative_exponent,
+    },
     "SQUARED_DIFFERENCE": {
         "fold": with_numpy(_squared_difference),
         "version": by_type(int8=2),

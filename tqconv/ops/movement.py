@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Op
+from tqconv.ops import stops
 from tqconv.ops.rules import (
     axes_of,
     axis_of,
@@ -218,10 +219,12 @@ def _sequences(op: Op) -> list[Typed]:
     return [(x.shape, x.dtype)]
 
 
-def _reverse_sequence(op: Op) -> NDArray[Any]:
+def _reverse_sequence(op: Op) -> NDArray[Any] | None:
     x, lengths = values(op, 0), values(op, 1)
     time = axis_of(int(op.options.get("seq_dim", 0)), x.ndim)
     batch = axis_of(int(op.options.get("batch_dim", 0)), x.ndim)
+    if (lengths > x.shape[time]).any():
+        return None
     y = np.moveaxis(x, (batch, time), (0, 1)).copy()
     for row, length in zip(y, lengths, strict=True):
         row[:length] = row[:length][::-1].copy()
@@ -233,6 +236,7 @@ op(
     "x lengths -> y",
     shape=_sequences,
     fold=_reverse_sequence,
+    stops=stops.long_sequences,
     layout=moves("seq_dim", "batch_dim"),
     quant=QuantRule(same=True, types=frozenset({"UINT8", "INT16"})),
     copies="permuted",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
 from tqconv.ir.types import Shape
+from tqconv.ops import stops
 from tqconv.ops.rules import broadcast_shapes, is_sub_byte, ranked, same_size, values
 from tqconv.ops.spec import QuantRule, Typed, op
 
@@ -47,10 +48,10 @@ def _embedding(op: Op) -> Sequence[Typed]:
     return [((*ids, *table.shape[1:]), table.dtype)]
 
 
-def _rows(op: Op) -> NDArray[Any]:
+def _rows(op: Op) -> NDArray[Any] | None:
     ids, table = values(op, 0), values(op, 1)
     if ids.size and (ids.min() < 0 or ids.max() >= table.shape[0]):
-        raise UnsupportedError(f"an id is outside the {table.shape[0]} rows of the table")
+        return None
     return np.asarray(table[ids])
 
 
@@ -103,5 +104,6 @@ op(
         hybrid={"table": 0},
     ),
     version=_embedding_version,
+    stops=stops.outside_rows,
     category="gather",
 )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
 from tqconv.ir.types import Shape, dtype_of
+from tqconv.ops import stops
 from tqconv.ops.bounds import same_ends
 from tqconv.ops.rules import (
     INT32,
@@ -253,6 +254,7 @@ op(
     "x ids -> y",
     shape=_segments_shape,
     fold=_segment_sum,
+    stops=stops.torn_segments,
     category="reduce",
     takes={"ids": Takes(INDEX, ranks=(1,))},
     types=_NUMBERS,
@@ -284,9 +286,11 @@ _UNSORTED = {
 }
 for name, (combine, start) in _UNSORTED.items():
 
-    def _combine(op: Op, combine: Any = combine, start: Any = start) -> NDArray[Any]:
+    def _combine(op: Op, combine: Any = combine, start: Any = start) -> NDArray[Any] | None:
         """Elements with a negative segment number are dropped; an empty segment holds `start`."""
         x, ids, count = values(op, 0), values(op, 1), int(values(op, 2).reshape(-1)[0])
+        if (ids >= count).any():
+            return None
         rest = x.shape[ids.ndim :]
         y = np.full((count, *rest), start(x.dtype), x.dtype)
         kept = ids.reshape(-1) >= 0
@@ -298,6 +302,7 @@ for name, (combine, start) in _UNSORTED.items():
         "x ids count -> y",
         shape=_unsorted_shape,
         fold=_combine,
+        stops=stops.outside_segments,
         category="reduce",
         types=_NUMBERS,
     )

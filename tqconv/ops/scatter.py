@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
 from tqconv.ir.types import STRING, Shape
+from tqconv.ops import stops
 from tqconv.ops.rules import (
     FLOAT32,
     INT32,
@@ -102,6 +103,7 @@ op(
     layout=GATHERS,
     quant=_SAME,
     version=_gather_version,
+    stops=stops.outside_axis,
     polynomial=True,
     copies="chosen",
     category="gather",
@@ -146,6 +148,7 @@ op(
     fold=_gather_nd,
     quant=_SAME,
     version=_gather_nd_version,
+    stops=stops.outside_sizes,
     polynomial=True,
     copies="chosen",
     category="gather",
@@ -188,6 +191,7 @@ op(
     shape=_scattered,
     fold=_scatter,
     quant=_CENTERED,
+    stops=stops.outside_result,
     category="gather",
     types=_WRITTEN | {"bool"},
 )
@@ -222,6 +226,7 @@ op(
     fold=_dense,
     quant=QuantRule(same=True, types=frozenset({"INT8", "UINT8"})),
     version=by_type(operand=2, int8=3, uint8=3, int64=2),
+    stops=stops.outside_dense,
     copies="filled",
     category="gather",
     takes={

@@ -21,6 +21,7 @@ Typed = tuple[Shape, np.dtype]
 ShapeRule = Callable[[Op], Sequence[Typed]]
 FoldRule = Callable[[Op], "NDArray[Any] | Sequence[NDArray[Any]] | None"]
 VersionRule = Callable[[Op], int]
+StopRule = Callable[[Op], str | None]
 ScaleFloor = Callable[[Sequence[float], int], float]
 
 
@@ -251,6 +252,8 @@ class OpSpec:
     """Where an error of its operand shows in its results only once it flips a decision, so that
     the operand tells more of a model's accuracy: about each element (LOGISTIC), or which element of
     a row is ahead (SOFTMAX, ARG_MAX), to which what all of them have in common does not matter."""
+    stops: StopRule = field(default=lambda op: None)
+    """Why the kernel stops the model each time that it runs with these constants (`ops/stops`)."""
     max_rank: int | None = None
     """The highest rank that LiteRT's kernel computes right; None: no limit found up to 6."""
 

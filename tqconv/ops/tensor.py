@@ -12,6 +12,7 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.arrays import repeated
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape, dtype_of
+from tqconv.ops import stops
 from tqconv.ops.rules import (
     INT32,
     axis_of,
@@ -298,6 +299,7 @@ op(
     "start limit delta -> y",
     shape=_range_shape,
     fold=_range,
+    stops=stops.no_steps,
     takes=dict.fromkeys(("start", "limit", "delta"), SCALAR_OF_DATA),
     version=by_type(int64=2),
     category="shape",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import assert_op, model_of, one_op
+from graphs import assert_op, model_of, one_op, results
 from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
@@ -279,6 +279,15 @@ def test_sizes_may_be_unknown() -> None:
     assert_op("LessEqual", [x, y], x <= y, dynamic=True)
     assert_op("FloorDiv", [values(np.int64, 16), divisors(np.int64, 17)],
               values(np.int64, 16) // divisors(np.int64, 17), dynamic=True)  # fmt: skip
+
+
+def test_reals_are_divided_by_a_constant_zero() -> None:
+    x, y = np.array([[5, -7], [8, 9]], np.float32), np.array([2, 0], np.float32)
+    message, feeds = one_op("FloorDiv", x, y, constants=[1])
+    for (measured,) in results(message, feeds, ["y"]):
+        np.testing.assert_array_equal(measured[:, 0], [2, 4])
+        limit = np.finfo(np.float32).max  # where the kernel clamps quotients; XNNPACK does not
+        assert (measured[:, 1] * [-1, 1] >= limit).all()
 
 
 def test_uint64_is_divided() -> None:
