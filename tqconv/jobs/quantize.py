@@ -20,7 +20,7 @@ from tqconv.quant import integer_mode, weights
 from tqconv.quant.evidence import ranges as evidence
 from tqconv.quant.evidence.inputs import outside_notes
 from tqconv.quant.evidence.ranges import Ranges
-from tqconv.quant.plan import MissingRangesError, Plan
+from tqconv.quant.plan import MissingRangesError, Plan, Stored
 from tqconv.quant.schemes import scheme
 from tqconv.quant.toco import mode as toco_mode
 from tqconv.runtime import calibrate as measure
@@ -102,7 +102,7 @@ def quantize(
     plan = _plan(model, options, toco, known)
     before = plan.notes
     if improve and known is not None:
-        others = _other_plans(model, options, toco, known)
+        others = _other_plans(model, options, toco, known, plan)
         plan = improved(model, plan, memory, others, watch=watch)
     if memory.kept and plan.request is not None and least is not None:
         wide = integer_mode.known_ranges(model.main, options, known, wide=True)
@@ -129,8 +129,17 @@ def _check_one_graph(model: Model) -> None:
         )
 
 
-def _plan(model: Model, options: QuantizeOptions, toco: TocoOptions, known: Ranges | None) -> Plan:
-    """Plan by TOCO's rules or our own; missing ranges also go into the template."""
+def _plan(
+    model: Model,
+    options: QuantizeOptions,
+    toco: TocoOptions,
+    known: Ranges | None,
+    stored: Stored | None = None,
+) -> Plan:
+    """Plan by TOCO's rules or our own; missing ranges also go into the template.
+
+    `stored`: what an earlier plan by the same options worked out of constants.
+    """
     try:
         if toco.inference_type is not None:
             return toco_mode.plan_for(model, options, toco, known)
@@ -140,6 +149,7 @@ def _plan(model: Model, options: QuantizeOptions, toco: TocoOptions, known: Rang
             known,
             default=toco.default_ranges,
             default_int16=toco.default_int16_ranges,
+            stored=stored,
         )
     except MissingRangesError as error:
         if options.ranges_template is not None:
@@ -149,12 +159,13 @@ def _plan(model: Model, options: QuantizeOptions, toco: TocoOptions, known: Rang
 
 
 def _other_plans(
-    model: Model, options: QuantizeOptions, toco: TocoOptions, known: Ranges
+    model: Model, options: QuantizeOptions, toco: TocoOptions, known: Ranges, plan: Plan
 ) -> list[tuple[str, Callable[[], Plan]]]:
     """Return how to plan with least-squares ranges, which need histograms."""
     if options.method != "minmax" or not _gains_by_clipping(options):
         return []
-    return [("mse ranges", lambda: _plan(model, options, toco, known.with_method("mse")))]
+    stored = None if plan.request is None else plan.request.stored
+    return [("mse ranges", lambda: _plan(model, options, toco, known.with_method("mse"), stored))]
 
 
 def _gains_by_clipping(options: QuantizeOptions) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import NOWHERE
@@ -109,10 +112,16 @@ class _Writer:
             tensor.name = self.graph.unique(f"{name}/float")
         else:
             name = name.removesuffix("/float")
-        made = self.graph.constant(name, encode(tensor.data, wanted) if codes is None else codes)
+        made = self.graph.constant(
+            name, self._nearest(tensor.data, wanted) if codes is None else codes
+        )
         made.quant = wanted.quant
         self.converted[key] = made
         return made
+
+    def _nearest(self, data: NDArray[Any], wanted: Params) -> NDArray[Any]:
+        request = self.plan.request
+        return encode(data, wanted) if request is None else request.stored.nearest(data, wanted)
 
     def _read(self, tensor: Tensor, have: Params | None, wanted: Params | None) -> Tensor:
         key = (tensor, _key(wanted))
@@ -213,7 +222,4 @@ def _stored(tensor: Tensor) -> tuple[Tensor, Params] | None:
 
 def _key(params: Params | None) -> tuple[object, ...]:
     """Return what tells two ways of storing a tensor apart."""
-    if params is None:
-        return ()
-    scale, zero = params.scale.tobytes(), params.zero_point.tobytes()
-    return params.dtype.name, scale, zero, params.axis
+    return () if params is None else params.key()

@@ -13,7 +13,7 @@ from tqconv.quant.evidence.inputs import said_of_inputs
 from tqconv.quant.evidence.intervals import clipped_by_default, propagate
 from tqconv.quant.evidence.ranges import Ranges, check_trained, evidence
 from tqconv.quant.params import Params
-from tqconv.quant.plan import Borders, Plan, plan
+from tqconv.quant.plan import Borders, Plan, Stored, plan
 from tqconv.quant.report import coarse_lines, float_lines
 from tqconv.quant.rewrites import guard_divisors, prepare
 from tqconv.quant.schemes import Scheme, scheme
@@ -46,11 +46,13 @@ def plan_for(
     *,
     default: Defaults = None,
     default_int16: Defaults = None,
+    stored: Stored | None = None,
 ) -> Plan:
     """Plan the main graph of a model that `rewrite_for` has seen.
 
     Where no float may remain, divisors are first guarded in place against being stored as zero.
-    `default`, `default_int16`: the range of tensors of which nothing else is known.
+    `default`, `default_int16`: the range of tensors of which nothing else is known; `stored`: what
+    an earlier plan by the same options worked out.
     """
     chosen = _scheme(options)
     fallback = default_int16 if chosen.symmetric and default_int16 is not None else default
@@ -67,7 +69,7 @@ def plan_for(
     wide = None
     if options.int16:
         wide = known_ranges(model.main, options, ranges, default_int16 or fallback, wide=True)
-    made = plan(model.main, chosen, found, choice, borders(options), wide)
+    made = plan(model.main, chosen, found, choice, borders(options), wide, stored)
     made.notes += clipped_by_default(model.main, found)
     return made
 

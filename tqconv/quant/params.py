@@ -61,6 +61,11 @@ class Params:
         """Return whether both store every real as the same integer of the same type."""
         return other is not None and self.dtype == other.dtype and self.quant.equals(other.quant)
 
+    def key(self) -> tuple[object, ...]:
+        """Return what is the same where `equals` holds, and hashable."""
+        scale, zero = self.scale.tobytes(), self.zero_point.tobytes()
+        return self.dtype.name, scale, zero, self.axis
+
     def covers(self) -> tuple[float, float]:
         """Return the lowest and highest real that can be stored (of the widest channel)."""
         low, high = limits(self.dtype)

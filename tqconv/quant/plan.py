@@ -39,8 +39,23 @@ LEAST_RESCALE = 2.0**-31
 """Least scale(x) * scale(w) / scale(y): kernels shift the product right by at most 31 bits."""
 
 
-Stored = dict[tuple[Tensor, str, np.dtype], Params]
-"""How weights are stored, by the kind of operator that reads them and its activation type."""
+@dataclass(frozen=True)
+class Stored:
+    """How constants are stored, as far as it was worked out; plans of the same wishes share it.
+
+    `weights`: by the kind of operator that reads them and its activation type; `codes`: the nearest
+    integers, by the array and its parameters. Both hold what they are about.
+    """
+
+    weights: dict[tuple[Tensor, str, np.dtype], Params] = field(default_factory=dict)
+    codes: dict[tuple[object, ...], tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=dict)
+
+    def nearest(self, data: NDArray[Any], params: Params) -> NDArray[Any]:
+        """Return the integers that stand for an array that nobody changes."""
+        key = (id(data), params.narrow, *params.key())
+        if key not in self.codes:
+            self.codes[key] = data, arithmetic.encode(data, params)
+        return self.codes[key][1]
 
 
 @dataclass
@@ -76,13 +91,15 @@ class Plan:
 class Request:
     """The evidence and the wishes that a plan follows.
 
-    `wide`: evidence about values of 16 bits, which have room for all that was observed.
+    `wide`: evidence about values of 16 bits, which have room for all that was observed; `stored`:
+    what is known of constants.
     """
 
     found: Mapping[Tensor, Range]
     choice: Choice
     borders: Borders
     wide: Mapping[Tensor, Range] | None = None
+    stored: Stored = field(default_factory=Stored)
 
 
 @dataclass(frozen=True)
@@ -108,10 +125,12 @@ def plan(
     choice: Choice,
     borders: Borders,
     wide: Mapping[Tensor, Range] | None = None,
+    stored: Stored | None = None,
 ) -> Plan:
     """Decide how every tensor of the graph is stored.
 
-    `found`, `wide`: evidence about activations, and about those of 16 bits where that differs.
+    `found`, `wide`: evidence about activations, and about those of 16 bits where that differs;
+    `stored`: what an earlier plan of the same graph worked out, by the same `choice`.
     Raises QuantizationError for all tensors without a range (but see `_ranged`), or for all
     operators that have to stay float although `choice.integer_only`: builtin ones, for what custom
     ones read is up to them.
@@ -123,16 +142,15 @@ def plan(
     floats = {op: why for op, why in selection.floats.items() if op.type != "CUSTOM"}
     if choice.integer_only and floats:
         raise QuantizationError(*float_report(Selection({}, floats)))
-    request = Request(found, choice, borders, wide)
+    request = Request(found, choice, borders, wide, stored or Stored())
     groups = _ranged(graph, selection, request)
     raise_scales(graph, groups, selection.types)
     result = Plan(scheme, floats=selection.floats, types=selection.types)
     result.request = request
     _plan_tensors(graph, groups, selection, result)
-    stored: Stored = {}
     for op in graph.ops:
         if op in selection.types:
-            _plan_operands(op, groups, choice, stored, result)
+            _plan_operands(op, groups, request, result)
         else:
             _read_reals(op, result)
     _plan_borders(graph, found, borders, result)
@@ -260,19 +278,16 @@ def _read_reals(op: Op, result: Plan) -> None:
             result.edges[Use(op, index)] = None
 
 
-def _plan_operands(op: Op, groups: Grouping, choice: Choice, stored: Stored, result: Plan) -> None:
-    """Record what an integer operator reads: activations, constants, weights, then the bias.
-
-    `stored`: weights that were looked at before.
-    """
-    rule, dtype = rule_of(op), result.types[op]
+def _plan_operands(op: Op, groups: Grouping, request: Request, result: Plan) -> None:
+    """Record what an integer operator reads: activations, constants, weights, then the bias."""
+    rule, dtype, stored = rule_of(op), result.types[op], request.stored.weights
     assert rule is not None
     for index, tensor in reals(op):
         name, use = operand_name(op, index), Use(op, index)
         if tensor.is_constant and name in rule.weight:
             key = (tensor, op.type, dtype)
             if key not in stored:
-                stored[key] = _weights(op, tensor, rule.weight[name], dtype, choice)
+                stored[key] = _weights(op, tensor, rule.weight[name], dtype, request.choice)
             result.edges[use] = stored[key]
         elif name in rule.bias:
             continue

@@ -113,7 +113,15 @@ def widened(graph: Graph, made: Plan, chosen: Iterable[Site]) -> Plan:
         wide |= site.wide
         real |= site.real
     choice = replace(request.choice, wide=frozenset(wide - real), real=frozenset(real))
-    fresh = plan(graph, made.scheme, request.found, choice, request.borders, request.wide)
+    fresh = plan(
+        graph,
+        made.scheme,
+        request.found,
+        choice,
+        request.borders,
+        request.wide,
+        request.stored,
+    )
     for use, codes in made.codes.items():
         old, new = made.edges.get(use), fresh.edges.get(use)
         if old is not None and new is not None:
