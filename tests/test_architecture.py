@@ -211,6 +211,7 @@ CHOICES = {
     "compose/arithmetic.py": {"_SIMPLE_POWERS"},
     "compose/builder.py": {"SeveralOutputs"},
     "compose/lists.py": {"_WRITES"},
+    "compose/open_axes.py": {"ROUNDINGS"},
     "compose/segments.py": {"_REDUCTIONS"},
     "compose/sizes.py": {"_NUMBERS"},
     "exporters/report.py": {"TOCO_NAMES"},

@@ -76,15 +76,22 @@ def _equal_dim(dim: Dim, candidates: Sequence[Dim]) -> Dim | None:
 
 def described_dim(vector: Tensor, index: int) -> Dim | None:
     """Return the dimension whose size element `index` (flat) of a vector holds, or None."""
-    while vector.producer is not None:
-        op = vector.producer
-        if op.type == "SHAPE":
-            return Dim(op.input(0), index)
-        step = _source_element(op, index)
+    source, place = source_element(vector, index)
+    op = source.producer
+    return Dim(op.input(0), place) if op is not None and op.type == "SHAPE" else None
+
+
+def source_element(vector: Tensor, index: int) -> tuple[Tensor, int]:
+    """Return where element `index` (flat) of a vector comes from: a tensor, and its place there.
+
+    That is a constant, or what computes it. Conversions of the element type are passed.
+    """
+    while vector.producer is not None and vector.producer.type != "SHAPE":
+        step = _source_element(vector.producer, index)
         if step is None:
-            return None
+            break
         vector, index = step
-    return None
+    return vector, index
 
 
 def _source_element(op: Op, index: int) -> tuple[Tensor, int] | None:

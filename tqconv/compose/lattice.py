@@ -104,7 +104,8 @@ def _taps(b: Builder, place: Tensor, size: Size, mode: str, edge: Edge) -> list[
     last = b("SUB", length, real(1))
     if mode == NEAREST:
         place = b("ROUND", place)  # halves go to the even element
-    place = _brought_back(b, place, length, last, edge)
+    if not (mode == CUBIC and edge.mode == BORDER):  # each of the four elements is brought back
+        place = _brought_back(b, place, length, last, edge)
     if mode == NEAREST:
         return [_at(b, place, None, length, last, edge)]
     floor = b("FLOOR", place)

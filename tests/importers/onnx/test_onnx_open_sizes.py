@@ -107,3 +107,23 @@ def test_groups_of_an_open_number_of_channels_are_refused(tmp_path: Path) -> Non
     shapes = {"x": [1, "c", 3, 3, 3]}
     with pytest.raises(UnsupportedError, match="unknown number of channels"):
         load(network(nodes, {"x": x}, ["y"], {"w": w}, shapes=shapes), tmp_path)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("upper", [0, 1])
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.bool_])
+def test_triangles(tmp_path: Path, dtype: Any, upper: int, known: bool) -> None:
+    x, k = RNG.integers(-4, 4, (2, 3, 4)).astype(dtype), {"k": np.array(-1 if upper else 1)}
+    feeds = {"x": x, **({} if known else k)}
+    nodes = [node("Trilu", "x k", "y", upper=upper)]
+    for shape in (["n", 3, "m"], ["n", "h", "m"], [2, 3, 4]):
+        model = network(nodes, feeds, ["y"], k if known else {}, shapes={"x": shape})
+        assert_like_reference(model, tmp_path, feeds)
+
+
+@pytest.mark.parametrize("mode", ["DCR", "CRD"])
+@pytest.mark.parametrize("shape", [["n", 8, 2, 3], ["n", 8, "h", "w"], [2, 8, 2, 3]])
+def test_pixels_of_channels(tmp_path: Path, mode: str, shape: list[Any]) -> None:
+    feeds = {"x": RNG.normal(size=(2, 8, 2, 3)).astype(F)}
+    nodes = [node("DepthToSpace", "x", "y", blocksize=2, mode=mode)]
+    assert_like_reference(network(nodes, feeds, ["y"], shapes={"x": shape}), tmp_path, feeds)

@@ -110,10 +110,70 @@ def test_unknown_sizes_are_multiplied(tmp_path: Path) -> None:
     for axis in (2, 3):
         model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = f"d{axis}"
     assert_like_reference(model, tmp_path, {"x": X})
-    cubic = resize(X, scales=(1, 1, 2, 2), mode="cubic")
-    cubic.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "h"
-    with pytest.raises(UnsupportedError, match="of axes of unknown size"):
-        load(cubic, tmp_path)
+
+
+FACTORS = (1, 1, 1.7, 0.6)
+OPEN = {"x": ["n", 2, "h", "w"]}
+
+
+def opened(model: Any) -> Any:
+    """Return a model whose images may have any size."""
+    for axis in (0, 2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = f"d{axis}"
+    return model
+
+
+@pytest.mark.parametrize("places", PLACES)
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+def test_unknown_sizes_are_scaled_by_fractions(tmp_path: Path, mode: str, places: str) -> None:
+    told = {"mode": mode, "coordinate_transformation_mode": places}
+    (want,) = computed(resize(X, scales=FACTORS, **told), tmp_path, {"x": X})[0]
+    model = opened(resize(X, scales=FACTORS, **told))
+    assert_like_reference(model, tmp_path, {"x": X}, [want])
+    if places not in ("half_pixel_symmetric", "align_corners"):  # of sizes that are not rounded
+        assert_like_reference(model, tmp_path, {"x": X})
+
+
+@pytest.mark.parametrize("places", PLACES)
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+def test_elements_of_unknown_sizes_are_repeated(tmp_path: Path, places: str, rounding: str) -> None:
+    told = {"coordinate_transformation_mode": places, "nearest_mode": rounding}
+    (want,) = computed(resize(X, scales=FACTORS, **told), tmp_path, {"x": X})[0]
+    assert_like_reference(opened(resize(X, scales=FACTORS, **told)), tmp_path, {"x": X}, [want], 0)
+
+
+@pytest.mark.parametrize(
+    "told", [{"antialias": 1}, {"exclude_outside": 1, "mode": "cubic"}, {"mode": "cubic"}]
+)
+def test_filters_of_unknown_sizes(tmp_path: Path, told: dict[str, Any]) -> None:
+    told = {"mode": "linear", **told}
+    model = opened(resize(X, scales=(1, 1, 0.5, 2), **told))
+    assert_like_reference(model, tmp_path, {"x": X})
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+@pytest.mark.parametrize("shapes", [{}, OPEN])
+def test_sizes_come_from_outside(tmp_path: Path, mode: str, shapes: Any) -> None:
+    feeds = {"x": X, "s": np.array([1, 2, 7, 4])}
+    nodes = [node("Resize", "x _ _ s", "y", mode=mode)]
+    model = network(nodes, feeds, ["y"], shapes=shapes)
+    assert_like_reference(model, tmp_path, feeds)
+    last = network(
+        [node("Resize", "x _ _ s", "y", mode=mode)], feeds, ["y"], shapes={"x": ["n", "h", "w", 6]}
+    )
+    assert_like_reference(last, tmp_path, {"x": X, "s": np.array([1, 4, 7, 6])})
+
+
+def test_factors_come_from_outside(tmp_path: Path) -> None:
+    feeds = {"x": X, "s": np.array([1.5, 2], np.float32)}
+    constants = {"o": np.array([1, 1], np.float32)}
+    nodes = [node("Concat", "o s", "f", axis=0), node("Resize", "x _ f", "y", mode="linear")]
+    model = network(nodes, feeds, ["y"], constants, shapes=OPEN)
+    assert_like_reference(model, tmp_path, feeds)
+    old = [node("Concat", "o s", "f", axis=0), node("Upsample", "x f", "y")]
+    model = network(old, feeds, ["y"], constants, opset=9)
+    want = X[:, :, [0, 0, 1, 2, 2, 3, 4]].repeat(2, 3)
+    assert_like_reference(model, tmp_path, feeds, [want], 0)
 
 
 def test_upsample_repeats_elements(tmp_path: Path) -> None:

@@ -32,10 +32,27 @@ def test_cubic_grids(tmp_path: Path, padding: str, corners: int) -> None:
     told: dict[str, Any] = {"mode": "cubic", "padding_mode": padding, "align_corners": corners}
     feeds = {"x": X, "g": GRID}
     open_sizes = {"x": ["n", 3, "h", "w"], "g": ["n", "r", "s", 2]}
+    want = on_wider_image(told) if padding == "border" else None
     for shapes in ({}, open_sizes):
         nodes = [node("GridSample", "x g", "y", **told)]
         model = network(nodes, feeds, ["y"], opset=20, shapes=shapes)
-        assert_like_reference(model, tmp_path, feeds, rtol=1e-4)
+        assert_like_reference(model, tmp_path, feeds, want, rtol=1e-4)
+
+
+def on_wider_image(told: dict[str, Any], margin: int = 9) -> list[np.ndarray]:
+    """Return what PyTorch and onnxruntime read beyond the border: the outer elements, repeated.
+
+    The reference evaluator moves the place itself to the border, so that all weights but one go.
+    """
+    wide = np.pad(X, [(0, 0), (0, 0), (margin, margin), (margin, margin)], mode="edge")
+    shrunk = 1 if told["align_corners"] else 0
+    sizes, wider = (np.array(x.shape[:1:-1], np.float32) - shrunk for x in (X, wide))
+    half = 0.0 if shrunk else 0.5
+    places = (GRID + 1) / 2 * sizes - half + margin
+    grid = ((places + half) / wider * 2 - 1).astype(np.float32)
+    one = node("GridSample", "x g", "y", **(told | {"padding_mode": "zeros"}))
+    feeds = {"x": wide, "g": grid}
+    return ReferenceEvaluator(network([one], feeds, ["y"], opset=20)).run(None, feeds)
 
 
 @pytest.mark.parametrize("mode", ["linear", "nearest"])

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.compose import interpolate, resize
+from tqconv.compose import interpolate, open_axes, resize
+from tqconv.compose.dims import Dim, described_dim, dim_origin
 from tqconv.compose.interpolate import CROP, Axis, Filter
+from tqconv.compose.open_axes import OpenAxis
 from tqconv.compose.operands import int32_of
 from tqconv.compose.sizes import Size, calculate, element, size_of, vector
 from tqconv.errors import UnsupportedError
@@ -57,6 +59,8 @@ def upsample_by_attribute(
 @handles("Upsample", since=9)
 def upsample(b: ONNXBuilder, x: Tensor, scales: Tensor, *, mode: str = NEAREST) -> Tensor:
     """Repeat or interpolate elements."""
+    if scales.data is None:
+        return _by_computed_factors(b, x, Way(mode), range(x.rank), scales)
     return _resized(b, x, Way(mode), _scales(b, scales, range(x.rank)))
 
 
@@ -97,6 +101,8 @@ def resize_11(
     way = Way(mode, coordinates, nearest_mode, filter, extrapolation_value)
     regions = _regions(b, roi, along) if coordinates == CROP else {}
     if sizes is None or sizes.shape == (0,):
+        if scales is not None and scales.data is None:
+            return _by_computed_factors(b, x, way, along, scales)
         return _resized(b, x, way, _scales(b, scales, along), regions)
     if sizes.data is None or None in [x.shape[axis] for axis in along]:
         if keep_aspect_ratio_policy != "stretch":
@@ -271,22 +277,43 @@ def _kernel(
 
 
 def _by_factors(b: ONNXBuilder, x: Tensor, way: Way, factors: Mapping[int, float]) -> Tensor:
-    """Resize axes of unknown sizes by whole factors, by the kernel."""
-    if any(not f.is_integer() for f in factors.values()):
-        raise UnsupportedError(
-            f"axes of unknown size are resized by {sorted(set(factors.values()))}",
-            hint="give the inputs a shape with --input_shapes",
-        )
-    samples = [Axis(s, s * int(f), f) for f in set(factors.values()) for s in SAMPLES]
-    grid = _grid(way, samples)
-    wanted = {i: calculate(b, "MUL", size_of(b, x, i), int(f)) for i, f in factors.items()}
-    y = None if grid is None else _on_images(b, x, way.mode, GRIDS[grid], wanted)
-    if y is None:
-        raise UnsupportedError(
-            f"mode `{way.mode}` at `{way.coordinates}` places of axes of unknown size",
-            hint="give the inputs a shape with --input_shapes",
-        )
-    return y
+    """Resize axes of unknown sizes by factors: by the kernel where these are whole numbers."""
+    if all(f.is_integer() for f in factors.values()):
+        samples = [Axis(s, s * int(f), f) for f in set(factors.values()) for s in SAMPLES]
+        grid = _grid(way, samples)
+        wanted = {i: calculate(b, "MUL", size_of(b, x, i), int(f)) for i, f in factors.items()}
+        y = None if grid is None else _on_images(b, x, way.mode, GRIDS[grid], wanted)
+        if y is not None:
+            return y
+    for i, factor in factors.items():
+        x = _open_axis(b, x, i, way, OpenAxis.by_factor(b, x, i, factor))
+    return x
+
+
+def _by_computed_factors(
+    b: ONNXBuilder, x: Tensor, way: Way, along: Sequence[int], scales: Tensor
+) -> Tensor:
+    """Resize axes by factors that are known at run time only; those that are 1 are left alone."""
+    if way.mode != NEAREST and x.dtype != F:
+        raise UnsupportedError(f"mode `{way.mode}` of {x.dtype}")
+    if way.coordinates == CROP:
+        b.value(scales, "scales")
+    for place, i in enumerate(along):
+        factor = open_axes.number(b, scales, place)
+        if isinstance(factor, Tensor):
+            if way.filter.antialias:
+                b.value(scales, "scales")
+        elif not (np.isfinite(factor) and factor > 0):
+            raise UnsupportedError(f"the scale {factor}")
+        if factor != 1:
+            x = _open_axis(b, x, i, way, OpenAxis.by_factor(b, x, i, factor))
+    return x
+
+
+def _open_axis(b: ONNXBuilder, x: Tensor, number: int, way: Way, axis: OpenAxis) -> Tensor:
+    if way.mode == NEAREST:
+        return open_axes.repeated(b, x, number, axis, way.coordinates, way.rounding)
+    return open_axes.filtered(b, x, number, axis, way.coordinates, way.filter)
 
 
 EXACT = {
@@ -303,22 +330,28 @@ EXACT = {
 
 def _to_sizes(b: ONNXBuilder, x: Tensor, way: Way, along: Sequence[int], sizes: Tensor) -> Tensor:
     """Resize to sizes of which some, or those of `x`, are known at run time only."""
-    grid = EXACT.get((way.mode, way.coordinates, way.rounding if way.mode == NEAREST else ""))
-    if grid is None or way.filter.antialias or (way.mode != NEAREST and x.dtype != F):
-        if None not in [x.shape[axis] for axis in along]:
-            b.value(sizes, "sizes")
-        raise UnsupportedError(
-            f"mode `{way.mode}` at `{way.coordinates}` places to sizes that are not known",
-            hint="give the inputs a shape with --input_shapes",
-        )
+    if way.mode != NEAREST and x.dtype != F:
+        raise UnsupportedError(f"mode `{way.mode}` of {x.dtype}")
+    if sizes.data is None and (way.coordinates == CROP or way.filter.antialias):
+        b.value(sizes, "sizes")
     flat = sizes if sizes.data is None else b.const(int32_of(b, sizes), np.int32)
     wanted = {axis: element(b, flat, place) for place, axis in enumerate(along)}
-    known = b.known(sizes)
     for place, axis in enumerate(along):
-        same = known is not None and known[place] is not None and known[place] == x.shape[axis]
-        if same or (x.rank == 4 and axis in (0, 1)):
+        if _is_size_of(x, axis, wanted[axis], flat, place):
             wanted.pop(axis)
-    y = _on_images(b, x, way.mode, GRIDS[grid], wanted)
-    if y is None:
-        raise UnsupportedError("axes other than height and width of unknown size are resized")
-    return y
+    grid = EXACT.get((way.mode, way.coordinates, way.rounding if way.mode == NEAREST else ""))
+    exact = grid is not None and not way.filter.antialias
+    y = _on_images(b, x, way.mode, GRIDS[grid], wanted) if grid is not None and exact else None
+    if y is not None:
+        return y
+    for i, size in wanted.items():
+        x = _open_axis(b, x, i, way, OpenAxis.to_size(b, x, i, size))
+    return x
+
+
+def _is_size_of(x: Tensor, axis: int, wanted: Size, sizes: Tensor, place: int) -> bool:
+    """Whether an element of a vector, or the number it is known to be, is the size of an axis."""
+    if isinstance(wanted, int):
+        return wanted == x.shape[axis]
+    told = described_dim(sizes, place)
+    return told is not None and dim_origin(told) == dim_origin(Dim(x, axis))

@@ -12,7 +12,16 @@ from tqconv.compose import rearrange, slices
 from tqconv.compose.casts import converted
 from tqconv.compose.dims import reshape_target
 from tqconv.compose.operands import int32_of, static_size
-from tqconv.compose.sizes import calculate, element, inserted, operand, size_of, sizes_of, vector
+from tqconv.compose.sizes import (
+    calculate,
+    element,
+    inserted,
+    operand,
+    reshaped,
+    size_of,
+    sizes_of,
+    vector,
+)
 from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.borders import COMPUTED
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
@@ -247,35 +256,54 @@ def range_(b: ONNXBuilder, start: Tensor, limit: Tensor, delta: Tensor) -> Tenso
 @handles("Trilu")
 def trilu(b: ONNXBuilder, x: Tensor, k: Tensor | None = None, *, upper: int = 1) -> Tensor:
     """Keep what lies on one side of a diagonal of each matrix, set the rest to 0."""
-    shift = 0 if k is None else int(b.scalar(k, "k"))
-    rows, columns = (static_size(x, axis) for axis in (-2, -1))
-    ones = np.ones((rows, columns), bool)
-    kept = np.triu(ones, shift) if upper else np.tril(ones, shift)
+    shift = b.const(0, np.int32) if k is None else b.reshape(b.cast(k, np.int32), ())
+    kept = _one_side(b, x, shift, bool(upper))
     if x.dtype == np.bool_:
         return b("LOGICAL_AND", x, kept)
     return b("SELECT_V2", kept, x, np.zeros((), x.dtype))
 
 
+def _one_side(b: ONNXBuilder, x: Tensor, shift: Tensor, upper: bool) -> Any:
+    """Return where a matrix lies on a diagonal, or above (`upper`) or below: [rows, columns]."""
+    rows, columns = x.shape[-2:]
+    if rows is not None and columns is not None and shift.data is not None:
+        ones, number = np.ones((rows, columns), bool), int(shift.data)
+        return np.triu(ones, number) if upper else np.tril(ones, number)
+    down, across = (_counted(b, x, axis) for axis in (-2, -1))
+    diagonal = b("ADD", inserted(b, down, 1), shift)
+    return b("GREATER_EQUAL" if upper else "LESS_EQUAL", across, diagonal)
+
+
+def _counted(b: ONNXBuilder, x: Tensor, axis: int) -> Tensor:
+    """Return 0, 1, … for the elements along an axis."""
+    zero, one = np.array(0, np.int32), np.array(1, np.int32)
+    return b("RANGE", zero, operand(size_of(b, x, axis)), one)
+
+
 @handles("DepthToSpace")
 def depth_to_space(b: ONNXBuilder, x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
     """Move channels into blocks of pixels; CRD counts the block inside of the channel."""
-    if mode == "DCR":
-        return b.channels_last(x, True, lambda t: b("DEPTH_TO_SPACE", t, block_size=blocksize))
-    n, c, h, w = (static_size(x, axis) for axis in range(4))
     k = blocksize
-    y = b.transpose(b.reshape(x, (n, c // k**2, k, k, h, w)), (0, 1, 4, 2, 5, 3))
-    return b.reshape(y, (n, c // k**2, h * k, w * k))
+    if mode == "DCR":
+        return b.channels_last(x, True, lambda t: b("DEPTH_TO_SPACE", t, block_size=k))
+    c, h, w = static_size(x, 1), *x.shape[2:]
+    if h is None or w is None:
+        places = np.arange(c, dtype=np.int32).reshape(-1, k * k).T.reshape(-1)
+        return depth_to_space(b, b("GATHER", x, places, axis=1), blocksize=k)
+    n = size_of(b, x, 0)
+    y = b.transpose(reshaped(b, x, [n, c // k**2, k, k, h, w]), (0, 1, 4, 2, 5, 3))
+    return reshaped(b, y, [n, c // k**2, h * k, w * k])
 
 
 @handles("SpaceToDepth")
 def space_to_depth(b: ONNXBuilder, x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
     """Move blocks of pixels into channels; CRD counts the block inside of the channel."""
-    if mode == "DCR":
-        return b.channels_last(x, True, lambda t: b("SPACE_TO_DEPTH", t, block_size=blocksize))
-    n, c, h, w = (static_size(x, axis) for axis in range(4))
     k = blocksize
-    y = b.transpose(b.reshape(x, (n, c, h // k, k, w // k, k)), (0, 1, 3, 5, 2, 4))
-    return b.reshape(y, (n, c * k**2, h // k, w // k))
+    if mode == "DCR":
+        return b.channels_last(x, True, lambda t: b("SPACE_TO_DEPTH", t, block_size=k))
+    c = static_size(x, 1)
+    places = np.arange(c * k * k, dtype=np.int32).reshape(k * k, c).T.reshape(-1)
+    return b("GATHER", space_to_depth(b, x, blocksize=k), places, axis=1)
 
 
 @handles("EyeLike")
@@ -287,7 +315,6 @@ def eye_like(b: ONNXBuilder, x: Tensor, *, dtype: int | None = None, k: int = 0)
         raise UnsupportedError(f"EyeLike of rank {x.rank}")
     if x.is_static:
         return b.const(np.eye(x.shape[0] or 0, x.shape[1] or 0, k, kind))
-    zero, one = np.array(0, np.int32), np.array(1, np.int32)
-    rows, columns = (b("RANGE", zero, operand(size_of(b, x, axis)), one) for axis in (0, 1))
-    shifted = b("ADD", b("EXPAND_DIMS", rows, one), np.array(k, np.int32))
+    rows, columns = (_counted(b, x, axis) for axis in (0, 1))
+    shifted = b("ADD", inserted(b, rows, 1), np.array(k, np.int32))
     return converted(b, b("EQUAL", shifted, columns), kind)
