@@ -140,3 +140,20 @@ def of_function(
         outputs=[[name, 0, 0]],
     )
     return computed(write_h5(folder / "model.h5", model, {}), *xs)
+
+
+def ref3(name: str, node: int = 0, tensor: int = 0) -> dict[str, Any]:
+    """Return a tensor as Keras 3 writes it among the arguments of a call."""
+    return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, node, tensor]}}
+
+
+def call3(entry: Mapping[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """Return an entry of Keras 3 with one more call."""
+    calls = [*entry.get("inbound_nodes", ()), {"args": list(args), "kwargs": kwargs}]
+    return {**entry, "inbound_nodes": calls}
+
+
+def operation3(module: str, op: str, name: str, /, **config: Any) -> dict[str, Any]:
+    """Return the entry of an operation of Keras 3: `numpy`, `OnesLike`, its name."""
+    entry = {"module": f"keras.src.ops.{module}", "class_name": op, "registered_name": op}
+    return {**entry, "name": name, "config": {"name": name, **config}}

@@ -138,7 +138,10 @@ def _outputs(
 def _name_of(network: Network, ref: Ref) -> str:
     if ref.layer not in network.layers:
         raise FormatError(f"the output '{ref.layer}' is no layer of the model")
-    name = call_name("", network.layers[ref.layer], ref.node)
+    layer = network.layers[ref.layer]
+    if not 0 <= ref.node < max(len(layer.calls), 1):
+        raise FormatError(f"an output is call {ref.node} of '{ref.layer}', which does not exist")
+    name = call_name("", layer, ref.node)
     return f"{name}:{ref.tensor}" if ref.tensor else name
 
 

@@ -181,8 +181,18 @@ def _functional(config: Mapping[str, Any], major: int, place: str) -> Network:
 
     for layer in layers.values():
         layer.calls = [Call(counted(call.args), counted(call.kwargs)) for call in layer.calls]
-    ends = [counted(border(config[key])) for key in ("input_layers", "output_layers")]
-    return Network(str(config.get("name", place)), layers, *ends)
+    ends = [border(config[key]) for key in ("input_layers", "output_layers")]
+    whole = [counted(_of_border(ends_, layers) if major >= 3 else ends_) for ends_ in ends]
+    return Network(str(config.get("name", place)), layers, *whole)
+
+
+def _of_border(refs: Sequence[Ref], layers: Mapping[str, Layer]) -> list[Ref]:
+    """Return the ends of a model of Keras 3, where calls of models that are graphs count from 1.
+
+    Everywhere else in its configuration, and for a Sequential, they count from 0.
+    """
+    graphs = {name for name, layer in layers.items() if layer.network and layer.op != "Sequential"}
+    return [Ref(r.layer, r.node - (r.layer in graphs and r.node > 0), r.tensor) for r in refs]
 
 
 def border(value: Any) -> list[Ref]:

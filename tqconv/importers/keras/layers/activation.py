@@ -217,11 +217,20 @@ def softmax(
     axis: int | Sequence[int] = -1,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Softmax over one axis, or over several at once; a mask, second or named, hides elements."""
+    """Softmax over one axis, or over several at once; a mask, second or named, hides elements.
+
+    Keras 3 gives what is hidden the weight 0 also where everything along the axis is.
+    """
     mask = shown if mask is None else mask
     x = b.real(x)
-    if mask is not None:
-        x = masked(b, x, b.cast(mask, np.bool_))
+    if mask is None:
+        return _softmax(b, x, axis)
+    mask = b.cast(mask, np.bool_)
+    y = _softmax(b, masked(b, x, mask), axis)
+    return b("SELECT_V2", mask, y, np.array(0, np.float32)) if b.major >= 3 else y
+
+
+def _softmax(b: KerasBuilder, x: Tensor, axis: int | Sequence[int]) -> Tensor:
     axes = [axis] if isinstance(axis, int) else list(axis)
     if len(axes) == 1:
         return activations.softmax(b, x, axes[0])

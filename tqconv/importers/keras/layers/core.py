@@ -54,7 +54,10 @@ def embedding(b: KerasBuilder, x: Tensor, *, output_dim: int, mask_zero: bool = 
     ids = x if x.dtype in (np.int32, np.int64) else b.cast(x, np.int32)
     if mask_zero:
         b.mask = b("NOT_EQUAL", ids, np.zeros((), ids.dtype))
-    return gather.gathered(b, b.weight("embeddings"), ids, 0)
+    rows = b.weight("embeddings")
+    if b.major >= 3 and x.dtype.kind != "u":  # where indices below zero count from the end
+        ids = gather.from_start(b, rows, ids, 0)
+    return gather.gathered(b, rows, ids, 0)
 
 
 @handles("ReversibleEmbedding")

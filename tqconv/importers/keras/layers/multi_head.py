@@ -95,32 +95,44 @@ def multi_head(
     key_mask: Tensor | None = None,
     use_gate: bool = False,
     sliding_window: int | None = None,
+    dropout: float = 0.0,
     mask: Any = None,
 ) -> Sequence[Tensor]:
     """Project queries, keys and values to heads, attend in each, and project back.
 
     attention_axes: those along which queries look for keys; of others each place is on its own.
     use_gate: what is found is multiplied by a sigmoid of the query. sliding_window: a query sees
-    keys less than so many places away.
+    keys less than so many places away. Keras 3 has two ways to compute it: where scores are asked
+    for, or dropped, a query that sees nothing finds zeros; else it sees all alike.
     """
     layout = _layout(b, query, attention_axes)
     key = value if key is None else key
     flat = [_flat(b, b.real(t), _layout(b, t, attention_axes)) for t in (query, key, value)]
     implicit = masks_of(b, mask, 3)
-    explicit = (query_mask, value_mask, key_mask)
-    masks = [e if e is not None else i for e, i in zip(explicit, implicit, strict=True)]
+    masks = _masks(b, (query_mask, value_mask, key_mask), implicit)
     seen = _seen(b, masks[0], masks[1:], attention_mask)
     if query.rank != 3 and (seen is not None or use_causal_mask):
         raise UnsupportedError(f"{b.layer.op} with a mask over a tensor of rank {query.rank}")
     b.mask = implicit[0]
     q, k, v = (_heads(b, t, name) for t, name in zip(flat, ("query", "key", "value"), strict=True))
     view = _view(use_causal_mask, sliding_window)
-    attended = compose.attention(b, q, k, v, seen, view=view)
-    found = attended.result
-    if use_gate:
-        found = b("MUL", found, b("LOGISTIC", _heads(b, flat[0], "gate")))
+    by_softmax = b.major >= 3 and (return_attention_scores or dropout > 0 or query.rank != 3)
+    attended = compose.attention(b, q, k, v, seen, view=view, infinite=by_softmax)
+    gate = _heads(b, flat[0], "gate") if use_gate else None
+    found = attended.result if gate is None else b("MUL", attended.result, b("LOGISTIC", gate))
     y = _joined(b, found, layout)
     return [y, _scores(b, attended.weights, layout)] if return_attention_scores else [y]
+
+
+def _masks(
+    b: KerasBuilder, explicit: Sequence[Tensor | None], implicit: Sequence[Tensor | None]
+) -> list[Tensor | None]:
+    """Return the masks of query, value and key: those that the call names, or those handed on.
+
+    Keras 3 looks at the mask that the query carries, whatever `query_mask` says.
+    """
+    named = [None, *explicit[1:]] if b.major >= 3 else explicit
+    return [i if e is None else e for e, i in zip(named, implicit, strict=True)]
 
 
 def _view(is_causal: bool, window: int | None) -> compose.View | None:

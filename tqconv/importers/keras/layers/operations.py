@@ -158,8 +158,6 @@ UNARY: dict[str, One] = {
     "Isnan": _of_real(compare.is_nan),
     "Isinf": _of_real(compare.is_infinite),
     "Isfinite": _of_real(compare.is_finite),
-    "ZerosLike": lambda b, x: b("ZEROS_LIKE", x),
-    "OnesLike": lambda b, x: b("ADD", b("ZEROS_LIKE", x), np.array(1, x.dtype)),
     "Relu": lambda b, x: activations.clamp(b, x, 0, None),
     "Relu6": _of_real(activations.relu6),
     "Silu": _of_real(activations.silu),

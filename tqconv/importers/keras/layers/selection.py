@@ -9,7 +9,7 @@ import numpy as np
 
 from tqconv.compose import gather, rearrange
 from tqconv.compose.operands import static_size
-from tqconv.compose.sizes import calculate, reshaped, sizes_of
+from tqconv.compose.sizes import calculate, reshaped, sizes_of, vector
 from tqconv.compose.slices import cut
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.moves import split
@@ -106,6 +106,13 @@ def full(
     x, value = given[0], given[1] if len(given) > 1 else fill_value
     zeros = b.cast(b("ZEROS_LIKE", x), type_of(dtype or x.dtype.name))
     return node(b, "AddV2", zeros, tensor(b, value, zeros.dtype, "value"))
+
+
+@operations(ZerosLike=0, OnesLike=1)
+def all_alike(b: KerasBuilder, value: int, x: Tensor, *, dtype: Any = None) -> Tensor:
+    """Zeros or ones, as many as a tensor has elements; of its type, or of another."""
+    wanted = x.dtype if dtype is None else type_of(dtype)
+    return b("BROADCAST_TO", np.array(value, wanted), vector(b, sizes_of(b, x)))
 
 
 @handles("ops.Diff")
