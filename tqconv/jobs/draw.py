@@ -107,6 +107,9 @@ def _scene(
         other = source_of(Path(picture.diff), LoadOptions())
         theirs = staged(other, LoadOptions(), picture.stage)
         after, more = _gathered(other, theirs, LoadOptions(), replace(picture, error=None))
+        if scene.title == after.title:  # model.pb of one folder, and of another
+            scene.title, after.title = (f"{p.absolute().parent.name}/{p.name}"
+                                        for p in (source.path, other.path))  # fmt: skip
         scene, notes = compared(scene, after), [*notes, *more]
     return scene, notes
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 
 from tqconv.exporters.drawing.scene import Box, Scene, followers
+from tqconv.exporters.drawing.widths import extent
 
-LETTER, LINE, GAP = 5.6, 15.0, 40.0
-"""Points: the width of a letter and the height of a line at 10 points, the room around a box."""
+LINE, GAP = 15.0, 40.0
+"""Points: the height of a line at 10 points, the room around a box."""
 LEAST = 10
 """Boxes that are not worth wrapping."""
 SLENDER = 1.8
@@ -55,7 +56,7 @@ def _size(box: Box, compact: bool) -> tuple[float, float]:
         texts += [f"{name}  {text}" for name, text in box.rows]
         texts += [*box.marks, *box.ports, box.name[-30:]]
     texts += [" · ".join(filter(None, (v.type, v.reals, "123 kB"))) for v in box.values[:3]]
-    return LETTER * max(map(len, texts)), LINE * len(texts)
+    return max(map(extent, texts)), LINE * len(texts)
 
 
 def _layers(scene: Scene) -> dict[str, int]:

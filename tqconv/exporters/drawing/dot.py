@@ -10,6 +10,7 @@ from tqconv.exporters.drawing.colors import NUMBERS, Palette, palette
 from tqconv.exporters.drawing.columns import columns
 from tqconv.exporters.drawing.repeats import MARK
 from tqconv.exporters.drawing.scene import Box, Line, Path, Scene
+from tqconv.exporters.drawing.widths import POINTS, cell, extent
 from tqconv.exporters.drawing.words import escaped, quoted, short
 
 STYLES = {
@@ -22,6 +23,10 @@ STYLES = {
 REPEATED = 'style="rounded,bold"; color="#1a5fb4"; fontcolor="#1a5fb4"'
 BODY = 'style="rounded,dashed"; color="#1c2833"; fontcolor="#1c2833"'
 SCOPE = 'style=rounded; color="#b3b9bd"; fontcolor="#5d6d7e"'
+TITLE, LABEL = 16, 11
+"""Points of the letters of the title, and of other words outside of boxes."""
+MARGIN, SAMPLE = 2, 14
+"""Points around the lines of the title, and of a sample of a colour."""
 CONNECTOR = 'shape=circle, fixedsize=true, width=0.32, style=filled, fillcolor="#fff8c5"'
 
 
@@ -75,8 +80,8 @@ class _Writer:
         yield f"digraph {quoted(scene.title)} {{"
         yield f"  rankdir={style.rankdir}; newrank=true; compound=true; ranksep=0.3; nodesep=0.3;"
         yield f"  label=<{title_block(scene, self.colors)}>; labelloc=t; labeljust=l;"
-        yield '  graph [fontname="Helvetica", fontsize=11];'
-        yield '  node [fontname="Helvetica", fontsize=10, shape=plain];'
+        yield f'  graph [fontname="Helvetica", fontsize={LABEL}];'
+        yield f'  node [fontname="Helvetica", fontsize={POINTS}, shape=plain];'
         yield '  edge [fontname="Helvetica", fontsize=9, color="#555555", arrowsize=0.7];'
         wrapped = len(self.columns) > 1
         edges = list(self._edges())
@@ -123,7 +128,7 @@ class _Writer:
             named = inner.path in self.scene.scopes
             look = SCOPE if not named else REPEATED if inner.path[-1].startswith(MARK) else BODY
             yield f"{indent}subgraph cluster_{self.count} {{"
-            yield f"{indent}  label={quoted(label)}; labeljust=l; peripheries=1; {look};"
+            yield f"{indent}  label=<{_label(label)}>; labeljust=l; peripheries=1; {look};"
             yield from self._cluster(inner, indent + "  ", column)
             yield f"{indent}}}"
 
@@ -200,25 +205,45 @@ class _Writer:
         return box.kind == "input" and box.path == path
 
 
+def _label(text: str) -> str:
+    """Return the title of a frame as Graphviz's HTML."""
+    room = cell(text, LABEL, padding=0)
+    style = 'border="0" cellborder="0" cellspacing="0" cellpadding="0"'
+    return f'<table {style}><tr><td align="left" {room}>{escaped(text)}</td></tr></table>'
+
+
 def title_block(scene: Scene, colors: Palette) -> str:
     """Return the title, the facts and the legend as Graphviz's HTML."""
     facts = "  ·  ".join(f"{name}: {text}" for name, text in scene.facts)
-    lines = [f'<font point-size="16"><b>{escaped(scene.title)}</b></font>']
-    lines += [escaped(text) for text in (facts, *scene.notes) if text]
-    cells = [_sample(color, color, words) for color, words in colors.legend]
+    texts = [text for text in (facts, *scene.notes) if text]
+    title = f'<font point-size="{TITLE}"><b>{escaped(scene.title)}</b></font>'
+    rows = [_line(title, cell(scene.title, TITLE, bold=True, padding=MARGIN))]
+    rows += [_line(escaped(text), cell(text, LABEL, padding=MARGIN)) for text in texts]
+    samples = [(color, color, words) for color, words in colors.legend]
     used = {box.numbers for box in scene.boxes.values()}
-    cells += [_sample(back, dark, n) for n, (dark, back) in NUMBERS.items() if n in used]
-    if cells:
-        style = 'border="0" cellborder="0" cellspacing="2" cellpadding="2"'
-        lines.append(f"<table {style}><tr>{''.join(cells)}</tr></table>")
-    rows = "".join(f'<tr><td align="left">{line}</td></tr>' for line in lines)
-    style = 'border="0" cellborder="0" cellspacing="0" cellpadding="2"'
-    return f"<table {style}>{rows}</table>"
+    samples += [(back, dark, n) for n, (dark, back) in NUMBERS.items() if n in used]
+    if samples:
+        wide = [extent(scene.title, TITLE, bold=True), *(extent(text, LABEL) for text in texts)]
+        rows.append(_line(_legend(samples, max(wide))))
+    style = f'border="0" cellborder="0" cellspacing="0" cellpadding="{MARGIN}"'
+    return f"<table {style}>{''.join(rows)}</table>"
 
 
-def _sample(fill: str, border: str, words: str) -> str:
-    """Return a colour of the legend and what it stands for."""
-    return (
-        f'<td bgcolor="{fill}" width="14" border="1" color="{border}"></td>'
-        f'<td align="left">{escaped(words)}  </td>'
-    )
+def _line(content: str, room: str = "") -> str:
+    return f'<tr><td align="left"{room and " "}{room}>{content}</td></tr>'
+
+
+def _legend(samples: Sequence[tuple[str, str, str]], wide: int) -> str:
+    """Return colours, of a fill and a border, and what they stand for.
+
+    The last cell takes what a longer line (`wide` points) leaves free: else all would get broader.
+    """
+    cells, taken = [], 0
+    for fill, border, words in samples:
+        room = extent(words, LABEL) + 4 * MARGIN
+        cells.append(f'<td bgcolor="{fill}" width="{SAMPLE}" border="1" color="{border}"></td>')
+        cells.append(f'<td align="left" width="{room}">{escaped(words)}</td>')
+        taken += SAMPLE + room + 2 * MARGIN
+    cells.append(f'<td width="{max(wide - taken, 1)}"></td>')
+    style = f'border="0" cellborder="0" cellspacing="{MARGIN}" cellpadding="{MARGIN}"'
+    return f"<table {style}><tr>{''.join(cells)}</tr></table>"
