@@ -222,6 +222,7 @@ CHOICES = {
     "importers/tf/handlers/functions.py": {"_GRADIENTS", "_DERIVATIVES"},
     "importers/tf/handlers/fused.py": {"ACTIVATIONS"},
     "passes/cleanup.py": {"_IDENTITIES"},
+    "passes/legal/older.py": {"FORMS"},
     "passes/recognize/dilation.py": {"BOUNDS"},
     "passes/recurrent/cells.py": {"ACTIVATIONS"},
     "quant/forms.py": {"FORMS"},

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Tqconv
+from tests.graph_text import parse
+from tqconv.api import save
+from tqconv.ir.graph import Model
 
 BORDERS = ["--inference_input_type", "INT8", "--inference_output_type", "INT8"]
 
@@ -40,6 +43,19 @@ def test_a_wrong_target_is_said_before_any_work(
     target = tmp_path / "m.tflite"
     assert tqconv("convert", digits, "-o", target, *words).code == 2
     assert not target.exists()
+
+
+def test_convert_chooses_forms_that_a_release_takes(tqconv: Tqconv, tmp_path: Path) -> None:
+    source, target = tmp_path / "gelu.tflite", tmp_path / "m.tflite"
+    save(Model([parse("x: f32[2,3] -> y\ny = GELU(x)")]), source)
+    found = tqconv("convert", source, "-o", target, "--target", "tflite-2.8")
+    assert found.code == 0, found.err
+    assert "note: target tflite-2.8: 1 operator in an older form" in found.err
+    assert "GELU" not in tqconv("inspect", target).out
+    assert tqconv("convert", source, "-o", target, "--target", "tflite-2.9").code == 0
+    assert "GELU" in tqconv("inspect", target).out
+    answer = json.loads(tqconv("inspect", target, "--target", "tflite-2.8", "--json").out)
+    assert not answer["target"]["runs"]  # a .tflite is judged as it is
 
 
 def test_inspect_says_what_runs_on_a_target(tqconv: Tqconv, digits: Path) -> None:

@@ -77,18 +77,28 @@ def convert(
     watch("optimizing", "")
     for stage in before:
         dump.run(model, stage)
+    _fit(model, options, observe)
     record = Record(histograms=options.report is not None)
     with dump.of_failure(model):
         record.differences = _quantize(model, options, names, watch, record)
     watch("writing", "")
     if options.quantize.mode is not None:
         dump.run(model, QUANTIZED)
+        _fit(model, options, observe)
     if options.toco.inference_type is None:
         run_stages(model, (LAST,))
     dump.write(model, "AFTER_TRANSFORMATIONS", record.floats)
     _check_result(model, options)
     size = _write(file, target, model, options, record)
     return Report(model, size, model.notes, record.differences)
+
+
+def _fit(model: Model, options: ConvertOptions, observe: Observer | None) -> None:
+    """Choose forms that the target takes, where there is one."""
+    if options.device is not None:
+        from tqconv.jobs import placement
+
+        placement.fit(model, options.device, observe)
 
 
 def _check_request(file: SourceFile, target: Path, options: ConvertOptions) -> None:

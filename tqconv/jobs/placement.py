@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from tqconv.config import LoadOptions
-from tqconv.errors import VerificationError
+from tqconv.errors import VerificationError, counted
 from tqconv.exporters.placement import Placement, place, remedies, sentences
 from tqconv.importers.source import SourceFile
 from tqconv.ir.graph import Model
 from tqconv.jobs.images import turn_images
-from tqconv.passes.driver import run_stages
+from tqconv.passes.driver import Observer, Stage, run_stage, run_stages
+from tqconv.passes.legal.older import older_forms
 from tqconv.passes.pipeline import STAGES
 from tqconv.targets.devices import device
+
+
+def fit(model: Model, name: str, observe: Observer | None = None) -> None:
+    """Rewrite what a device refuses and nothing else runs in forms that it takes, in place."""
+    stage = Stage("target", (older_forms(device(name)),))
+    count = sum(run_stage(stage, graph, observe) for graph in model.all_graphs())
+    if count:
+        model.notes.append(f"target {name}: {counted(count, 'operator')} in an older form")
 
 
 def placement_of(source: SourceFile, model: Model, name: str, options: LoadOptions) -> Placement:
@@ -21,6 +30,7 @@ def placement_of(source: SourceFile, model: Model, name: str, options: LoadOptio
     if source.kind != "tflite":
         turn_images(model, options)
         run_stages(model, STAGES)
+        fit(model, name)
     return place(device(name), model)
 
 

@@ -1,8 +1,9 @@
 """Older runtimes: the operators that a release of TensorFlow Lite has no kernel for.
 
 A release refuses an operator in a version that a later one brought; the writer always takes the
-lowest version that says what the operator does, so there is no lower one to fall back to. LiteRT
-counts its own releases from 1.0; the first is younger than all that the table of versions records.
+lowest version that says what the operator does. `passes/legal/older` knows other forms of some.
+LiteRT counts its own releases from 1.0; the first is younger than all that the table of versions
+records.
 """
 
 from __future__ import annotations
