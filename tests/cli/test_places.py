@@ -119,12 +119,12 @@ def test_models_come_through_a_pipe(digits: Path, tmp_path: Path, command: str) 
     more = ["--random", "1"] if command == "calibrate" else []
     more += [] if command == "inspect" else ["-o", "-"]
     through = pipe(digits.read_bytes(), command, "-", *more)
-    directly = pipe(b"", command, str(digits), *more)
+    file = tmp_path / "stdin"  # pictures show the name, and are as wide as it is
+    file.write_bytes(digits.read_bytes())
+    directly = pipe(b"", command, str(file), *more)
     assert through.returncode == 0, through.stderr
     if command == "inspect":
         assert through.stdout.partition(b"\n")[2] == directly.stdout.partition(b"\n")[2]
-    elif command == "dot":
-        assert through.stdout.replace(b"stdin", b"graph.pb") == directly.stdout
     else:
         assert through.stdout == directly.stdout
 
