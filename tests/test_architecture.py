@@ -27,7 +27,7 @@ LAYERS = (
     {"ops"},
     {"ir", "schema"},
     {"untrusted", "patterns"},
-    {"errors"},
+    {"errors", "records"},
 )
 """A room may import those of lower lines; rooms of one line never import each other."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from tqconv.errors import UsageError
 from tqconv.patterns import matcher
+from tqconv.records import dataclass
 
 if TYPE_CHECKING:
     from tqconv.ir.types import Range

@@ -11,11 +11,12 @@ import importlib
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any
 
 from tqconv.errors import FormatError
+from tqconv.records import dataclass
 
 _parser: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
 """What `re.compile` reads patterns with; its tree is a list of (operation, arguments)."""

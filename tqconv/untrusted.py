@@ -20,11 +20,11 @@ import math
 import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqconv.errors import FormatError, TqconvError, UnsupportedError, UsageError, first_line
+from tqconv.records import dataclass
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from tqconv.cli.flag import Flag, spelled
 from tqconv.cli.values import FALSE, TRUE
 from tqconv.errors import UsageError
+from tqconv.records import dataclass
 
 
 @dataclass

@@ -6,7 +6,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from tqconv.cli.places import model_file, source_of, target_of
 from tqconv.cli.progress import Line, progress_line
 from tqconv.errors import counted
 from tqconv.output import bytes_of
+from tqconv.records import dataclass
 
 if TYPE_CHECKING:
     from tqconv.config import ConvertOptions

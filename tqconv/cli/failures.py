@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tqconv.errors import DependencyError, InternalError, TqconvError, UsageError, first_line
+from tqconv.records import dataclass
 
 TARGETS = ("o", "output", "output_file")
 STDOUTS = ("-", "/dev/stdout")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tqconv.cli.values import Reader, boolean, text
+from tqconv.records import dataclass
 
 MODEL = "Model"
 ARRAYS = "Inputs and outputs"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tqconv.config import Count, parse_names
 from tqconv.errors import UsageError, suggestion
+from tqconv.records import dataclass
 
 Reader = Callable[[str], Any]
 Pair = tuple[str, tuple[float, float]]

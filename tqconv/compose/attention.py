@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from tqconv.compose.sizes import Size, calculate, operand, reshaped, size_of, si
 from tqconv.compose.slices import along
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 F = np.float32
 HIDDEN = np.array(-1e9, F)

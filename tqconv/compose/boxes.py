@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import operand, size_of
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 FLOAT32 = np.dtype(np.float32)
 INT32 = np.dtype(np.int32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from tqconv.compose.products import affine, product
 from tqconv.compose.sizes import Size, calculate, reshaped, size_of, sizes_of
 from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 Labels = tuple[str, ...]
 

@@ -5,8 +5,6 @@ With one constant range it stays FAKE_QUANT, which quantization reads as the ran
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tqconv.compose.builder import Builder
@@ -14,6 +12,7 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 from tqconv.ir.grid import on_stored_grid
 from tqconv.ir.types import Range
+from tqconv.records import dataclass
 
 F = np.float32
 

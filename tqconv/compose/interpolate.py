@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
+from tqconv.records import dataclass
 
 Places = NDArray[np.float32]
 Wide = NDArray[np.float64]

@@ -6,7 +6,6 @@ A place is read by taps: elements around it with weights, whose products over al
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -17,6 +16,7 @@ from tqconv.compose.sampling import clamped, inside, real, real_size
 from tqconv.compose.sizes import Size, calculate, operand, reshaped, size_of, sizes_of
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 INT32 = np.dtype(np.int32)
 SHARPNESS = -0.75
@@ -37,6 +37,9 @@ class Edge:
     corners: bool = False
 
 
+ZEROS_BEYOND = Edge()
+
+
 @dataclass(frozen=True)
 class _Tap:
     """One element along an axis: int32 places, and weights (None: 1), both of one shape."""
@@ -50,7 +53,7 @@ def read(
     x: Tensor,
     places: Sequence[Tensor],
     mode: str = LINEAR,
-    edge: Edge = Edge(),
+    edge: Edge = ZEROS_BEYOND,
     images: Tensor | None = None,
 ) -> Tensor:
     """Return float32 x: [n, …, c] at places, one real tensor [n, *p] for each axis: [n, *p, c].
@@ -69,7 +72,7 @@ def weighted(
     x: Tensor,
     places: Sequence[Tensor],
     mode: str = LINEAR,
-    edge: Edge = Edge(),
+    edge: Edge = ZEROS_BEYOND,
     images: Tensor | None = None,
 ) -> Iterator[Tensor]:
     """Yield the weighted elements whose sum `read` returns."""

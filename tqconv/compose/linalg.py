@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tqconv.compose.builder import Builder
@@ -11,6 +9,7 @@ from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import reshaped, sizes_of, vector
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 F = np.float32
 LARGEST = 16

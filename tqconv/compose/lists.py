@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import finish, infer
 from tqconv.ops.table import spec
+from tqconv.records import dataclass
 
 INT32 = np.dtype(np.int32)
 SMALL = 256

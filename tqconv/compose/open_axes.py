@@ -7,7 +7,6 @@ elements are around, and their weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from tqconv.compose.sampling import clamped, inside, real, real_size
 from tqconv.compose.sizes import Size, operand, reshaped, size_of, sizes_of
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 INT32 = np.dtype(np.int32)
 ONE = np.array([1], INT32)

@@ -7,7 +7,6 @@ A pass recognises the loops that have an operator of their own in TensorFlow Lit
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -20,6 +19,7 @@ from tqconv.compose.products import affine
 from tqconv.compose.sizes import inserted, size_of, vector
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Tensor
+from tqconv.records import dataclass
 
 Activation = Callable[[Builder, Tensor], Tensor]
 Weights = Mapping[str, Tensor]

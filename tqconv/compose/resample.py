@@ -6,12 +6,12 @@ They follow TensorFlow's kernels (core/kernels/image/) in float32, with their ro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
+from tqconv.records import dataclass
 
 Array = NDArray[np.float32]
 

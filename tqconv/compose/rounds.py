@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from tqconv.compose.control import loop, stand_in, within
 from tqconv.compose.slices import along
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Tensor
+from tqconv.records import dataclass
 
 INT32 = np.dtype(np.int32)
 MANY = 2**16

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tqconv.compose.builder import Builder
 from tqconv.compose.sizes import Size, calculate, operand, reshaped, sizes_of
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 FLOAT32 = np.dtype(np.float32)
 INT32 = np.dtype(np.int32)

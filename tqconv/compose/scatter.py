@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.table import spec
+from tqconv.records import dataclass
 
 INT32 = np.dtype(np.int32)
 ZERO, ONE = np.array(0, INT32), np.array(1, INT32)

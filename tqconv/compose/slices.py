@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from tqconv.compose.sizes import inserted
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
+from tqconv.records import dataclass
 
 INT32 = np.dtype(np.int32)
 

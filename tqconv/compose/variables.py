@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tqconv.compose.builder import Builder
 from tqconv.ir.graph import Op, Tensor
+from tqconv.records import dataclass
 
 
 @dataclass(frozen=True)

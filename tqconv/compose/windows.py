@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.sizes import Size, calculate, size_of, vector
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 SAME: Literal["SAME"] = "SAME"
 """What makes ceil(size / stride) windows fit, the larger half behind."""

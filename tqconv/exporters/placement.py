@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from tqconv.errors import counted
 from tqconv.exporters.report import macs_of, op_name
 from tqconv.ir.graph import Model
+from tqconv.records import dataclass
 from tqconv.targets.device import Device, Refused, judge
 
 NAMED = 3

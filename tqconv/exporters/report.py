@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from tqconv.exporters.tflite import operator_version, save_order
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.types import STRING, numpy_name
 from tqconv.ops.table import known, spec, table
+from tqconv.records import dataclass
 
 
 @dataclass(frozen=True)

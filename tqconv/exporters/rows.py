@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tqconv.errors import UsageError, suggestion
 from tqconv.exporters.report import GraphFacts, ModelFacts, TensorFacts
+from tqconv.records import dataclass
 
 Row = Mapping[str, Any]
 

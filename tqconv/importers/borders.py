@@ -8,7 +8,7 @@ and what the file says meet here, and so do the errors about it, which are the s
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source, type_name
 from tqconv.ops.emit import emit
 from tqconv.ops.memory import may_lack_memory
+from tqconv.records import dataclass
 
 FLOAT32 = np.dtype(np.float32)
 

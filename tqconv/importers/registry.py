@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import update_wrapper
 from importlib import import_module
 from typing import Any
@@ -23,6 +23,7 @@ from tqconv.errors import FormatError, UnsupportedError, counted, suggestion
 from tqconv.importers.annotations import misfit
 from tqconv.ir.graph import Tensor
 from tqconv.ops.table import spec
+from tqconv.records import dataclass
 
 Handler = Callable[..., Any]
 

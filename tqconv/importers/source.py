@@ -8,7 +8,6 @@ which format it is. To add one: give its module a `FORMAT`, list the module in `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from tqconv.errors import UsageError
 from tqconv.importers.detect import kind_of
 from tqconv.importers.outline import Outline
 from tqconv.ir.graph import Model
+from tqconv.records import dataclass
 
 HOMES: Mapping[str, str] = {
     "graphdef": "tqconv.importers.tf.source",

@@ -16,7 +16,7 @@ silently, and only failures that reach an output are reported, all at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tqconv.compose.builder import Builder
@@ -25,6 +25,7 @@ from tqconv.errors import FormatError, TqconvError, UnsupportedError, counted
 from tqconv.importers.registry import Handler, Registry
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ops.table import known, spec
+from tqconv.records import dataclass
 
 SHOWN_NODES = 4
 """Node names listed per missing operator."""

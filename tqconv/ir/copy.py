@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ Invariants, checked by `Graph.check`:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,11 @@ from tqconv.ir.tensor import Op as Op  # the parts are named with the whole
 from tqconv.ir.tensor import Tensor as Tensor
 from tqconv.ir.tensor import Use as Use
 from tqconv.ir.types import Shape
+from tqconv.records import dataclass
 from tqconv.untrusted import Budget, check_sizes
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Graph:
     """Operators from inputs to outputs. Edit it only through its methods."""
 
@@ -298,7 +299,7 @@ class Graph:
             tensor.uses.discard(op, index)
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Signature:
     """A named entry point: names for the positions in a graph's inputs and outputs.
 
@@ -317,7 +318,7 @@ class Signature:
         return Signature(key, inputs, [(t.name, i) for i, t in enumerate(graph.outputs)])
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Model:
     """One or more entry graphs, and what a file says about them."""
 

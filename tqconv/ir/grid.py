@@ -6,13 +6,13 @@ computed integers with them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.types import Range
+from tqconv.records import dataclass
 
 STORED: dict[int, np.dtype] = {8: np.dtype(np.uint8), 16: np.dtype(np.int16)}
 """FakeQuant's num_bits, rounded up -> the type that TOCO chose (quantization_util.cc)."""

@@ -11,13 +11,13 @@ import base64
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.errors import FormatError
+from tqconv.records import dataclass
 
 BINS = 2048
 """Most bins of a histogram: 8 for each step of an 8-bit range."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tqconv.records import dataclass
 
 Shape = tuple[int | None, ...]
 """Sizes of the dimensions; `None` is unknown until run time."""

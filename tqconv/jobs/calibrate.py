@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from tqconv.jobs.requests import check_scaling
 from tqconv.output import write_atomically
 from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import STAGES
+from tqconv.records import dataclass
 
 if TYPE_CHECKING:
     from tqconv.quant.evidence.ranges import Ranges

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tqconv.jobs.quantize import sample_options
 from tqconv.jobs.reals import reals_of
 from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import STAGES
+from tqconv.records import dataclass
 from tqconv.runtime import samples as data
 from tqconv.runtime.compare import Difference, Tally, compare, difference, outputs_of
 from tqconv.runtime.layout import Borders, borders_between

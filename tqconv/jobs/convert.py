@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from tqconv.jobs.requests import check_device, check_gate, check_picture, check_
 from tqconv.output import bytes_of, write_atomically
 from tqconv.passes.driver import Observer, run_stages
 from tqconv.passes.pipeline import LAST, QUANTIZED, stages_before
+from tqconv.records import dataclass
 
 if TYPE_CHECKING:
     from tqconv.runtime.compare import Difference

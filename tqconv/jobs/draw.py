@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from tqconv.ir.graph import Model
 from tqconv.jobs import footprint
 from tqconv.jobs.stages import check_stage, staged
 from tqconv.output import bytes_of, write_atomically
+from tqconv.records import dataclass
 
 if TYPE_CHECKING:
     from tqconv.exporters.drawing.scene import Scene

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tqconv.errors import UsageError
 from tqconv.importers.source import SourceFile
 from tqconv.jobs.pictures import PICTURES
 from tqconv.output import STDOUT, check_target, real
+from tqconv.records import dataclass
 
 SUMMARY = "conversion_summary.json"
 """The file that --conversion_summary_dir gets."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from tqconv.jobs import footprint
 from tqconv.jobs.record import Record
 from tqconv.jobs.stages import nodes_instead
 from tqconv.output import write_atomically
+from tqconv.records import dataclass
 
 if TYPE_CHECKING:
     from tqconv.exporters.placement import Placement

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from tqconv.ir.graph import Op
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import elements, elements_or_unknown, has_shape, values
 from tqconv.ops.spec import WIDE_INDEX, QuantRule, Takes, Typed, by_type, op, rows_input
+from tqconv.records import dataclass
 
 _SAME = QuantRule(same=True)
 _PLACES = Takes(WIDE_INDEX, ranks=(1,))

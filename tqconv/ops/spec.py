@@ -8,7 +8,7 @@ quantization (quant), the writer (version), `inspect` and `dot` (category, macs)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tqconv.ir.graph import Op
 from tqconv.ir.types import Range, Shape
+from tqconv.records import dataclass
 
 Typed = tuple[Shape, np.dtype]
 ShapeRule = Callable[[Op], Sequence[Typed]]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from tqconv.errors import InternalError
 from tqconv.ir.graph import Graph, Model
 from tqconv.passes.rewrite import EXACT
 from tqconv.passes.rewrite import Pass as Pass
+from tqconv.records import dataclass
 
 Observer = Callable[[str, Graph], None]
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ops.table import having, known, spec, those
+from tqconv.records import dataclass
 
 HIDING = having(lambda row: row.decides)
 KEEPING = those(lambda row: row.copies == "order" or row.converts)

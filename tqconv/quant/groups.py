@@ -7,7 +7,7 @@ are one group from the start; an input joins it, or is requantized where joining
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from tqconv.ops.spec import QuantRule
 from tqconv.quant.params import Params, activation, with_zero
 from tqconv.quant.schemes import INT16
 from tqconv.quant.select import in_group, is_real, is_same, operand_name, reals, rule_of
+from tqconv.records import dataclass
 
 ROUNDING = 1.000001
 """Keeps a widened scale from being rounded below its bound."""

@@ -6,13 +6,14 @@ representable, halves round away from zero, scales are float32 as the file store
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.types import Quant
+from tqconv.records import dataclass
 
 TINY_RANGE = 1e-6
 """A range below this is widened by as much on each side: TensorFlow's quantization utilities."""

@@ -6,7 +6,7 @@ Planning reads the graph and changes nothing; `apply` carries a plan out; `repor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from tqconv.quant.select import (
     rule_of,
     select,
 )
+from tqconv.records import dataclass
 
 LEAST_RESCALE = 2.0**-31
 """Least scale(x) * scale(w) / scale(y): kernels shift the product right by at most 31 bits."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tqconv.errors import UsageError, suggestion
+from tqconv.records import dataclass
 
 INT8 = np.dtype(np.int8)
 UINT8 = np.dtype(np.uint8)

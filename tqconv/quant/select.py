@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from tqconv.ir.types import dtype_of, type_name
 from tqconv.ops.spec import QuantRule
 from tqconv.ops.table import known, spec, those
 from tqconv.quant.schemes import INT16, Scheme
+from tqconv.records import dataclass
 
 CONVERSIONS = those(lambda row: row.converts)
 FALLBACK_TYPES = ("INT8", "INT16")

@@ -7,12 +7,13 @@ gone where the operator that makes the value and all that read it, through moves
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.quant.params import decode, encode
 from tqconv.quant.plan import Plan, plan
 from tqconv.quant.select import can_be_wide, is_same, operand_name, rule_of
+from tqconv.records import dataclass
 
 
 @dataclass(frozen=True)

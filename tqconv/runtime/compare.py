@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tqconv.ir.graph import Model, Tensor
+from tqconv.records import dataclass
 from tqconv.runtime.calibrate import exposed
 from tqconv.runtime.layout import Borders
 from tqconv.runtime.litert import Array, Feed, Session

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import DependencyError, FormatError, UsageError, counted
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 from tqconv.untrusted import IMAGE_PIXELS, reading
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".webp")

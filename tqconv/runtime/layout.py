@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tqconv.errors import UsageError, counted
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Shape
+from tqconv.records import dataclass
 from tqconv.runtime.litert import Array, Feed
 
 LAST, FIRST = (0, 2, 3, 1), (0, 3, 1, 2)

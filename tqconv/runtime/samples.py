@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UsageError, counted, suggestion
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 from tqconv.runtime.arrays import outlines, read_arrays
 from tqconv.runtime.images import SUFFIXES, Scaling, read_image
 

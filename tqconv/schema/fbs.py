@@ -5,8 +5,9 @@ attributes `deprecated` and `force_align` (others are skipped, on enum members t
 """
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from tqconv.records import dataclass
 
 Kind = Literal["scalar", "string", "table", "struct", "union"]
 
@@ -58,7 +59,7 @@ _BLOCK_KINDS: tuple[Kind, ...] = ("union", "table", "struct")
 _FORCE_ALIGN = re.compile(r"force_align\s*:\s*(\d+)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Field:
     """One field of a table or struct. `type` is as written, of the elements if `vector`."""
 
@@ -73,7 +74,7 @@ class Field:
     deprecated: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
     """A table or struct; `fields` in slot order, the deprecated ones included."""
 
@@ -82,7 +83,7 @@ class Table:
     slots: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Schema:
     """A parsed .fbs file. `enums` and `unions` map a name to its members and their numbers."""
 

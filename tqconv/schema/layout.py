@@ -2,12 +2,12 @@
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from tqconv.records import dataclass
 from tqconv.schema import fbs, files
 from tqconv.schema.fbs import Field, Schema
 
@@ -56,7 +56,7 @@ def defaults(table: str, schema: Schema | None = None) -> dict[str, int | float 
     }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Slot:
     """A field with its packer (a scalar, or a union's tag) and its type as a vector's element."""
 
@@ -66,7 +66,7 @@ class Slot:
     members: Mapping[int, str]  # of a union: tag -> table
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """A table by slot number, for reading, and by name, for writing."""
 

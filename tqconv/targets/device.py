@@ -7,11 +7,12 @@ of them, and what happens to the others. `judge` asks; `targets.devices` lists w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tqconv.ir.graph import Model, Op, Tensor
 from tqconv.ops.table import known, spec
+from tqconv.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ device family answers from a table of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tqconv.ir.graph import Op
 from tqconv.ir.types import numpy_name
 from tqconv.ops.operands import data_operand
 from tqconv.ops.table import known, spec
+from tqconv.records import dataclass
 
 RUNTIME_RANK = 8
 """Dimensions that the elementwise kernels hold; LiteRT 2.3 aborts the process above (measured)."""

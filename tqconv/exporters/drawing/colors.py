@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from tqconv.exporters.drawing.scene import Box, Scene
 from tqconv.exporters.drawing.words import readable
+from tqconv.records import dataclass
 
 FAMILIES = {
     "conv": "#c0392b",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tqconv.exporters.drawing.boxes import table
 from tqconv.exporters.drawing.colors import NUMBERS, Palette, palette
@@ -12,6 +12,7 @@ from tqconv.exporters.drawing.repeats import MARK
 from tqconv.exporters.drawing.scene import Box, Line, Path, Scene
 from tqconv.exporters.drawing.widths import POINTS, cell, extent
 from tqconv.exporters.drawing.words import escaped, quoted, short
+from tqconv.records import dataclass
 
 STYLES = {
     "": "",

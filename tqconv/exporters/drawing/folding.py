@@ -5,10 +5,11 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from tqconv.exporters.drawing import parts
 from tqconv.exporters.drawing.scene import Box, Line, Path, Scene, Value, frequent, joined_numbers
+from tqconv.records import dataclass
 
 LEGIBLE = 64
 """Boxes that one page shows at a size that can be read; more are folded without being asked."""

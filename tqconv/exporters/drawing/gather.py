@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from tqconv.ir.arrays import checksum
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ops.options import ROLES
 from tqconv.ops.table import known, spec
+from tqconv.records import dataclass
 
 DEEPEST = 32
 """Scopes that are told apart; names and bodies of real models nest some ten deep."""

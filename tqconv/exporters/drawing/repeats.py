@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.exporters.drawing.scene import Body, Box, Line, Path, Scene
+from tqconv.records import dataclass
 
 LONGEST = 512
 """Boxes of a block that is looked for; a layer of a transformer has some 60."""

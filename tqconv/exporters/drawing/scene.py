@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+
+from tqconv.records import dataclass
 
 Path = tuple[str, ...]
 """Scopes from the outside to the inside."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tqconv.exporters.drawing.scene import Scene
 from tqconv.exporters.report import ModelFacts
+from tqconv.records import dataclass
 
 
 @dataclass(frozen=True)

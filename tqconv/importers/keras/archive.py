@@ -10,7 +10,7 @@ import json
 import mmap
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import FormatError
 from tqconv.importers.keras.heaps import check_texts
+from tqconv.records import dataclass
 from tqconv.untrusted import Budget, parse_json, read_file, reading
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"

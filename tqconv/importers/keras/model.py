@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tqconv.config import Dims
 from tqconv.errors import FormatError
+from tqconv.records import dataclass
 
 NETWORKS = frozenset({"Sequential", "Functional", "Model"})
 """Classes that are graphs of layers. Before Keras 2.3 a functional model is a `Model`."""

@@ -8,11 +8,13 @@ puts something else in a weight's place lists the weight as its own, named `laye
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tqconv.records import dataclass
 
 Config = Mapping[str, Any]
 Arrays = Mapping[str, NDArray[Any]]

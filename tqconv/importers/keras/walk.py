@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from tqconv.importers.keras.registry import KERAS, KerasBuilder
 from tqconv.importers.translate import Failed, ReportedError, Translation
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source
+from tqconv.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tqconv.errors import FormatError
 from tqconv.importers.keras import toolkit
 from tqconv.importers.keras.archive import Archive
 from tqconv.importers.keras.model import Layer, Network
+from tqconv.records import dataclass
 
 Config = Mapping[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tqconv.errors import FormatError, UnsupportedError, first_line
 from tqconv.importers.onnx.outlined import outlined
 from tqconv.importers.onnx.tensors import Files, array_of, dense_of
 from tqconv.ir.sorting import least_first
+from tqconv.records import dataclass
 from tqconv.schema import proto
 
 DOMAINS = ("", "ai.onnx")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 
 @dataclass(frozen=True, eq=False)

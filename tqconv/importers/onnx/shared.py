@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from tqconv.importers.onnx.model import Network
 from tqconv.importers.translate import Translation
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 if TYPE_CHECKING:
     from tqconv.importers.onnx.stored import Reals

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from tqconv.ir.types import Quant
 from tqconv.ops.emit import finish
 from tqconv.ops.operands import is_data
 from tqconv.ops.table import spec
+from tqconv.records import dataclass
 
 F = np.float32
 INT32 = np.dtype(np.int32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from onnx import numpy_helper
 from tqconv.errors import FormatError, UnsupportedError, first_line
 from tqconv.importers.borders import COMPUTED
 from tqconv.ir.types import STRING
+from tqconv.records import dataclass
 
 FLOAT32 = np.dtype(np.float32)
 NARROW: dict[int, np.dtype] = {

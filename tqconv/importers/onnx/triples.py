@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import wraps
 from inspect import Parameter
 from typing import Any
@@ -18,6 +17,7 @@ from tqconv.errors import FormatError
 from tqconv.importers.onnx.registry import ONNXBuilder
 from tqconv.importers.onnx.stored import Params, decoded, encoded
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 
 @dataclass(frozen=True)

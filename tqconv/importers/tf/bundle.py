@@ -11,7 +11,7 @@ import glob
 import math
 import mmap
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ from tqconv.importers.tf.string_table import (
     varint,
 )
 from tqconv.ir.types import STRING
+from tqconv.records import dataclass
 from tqconv.schema import proto
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"

@@ -7,9 +7,10 @@ leaves the bytes that are parsed; the constants become views of the file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tqconv.importers.tf.node import Held, Node
+from tqconv.records import dataclass
 
 LARGE = 1 << 15
 """Bytes of a node from which its constant is taken out."""

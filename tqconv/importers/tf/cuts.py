@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tqconv.config import LoadOptions
 from tqconv.errors import TqconvError
 from tqconv.importers.tf.flow.primitives import reached
 from tqconv.importers.tf.node import Node, Ref, graph_ref
 from tqconv.ir.graph import Model
+from tqconv.records import dataclass
 
 SHOWN = 8
 """Tensors that an advice names; a cut of more is none."""

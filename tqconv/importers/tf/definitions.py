@@ -6,11 +6,11 @@ The definitions are text, `schemas/tensorflow_ops.txt`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.node import Node
+from tqconv.records import dataclass
 from tqconv.schema import files
 
 TYPES = (

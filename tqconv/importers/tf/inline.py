@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tqconv.errors import FormatError, UnsupportedError, counted
 from tqconv.importers.tf.flow.calls import MAX_DEPTH
 from tqconv.importers.tf.flow.functions import Function, function_of, instantiate
 from tqconv.importers.tf.node import Node, Ref
+from tqconv.records import dataclass
 from tqconv.untrusted import Budget
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")

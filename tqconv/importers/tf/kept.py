@@ -7,7 +7,7 @@ read what the last of them stores.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from tqconv.importers.tf.node import FunctionName, Node, Ref
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Source
 from tqconv.ops.emit import emit
+from tqconv.records import dataclass
 
 WRITES = frozenset(
     {

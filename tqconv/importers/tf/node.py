@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from tqconv.importers.annotations import misfit
 from tqconv.importers.borders import COMPUTED, FLOAT32
 from tqconv.ir.arrays import repeated
 from tqconv.ir.types import RESOURCE, STRING, VARIANT
+from tqconv.records import dataclass
 
 DTYPES: Mapping[int, np.dtype] = {
     1: FLOAT32,

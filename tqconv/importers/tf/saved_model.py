@@ -8,7 +8,7 @@ imported like a GraphDef.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from tqconv.importers.tf.node import Node, Ref, graph_ref, nodes_of
 from tqconv.importers.tf.outline import outline_of
 from tqconv.importers.tf.stored import Stored
 from tqconv.ir.graph import Model, Signature
+from tqconv.records import dataclass
 from tqconv.schema import proto
 from tqconv.untrusted import Budget, read_file
 

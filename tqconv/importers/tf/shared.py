@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from tqconv.importers.tf.flow.functions import Function
 from tqconv.importers.tf.node import Node
 from tqconv.importers.translate import Translation
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from tqconv.importers.tf.node import Node, Ref, graph_ref
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Source
 from tqconv.ops.emit import emit
+from tqconv.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tqconv.importers.tf.kept import Kept
 from tqconv.importers.tf.leftovers import VARIABLES
 from tqconv.importers.tf.node import Node, Ref, graph_ref
 from tqconv.importers.tf.training import constant_node, listed, stored_value
+from tqconv.records import dataclass
 
 VARIABLES_PREFIX = Path("variables", "variables")
 BEHIND = 8

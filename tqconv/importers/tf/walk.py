@@ -7,7 +7,6 @@ values; a Merge takes the input that is alive.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from tqconv.importers.tf.shared import Shared
 from tqconv.importers.translate import Failed
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source
+from tqconv.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ permuted, and the cheapest choice is a minimum cut.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.passes.layout.cut import Cut
@@ -27,6 +27,7 @@ from tqconv.passes.layout.through import (
     straight_order,
 )
 from tqconv.passes.rewrite import at
+from tqconv.records import dataclass
 
 OPERATOR = 64
 """Elements that an operator more is worth: what LiteRT spends on calling one."""

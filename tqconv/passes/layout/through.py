@@ -8,7 +8,7 @@ the straight one behind the permutation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from tqconv.ops.operands import data_operand
 from tqconv.ops.spec import Layout
 from tqconv.ops.table import known, spec
 from tqconv.passes.layout.groups import regrouped
+from tqconv.records import dataclass
 
 Perm = tuple[int, ...]
 RANKS = 6

@@ -10,13 +10,13 @@ gates at once or of each alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.match import has_activation, made_by
+from tqconv.records import dataclass
 
 Matrix = NDArray[np.float32]
 ACTIVATIONS = {"TANH": "TANH", "RELU": "RELU", "RELU6": "RELU6"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from tqconv.ops.emit import emit
 from tqconv.passes.recurrent.cells import Cell, Weights, cell_of
 from tqconv.passes.recurrent.memory import are_rows_known
 from tqconv.passes.recurrent.steps import Layer, Sequence3
+from tqconv.records import dataclass
 
 MATERIALIZE = Callable[[], Tensor]
 

@@ -8,7 +8,6 @@ source says; so `own_states` writes the first states into these variables in eve
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from tqconv.ir.types import Source
 from tqconv.ops.emit import Operand, emit
 from tqconv.passes.recurrent.cells import Cell, Weights, cell_of
 from tqconv.passes.recurrent.memory import STATES, are_rows_known
+from tqconv.records import dataclass
 
 GATES = ("i", "f", "c", "o")
 

@@ -8,12 +8,13 @@ place of the list. Operators that replace others take their place.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tqconv.errors import InternalError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ops.emit import Operand, emit
+from tqconv.records import dataclass
 
 SWEEPS = 1000
 """Transformations that undo each other would never rest."""

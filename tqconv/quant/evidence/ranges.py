@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tqconv.ir.histogram import Extremes, Histogram
 from tqconv.ir.types import RANGE_KINDS, Range
 from tqconv.patterns import check_count, matcher
 from tqconv.quant.evidence.thresholds import METHODS, extremes
+from tqconv.records import dataclass
 from tqconv.untrusted import parse_json, read_file
 
 FORMAT = "tqconv ranges 1"

@@ -7,7 +7,6 @@ operands and its result different scales, the values are requantized instead.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from tqconv.quant.plan import Plan, float_report
 from tqconv.quant.schemes import INT32, Scheme
 from tqconv.quant.select import Selection, is_real, makes_reals, reals, rule_of, takes_integers
 from tqconv.quant.toco.repair import params_of, repair
+from tqconv.records import dataclass
 
 LINEAR = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
 """Operator -> place of its bias."""

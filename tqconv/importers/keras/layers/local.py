@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -20,6 +19,7 @@ from tqconv.importers.keras.layers.activation import activate
 from tqconv.importers.keras.layers.convolution import FIRST, many, windows_of
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 Matrix = NDArray[np.float32]
 

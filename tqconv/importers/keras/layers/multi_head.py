@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from tqconv.importers.keras.layers.attention import masks_of
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
+from tqconv.records import dataclass
 
 
 @dataclass(frozen=True)

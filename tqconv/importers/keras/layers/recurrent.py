@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from tqconv.importers.keras.layers.activation import named
 from tqconv.importers.keras.model import Layer
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 TIME = np.array([0], np.int32)
 SEQUENCE = np.array([1], np.int32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from tqconv.importers.keras.toolkit import Quantizer
 from tqconv.importers.keras.walk import computed
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Range
+from tqconv.records import dataclass
 
 F = np.float32
 

@@ -7,7 +7,6 @@ R: [directions, gates * cells, cells], B: [directions, 2 * gates * cells].
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from tqconv.compose.recurrent import Activation, Cell
 from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 F = np.float32
 

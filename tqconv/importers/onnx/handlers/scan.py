@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from tqconv.importers.onnx.model import body_of
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.importers.onnx.sequences import only_tensors
 from tqconv.ir.graph import Graph, Tensor
+from tqconv.records import dataclass
 
 INT32 = np.dtype(np.int32)
 

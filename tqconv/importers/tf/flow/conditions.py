@@ -9,7 +9,7 @@ Switches and its Merges.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from tqconv.importers.tf.flow.functions import Function
 from tqconv.importers.tf.flow.primitives import (
@@ -22,6 +22,7 @@ from tqconv.importers.tf.flow.primitives import (
 )
 from tqconv.importers.tf.node import Node, Ref
 from tqconv.importers.tf.order import execution_order
+from tqconv.records import dataclass
 from tqconv.schema import proto
 
 Guards = frozenset[tuple[Ref, int]]

@@ -13,7 +13,7 @@ one variable. Inner frames first: their Exits then are plain nodes of the outer 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from tqconv.errors import FormatError
 from tqconv.importers.tf.flow.functions import Function
@@ -29,6 +29,7 @@ from tqconv.importers.tf.flow.primitives import (
     fresh_name,
 )
 from tqconv.importers.tf.node import Node, Ref
+from tqconv.records import dataclass
 
 
 def functionalize_loops(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tqconv.errors import FormatError
 from tqconv.importers.tf.node import Node, Ref, function_ref, nodes_of
+from tqconv.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tqconv.compose import norm
@@ -16,6 +15,7 @@ from tqconv.importers.tf.handlers.norm import batch_norm, bias_add
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import handles
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "Relu": ("RELU", {}),

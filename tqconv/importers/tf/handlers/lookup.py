@@ -7,7 +7,6 @@ key; other numbers are compared with all keys.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from tqconv.importers.translate import Translation
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import RESOURCE, STRING, type_name
 from tqconv.ops.emit import emit
+from tqconv.records import dataclass
 
 INT64 = np.dtype(np.int64)
 HASH_TABLES = ("HashTable", "HashTableV2")

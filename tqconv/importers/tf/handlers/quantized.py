@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tqconv.compose.builder import Builder
@@ -13,6 +11,7 @@ from tqconv.importers.tf.handlers.fakequant import LARGEST, fake_quant
 from tqconv.importers.tf.node import TypeNumber, dtype_of
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 F = np.float32
 
