@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from op_example import Example
 from test_table import EXAMPLES
 
+from tqconv.compose.builder import Builder
+from tqconv.compose.sizes import inserted, removed
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Tensor
+from tqconv.ir.types import Source
 from tqconv.ops.emit import emit
 from tqconv.ops.empty import is_empty
 from tqconv.ops.operands import is_data
@@ -139,6 +142,68 @@ def test_an_operator_that_a_file_holds_is_dropped_too() -> None:
         ("y", (2, 0), True),
         ("z", (2, 0), True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "axis"),
+    [
+        ("SLICE(x, [0,0,0], [-1,0,2])", 1),
+        ("SLICE(x, [0,1,0], [-1,0,-1])", 1),
+        ("STRIDED_SLICE(x, [0,1,0], [0,1,2], [1,1,1]) {end_mask=1}", 1),
+        ("STRIDED_SLICE(x, [0,2,1], [0,2,9], [1,1,1]) {end_mask=1, shrink_axis_mask=4}", 1),
+        ("STRIDED_SLICE(x, [0,2,0], [9,2,0], [1,1,1]) {ellipsis_mask=1, new_axis_mask=4}", 2),
+        ("STRIDED_SLICE(x, [0,2,0], [0,-1,0], [1,2,1]) {end_mask=1, shrink_axis_mask=4}", 1),
+    ],
+)
+def test_no_elements_of_an_unknown_number_of_rows(statement: str, axis: int) -> None:
+    graph = parse(f"x: f32[?,3,4] -> y\ny = {statement}")
+    wanted = graph.outputs[0].shape
+    assert wanted[axis] == 0
+    for stage in STAGES:
+        run_stage(stage, graph, check=True)
+    assert graph.outputs[0].shape == wanted
+    for rows in (2, 1):
+        shape = tuple(rows if d is None else d for d in wanted)
+        for delegate in (True, False):
+            (y,) = run_litert(graph, [np.ones((rows, 3, 4), np.float32)], delegate)
+            assert y.shape == shape
+
+
+@pytest.mark.parametrize(
+    ("statement", "rows"),
+    [
+        ("y, z = UNPACK(e) {num=2, axis=1}", [(3, 0), (3, 0)]),
+        ("y = CONCATENATION(e, f32[1,2,0], f32[4,2,0]) {axis=0}\nz = NEG(e)", [(8, 2, 0)]),
+    ],
+)
+def test_what_reads_no_elements_of_rows(statement: str, rows: list[tuple[int, ...]]) -> None:
+    text = f"x: f32[?,2,3] -> y, z\ne = SLICE(x, [0,0,0], [-1,2,0])\n{statement}"
+    graph = parse(text)
+    for stage in STAGES:
+        run_stage(stage, graph, check=True)
+    for delegate in (True, False):
+        made = run_litert(graph, [np.ones((3, 2, 3), np.float32)], delegate)
+        assert [y.shape for y in made][: len(rows)] == rows
+
+
+def test_no_size_is_guessed_from_no_elements() -> None:
+    """LiteRT reshapes to [-1,0] with one row, however many there are."""
+    text = "x: f32[?,2,3] -> z\ny = STRIDED_SLICE(x, [-1,0,0], [0,0,1], [-1,1,1])"
+    graph = parse(f"{text}\nz = TRANSPOSE(y, [0,2,1])")
+    for stage in STAGES:
+        run_stage(stage, graph, check=True)
+    for rows in (1, 3):
+        for delegate in (True, False):
+            (z,) = run_litert(graph, [np.ones((rows, 2, 3), np.float32)], delegate)
+            assert z.shape == (rows - 1, 1, 0)
+    graph = Graph("main")
+    b = Builder(graph, Source("t", "y", "ExpandDims"), "y")
+    e = b("TRANSPOSE", graph.add_input("x", (None, 2, 0), FLOAT), np.array([2, 0, 1], np.int32))
+    graph.outputs[:] = [removed(b, inserted(b, e, 1, 3), 3)]
+    (z,) = run_litert(graph, [np.ones((3, 2, 0), np.float32)])
+    assert z.shape == (0, 1, 3, 2)
+    with pytest.raises(UnsupportedError, match="does not follow from no elements"):
+        parse("x: f32[?,2] -> y\ny = RESHAPE(x, [-1,0])")
 
 
 def emptied(example: Example, size: int) -> Example:

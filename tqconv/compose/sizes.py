@@ -84,12 +84,17 @@ def reshaped(b: Builder, x: Tensor, sizes: Sequence[Size]) -> Tensor:
     return b("RESHAPE", x, vector(b, sizes))
 
 
+def follows(shape: Sequence[int | None]) -> bool:
+    """Whether a reshape can leave what is not known to the kernel: one size, of some elements."""
+    return shape.count(None) <= (0 if 0 in shape else 1)
+
+
 def inserted(b: Builder, x: Tensor, *places: int) -> Tensor:
     """Return `x` with dimensions of size 1 at `places` (ascending, counted in the result)."""
     shape = list(x.shape)
     for place in places:
         shape.insert(place, 1)
-    if shape.count(None) <= 1:
+    if follows(shape):
         return b.reshape(x, shape)
     for place in places:
         x = b("EXPAND_DIMS", x, np.array(place, np.int32))
@@ -99,6 +104,6 @@ def inserted(b: Builder, x: Tensor, *places: int) -> Tensor:
 def removed(b: Builder, x: Tensor, place: int) -> Tensor:
     """Return `x` without a dimension of size 1."""
     shape = [*x.shape[:place], *x.shape[place + 1 :]]
-    if shape.count(None) <= 1:
+    if follows(shape):
         return b.reshape(x, shape)
     return b("SQUEEZE", x, squeeze_dims=[place])

@@ -86,6 +86,8 @@ class _Cut:
     to_end: bool = True
     shrink: bool = False
     new: bool = False
+    place: int | None = None
+    """Where the operands say so; None for what is taken whole without a word."""
 
     def bounds(self) -> tuple[int, int, int] | None:
         """Return begin, end and stride as strided_slice_logic.h clamps them, or None."""
@@ -170,7 +172,9 @@ def _cuts(op: Op) -> list[_Cut]:
             if size == -1:
                 raise UnsupportedError(f"a slice in more dimensions than {list(x.shape)} has")
             from_start, to_end, shrink = (mask[i] for mask in masks)
-            cuts.append(_Cut(size, begin[i], end[i], strides[i], from_start, to_end, shrink))
+            cuts.append(
+                _Cut(size, begin[i], end[i], strides[i], from_start, to_end, shrink, place=i)
+            )
     return cuts + [_Cut(size) for size in sizes]
 
 
@@ -231,6 +235,26 @@ def _strided_version(op: Op) -> int:
     if x.dtype == np.object_:
         return 5
     return 4 if x.rank > 4 else by_type(bool=3, int8=2)(op)
+
+
+def taking_nothing(op: Op) -> tuple[int, int] | None:
+    """Return where a SLICE or STRIDED_SLICE takes no elements of a dimension that has some.
+
+    The place in its operands and the axis of its result; the first there is, or None.
+    """
+    if op.type == "SLICE":
+        sizes = elements_or_unknown(op.input(2), op.input(0).rank)
+        axes = [
+            axis for axis, size in enumerate(sizes) if size == 0 and op.input(0).shape[axis] != 0
+        ]
+        return (axes[0], axes[0]) if axes else None
+    if op.options.get("offset", False):
+        return None
+    kept = [cut for cut in _cuts(op) if not cut.shrink]
+    for axis, cut in enumerate(kept):
+        if cut.place is not None and cut.size and cut.length() == 0:
+            return cut.place, axis
+    return None
 
 
 op(

@@ -69,6 +69,8 @@ def _reshaped(op: Op) -> list[Typed]:
     sizes: list[int | None] = [None if d == -1 else d for d in target]
     if target.count(-1) > 1:
         raise UnsupportedError(f"the shape {list(target)} leaves two sizes open")
+    if -1 in target and 0 in target:  # LiteRT takes 1, whatever there is
+        raise UnsupportedError(f"the open size of {list(target)} does not follow from no elements")
     known = math.prod(d for d in sizes if d is not None)
     if sizes.count(None) == 1 and x.is_static and known:
         sizes[sizes.index(None)] = x.size // known

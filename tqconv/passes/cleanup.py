@@ -17,8 +17,9 @@ from tqconv.ir.match import (
     with_constant,
 )
 from tqconv.ops.emit import emit
-from tqconv.ops.empty import is_empty, nothing
+from tqconv.ops.empty import nothing
 from tqconv.ops.memory import may_lack_memory
+from tqconv.ops.rules import axis_of
 from tqconv.ops.spec import OpSpec
 from tqconv.ops.table import having, known, spec, those
 from tqconv.passes.rewrite import at, exact
@@ -158,16 +159,20 @@ def drop_empty(graph: Graph, op: Op) -> bool:
             new.quant = old.quant
             graph.replace(old, new)
             done = True
-    if done or op.type != "CONCATENATION" or not any(_is_empty(t) for t in op.inputs):
+    if done or op.type != "CONCATENATION":
         return done
-    kept = [t for t in op.inputs if not _is_empty(t)]
+    kept = [t for t in op.inputs if not _adds_nothing(op, t)]
+    if not 0 < len(kept) < len(op.inputs):
+        return False
     name = f"{op.output.name}/joined"
     graph.replace(op.output, emit(graph, op.type, *kept, name=name, source=op.source, **op.options))
     return True
 
 
-def _is_empty(tensor: Tensor | None) -> bool:
-    return tensor is not None and is_empty(tensor.shape)
+def _adds_nothing(op: Op, tensor: Tensor | None) -> bool:
+    """Whether a tensor has no place in what is joined; without elements it may still have rows."""
+    assert tensor is not None
+    return tensor.shape[axis_of(int(op.options.get("axis", 0)), tensor.rank)] == 0
 
 
 @at("MUL")

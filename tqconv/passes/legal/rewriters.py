@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from tqconv.passes.legal import bits, decompose, ranks, types
+from tqconv.passes.legal import bits, decompose, nothing, ranks, types
 from tqconv.passes.rewrite import Pass
 
 REWRITERS: tuple[Pass, ...] = (
+    nothing.take_nothing,
+    nothing.unpack_nothing,
     bits.move_as_bits,
     types.lower_types,
     types.lower_ranks,
