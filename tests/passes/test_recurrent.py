@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model, Op, Tensor
+from tqconv.ir.text import graph_text
 from tqconv.ops.emit import emit, finish, infer
 from tqconv.ops.table import spec
 from tqconv.passes.driver import run_stages
@@ -190,6 +191,20 @@ def test_steps_that_read_the_result_before_are_no_sequence(kind: str) -> None:
     graph.outputs = [b("NEG", h)]
     types = check(graph, [X[0]], [-want])
     assert not [t for t in types if t.startswith("UNIDIRECTIONAL")]
+
+
+def test_steps_from_a_state_of_one_row_stay() -> None:
+    """The first step broadcasts it; the operator for sequences wants it for every row."""
+    graph = Graph("main")
+    b = Builder(graph)
+    h = b("RELU", graph.add_input("h", (1, CELLS), FLOAT))
+    for step in range(3):
+        h = plain(b, graph.add_input(f"x{step}", (BATCH, INPUTS), FLOAT), h)
+    graph.outputs.append(h)
+    before = graph_text(graph)
+    assert fuse_steps(graph) == 0
+    assert graph_text(graph) == before
+    graph.check()
 
 
 def test_steps_with_other_weights_are_no_sequence() -> None:

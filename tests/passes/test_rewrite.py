@@ -17,6 +17,7 @@ from tqconv.ops.emit import emit
 from tqconv.passes.driver import Stage, run_stage, run_stages
 from tqconv.passes.pipeline import FLOAT_STAGES, LAST
 from tqconv.passes.rewrite import at
+from tqconv.passes.toco.sweep import Sweep
 
 CHAIN = """x: f32[1,4,3] -> z
 y = RELU(x)
@@ -50,6 +51,26 @@ def test_a_rewrite_that_is_not_done_leaves_the_graph_as_it_was(fails: bool) -> N
     graph = parse(CHAIN)
     before = state(graph)
     assert at("ADD", "RELU")(rewrite)(graph) == 0
+    assert state(graph) == before
+    graph.check()
+
+
+def test_a_transformation_of_toco_that_fails_leaves_the_graph_as_it_was() -> None:
+    def transformation(sweep: Sweep, op: Op) -> bool:
+        if op.type != "ADD":
+            return False
+        before = op.input(0).producer
+        assert before is not None
+        first = sweep.emit_at(before, "TANH", before.input(0), name="first")
+        assert first.producer is not None
+        sweep.swap(op, first.producer)
+        sweep.replace(before, first)
+        sweep.emit_at(op, "ADD", first, np.zeros(2, np.float32), name="other")
+        return True
+
+    graph = parse(CHAIN)
+    before = state(graph)
+    assert Sweep(graph).run([transformation]) == 0
     assert state(graph) == before
     graph.check()
 

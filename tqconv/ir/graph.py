@@ -127,7 +127,7 @@ class Graph:
         return op
 
     def _unadd(self, op: Op) -> None:
-        """Take back the last `add`."""
+        """Take back an `add`, after all that was done to the order since."""
         self.ops.pop()
         for index in range(len(op.inputs)):
             self._forget(op, index)
@@ -141,8 +141,35 @@ class Graph:
             self._forget(op, index)
         for tensor in op.outputs:
             tensor.producer = None
-            self._names.discard(tensor.name)
+            self.release(tensor.name)
+        self._on_undo(lambda: self._unremove(op))
+        self._keep_order()
         self.ops.remove(op)
+
+    def _unremove(self, op: Op) -> None:
+        """Take back a `remove`; its place and its names are others' to give back."""
+        for index, tensor in enumerate(op.inputs):
+            if tensor is not None:
+                tensor.uses.append(Use(op, index))
+        for tensor in op.outputs:
+            tensor.producer = op
+
+    def put_before(self, place: Op) -> None:
+        """Move the operator that was added last before another one."""
+        self._keep_order()
+        self.ops.insert(self.ops.index(place), self.ops.pop())
+
+    def swap(self, first: Op, second: Op) -> None:
+        """Exchange the places of two operators."""
+        self._keep_order()
+        i, j = self.ops.index(first), self.ops.index(second)
+        self.ops[i], self.ops[j] = second, first
+
+    def _keep_order(self) -> None:
+        """Let a rewrite that is taken back leave the operators in the order they have now."""
+        if self._undo is not None:
+            ops = list(self.ops)
+            self._undo.append(lambda: self.ops.__setitem__(slice(None), ops))
 
     def set_input(self, op: Op, index: int, tensor: Tensor | None) -> None:
         """Let `op` read `tensor` at `index`; one past the end appends an input."""
@@ -218,6 +245,7 @@ class Graph:
 
         `before`: operators that have to come before another one although it does not read them.
         """
+        self._keep_order()
         more = {} if before is None else before
         placed: set[int] = set()
         opened: set[int] = set()

@@ -242,15 +242,14 @@ def pass_through(graph: Graph, op: Op) -> bool:
     """
     x, y = op.input(0), op.output
     if y not in graph.outputs:
-        x.range = x.range or y.range
         graph.replace(y, x, keep_name=False)
     elif x in graph.inputs or x in graph.outputs or x.is_constant:
         if op.type == "RESHAPE" or not y.is_static:
             return False
         graph.replace(y, _copy(graph, x, op))
     else:
-        x.range = y.range or x.range
         graph.replace(y, x)
+        x.range = y.range or x.range
     return True
 
 

@@ -13,25 +13,19 @@ from tqconv.ops.emit import emit
 from tqconv.passes.recurrent.cells import Cell, Weights, cell_of
 from tqconv.passes.recurrent.memory import are_rows_known
 from tqconv.passes.recurrent.steps import Layer, Sequence3
+from tqconv.passes.rewrite import at
 from tqconv.records import dataclass
 
 MATERIALIZE = Callable[[], Tensor]
 
 
-def fuse_loops(graph: Graph) -> int:
+@at("WHILE")
+def fuse_loops(graph: Graph, op: Op) -> bool:
     """Run a layer that a loop computes step by step as one operator.
 
     WHILE {i < n; h = cell(GATHER(x, i), h); y = DYNAMIC_UPDATE_SLICE(y, h, i)}   ->   y =
     SEQUENCE(x)
     """
-    count = 0
-    for op in list(graph.ops):
-        if op.type == "WHILE" and _fuse(graph, op):
-            count += 1
-    return count
-
-
-def _fuse(graph: Graph, op: Op) -> bool:
     steps = _trip_count(op)
     if steps is None or steps < 1:
         return False

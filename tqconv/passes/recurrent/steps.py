@@ -132,8 +132,8 @@ def _fuse_one_chain(graph: Graph) -> bool:
             layer = Layer(steps[0], first[1], first[0], steps[0].c_before)
             if not are_rows_known(graph, [step.h for step in steps], layer.states()):
                 continue
-            _replace_steps(graph, layer, steps, inputs)
-            return True
+            if _replace_steps(graph, layer, steps, inputs):
+                return True
     return False
 
 
@@ -166,6 +166,20 @@ def _reads_a_result(inputs: Sequence[Tensor], steps: Sequence[Cell]) -> bool:
 
 
 def _replace_steps(
+    graph: Graph, layer: Layer, steps: Sequence[Cell], inputs: Sequence[Tensor]
+) -> bool:
+    """Whether the kernel takes the whole layer, which then replaces its steps."""
+    last = steps[-1].h.producer
+    assert last is not None
+
+    def replace(graph: Graph, _: Op) -> bool:
+        _emit_steps(graph, layer, steps, inputs)
+        return True
+
+    return graph.attempt(replace, last)
+
+
+def _emit_steps(
     graph: Graph, layer: Layer, steps: Sequence[Cell], inputs: Sequence[Tensor]
 ) -> None:
     last = steps[-1].h

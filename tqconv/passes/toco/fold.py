@@ -163,8 +163,8 @@ def _set_bias(graph: Graph, linear: Op, data: NDArray[Any]) -> None:
 
 def _take_over(sweep: Sweep, op: Op, linear: Op) -> None:
     """Let `linear` make what `op` made, with its range and its activation."""
+    sweep.replace(op, linear.output)
     linear.source = linear.source.joined(op.source)
     if has_activation(op):
         linear.options["fused_activation_function"] = op.options["fused_activation_function"]
     linear.output.range = op.output.range
-    sweep.replace(op, linear.output)

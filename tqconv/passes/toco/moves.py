@@ -108,8 +108,8 @@ def move_unary_first(sweep: Sweep, op: Op) -> bool:
     after = sweep.emit_at(
         op, move.type, first, *move.inputs[1:], name=f"{name}/moved", **move.options
     )
-    op.output.range = None
     _put_in_place(sweep, move, op, first, after)
+    after.range = None
     sweep.unsettled |= {first, after}
     return True
 

@@ -18,6 +18,7 @@ from tqconv.passes.fuse import CLAMPS
 from tqconv.passes.layout import sink
 from tqconv.passes.legal import types
 from tqconv.passes.recognize import activations, dilation, functions, patterns
+from tqconv.passes.rewrite import at
 from tqconv.passes.toco import fold, moves, spread
 from tqconv.passes.toco.sweep import Sweep, Transformation
 
@@ -98,22 +99,19 @@ def share_weights(graph: Graph) -> int:
     return count
 
 
-def recognize_relu1(graph: Graph) -> int:
+@at("MINIMUM", "MAXIMUM")
+def recognize_relu1(graph: Graph, op: Op) -> bool:
     """Read a clamp between -1 and 1; other clamps stay for TOCO.
 
     y = MINIMUM(MAXIMUM(x, -1), 1)   ->   y = RELU_N1_TO_1(x)
     """
-    count = 0
-    for op in of_type(graph, "MINIMUM", "MAXIMUM"):
-        found = _clamped(graph, op)
-        if found is None:
-            continue
-        operands = with_constant(found)
-        assert operands is not None
-        name, source = f"{op.output.name}/clamp", op.source.joined(found.source)
-        graph.replace(op.output, emit(graph, "RELU_N1_TO_1", operands.x, name=name, source=source))
-        count += 1
-    return count
+    found = _clamped(graph, op)
+    operands = None if found is None else with_constant(found)
+    if found is None or operands is None:
+        return False
+    name, source = f"{op.output.name}/clamp", op.source.joined(found.source)
+    graph.replace(op.output, emit(graph, "RELU_N1_TO_1", operands.x, name=name, source=source))
+    return True
 
 
 def _clamped(graph: Graph, op: Op) -> Op | None:
@@ -197,10 +195,10 @@ def fuse_activation(sweep: Sweep, op: Op) -> bool:
         return False
     if sole_reader(sweep.graph, op.input(0)) is not op or producer.output.dtype != np.float32:
         return False
+    sweep.replace(op, producer.output)
     producer.options["fused_activation_function"] = op.type
     producer.source = producer.source.joined(op.source)
     producer.output.range = op.output.range
-    sweep.replace(op, producer.output)
     return True
 
 

@@ -47,12 +47,16 @@ class Sweep:
         while 0 <= index < len(ops):
             op = ops[index]
             self._settle(op)
-            if any(transformation(self, op) for transformation in transformations):
+            if any(self._attempt(transformation, op) for transformation in transformations):
                 changes += 1
                 index = min(index, len(ops) - 1)
             else:
                 index += -1 if backwards else 1
         return changes
+
+    def _attempt(self, transformation: Transformation, op: Op) -> bool:
+        """Whether one changed the graph; where operands do not fit, all is as it was."""
+        return self.graph.attempt(lambda _, at: transformation(self, at), op)
 
     def _settle(self, op: Op) -> None:
         if not any(t in self.unsettled for t in op.inputs if t is not None):
@@ -67,9 +71,8 @@ class Sweep:
     ) -> Tensor:
         """Emit an operator before `place`, with its source, and return its only output."""
         made: Tensor = emit(self.graph, type, *operands, name=name, source=place.source, **options)
-        ops = self.graph.ops
         if made.producer is not None:
-            ops.insert(ops.index(place), ops.pop())
+            self.graph.put_before(place)
         return made
 
     def replace(self, old: Op, new: Tensor) -> None:
@@ -83,9 +86,7 @@ class Sweep:
 
     def swap(self, first: Op, second: Op) -> None:
         """Exchange the places of two operators."""
-        ops = self.graph.ops
-        i, j = ops.index(first), ops.index(second)
-        ops[i], ops[j] = second, first
+        self.graph.swap(first, second)
 
 
 Transformation = Callable[[Sweep, Op], bool]
