@@ -23,6 +23,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from forks import import_all
 from graph_steps import MORE, TAME
 from random_graphs import Array, Case, Grower
 
@@ -39,6 +40,7 @@ def main() -> int:
     options = _arguments()
     options.keep.mkdir(parents=True, exist_ok=True)
     outcomes: Counter[str] = Counter()
+    import_all()
     for number in range(options.count) if options.only is None else [options.only]:
         said = _guarded(options, number)
         outcomes[said.partition(":")[0]] += 1
