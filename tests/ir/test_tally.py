@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tqconv.ir import tally
-from tqconv.ir.histogram import Histogram
-from tqconv.ir.tally import Tallies
+from tqconv.ir.histogram import FINEST, Histogram
+from tqconv.ir.tally import Counting, Tallies
 
 SHAPES = [(1, 7), (3,), (1, 40, 30), (1, 300, 301, 2), (0, 4), ()]
 
@@ -42,8 +42,8 @@ def test_histograms_are_those_of_one_sample_after_the_other(
         seen = samples(seed)
         if spoiled:
             spoil(seen)
-        tallies = Tallies(len(SHAPES), histograms=True)
-        plain = Tallies(len(SHAPES), histograms=False)
+        tallies = Tallies(len(SHAPES), Counting.ALL)
+        plain = Tallies(len(SHAPES), Counting.NONE)
         for arrays in seen:
             reused = [array.copy() for array in arrays]
             tallies.add(reused)
@@ -60,12 +60,34 @@ def test_histograms_are_those_of_one_sample_after_the_other(
 
 def test_sizes_may_change_between_samples() -> None:
     seen = [[np.full((n, 2), n, np.float32), np.ones(n, np.float32)] for n in (1, 3, 3, 2)]
-    tallies = Tallies(2, histograms=True)
+    tallies = Tallies(2, Counting.ALL)
     for arrays in seen:
         tallies.add(arrays)
     for i in range(2):
         wanted = reduce(Histogram.merged, [Histogram.of(arrays[i]) for arrays in seen])
         assert same(tallies.histogram(i), wanted)
+
+
+def test_some_samples_count_for_the_others_and_extremes_are_of_all() -> None:
+    rng = np.random.default_rng(3)
+    seen = [rng.normal(0, 1 + n % 9, (4, 50)).astype(np.float32) for n in range(100)]
+    some = Tallies(1, Counting.SOME)
+    for array in seen:
+        some.add([array])
+    got = some.histogram(0)
+    assert (got.low, got.high) == (min(map(np.min, seen)), max(map(np.max, seen)))
+    assert (got.samples, got.total) == (100, 200 * 100)
+    heard = [*range(8), *range(8, 32, 2), *range(32, 100, 4)]
+    weights = [1] * 8 + [2] * 12 + [4] * 17
+    parts = [Histogram.of(seen[i]) for i, n in zip(heard, weights, strict=True) for _ in range(n)]
+    rest = Histogram(0, got.low, got.high, FINEST, 0, np.zeros(0, np.int64))
+    assert places(got) == places(reduce(Histogram.merged, [*parts, rest]))
+
+
+def places(found: Histogram) -> tuple[int, list[tuple[int, int]]]:
+    """The width of the bins, and which of them hold how much."""
+    held = np.flatnonzero(found.counts)
+    return found.exponent, [(int(i) + found.first, int(found.counts[i])) for i in held]
 
 
 def same(a: Histogram, b: Histogram) -> bool:

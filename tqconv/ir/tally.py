@@ -6,6 +6,7 @@ depend on the extremes alone, so it does not matter when values are counted.
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -20,21 +21,46 @@ SMALL = 1 << 12
 WAITING = 1 << 24
 """Bytes of small tensors that wait to be counted together."""
 
+THINNED = 8
+"""Samples that are all counted where only some are; of four times as many every second one is."""
+
 Floats = NDArray[np.floating[Any]]
+
+
+class Counting(enum.Enum):
+    """Whose values make a histogram: nobody's, some samples' for the others too, or everyone's."""
+
+    NONE = enum.auto()
+    SOME = enum.auto()
+    ALL = enum.auto()
+
+    def weight(self, position: int) -> int:
+        """Return for how many samples the one at a position counts.
+
+        Of some: 1 for each of `THINNED`, 2 for one in two of the samples up to four times as many,
+        and so on, whatever their number: 37 of 100 are counted, 53 of 200.
+        """
+        stride = 1
+        while self is Counting.SOME and position >= THINNED * stride * stride:
+            stride *= 2
+        return 0 if self is Counting.NONE or position % stride else stride
 
 
 class Tallies:
     """What was seen of some tensors; they are told apart by their position."""
 
-    def __init__(self, count: int, *, histograms: bool) -> None:
+    def __init__(self, count: int, counting: Counting) -> None:
+        self.counting = counting
         self.low = np.full(count, np.inf)
         self.high = np.full(count, -np.inf)
         self.lost = np.zeros(count, np.int64)
         self.samples = 0
-        self.counters = [_Counter() for _ in range(count)] if histograms else None
+        none = counting is Counting.NONE
+        self.counters = None if none else [_Counter() for _ in range(count)]
         self._waiting: list[Floats] = []
         self._starts: NDArray[np.intp] = np.zeros(1, np.intp)
         self._small: list[int] = []
+        self._weight = 1
 
     def add(self, arrays: Sequence[Floats]) -> None:
         """Look at a sample: one array for each tensor, which may change afterwards."""
@@ -54,8 +80,12 @@ class Tallies:
         wild = self._wild(arrays, low, high)
         np.minimum(self.low, low, out=self.low)
         np.maximum(self.high, high, out=self.high)
-        if self.counters is None:
+        weight = self.counting.weight(self.samples - 1)
+        if not weight:
             return
+        if weight != self._weight:
+            self._settle()
+            self._weight = weight
         for i, array in enumerate(arrays):
             if array.size > SMALL or i in wild:
                 self._count(i, selected(wild.get(i, array.reshape(-1))))
@@ -100,7 +130,8 @@ class Tallies:
     def _count(self, i: int, values: Floats) -> None:
         assert self.counters is not None
         if values.size:
-            self.counters[i].count(values, float(self.low[i]), float(self.high[i]))
+            ends = float(self.low[i]), float(self.high[i])
+            self.counters[i].count(values, *ends, self._weight)
 
     def extremes(self, i: int) -> Extremes:
         """Return the ends of what was seen of a tensor."""
@@ -112,6 +143,7 @@ class Tallies:
         assert self.counters is not None
         self._settle()
         found, seen = self.counters[i], self.extremes(i)
+        found.widen(seen.low, seen.high)
         return Histogram(
             seen.samples,
             seen.low,
@@ -134,23 +166,24 @@ class _Counter:
         self.exponent, self.first, self.zeros = FINEST, 0, 0
         self.counts: NDArray[np.int64] = np.zeros(0, np.int64)
 
-    def count(self, values: Floats, low: float, high: float) -> None:
-        """Add finite values; `low` and `high`: of all that were and are seen."""
-        if (low, high) != (self.low, self.high):
-            self._widen(low, high)
+    def count(self, values: Floats, low: float, high: float, weight: int) -> None:
+        """Add finite values so many times; `low` and `high`: of all that were and are seen."""
+        self.widen(low, high)
         scaled = values * np.float32(math.ldexp(1.0, -self.exponent))
         np.floor(scaled, out=scaled)
         scaled -= np.float32(self.first)  # whole numbers that float32 holds, as is what is left
-        self.zeros += values.size - int(np.count_nonzero(values))
-        fresh = np.bincount(scaled.astype(np.intp))
+        self.zeros += weight * (values.size - int(np.count_nonzero(values)))
+        fresh = weight * np.bincount(scaled.astype(np.intp))
         if fresh.size > self.counts.size:
             fresh[: self.counts.size] += self.counts
             self.counts = fresh
         else:
             self.counts[: fresh.size] += fresh
 
-    def _widen(self, low: float, high: float) -> None:
-        """Make room for values between these ends."""
+    def widen(self, low: float, high: float) -> None:
+        """Make room for values between these ends, if there are any."""
+        if low > high or (low, high) == (self.low, self.high):
+            return
         exponent = exponent_for(low, high)
         first = math.floor(math.ldexp(low, -exponent))
         self.low, self.high = low, high

@@ -10,6 +10,7 @@ from tqconv.config import Progress, QuantizeOptions, TocoOptions, Watch
 from tqconv.errors import QuantizationError, UsageError, counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
+from tqconv.ir.tally import Counting
 from tqconv.jobs.improve import improved
 from tqconv.jobs.memory import Memory
 from tqconv.jobs.phases import CALIBRATING, unwatched
@@ -36,13 +37,14 @@ def calibrate(
     method: str = "minmax",
     progress: Progress | None = None,
     total: int | None = None,
-    histograms: bool = True,
+    counting: Counting = Counting.ALL,
     hear: Callable[[Feed, measure.Read], None] | None = None,
 ) -> Ranges:
     """Run samples through an optimized float model and return the ranges of its activations.
 
-    total: how many samples there are, for `progress`; histograms: whether the ranges may be merged
-    with others, or taken by other methods, later on; hear: who listens, see `measure.calibrate`.
+    total: how many samples there are, for `progress`; counting: whose values are counted, by which
+    the ranges may be merged with others, or taken by other methods, later on; hear: who listens,
+    see `measure.calibrate`.
     """
     seen = measure.calibrate(
         model,
@@ -50,7 +52,7 @@ def calibrate(
         serialize,
         progress,
         total,
-        histograms=histograms or method != "minmax",
+        counting=counting if method == "minmax" else Counting.ALL,
         hear=hear,
     )
     return Ranges.of(seen, method)
@@ -191,15 +193,15 @@ def _gather(
         samples = memory.watch(samples_of(model, options))
         progress = watch(CALIBRATING, "samples")
         total = None if progress is None else sample_count(model, options)
+        some = histograms or (options.improve and _gains_by_clipping(options))
+        fewest = Counting.SOME if some else Counting.NONE
         fresh = calibrate(
             model,
             samples,
             method=options.method,
             progress=progress,
             total=total,
-            histograms=histograms
-            or known is not None
-            or (options.improve and _gains_by_clipping(options)),
+            counting=fewest if known is None else Counting.ALL,
             hear=memory.hear,
         )
         known = fresh if known is None else known.merged(fresh)

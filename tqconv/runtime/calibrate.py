@@ -11,7 +11,7 @@ from tqconv.errors import UsageError, VerificationError
 from tqconv.ir.containers import Border
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.histogram import Extremes, Histogram
-from tqconv.ir.tally import Tallies
+from tqconv.ir.tally import Counting, Tallies
 from tqconv.runtime.litert import Array, Feed, Session
 
 Serialize = Callable[[Model], "bytes | memoryview"]
@@ -45,16 +45,17 @@ def calibrate(
     progress: Progress | None = None,
     total: int | None = None,
     *,
-    histograms: bool = True,
+    counting: Counting = Counting.ALL,
     hear: Callable[[Feed, Read], None] | None = None,
 ) -> dict[str, Histogram | Extremes]:
     """Return a histogram for each activation of the main graph, or its extremes, by tensor name.
 
     `samples`: one array per graph input; `serialize`: makes the file that LiteRT runs; `progress`
     is called with the number of samples done, and `total`, `hear` with each sample and a function
-    that reads what it makes of the activations. UsageError when there is no sample.
+    that reads what it makes of the activations. `counting`: whose values make the histograms; where
+    nobody's do, there are only extremes. UsageError when there is no sample.
     """
-    meter = _Meter(model, observed(model.main), serialize, histograms=histograms)
+    meter = _Meter(model, observed(model.main), serialize, counting)
     done = 0
     for feed in samples:
         meter.measure(feed)
@@ -78,7 +79,7 @@ class _Meter:
     """Measures the activations of one sample after the other."""
 
     def __init__(
-        self, model: Model, tensors: list[Tensor], serialize: Serialize, *, histograms: bool
+        self, model: Model, tensors: list[Tensor], serialize: Serialize, counting: Counting
     ) -> None:
         wide = exposed(model, tensors)
         self.names = [t.name for t in tensors]
@@ -86,7 +87,7 @@ class _Meter:
         self.content = serialize(wide)
         self.session = Session(self.content)
         self.delegated = True
-        self.tallies = Tallies(len(tensors), histograms=histograms)
+        self.tallies = Tallies(len(tensors), counting)
 
     def measure(self, feed: Feed) -> None:
         """Run one sample and look at what it makes."""
