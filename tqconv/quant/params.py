@@ -136,7 +136,7 @@ ON_GRID = 1e-3
 """Part of a step within which weights lie on a grid: float32 loses a tenth of it."""
 TOGETHER = 512
 """Slices that are looked at together."""
-GLANCE = 8
+GLANCE = 4
 """Weights of a slice, of the largest and of all, that rule out nearly all grids."""
 
 
