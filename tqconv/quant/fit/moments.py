@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.table import those
 
-ROWS_PER_WEIGHT, ROWS_AT_LEAST = 6, 2048
+ROWS_PER_WEIGHT, ROWS_AT_LEAST = 6, 512
 """Columns over all samples that are looked at: more change the moments little."""
 ENOUGH = 2
 """Columns seen per weight of an output, below which rounding would fit the samples alone."""
@@ -22,7 +22,7 @@ PRODUCTS = 1 << 34
 """Products for the second moments of one operator: half a second. Wide ones take what they need."""
 FEWEST_ROWS = 32
 """Columns of one sample, at least."""
-TOGETHER, TOGETHER_BYTES = 1024, 1 << 20
+TOGETHER, TOGETHER_BYTES = 1024, 1 << 22
 """Columns that are multiplied at once, and the bytes that may wait for that."""
 WIDEST = 2304
 """Weights per output beyond which the moments would take too long (256 channels of 3 x 3)."""
