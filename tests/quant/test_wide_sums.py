@@ -88,6 +88,24 @@ def test_the_clamp_of_an_output_that_is_always_zero_fits_32_bits(
         assert not np.any(run(model, [samples[:1]], delegate)[0])
 
 
+@pytest.mark.parametrize("mode", ["int16x8", "int8", "uint8"])
+@pytest.mark.parametrize("bias", [-0.5, -30.0])
+def test_sums_that_a_clamp_makes_zero_fit_32_bits(
+    run: Run, tmp_path: Path, mode: str, bias: float
+) -> None:
+    """The output has steps of nothing, of which the sums are a great many."""
+    graph = parse(
+        "x: f32[1,4,4,1] -> z\nc = DEPTHWISE_CONV_2D(x, f32[1,1,1,1], f32[1]) {padding=SAME, "
+        "stride_h=1, stride_w=1, fused_activation_function=RELU}\nz = MUL(c, 3.0)"
+    )
+    graph.ops[0].input(1).data = np.full((1, 1, 1, 1), 0.17, np.float32)
+    graph.ops[0].input(2).data = np.full(1, bias, np.float32)
+    samples = RNG.uniform(-2, 2, (4, 4, 4, 1)).astype(np.float32)
+    model = quantized(graph, tmp_path, samples, mode=mode, improve=False)
+    for delegate in (True, False):
+        assert not np.any(run(model, [samples[:1]], delegate)[0])
+
+
 def test_a_bias_that_dwarfs_the_products_leaves_room_for_the_multiplication(
     run: Run, tmp_path: Path
 ) -> None:

@@ -28,6 +28,10 @@ def _clamped(op: Op) -> float:
     return max(ends, default=0.0) / 2**31
 
 
+MOST_SUM = 2.0**30
+"""Steps of the output in a sum before it is clamped: the kernels rescale it to 32 bits, and turn
+what is more into anything (kernels/internal/common.cc); a shift may double it on the way."""
+LINEAR = having(lambda row: row.linear)
 FLOORS = having(lambda row: None if row.quant is None else row.quant.floor)
 
 
@@ -55,12 +59,29 @@ def _raise(op: Op, groups: Grouping, dtype: np.dtype) -> bool:
 
 def _floor(op: Op, groups: Grouping, dtype: np.dtype) -> float:
     least = max(_clamped(op), product_step(op, groups, dtype) / MOST_RESCALE)
+    least = max(least, _largest_sum(op, groups, dtype) / MOST_SUM)
     if op.type not in FLOORS:
         return least
     scales = [
         groups.read(Use(op, index), tensor, dtype).known().scale[0] for index, tensor in reals(op)
     ]
     return max(least, FLOORS[op.type]([float(s) for s in scales], dtype.itemsize))
+
+
+def _largest_sum(op: Op, groups: Grouping, dtype: np.dtype) -> float:
+    """Return what no sum of products and bias exceeds, whatever the input is; 0 where not known."""
+    place = LINEAR.get(op.type)
+    weights = None if place is None else op.input(place.w).data
+    if place is None or weights is None or not weights.size:
+        return 0.0
+    x = groups.read(Use(op, place.x), op.input(place.x), dtype).params()
+    if x is None:
+        return 0.0
+    others = tuple(axis for axis in range(weights.ndim) if axis != place.out_axis % weights.ndim)
+    sums = np.abs(weights).sum(axis=others, dtype=np.float64)
+    bias = op.inputs[place.b] if len(op.inputs) > place.b else None
+    shift = 0.0 if bias is None or bias.data is None else np.abs(bias.data)
+    return float(np.max(sums * max(map(abs, x.covers())) + shift))
 
 
 def _sums(op: Op) -> bool:
