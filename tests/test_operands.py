@@ -107,3 +107,15 @@ def test_strings_reach_no_kernel_that_computes() -> None:
     assert emit(graph, "RESHAPE", words, np.array([6], np.int32), name="flat").shape == (6,)
     with pytest.raises(UnsupportedError, match="no kernel for strings"):
         emit(graph, "TRANSPOSE", words, np.array([1, 0], np.int32), name="y")
+
+
+COUNTING = [
+    (e, o) for e in EXAMPLES for o in ("out_type", "idx_out_type", "output_type") if o in e.options
+]
+
+
+@pytest.mark.parametrize(("example", "option"), COUNTING, ids=str)
+def test_places_and_sizes_that_are_no_integers_are_refused(example: Example, option: str) -> None:
+    changed = dataclasses.replace(example, options={**example.options, option: "FLOAT32"})
+    with pytest.raises(UnsupportedError, match="not as int32 or int64"):
+        changed.build(Graph("main"))

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
-from tqconv.ir.types import Shape, dtype_of
+from tqconv.ir.types import Shape
 from tqconv.ops import stops
 from tqconv.ops.bounds import same_ends
 from tqconv.ops.rules import (
     INT32,
     axes_of,
     constant_axis,
+    count_type,
     same_size,
     scalar,
     values,
@@ -128,10 +129,6 @@ for name, columns in _REDUCTIONS.items():
     op(name, "x axes -> y", **{**fixed, **columns, "fold": _fold(columns["fold"])})
 
 
-def _index_type(op: Op, option: str, default: str) -> np.dtype:
-    return dtype_of(op.options.get(option, default))
-
-
 def _place(op: Op) -> list[Typed]:
     x = op.input(0)
     axis = constant_axis(op, 1, x.rank)
@@ -141,7 +138,7 @@ def _place(op: Op) -> list[Typed]:
 def _place_type(op: Op) -> np.dtype:
     if "output_type" not in op.options:
         raise UnsupportedError(f"{op.type} needs `output_type`: the schema's default is FLOAT32")
-    return _index_type(op, "output_type", "INT32")
+    return count_type(op, "output_type", "INT32")
 
 
 for name, find in {"ARG_MAX": np.argmax, "ARG_MIN": np.argmin}.items():
@@ -204,7 +201,7 @@ def _distinct_shape(op: Op) -> list[Typed]:
     x = op.input(0)
     if x.rank != 1:
         raise UnsupportedError(f"the distinct elements of a tensor of rank {x.rank}, not 1")
-    return [((None,), x.dtype), (x.shape, _index_type(op, "idx_out_type", "INT32"))]
+    return [((None,), x.dtype), (x.shape, count_type(op, "idx_out_type", "INT32"))]
 
 
 def _distinct(op: Op) -> list[NDArray[Any]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import InternalError, UnsupportedError, counted
 from tqconv.ir.graph import Op, Tensor
-from tqconv.ir.types import Shape
+from tqconv.ir.types import Shape, dtype_of
 from tqconv.ops.spec import FoldRule, ShapeRule, Typed
 
 BOOL = np.dtype(np.bool_)
@@ -183,6 +183,14 @@ def scalar(op: Op, index: int) -> int | None:
             f"'{op.input(index).name}' has {counted(len(known), 'element')}, expected one"
         )
     return known[0]
+
+
+def count_type(op: Op, option: str, default: str) -> np.dtype:
+    """Return the type that an option gives to sizes or places; kernels have two."""
+    dtype = dtype_of(op.options.get(option, default))
+    if dtype not in (np.int32, np.int64):
+        raise UnsupportedError(f"sizes and places as {dtype}, not as int32 or int64")
+    return dtype
 
 
 def constant_axis(op: Op, index: int, rank: int) -> int:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from tqconv.errors import UnsupportedError
 from tqconv.ir.arrays import repeated
 from tqconv.ir.graph import Op, Tensor
-from tqconv.ir.types import Shape, dtype_of
+from tqconv.ir.types import Shape
 from tqconv.ops import stops
 from tqconv.ops.rules import (
     INT32,
     axis_of,
     constant_axis,
+    count_type,
     elements,
     not_negative,
     values,
@@ -163,7 +164,7 @@ op(
 def _shape_type(op: Op) -> np.dtype:
     if "out_type" not in op.options:
         raise UnsupportedError("SHAPE needs `out_type`: the schema's default is FLOAT32")
-    return dtype_of(op.options["out_type"])
+    return count_type(op, "out_type", "")
 
 
 op(

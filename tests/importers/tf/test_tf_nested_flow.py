@@ -10,7 +10,7 @@ import pytest
 from flow import check, flow, function
 from graphs import model_of
 
-from tqconv.errors import UnsupportedError
+from tqconv.errors import FormatError, UnsupportedError
 from tqconv.ir.graph import Model
 
 F32 = np.float32
@@ -171,6 +171,20 @@ BODIES = (
         """,
     ),
 )
+
+
+def test_a_body_with_fewer_parameters_than_results_is_refused_by_name() -> None:
+    most = "most = Const 3\n less = Less i most:output:0 T=i32"
+    test = function("test(i, x) -> less:z:0", most)
+    step = function("step(i) -> i, i", "one = Const 1")
+    text = """
+        x = Placeholder dtype=f32 shape=(3,)
+        zero = Const 0
+        while = StatelessWhile zero x cond=fn('test') body=fn('step')
+        while/Identity_1 = Identity while:1 T=f32
+    """
+    with pytest.raises(FormatError, match="`step` takes 1 argument, got 2"):
+        model_of(flow(text, test, step))
 
 
 def test_of_a_functional_loop_only_what_changes_is_an_output() -> None:

@@ -71,13 +71,16 @@ def _is_idle(loop: Node, index: int, nodes: Mapping[str, Node], library: Mapping
         return start.get("dtype", 1) in COUNTERS
     body = loop.get("body")
     function = library.get(body.name) if isinstance(body, FunctionName) else None
-    if function is None or index >= len(function.signature.output_arg):
+    if function is None:
+        return False
+    given, left = function.signature.input_arg, function.signature.output_arg
+    if index >= min(len(given), len(left)):
         return False
     passing = {n.name: n.input[0] for n in function.node_def if n.op == "Identity" and n.input}
-    made = function.ret.get(function.signature.output_arg[index].name, "")
+    made = function.ret.get(left[index].name, "")
     while made.partition(":")[0] in passing:
         made = passing.pop(made.partition(":")[0])
-    return made == function.signature.input_arg[index].name
+    return made == given[index].name
 
 
 def _region(node: Node, nodes: Mapping[str, Node], found: Mapping[str, Regions]) -> Regions:

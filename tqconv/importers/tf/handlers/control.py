@@ -156,7 +156,7 @@ def invariants(function: Function) -> list[int]:
     return [
         i
         for i, (result, argument) in enumerate(
-            zip(function.results, function.arguments, strict=True)
+            zip(function.results, function.arguments, strict=False)
         )
         if behind(function.nodes, result) == Ref(argument)
     ]
