@@ -103,6 +103,37 @@ def test_buffers_are_aligned_and_not_copied_when_read(model):
     assert file[4:8] == b"TFL3"
 
 
+def test_equal_vectors_are_written_once_and_buffers_for_themselves():
+    def size(points, buffers):
+        quants = [{"zero_point": np.array(p, np.int64)} for p in points]
+        tensors = [{"quantization": quant} for quant in quants]
+        content = {"subgraphs": [{"tensors": tensors}], "buffers": [{"data": b} for b in buffers]}
+        file = flatbuf.write(content)
+        read = flatbuf.read(file)
+        found = [t["quantization"]["zero_point"] for t in read["subgraphs"][0]["tensors"]]
+        assert [f.tolist() for f in found] == [list(p) for p in points]
+        assert [bytes(b["data"]) for b in read["buffers"]] == buffers
+        return len(file)
+
+    zeros, ones = [0] * 500, [1] * 500
+    assert size([zeros, zeros], []) < size([zeros, ones], []) - 8 * 490
+    assert size([], [bytes(500)] * 2) >= size([], [bytes(500)]) + 500
+
+
+def test_vectors_of_equal_bytes_but_other_elements_are_apart():
+    content = {
+        "subgraphs": [
+            {
+                "inputs": [0, 0],
+                "tensors": [{"quantization": {"zero_point": np.array([0], np.int64)}}],
+            }
+        ]
+    }
+    (graph,) = flatbuf.read(flatbuf.write(content))["subgraphs"]
+    assert list(graph["inputs"]) == [0, 0]
+    assert list(graph["tensors"][0]["quantization"]["zero_point"]) == [0]
+
+
 @pytest.mark.parametrize(
     ("data", "stored"),
     [

@@ -19,6 +19,8 @@ from tqconv.schema.pieces import Piece, Pieces
 
 KEPT_APART = 1 << 12
 """Bytes from which an array is a piece of its own; smaller ones are copied between the others."""
+SHARED = 1 << 16
+"""Bytes up to which equal vectors are written once, as equal vtables are: zero points, mostly."""
 WIDEST = 8
 """Bytes of the largest number in a table."""
 ALIGNMENT = 16
@@ -38,6 +40,7 @@ class Builder:
         self.pieces: list[Piece] = []  # the last ones of the file first
         self._shapes: dict[tuple[Any, ...], _Shape] = {}
         self._vtables: dict[bytes, int] = {}
+        self._vectors: dict[tuple[int, int, bytes], int] = {}
         self._behind: list[tuple[bytearray, int, NDArray[Any]]] = []
 
     def _put(self, piece: Piece, size: int) -> None:
@@ -65,8 +68,22 @@ class Builder:
         return self.size
 
     def numbers(self, data: bytes | NDArray[Any], size: int, align: int) -> int:
-        """Put a vector of numbers of `size` bytes, given as its bytes or as an array."""
+        """Put a vector of numbers of `size` bytes, given as its bytes or as an array.
+
+        Equal ones are put once, except data with an alignment of its own, which a reader of the
+        file may want to change in place.
+        """
         length = data.nbytes if isinstance(data, np.ndarray) else len(data)
+        if align >= ALIGNMENT or length > SHARED:
+            return self._numbers(data, length, size, align)
+        content = data.tobytes() if isinstance(data, np.ndarray) else data
+        key = (size, align, content)
+        place = self._vectors.get(key)
+        if place is None:
+            place = self._vectors[key] = self._numbers(content, length, size, align)
+        return place
+
+    def _numbers(self, data: bytes | NDArray[Any], length: int, size: int, align: int) -> int:
         align = max(align, size, 4)
         if align > self.align:
             self.align = align
