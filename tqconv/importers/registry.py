@@ -26,6 +26,8 @@ from tqconv.ops.table import spec
 from tqconv.records import dataclass
 
 Handler = Callable[..., Any]
+SHOWN_VALUE = 40
+"""Characters of the longest value that a message states."""
 
 
 class Bound:
@@ -209,13 +211,19 @@ class Registry:
                 named[name] = value
             elif not self.is_bookkeeping(name, value):
                 raise UnsupportedError(
-                    f"{b.source.op_type} has an attribute `{name}` that tqconv does not know"
-                    + suggestion(name, signature.attributes)
+                    f"{b.source.op_type} has an attribute `{name}`{_stated(value)} "
+                    f"that tqconv does not know{suggestion(name, signature.attributes)}"
                 )
         missing = signature.required_attributes - named.keys()
         if missing:
             raise UnsupportedError(f"{b.source.op_type} lacks the attribute `{min(missing)}`")
         return named
+
+
+def _stated(value: Any) -> str:
+    """Return ` = value` where that is short enough to be read in a message."""
+    said = repr(value) if isinstance(value, bool | int | float | str | list | Mapping) else ""
+    return f" = {said}" if 0 < len(said) <= SHOWN_VALUE else ""
 
 
 def _direct_handler(type: str) -> Handler:

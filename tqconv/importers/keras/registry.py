@@ -42,11 +42,11 @@ BOOKKEEPING = frozenset(
 """Keys without effect on what a layer computes when it is used."""
 BOOKKEEPING_ENDS = ("_initializer", "_regularizer", "_constraint")
 EFFECTLESS = frozenset({"training", "sparse", "ragged", "time_major", "mask", "use_legacy_format"})
-"""Keys that say nothing while they are false or null."""
+"""Keys that say nothing while they are false. While it is null, no key says anything."""
 
 
 def _is_bookkeeping(name: str, value: Any) -> bool:
-    idle = name in EFFECTLESS and (value is None or value is False)
+    idle = value is None or (name in EFFECTLESS and value is False)
     return idle or name in BOOKKEEPING or name.endswith(BOOKKEEPING_ENDS)
 
 

@@ -10,7 +10,7 @@ from tqconv.compose import transposed as adjoint
 from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import Size, calculate, size_of
 from tqconv.compose.windows import SAME, VALID, Padding, Window, windows_over
-from tqconv.errors import UnsupportedError
+from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.keras.layers.activation import activate
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -20,10 +20,12 @@ FIRST = "channels_first"
 
 def many(value: int | Sequence[int], count: int) -> list[int]:
     """Return one number for each of `count` axes."""
-    values = [value] * count if isinstance(value, int) else [int(v) for v in value]
+    values = [value] * count if isinstance(value, int) else list(value)
+    if not all(isinstance(each, int | float) and each == int(each) for each in values):
+        raise FormatError(f"{value!r} stands where whole numbers should, one for each axis")
     if len(values) != count:
         raise UnsupportedError(f"{values} for {count} axes")
-    return values
+    return [int(each) for each in values]
 
 
 def windows_of(
@@ -98,10 +100,22 @@ def depthwise(
     filters: int | None = None,
 ) -> Tensor:
     """Convolve each channel with filters of its own: kernel [spatial…, in, multiplier]."""
+    _check_groups(groups)
     w = b.weight("kernel")
     windows = windows_of(w.shape[:-2], strides, dilation_rate, padding)
     y = convolutions.depthwise(b, _last(b, x, data_format), w, windows)
     return finished(b, y, use_bias, activation, data_format == FIRST)
+
+
+def _check_groups(groups: int | None) -> None:
+    """Raise UnsupportedError for groups of channels: each channel has filters of its own here.
+
+    Keras 2 writes `groups: 1` for such layers, Keras 3 knows no such key.
+    """
+    if groups not in (None, 1):
+        raise UnsupportedError(
+            f"groups = {groups} of a layer that convolves each channel by itself"
+        )
 
 
 @handles("SeparableConv1D", "SeparableConv2D")
@@ -121,6 +135,7 @@ def separable(
     groups: int = 1,
 ) -> Tensor:
     """Convolve each channel by itself, then mix the channels."""
+    _check_groups(groups)
     w = b.weight("depthwise_kernel")
     windows = windows_of(w.shape[:-2], strides, dilation_rate, padding)
     y = convolutions.depthwise(b, _last(b, x, data_format), w, windows)
