@@ -111,5 +111,10 @@ class Op:
         """The operators that make what this one reads."""
         return [t.producer for t in self.inputs if t is not None and t.producer is not None]
 
+    @property
+    def name(self) -> str:
+        """What messages call it: its first output, or its source node where it makes nothing."""
+        return self.outputs[0].name if self.outputs else self.source.node
+
     def __repr__(self) -> str:
-        return f"{self.type} '{self.outputs[0].name if self.outputs else self.source.node}'"
+        return f"{self.type} '{self.name}'"

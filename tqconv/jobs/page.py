@@ -237,6 +237,5 @@ def _floats(model: Model, record: Record) -> Iterator[tuple[str, str]]:
     marks = Marks(model, record.floats, ())
     for graph in model.all_graphs():
         for op in graph.ops:
-            name = op.outputs[0].name if op.outputs else ""
             for mark in marks.of_op(op):
-                yield f"{op_name(op)} {name}", mark.removeprefix("float: ")
+                yield f"{op_name(op)} {op.name}", mark.removeprefix("float: ")

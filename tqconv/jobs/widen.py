@@ -173,7 +173,7 @@ def _note(model: Model, best: Plan, made: Plan, before: float, after: float) -> 
         ("float", [op for op in changed if op not in best.types]),
     ):
         if ops:
-            names = ", ".join(f"'{op.outputs[0].name}'" for op in ops[:NAMED])
+            names = ", ".join(f"'{op.name}'" for op in ops[:NAMED])
             more = f", … {len(ops) - NAMED} more" if len(ops) > NAMED else ""
             parts.append(f"{len(ops)} {kind} ({names}{more})")
     total = counted(len(model.main.ops), "operator")

@@ -36,6 +36,7 @@ from tqconv.quant.select import (
 )
 from tqconv.records import dataclass
 
+WITH_FLOATS = "without --integer_only such operators stay float, and `note: float:` names them"
 LEAST_RESCALE = 2.0**-31
 """Least scale(x) * scale(w) / scale(y): kernels shift the product right by at most 31 bits."""
 
@@ -142,7 +143,7 @@ def plan(
         selection.keep_float(graph, coarse_ends(graph, selection.types, real))
     floats = {op: why for op, why in selection.floats.items() if op.type != "CUSTOM"}
     if choice.integer_only and floats:
-        raise QuantizationError(*float_report(Selection({}, floats)))
+        raise float_report(floats, WITH_FLOATS)
     request = Request(found, choice, borders, wide, stored or Stored())
     groups = _ranged(graph, selection, request)
     raise_scales(graph, groups, selection.types)
@@ -195,7 +196,7 @@ def _grouped(graph: Graph, selection: Selection, request: Request) -> Grouping:
         groups = group(graph, selection.types, found, request.wide, real_inputs=real_inputs)
         reasons = stopped(groups, selection.types)
         if choice.integer_only and reasons:
-            raise QuantizationError(*float_report(Selection({}, reasons)))
+            raise float_report(reasons, WITH_FLOATS)
         if choice.integer_only:
             return groups
         reasons = {**lost(graph, groups, selection.types, found), **reasons}
@@ -247,16 +248,16 @@ def _missing(
     return [t for t in graph.tensors() if t in unknown]
 
 
-def float_report(selection: Selection) -> tuple[str]:
-    """Return the message that lists the operators without an integer form, by reason."""
+def float_report(floats: Mapping[Op, str], hint: str | None = None) -> QuantizationError:
+    """Return the error that lists the operators without an integer form, by reason."""
     by_reason: dict[str, list[Op]] = {}
-    for op, reason in selection.floats.items():
+    for op, reason in floats.items():
         by_reason.setdefault(f"{op.type} {reason}", []).append(op)
-    lines = [f"{counted(len(selection.floats), 'operator')} cannot run on integers"]
+    lines = [f"{counted(len(floats), 'operator')} cannot run on integers"]
     for reason, ops in by_reason.items():
-        names = ", ".join(f"'{op.outputs[0].name}'" for op in ops[:4])
+        names = ", ".join(f"'{op.name}'" for op in ops[:4])
         lines.append(f"  {reason}: {names}{f', … {len(ops) - 4} more' if len(ops) > 4 else ''}")
-    return ("\n".join(lines),)
+    return QuantizationError("\n".join(lines), hint=hint)
 
 
 def _plan_tensors(graph: Graph, groups: Grouping, selection: Selection, result: Plan) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import QuantizationError, counted
+from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import Grid, extremes, grid
 from tqconv.ir.types import type_name
@@ -20,7 +20,7 @@ from tqconv.quant.evidence.intervals import CLAMPS, clamp_of
 from tqconv.quant.evidence.ranges import hollow, unfit
 from tqconv.quant.plan import Plan, float_report
 from tqconv.quant.schemes import INT32, Scheme
-from tqconv.quant.select import Selection, is_real, makes_reals, reals, rule_of, takes_integers
+from tqconv.quant.select import is_real, makes_reals, reals, rule_of, takes_integers
 from tqconv.quant.toco.repair import params_of, repair
 from tqconv.records import dataclass
 
@@ -78,7 +78,7 @@ def _check_kernels(graph: Graph, rules: Rules) -> None:
         elif touches and (rule is None or name not in rule.types or op.graphs):
             floats[op] = f"has no {name.lower()} kernel that computes right"
     if floats:
-        raise QuantizationError(*float_report(Selection({}, floats)))
+        raise float_report(floats)
 
 
 def _check_ranges(graph: Graph) -> None:
