@@ -26,6 +26,7 @@ NAMES = {
     "i32": np.dtype(np.int32),
     "i64": np.dtype(np.int64),
     "bool": np.dtype(np.bool_),
+    "string": np.dtype(np.object_),
     "resource": np.dtype("V4"),
     "variant": np.dtype("V8"),
     "None": None,

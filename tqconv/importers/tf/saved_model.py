@@ -18,6 +18,7 @@ from tqconv.importers.outline import Outline
 from tqconv.importers.source import Format
 from tqconv.importers.tf.assets import fill_tables
 from tqconv.importers.tf.borders import resolve
+from tqconv.importers.tf.callables import sign_callables
 from tqconv.importers.tf.graphdef import import_graph, looks_like_text, node_count
 from tqconv.importers.tf.handlers.lookup import FILLS
 from tqconv.importers.tf.inline import inline
@@ -55,7 +56,7 @@ def load(path: Path, options: LoadOptions) -> Model:
     message = read(path)
     notes: list[str] = []
     meta = choose_graph(message, options.tags, notes)
-    entries = choose_entries(meta, options.signature, notes)
+    entries = choose_entries(meta, options, notes)
     if len(entries) > 1 and (options.inputs is not None or options.outputs is not None):
         raise UsageError(
             "arrays can be named for one signature only",
@@ -119,19 +120,29 @@ def choose_graph(message: Any, tags: Sequence[str], notes: list[str]) -> Any:
     )
 
 
-def choose_entries(meta: Any, keys: str | None, notes: list[str]) -> list[Entry]:
+def choose_entries(meta: Any, options: LoadOptions, notes: list[str]) -> list[Entry]:
     """Return the signatures that are asked for: by key, or the default one, or all there are.
 
-    Raises UsageError that lists the signatures that are there.
+    A model that was saved without signatures has its functions instead, where one is asked for or
+    there is but one, or the tensors that are named. Raises UsageError that lists what is there.
     """
-    known = {k: s for k, s in sorted(meta.signature_def.items()) if k != INIT_SIGNATURE}
+    keys = options.signature
+    known = _signatures(meta)
     computing = [k for k, s in known.items() if len(s.outputs)]
+    if not computing:
+        sign_callables(meta)
+        known = _signatures(meta)
+        computing = list(known)
+        if keys is None and options.inputs is not None and options.outputs is not None:
+            return [Entry(DEFAULT_SIGNATURE, {}, {})]
+        if keys is None:
+            return [_entry(_only(computing, notes), known[computing[0]])]
     if keys is None:
         if DEFAULT_SIGNATURE in computing:
             wanted = [DEFAULT_SIGNATURE]
         else:
             wanted = computing
-            notes.append("signatures: " + (", ".join(computing) or "none"))
+            notes.append("signatures: " + ", ".join(computing))
     else:
         wanted = [k.strip() for k in keys.split(",") if k.strip()]
     for key in wanted:
@@ -140,12 +151,28 @@ def choose_entries(meta: Any, keys: str | None, notes: list[str]) -> list[Entry]
                 f"the SavedModel has no signature `{key}`{suggestion(key, known)}",
                 hint=f"it has {', '.join(known) or 'none'}",
             )
-    if not wanted:
-        raise UsageError(
-            "the SavedModel has no signature that computes something",
-            hint="save it with signatures=…, or name tensors in its graph with --output_arrays",
-        )
     return [_entry(key, known[key]) for key in wanted]
+
+
+def _signatures(meta: Any) -> dict[str, Any]:
+    return {k: s for k, s in sorted(meta.signature_def.items()) if k != INIT_SIGNATURE}
+
+
+def _only(callables: Sequence[str], notes: list[str]) -> str:
+    """Return the function of a model without signatures that is the only one."""
+    if not callables:
+        raise UsageError(
+            "the SavedModel has no signature, and no function that can be called",
+            hint="save it with signatures=…, or name tensors with --input_arrays and "
+            "--output_arrays",
+        )
+    if len(callables) > 1:
+        raise UsageError(
+            f"the SavedModel has no signature, and {len(callables)} functions that can be called",
+            hint=f"choose with --saved_model_signature_key: {', '.join(callables)}",
+        )
+    notes.append(f"the model has no signature; its function `{callables[0]}` is taken")
+    return callables[0]
 
 
 def _entry(key: str, signature: Any) -> Entry:
@@ -275,8 +302,9 @@ def outline(path: Path, options: LoadOptions, reason: str = "") -> Outline:
     if len(message.meta_graphs) > 1:
         meta = choose_graph(message, LoadOptions().tags, [])
     folder = path if path.is_dir() else path.parent
-    computing = {k: s for k, s in sorted(meta.signature_def.items()) if k != INIT_SIGNATURE}
-    entries = [_entry(key, signature) for key, signature in computing.items()]
+    if not any(len(signature.outputs) for signature in _signatures(meta).values()):
+        sign_callables(meta)
+    entries = [_entry(key, signature) for key, signature in _signatures(meta).items()]
     nodes = _computing(graph_of(meta, folder, _budget(folder, meta))[0], entries, LoadOptions())
     found = outline_of(meta.graph_def, nodes, folder.name or str(folder), reason)
     signatures = {e.key: {"inputs": tuple(e.inputs), "outputs": tuple(e.outputs)} for e in entries}
