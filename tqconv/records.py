@@ -72,13 +72,15 @@ def _initializer(name: str, fields: Fields) -> Method:
 
     def construct(self: Any, /, *values: Any, **named: Any) -> None:
         found = self.__dict__
-        found.update(start)
+        given = len(values)
+        if given < len(start) or named_only:
+            found.update(start)
         found.update(zip(places, values, strict=False))
-        found.update(named)
+        if named:
+            found.update(named)
         for field, make in factories:
             if found[field] is unset:
                 found[field] = make()
-        given = len(values)
         right = given <= len(places) and len(found) == len(start)
         if given < len(required) or named_only:
             right = right and all(found[field] is not unset for field in required)

@@ -14,6 +14,8 @@ Array = NDArray[Any]
 ENDS = 1 << 16
 """Bytes at each end of a large array that a checksum looks at. Arrays that agree in both and differ
 between are compared with each other, so these must be few in a file of any size."""
+GLANCE = 1 << 9
+"""Bytes at each end that are looked at first: in these weights differ, and masks may not."""
 
 
 def repeated(value: Any, shape: Sequence[int], dtype: np.dtype) -> Array:
@@ -29,6 +31,8 @@ def stored_elements(array: Array) -> int:
     >>> stored_elements(np.broadcast_to(np.float32(0), (1000, 1000)))
     1
     """
+    if array.flags.c_contiguous:
+        return array.size
     pairs = zip(array.shape, array.strides, strict=True)
     return math.prod(size if stride else min(size, 1) for size, stride in pairs)
 
@@ -74,9 +78,18 @@ def checksum(array: Array) -> int:
 
     Of large ones both ends are looked at: who finds the same sum compares all bytes anyway.
     """
-    if array.nbytes <= 2 * ENDS:
+    return _checksum(array, ENDS)
+
+
+def glance(array: Array) -> int:
+    """Return a cheap checksum, which tells most arrays apart; equal ones have the same."""
+    return _checksum(array, GLANCE)
+
+
+def _checksum(array: Array, ends: int) -> int:
+    if array.nbytes <= 2 * ends:
         return zlib.crc32(_flat(array).data)
-    count = ENDS // array.itemsize
+    count = ends // array.itemsize
     first, last = array.flat[:count], array.flat[array.size - count :]
     return zlib.crc32(last.tobytes(), zlib.crc32(first.tobytes()))
 
@@ -93,26 +106,33 @@ def same_bytes(a: Array, b: Array) -> bool:
 
 
 class Shared:
-    """Arrays of which equal ones are found again: a checksum is computed only between two sizes."""
+    """Arrays of which equal ones are found again.
+
+    They are told apart by their size; only those that agree in it are glanced at, and only those
+    that agree in that, too, have a checksum computed.
+    """
 
     def __init__(self) -> None:
-        self._sizes: dict[int, list[tuple[Array, Any]]] = {}
-        self._sums: dict[tuple[int, int], list[tuple[Array, Any]]] = {}
+        self._alike: dict[tuple[int, ...], list[tuple[Array, Any]]] = {}
+        """What is known of arrays, as far as it was asked for -> those that nobody looked at."""
 
     def find(self, array: Array) -> Any | None:
         """Return what `add` was given with an array of the same bytes, the first of them."""
-        waiting = self._sizes.get(array.nbytes)
-        if waiting is None:
-            return None
-        while waiting:  # the first ones of this size: nothing was compared with them yet
-            other = waiting.pop(0)
-            self._sums.setdefault((array.nbytes, checksum(other[0])), []).append(other)
-        found = self._sums.get((array.nbytes, checksum(array)), ())
+        key: tuple[int, ...] = (array.nbytes,)
+        for finer in (glance, checksum):
+            waiting = self._alike.get(key)
+            if waiting is None:
+                return None
+            for other, value in waiting:
+                self._alike.setdefault((*key, finer(other)), []).append((other, value))
+            waiting.clear()
+            key = (*key, finer(array))
+        found = self._alike.get(key, ())
         return next((value for other, value in found if same_bytes(other, array)), None)
 
     def add(self, array: Array, value: Any) -> None:
         """Let an array be found; it has to live as long as this does."""
-        self._sizes.setdefault(array.nbytes, []).append((array, value))
+        self._alike.setdefault((array.nbytes,), []).append((array, value))
 
 
 def _flat(array: Array) -> NDArray[np.uint8]:

@@ -112,7 +112,7 @@ class Graph:
         """Return a constant of this graph; `data` is shared, never copied."""
         elements = None
         if data.dtype.kind in "iu" and data.ndim <= 1 and data.size <= 64:
-            elements = tuple(int(v) for v in data.reshape(-1))
+            elements = tuple(data.reshape(-1).tolist())
         return Tensor(self.unique(name), tuple(data.shape), data.dtype, data, elements=elements)
 
     def add(self, op: Op) -> Op:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +32,7 @@ ELEMENTS_LIMIT = 64
 """Longest integer vector whose known elements are tracked; shapes are far shorter."""
 
 Operand = Tensor | NDArray[Any] | np.generic | None
+_ARRAYS = (np.ndarray, np.generic)
 
 
 def emit(
@@ -46,7 +46,7 @@ def emit(
     """
     row = spec(type)
     check_names(type, options)
-    with located(source):
+    try:
         inputs = as_inputs(graph, row, name, operands)
         op = Op(type, inputs, (), {k: v for k, v in options.items() if v is not None}, source)
         check_values(type, op.options)
@@ -54,13 +54,6 @@ def emit(
         for count in PARTS & op.options.keys():
             graph.budget.expand(int(op.options[count]), f"`{count}` of {op.options[count]}")
         return finish(graph, row, op, row.shape(op), name)
-
-
-@contextmanager
-def located(source: Source) -> Iterator[None]:
-    """Say where the operator comes from in an error that does not say it yet."""
-    try:
-        yield
     except UnsupportedError as error:
         if error.where is None and source is not NOWHERE:
             error.where = source
@@ -132,7 +125,7 @@ def as_inputs(
         )
     inputs: list[Tensor | None] = []
     for index, operand in enumerate(operands):
-        if isinstance(operand, np.ndarray | np.generic):
+        if isinstance(operand, _ARRAYS):
             operand = graph.constant(f"{name}/{row.operands.name(index)}", np.asarray(operand))
         inputs.append(operand)
     lacking = row.operands.missing(inputs)

@@ -9,7 +9,6 @@ and no pass can write an operator whose operands LiteRT refuses.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -106,7 +105,7 @@ def check_operands(row: OpSpec, op: Op) -> None:
     first: tuple[str, Tensor] | None = None
     for name, tensor in _named(row, op):
         wanted = takes(row, name)
-        _check_one(name, tensor, replace(wanted, types=_foldable(wanted)))
+        _check_one(name, tensor, wanted, _foldable(wanted))
         if not wanted.data:
             continue
         if tensor.dtype in HANDLES:
@@ -129,7 +128,7 @@ def check_kernel(row: OpSpec, op: Op) -> None:
     """
     for name, tensor in _named(row, op):
         wanted = takes(row, name)
-        _check_one(name, tensor, wanted)
+        _check_one(name, tensor, wanted, wanted.types)
         if wanted.data and tensor.dtype == STRING and not row.strings:
             raise UnsupportedError(f"{op.type} has no kernel for strings ('{tensor.name}')")
 
@@ -148,9 +147,9 @@ def _foldable(wanted: Takes) -> frozenset[str] | None:
     return WHOLE
 
 
-def _check_one(name: str, tensor: Tensor, wanted: Takes) -> None:
-    if wanted.types is not None and numpy_name(tensor.dtype) not in wanted.types:
-        words = "an integer" if wanted.types == WHOLE else " or ".join(sorted(wanted.types))
+def _check_one(name: str, tensor: Tensor, wanted: Takes, types: frozenset[str] | None) -> None:
+    if types is not None and numpy_name(tensor.dtype) not in types:
+        words = "an integer" if types == WHOLE else " or ".join(sorted(types))
         raise UnsupportedError(
             f"operand `{name}` ('{tensor.name}') is {_type(tensor)}, not {words}"
         )

@@ -72,15 +72,18 @@ def check_values(type: str, options: Mapping[str, Any]) -> None:
                 words = ", ".join(sorted(enums[kind.type]))
                 raise UnsupportedError(f"`{name}` is `{value}`, which is none of {words}")
         elif kind.code in INTEGERS:
-            limits = np.iinfo(INTEGERS[kind.code])
+            least, most = LIMITS[kind.code]
             numbers = np.asarray(value).reshape(-1) if kind.vector else [value]
             for number in numbers:
-                if not limits.min <= int(number) <= limits.max:
+                if not least <= int(number) <= most:
                     raise UnsupportedError(f"`{name}` cannot be {number}")
 
 
 INTEGERS = {code: np.dtype("=" + code) for code in "bBhHiIqQ"}
 """Format character of a field -> the integers that it holds."""
+LIMITS = {
+    code: (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)) for code, dtype in INTEGERS.items()
+}
 
 
 def encode(op: Op) -> tuple[str, dict[str, Any]] | None:

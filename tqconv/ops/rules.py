@@ -48,6 +48,8 @@ def broadcast_shapes(shapes: Iterable[Shape]) -> Shape:
     """Return the broadcast shape; an unknown size against n > 1 is n, else unknown."""
     result: list[int | None] = []
     for shape in shapes:
+        if list(shape) == result:
+            continue
         rank = max(len(result), len(shape))
         padded: list[int | None] = [*([1] * (rank - len(shape))), *shape]
         result = [*([1] * (rank - len(result))), *result]
@@ -70,7 +72,7 @@ def elements(tensor: Tensor | None) -> tuple[int | None, ...] | None:
     if tensor is None:
         return None
     if tensor.data is not None:
-        return tuple(int(v) for v in tensor.data.reshape(-1))
+        return tuple(map(int, tensor.data.reshape(-1).tolist()))
     return tensor.elements
 
 

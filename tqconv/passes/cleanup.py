@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tqconv.ir.arrays import checksum, memory_of, same_bytes
+from tqconv.ir.arrays import checksum, glance, memory_of, same_bytes
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import (
     has_activation,
@@ -235,13 +236,28 @@ def share_constants(graph: Graph) -> int:
 
     y = ADD(x, c); z = MUL(x, d), c == d   ->   z = MUL(x, c)
     """
-    alike: dict[tuple[object, ...], list[Tensor]] = {}
-    for tensor in graph.tensors():
-        if tensor.data is None or tensor.dtype == object or tensor.variable:
-            continue
-        if tensor not in graph.outputs:
-            alike.setdefault((tensor.shape, tensor.dtype), []).append(tensor)
-    return sum(_share(graph, tensors) for tensors in alike.values() if len(tensors) > 1)
+    constants = [
+        tensor
+        for tensor in graph.tensors()
+        if tensor.data is not None and tensor.dtype != object and not tensor.variable
+        if tensor not in graph.outputs
+    ]
+    return sum(
+        _share(graph, alike)
+        for typed in _alike(constants, lambda tensor, data: (tensor.shape, tensor.dtype))
+        for alike in _alike(typed, lambda tensor, data: glance(data))
+    )
+
+
+def _alike(
+    tensors: Iterable[Tensor], key: Callable[[Tensor, NDArray[Any]], object]
+) -> list[list[Tensor]]:
+    """Return the constants that share a key with others, those of each key together."""
+    groups: dict[object, list[Tensor]] = {}
+    for tensor in tensors:
+        assert tensor.data is not None
+        groups.setdefault(key(tensor, tensor.data), []).append(tensor)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _share(graph: Graph, tensors: Sequence[Tensor]) -> int:

@@ -83,9 +83,13 @@ def placeholders_before(nodes: Mapping[str, Node], outputs: Sequence[Ref]) -> li
             needed.add(ref.node)
             stack += node.inputs
     found = [n for n in nodes.values() if n.name in needed]
-    heads = {n.name: sorted(r for r in fetched if r.node == n.name) for n in found}
+    heads: dict[str, list[Ref]] = {}
+    for ref in sorted(fetched):
+        heads.setdefault(ref.node, []).append(ref)
     refs = [
-        ref for n in found for ref in ([Ref(n.name)] if n.op in PLACEHOLDERS else heads[n.name])
+        ref
+        for n in found
+        for ref in ([Ref(n.name)] if n.op in PLACEHOLDERS else heads.get(n.name, ()))
     ]
     return refs or [Ref(n.name) for n in found if n.op == "PlaceholderWithDefault"]
 

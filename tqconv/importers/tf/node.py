@@ -276,7 +276,7 @@ def growth(value: Any) -> int:
 
     FormatError where its shape is not known or too large for any file.
     """
-    if isinstance(value, np.ndarray | Held) or value.WhichOneof("value") != "tensor":
+    if isinstance(value, (np.ndarray, Held)) or value.WhichOneof("value") != "tensor":
         return 0
     if value.tensor.tensor_content:
         return 0

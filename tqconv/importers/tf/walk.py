@@ -108,7 +108,9 @@ class _Walk:
     def _attributes(self, node: Node) -> dict[str, Any]:
         """Return what the handler is told, after paying for what its constants grow to."""
         for name, value in node.attr.items():
-            self.graph.budget.take(growth(value), f"the constant `{name}`")
+            grown = growth(value)
+            if grown:
+                self.graph.budget.take(grown, f"the constant `{name}`")
         return node.attributes()
 
     def _merge(self, node: Node, inputs: Sequence[Value]) -> Iterable[tuple[Ref, Value]]:
