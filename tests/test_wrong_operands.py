@@ -102,6 +102,7 @@ def _array(value: Any) -> Any:
 
 
 X = np.zeros((2, 3), np.float32)
+NONE = np.zeros(0, np.int32)
 IMAGE, FILTER = np.zeros((1, 4, 4, 2), np.float32), np.zeros((3, 3, 3, 2), np.float32)
 
 
@@ -137,6 +138,10 @@ IMAGE, FILTER = np.zeros((1, 4, 4, 2), np.float32), np.zeros((3, 3, 3, 2), np.fl
             {"stride_h": 1, "stride_w": 1},
             "`b`",
         ),
+        ("RESIZE_BILINEAR", (IMAGE, NONE), {}, "holds 0 numbers, not 2"),
+        ("TILE", (IMAGE, NONE), {}, "holds 0 numbers, not 4"),
+        ("SLICE", (IMAGE, [0] * 4, [1]), {}, "holds 1 number, not 4"),
+        ("BATCH_TO_SPACE_ND", (IMAGE, [1, 1], [[0, -1], [0, 0]]), {}, "crops"),
     ],
 )
 def test_operands_that_do_not_fit_are_said(

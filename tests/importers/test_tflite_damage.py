@@ -193,6 +193,18 @@ def test_operators_that_cannot_be_what_they_say(change: Callable[[Op], None], wo
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("shape", [(), (2, 1, 4), (2, 40), (2, None)])
+def test_results_have_the_shapes_that_operators_make(shape: tuple[int | None, ...]) -> None:
+    """LiteRT looks at none of the shapes that a file gives to results."""
+
+    def misshapen(op: Op) -> None:
+        if op.type == "CONCATENATION":
+            op.output.shape = shape
+
+    read = reader.parse(edited(misshapen), "n.tflite").main
+    assert [op.outputs[0].shape for op in read.ops] == [(2, 4), (1, 4)]
+
+
 def test_bodies_take_and_return_what_their_operator_does() -> None:
     graph, bodies = Graph("main"), [Graph(name) for name in ("cond", "body")]
     for body in bodies:

@@ -152,6 +152,7 @@ def test_unused_fields_in_text_are_skipped():
         ("node { name: 3 }", "net.pbtxt is not a GraphDef as text: 1:1"),
         ('node {\n name: "a"', 'net.pbtxt is not a GraphDef as text: 2:8 : Expected "}"'),
         ("node {" * 10_000, "net.pbtxt is not a GraphDef as text"),
+        ("versions { producer: 99999999999999999999 }", "net.pbtxt is not a .* out of range"),
         ("\0\x7f", "net.pbtxt is not a GraphDef as text"),
         ("entries { min: 1 }", "net.pbtxt has none of the fields of a GraphDef"),
     ],

@@ -6,11 +6,12 @@ Bits are reached through BITCAST, which reads a wide integer as a last dimension
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tqconv.compose.builder import Builder
+from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.emit import finish
 from tqconv.ops.table import spec
@@ -51,9 +52,17 @@ def bitcast(b: Builder, x: Tensor, dtype: np.dtype) -> Tensor:
 
 def as_signed(b: Builder, compute: Callable[..., Tensor], *operands: Tensor) -> Tensor:
     """Apply a function that wraps around to uint64: int64 has the same bits, and kernels."""
-    if operands[0].dtype != UINT64:
+    if not _are_unsigned(operands):
         return compute(*operands)
     return bitcast(b, compute(*(bitcast(b, x, INT64) for x in operands)), UINT64)
+
+
+def _are_unsigned(operands: Sequence[Tensor]) -> bool:
+    """Whether all operands are uint64; none of them alone is read as other bits."""
+    types = dict.fromkeys(x.dtype for x in operands)
+    if UINT64 in types and len(types) > 1:
+        raise UnsupportedError(f"takes one type, got {' and '.join(map(str, types))}")
+    return UINT64 in types
 
 
 LOWEST = np.array(np.iinfo(np.int64).min, INT64)
@@ -61,7 +70,7 @@ LOWEST = np.array(np.iinfo(np.int64).min, INT64)
 
 def as_ordered(b: Builder, compute: Callable[..., Tensor], *operands: Tensor) -> Tensor:
     """Apply a function that selects by order to uint64, as int64 with the highest bit turned."""
-    if operands[0].dtype != UINT64:
+    if not _are_unsigned(operands):
         return compute(*operands)
     chosen = compute(*(ordered(b, x) for x in operands))
     return bitcast(b, b("ADD", chosen, LOWEST), UINT64)

@@ -74,6 +74,8 @@ def split_by_sizes(
     b: Builder, x: Tensor, sizes: Tensor, axis: int, count: int
 ) -> tuple[Tensor, ...]:
     """Cut into `count` parts of given sizes; one of them may be -1, the rest."""
+    if count < 1:
+        raise UnsupportedError(f"a split into {count} parts")
     if count == 1:
         return (x,)
     place = np.array(axis_of(axis, x.rank), INT32)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
-from tqconv.ops.rules import FLOAT32, elements, same_as, values, with_numpy
+from tqconv.ops.rules import FLOAT32, elements_or_unknown, same_as, values, with_numpy
 from tqconv.ops.spec import ELEMENTWISE, Typed, op
 
 COMPLEX64 = np.dtype(np.complex64)
@@ -37,7 +37,7 @@ def _spectrum_shape(op: Op) -> list[Typed]:
     x = op.input(0)
     if x.rank < 2:
         raise UnsupportedError(f"a two-dimensional transform of a tensor of rank {x.rank}")
-    height, width = elements(op.input(1)) or (None, None)
+    height, width = elements_or_unknown(op.input(1), 2)
     half = None if width is None else width // 2 + 1
     return [((*x.shape[:-2], height, half), COMPLEX64)]
 

@@ -14,7 +14,7 @@ from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import (
     ACTIVATIONS,
-    elements,
+    elements_or_unknown,
     has_shape,
     is_sub_byte,
     not_negative,
@@ -99,7 +99,7 @@ def _transposed(rank: int, outputs: int) -> ShapeRule:
 
     def rule(op: Op) -> Sequence[Typed]:
         w, x = ranked(op.input(1), rank), ranked(op.input(2), rank)
-        known = elements(op.input(0)) or (None,) * rank
+        known = elements_or_unknown(op.input(0), rank)
         if len(known) != rank:
             raise UnsupportedError(
                 f"the output shape has {counted(len(known), 'element')}, not {rank}"

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UnsupportedError, counted
+from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
-from tqconv.ops.rules import elements, not_negative, values
+from tqconv.ops.rules import elements, elements_or_unknown, not_negative, values
 from tqconv.ops.spec import Copies, FoldRule, QuantRule, ShapeRule, Typed, VersionRule, by_type, op
 
 EIGHT_BIT = frozenset({"INT8", "UINT8"})
@@ -31,11 +31,7 @@ def _image(tensor: Tensor) -> tuple[int | None, ...]:
 def _resized(op: Op) -> Sequence[Typed]:
     """x: [n, h, w, c]; size: [2] of height and width."""
     n, h, w, c = _image(op.input(0))
-    size = elements(op.input(1)) or (None, None)
-    if len(size) != 2:
-        raise UnsupportedError(
-            f"a size of {counted(len(size), 'element')}, not of height and width"
-        )
+    size = elements_or_unknown(op.input(1), 2)
     if any(d is not None and d < 1 for d in (*size, 1 if h is None else h, 1 if w is None else w)):
         raise UnsupportedError(f"resizing {[h, w]} to {list(size)}")
     return [((n, *size, c), op.input(0).dtype)]
@@ -147,15 +143,15 @@ def _blocks(op: Op) -> tuple[tuple[int | None, ...], tuple[tuple[int | None, int
         raise UnsupportedError(
             f"`{op.input(2).name}` has shape {list(op.input(2).shape)}, not [{count}, 2]"
         )
-    block = elements(op.input(1)) or (None,) * count
-    flat = elements(op.input(2)) or (None,) * (2 * count)
+    block = elements_or_unknown(op.input(1), count)
+    flat = elements_or_unknown(op.input(2), 2 * count)
+    not_negative(flat, "paddings or crops")
     return block, tuple(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _to_batch_shape(op: Op) -> Sequence[Typed]:
     block, paddings = _blocks(op)
     x = op.input(0)
-    not_negative((d for pair in paddings for d in pair), "paddings")
     batch, sizes = x.shape[0], list[int | None]()
     for size, each, (before, after) in zip(x.shape[1:-1], block, paddings, strict=True):
         batch = _times(batch, each)

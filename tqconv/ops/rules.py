@@ -77,8 +77,12 @@ def elements(tensor: Tensor | None) -> tuple[int | None, ...] | None:
 
 
 def elements_or_unknown(tensor: Tensor, length: int) -> tuple[int | None, ...]:
-    """Return `length` elements, None where they are not known."""
-    return elements(tensor) or (None,) * length
+    """Return `length` elements, None where they are not known; UnsupportedError for others."""
+    count = tensor.size if tensor.is_static else length
+    if count != length:
+        raise UnsupportedError(f"'{tensor.name}' holds {counted(count, 'number')}, not {length}")
+    found = elements(tensor)
+    return (None,) * length if found is None else found
 
 
 def axis_of(axis: int, rank: int) -> int:

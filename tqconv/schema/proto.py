@@ -66,7 +66,7 @@ def parse_text(cls: type[M], text: str, what: str) -> M:
     message = cls()
     try:
         text_format.Parse(text, message, allow_unknown_field=True)
-    except (text_format.ParseError, RecursionError) as error:
+    except (text_format.ParseError, RecursionError, ValueError) as error:  # numbers out of range
         raise FormatError(f"{what} is not a {message.DESCRIPTOR.name} as text: {error}") from error
     if text.strip() and not message.ByteSize():
         raise FormatError(f"{what} has none of the fields of a {message.DESCRIPTOR.name}")

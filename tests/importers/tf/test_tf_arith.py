@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import assert_op, model_of, one_op, results
+from graphs import assert_op, graph, model_of, node, one_op, placeholder, results
 from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
@@ -303,3 +303,10 @@ def test_what_has_no_kernel_is_refused() -> None:
     cut = one_op("Cast", y, DstT=np.int32, Truncate=True)[0]
     with pytest.raises(UnsupportedError, match="Truncate"):
         model_of(cut)
+
+
+@pytest.mark.parametrize("op", ["SquaredDifference", "Add", "Maximum"])
+def test_unsigned_integers_meet_no_other_type(op: str) -> None:
+    nodes = [placeholder("x", np.uint64, (2, 3)), placeholder("z", np.float32, (2, 3))]
+    with pytest.raises(UnsupportedError, match="takes one type"):
+        model_of(graph(*nodes, node("y", op, "x", "z", T=np.dtype(np.uint64))))

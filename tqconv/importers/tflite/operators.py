@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tqconv.errors import FormatError, InternalError, TqconvError, counted
-from tqconv.ir.graph import Op
+from tqconv.ir.graph import Op, Tensor
+from tqconv.ir.types import Shape
 from tqconv.ops.emit import infer
 from tqconv.ops.table import known, spec
 from tqconv.schema.flatbuf import options_table
@@ -35,11 +36,14 @@ def check_operator(op: Op) -> None:
             where=op.source,
         )
     try:
-        made = len(infer(op))
-        if made != len(op.outputs) and not op.graphs:
+        made = infer(op)
+        if len(made) != len(op.outputs) and not op.graphs:
             raise FormatError(
-                f"it makes {counted(len(op.outputs), 'tensor')}, expected {made}", where=op.source
+                f"it makes {counted(len(op.outputs), 'tensor')}, expected {len(made)}",
+                where=op.source,
             )
+        for tensor, (shape, _) in zip(op.outputs, () if op.graphs else made, strict=False):
+            tensor.shape = _true_shape(tensor, shape)
     except FormatError:
         raise
     except MALFORMED as error:
@@ -48,6 +52,16 @@ def check_operator(op: Op) -> None:
         if isinstance(error, InternalError) or spec(op.type).strict:
             raise _unfit(op, error) from error
         # Operands that the rule does not know (a newer kernel, quantized types) are kept as read.
+
+
+def _true_shape(tensor: Tensor, made: Shape) -> Shape:
+    """Return the shape of a result, of which the file may be wrong: LiteRT does not look there.
+
+    What the operator does not tell (sizes that are computed) is as declared, if the ranks agree.
+    """
+    if len(made) != tensor.rank:
+        return made
+    return tuple(d if m is None else m for m, d in zip(made, tensor.shape, strict=True))
 
 
 def check_bodies(op: Op) -> None:
