@@ -115,6 +115,14 @@ def test_what_a_device_refuses_and_why(name: str, kind: str, text: str, reason: 
     assert reason in found.reason
 
 
+def test_a_microcontroller_does_not_read_halves() -> None:
+    model = Model([parse("x: f32[1,4] -> y\ny = RELU(x)")])
+    model.main.ops[0].type = "DEQUANTIZE"
+    model.main.inputs[0].dtype = np.dtype("float16")
+    (found,) = judge(device("tflm"), model).refused
+    assert (found.reason, found.remedy) == ("float16 data", "no --quantize float16")
+
+
 def test_an_npu_needs_scales() -> None:
     model = integers(TANH)
     model.main.outputs[0].quant = None

@@ -25,6 +25,14 @@ def _types(op: Op) -> Refusal | None:
     return None
 
 
+def _stored(op: Op) -> Refusal | None:
+    """DEQUANTIZE reads int8, int16 and uint8 (kernels/dequantize_common.cc)."""
+    name = type_name(op.input(0))
+    if name in ("int8", "int16", "uint8"):
+        return None
+    return Refusal(f"{name} data", "no --quantize float16" if name == "float16" else INTEGERS)
+
+
 def _dense(op: Op) -> Refusal | None:
     found = next((t for t in op.inputs if t is not None and t.sparsity is not None), None)
     return None if found is None else Refusal("sparse weights")
@@ -57,6 +65,7 @@ TFLM = Device(
     {
         **each(_KERNELS),
         **each(_FLOAT_ONLY, types("float32", remedy="")),
+        **each("DEQUANTIZE", _stored),
         **each("CUSTOM", _custom),
     },
     general=(static, _types, no_hybrid, _dense),

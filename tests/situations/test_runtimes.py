@@ -1,0 +1,151 @@
+"""What people meet who put models on devices, and on runtimes older than the converter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.conftest import Tqconv
+from graph_text import parse
+from graphs import const, graph, node, placeholder
+
+from tqconv.api import save
+from tqconv.ir.graph import Model
+
+F = np.float32
+RNG = np.random.default_rng(13)
+CONV = """
+x: f32[1,8,8,4] -> y
+a = CONV_2D(x, f32[8,3,3,4], zeros[8]) {padding=SAME, stride_h=1, stride_w=1}
+b = RELU(a)
+r = RESHAPE(b, [1,512])
+y = FULLY_CONNECTED(r, f32[10,512], f32[10])
+"""
+INT8 = ["--inference_input_type", "int8", "--inference_output_type", "int8"]
+
+
+def write(folder: Path, text: str) -> Path:
+    """Write a graph of tests as .tflite."""
+    path = folder / "float.tflite"
+    save(Model([parse(text)]), path)
+    return path
+
+
+def calibrated(folder: Path, *shape: int) -> list[object]:
+    """Return the words that quantize to int8 on seeded samples."""
+    np.savez(folder / "d.npz", x=RNG.uniform(-1, 1, (4, *shape)).astype(F))
+    return ["--quantize", "int8", "--calibration_data", folder / "d.npz"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "why", "mended"),
+    [
+        ("dynamic", "1 FULLY_CONNECTED (integer weights beside float data)", "--quantize int8"),
+        ("float16", "4 DEQUANTIZE (float16 data)", "no --quantize float16"),
+    ],
+)
+def test_put_a_hybrid_file_on_a_microcontroller(
+    tqconv: Tqconv, tmp_path: Path, mode: str, why: str, mended: str
+) -> None:
+    target = tmp_path / "m.tflite"
+    words = ["--quantize", mode, "--target", "tflm"]
+    found = tqconv("convert", write(tmp_path, CONV), "-o", target, *words)
+    assert found.code == 7
+    assert "the model does not start there" in found.err
+    assert why in found.err
+    assert f"hint: {mended}" in found.err
+    assert not target.exists()
+
+
+def test_give_a_dense_layer_one_scale(tqconv: Tqconv, tmp_path: Path) -> None:
+    path, target = write(tmp_path, CONV), tmp_path / "m.tflite"
+    words = [*calibrated(tmp_path, 8, 8, 4), *INT8, "--integer_only", "--no_per_channel_dense"]
+    assert tqconv("convert", path, "-o", target, *words, "--target", "tflm").code == 0
+    shown = tqconv("inspect", target, "--quant").out
+    assert "(8 on axis 0)" in shown  # the convolution's
+    assert "(10 on axis 0)" not in shown
+
+
+@pytest.mark.parametrize("release", ["tflite-2.4", "litert-1.0"])
+def test_load_a_file_on_an_older_runtime(tqconv: Tqconv, tmp_path: Path, release: str) -> None:
+    target = tmp_path / "m.tflite"
+    text = "x: f32[2,4] -> y\na = FULLY_CONNECTED(x, f32[300,4], zeros[300])\ny = GELU(a)"
+    found = tqconv("convert", write(tmp_path, text), "-o", target, "--target", release)
+    assert found.code == 0, found.err
+    assert "FULLY_CONNECTED  v1 " in tqconv("inspect", target, "--ops").out
+    judged = tqconv("inspect", target, "--target", release).out
+    assert f"target {release}" in judged
+    assert "operators run on it" in judged
+    assert ("an older form" in found.err) == (release == "tflite-2.4")
+
+
+def dynamic(folder: Path) -> Path:
+    """Write a graph whose batch is open, and flattened by computing with its shape."""
+    message = graph(
+        placeholder("x", F, (None, 4, 4, 2)),
+        node("shape", "Shape", "x", T=F, out_type=np.int32),
+        const("zero", np.array([0], np.int32)),
+        const("one", np.array([1], np.int32)),
+        node("n", "StridedSlice", "shape", "zero", "one", "one", shrink_axis_mask=1),
+        const("rest", np.array(32, np.int32)),
+        node("sizes", "Pack", "n", "rest", axis=0),
+        node("flat", "Reshape", "x", "sizes", T=F),
+        const("w", RNG.uniform(-1, 1, (32, 3)).astype(F)),
+        node("y", "MatMul", "flat", "w", T=F),
+    )
+    path = folder / "g.pb"
+    path.write_bytes(message.SerializeToString())
+    return path
+
+
+def test_put_an_open_batch_on_an_edge_tpu(tqconv: Tqconv, tmp_path: Path) -> None:
+    path, target = dynamic(tmp_path), tmp_path / "m.tflite"
+    words = [*calibrated(tmp_path, 4, 4, 2), *INT8, "--integer_only", "--target", "edgetpu"]
+    words += ["--no_per_channel_dense"]
+    found = tqconv("convert", path, "-o", target, *words)
+    assert found.code == 7
+    assert "the shape of 'x' is not static" in found.err
+    assert "--input_shapes with a number for each dimension" in found.err
+    found = tqconv("convert", path, "-o", target, *words, "--input_shapes", "1,4,4,2")
+    assert found.code == 0, found.err  # as the hint says
+    assert tqconv("inspect", target, "--ops").out.startswith("2 operators\n")
+
+
+def test_ask_why_a_device_calls_a_file_unquantized(tqconv: Tqconv, tmp_path: Path) -> None:
+    path, target = write(tmp_path, CONV), tmp_path / "m.tflite"
+    words = [*calibrated(tmp_path, 8, 8, 4), "--keep_float", "^y$"]
+    assert tqconv("convert", path, "-o", target, *words).code == 0
+    shown = tqconv("inspect", target, "--target", "ethos-u55").out
+    assert "2 of 5 operators run on it, 78.3 % of the MACs; the CPU runs 3" in shown
+    assert "1  FULLY_CONNECTED  float32 data                 y" in shown
+    assert "mended by: --quantize int8 --integer_only" in shown
+    assert "mended by: --inference_input_type INT8 --inference_output_type INT8" in shown
+
+
+def test_ask_which_operators_an_edge_tpu_leaves_to_the_cpu(tqconv: Tqconv, tmp_path: Path) -> None:
+    path, target = write(tmp_path, CONV), tmp_path / "m.tflite"
+    words = [*calibrated(tmp_path, 8, 8, 4), *INT8, "--integer_only", "--target", "edgetpu"]
+    found = tqconv("convert", path, "-o", target, *words)
+    assert found.code == 7
+    assert "1 FULLY_CONNECTED (a scale per channel): 'y'" in found.err
+    assert "hint: --no_per_channel_dense" in found.err
+    found = tqconv("convert", path, "-o", target, *words, "--no_per_channel_dense")
+    assert found.code == 0, found.err  # as the hint says
+    assert "all 3 operators run on it" in tqconv("inspect", target, "--target", "edgetpu").out
+
+
+def test_weights_with_one_scale_for_a_compiler_that_wants_it(
+    tqconv: Tqconv, tmp_path: Path
+) -> None:
+    path, target = write(tmp_path, CONV), tmp_path / "m.tflite"
+    words = [*calibrated(tmp_path, 8, 8, 4), "--no_per_channel"]
+    assert tqconv("convert", path, "-o", target, *words).code == 0
+    assert "on axis" not in tqconv("inspect", target, "--quant").out
+
+
+def test_types_of_borders_are_chosen_one_by_one(tqconv: Tqconv, tmp_path: Path) -> None:
+    words = [*calibrated(tmp_path, 8, 8, 4), "--inference_output_type", "int8", "--no_per_channel"]
+    found = tqconv("convert", write(tmp_path, CONV), "-o", tmp_path / "m.tflite", *words)
+    assert "  x  float32  [1, 8, 8, 4]\n" in found.out
+    assert "  y  int8  [1, 10]  scale" in found.out
