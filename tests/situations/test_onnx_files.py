@@ -1,0 +1,220 @@
+"""What people meet who convert ONNX files: names, layouts, sizes, integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from cli.conftest import Tqconv
+from conftest import run_litert
+from networks import Array, network, node
+from onnx.reference import ReferenceEvaluator
+
+F = np.float32
+RNG = np.random.default_rng(3)
+
+
+def reals(*shape: int) -> Array:
+    """Return seeded numbers between -1 and 1."""
+    return RNG.uniform(-1, 1, shape).astype(F)
+
+
+def write(
+    folder: Path,
+    nodes: Sequence[Any],
+    inputs: Mapping[str, Array],
+    outputs: Sequence[str],
+    constants: Mapping[str, Array] | None = None,
+    **more: Any,
+) -> Path:
+    """Write a model whose inputs are like these arrays."""
+    path = folder / "net.onnx"
+    path.write_bytes(network(nodes, inputs, outputs, constants, **more).SerializeToString())
+    return path
+
+
+def ops(tqconv: Tqconv, path: Path) -> str:
+    """Return the table of operators."""
+    return tqconv("inspect", path, "--ops").out
+
+
+def test_a_named_batch_stays_open(tqconv: Tqconv, tmp_path: Path) -> None:
+    x = reals(1, 3)
+    path = write(tmp_path, [node("Relu", "x", "y")], {"x": x}, ["y"], shapes={"x": ("batch", 3)})
+    target = tmp_path / "m.tflite"
+    assert "x  float32  [?, 3]" in tqconv("convert", path, "-o", target).out
+    found = tqconv("convert", path, "-o", target, "--dim", "batch=4")
+    assert "x  float32  [4, 3]" in found.out
+    found = tqconv("convert", path, "-o", target, "--input_shapes", "x=2,3")
+    assert "x  float32  [2, 3]" in found.out
+
+
+@pytest.mark.parametrize("mode", [None, "dynamic", "int8"])
+def test_names_and_their_order_are_those_of_the_file(
+    tqconv: Tqconv, tmp_path: Path, mode: str | None
+) -> None:
+    nodes = [node("Sub", "zeta alpha", "late"), node("Mul", "zeta alpha", "early")]
+    inputs = {"zeta": reals(2, 3), "alpha": reals(2, 3)}
+    path, target = write(tmp_path, nodes, inputs, ["late", "early"]), tmp_path / "m.tflite"
+    words: list[object] = ["--quantize", mode] if mode else []
+    if mode == "int8":
+        np.savez(tmp_path / "d.npz", **inputs)
+        words += ["--calibration_data", tmp_path / "d.npz", "--inference_output_type", "int8"]
+        words += ["--inference_input_type", "int8"]
+    found = tqconv("convert", path, "-o", target, *words)
+    assert found.code == 0, found.err
+    interpreter = Interpreter(str(target))
+    assert [d["name"] for d in interpreter.get_input_details()] == ["zeta", "alpha"]
+    assert [d["name"] for d in interpreter.get_output_details()] == ["late", "early"]
+    signature = interpreter.get_signature_list()["serving_default"]
+    assert set(signature["inputs"]) == {"zeta", "alpha"}
+    assert set(signature["outputs"]) == {"late", "early"}
+
+
+def blocks() -> tuple[list[Any], dict[str, Array]]:
+    """A residual block, squeeze and excitation, a pyramid that is joined."""
+    pads = [1, 1, 1, 1]
+    nodes = [
+        node("Conv", "x w1", "a", pads=pads),
+        node("Relu", "a", "b"),
+        node("Add", "x b", "residual"),
+        node("GlobalAveragePool", "residual", "pooled"),
+        node("Conv", "pooled w2", "squeezed"),
+        node("Sigmoid", "squeezed", "gate"),
+        node("Mul", "residual gate", "excited"),
+        node("MaxPool", "excited", "low", kernel_shape=[2, 2], strides=[2, 2]),
+        node(
+            "Resize",
+            "low _ scales",
+            "up",
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        ),
+        node("Concat", "up excited", "joined", axis=1),
+        node("Conv", "joined w3", "y", pads=pads),
+    ]
+    constants = {
+        "w1": reals(4, 4, 3, 3),
+        "w2": reals(4, 4, 1, 1),
+        "w3": reals(2, 8, 3, 3),
+        "scales": np.array([1, 1, 2, 2], F),
+    }
+    return nodes, constants
+
+
+def test_transposes_are_left_at_the_borders_only(tqconv: Tqconv, tmp_path: Path) -> None:
+    nodes, constants = blocks()
+    path = write(tmp_path, nodes, {"x": reals(1, 4, 8, 8)}, ["y"], constants)
+    target = tmp_path / "m.tflite"
+    assert tqconv("convert", path, "-o", target).code == 0
+    assert ops(tqconv, target).count("TRANSPOSE ") == 2
+    found = tqconv("convert", path, "-o", target, "--nhwc_io")
+    assert "TRANSPOSE" not in ops(tqconv, target)
+    assert "x  float32  [1, 8, 8, 4]" in found.out
+
+
+def test_a_dense_layer_behind_a_convolution_reads_its_elements_in_order(
+    tqconv: Tqconv, tmp_path: Path
+) -> None:
+    nodes = [
+        node("Conv", "x w", "a"),
+        node("Flatten", "a", "flat"),
+        node("Gemm", "flat d b", "y", transB=1),
+    ]
+    x = reals(1, 2, 5, 4)
+    constants = {"w": reals(3, 2, 2, 2), "d": reals(6, 36), "b": reals(6)}
+    path, target = write(tmp_path, nodes, {"x": x}, ["y"], constants), tmp_path / "m.tflite"
+    assert tqconv("convert", path, "-o", target).code == 0
+    (expected,) = ReferenceEvaluator(str(path)).run(None, {"x": x})
+    np.testing.assert_allclose(run_litert(target.read_bytes(), [x])[0], expected, atol=1e-5)
+
+
+def test_a_detection_head_says_what_has_five_dimensions(tqconv: Tqconv, tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", "x w", "a"),
+        node("Reshape", "a five", "b"),
+        node("Transpose", "b", "c", perm=[0, 1, 3, 4, 2]),
+        node("Sigmoid", "c", "y"),
+    ]
+    x = reals(1, 4, 6, 6)
+    constants = {"w": reals(21, 4, 1, 1), "five": np.array([1, 3, 7, 6, 6])}
+    path, target = write(tmp_path, nodes, {"x": x}, ["y"], constants), tmp_path / "m.tflite"
+    assert tqconv("convert", path, "-o", target).code == 0
+    found = tqconv("inspect", target, "--target", "gpu")
+    assert "RESHAPE    5 dimensions, at most 4 are taken" in found.out
+    (expected,) = ReferenceEvaluator(str(path)).run(None, {"x": x})
+    np.testing.assert_allclose(run_litert(target.read_bytes(), [x])[0], expected, atol=1e-5)
+
+
+def test_a_sampled_grid_does_not_grow_with_the_batch(tqconv: Tqconv, tmp_path: Path) -> None:
+    sizes = []
+    for batch in (1, 32):
+        inputs = {"x": reals(batch, 2, 6, 5), "grid": reals(batch, 4, 3, 2)}
+        path = write(tmp_path, [node("GridSample", "x grid", "y")], inputs, ["y"])
+        target = tmp_path / "m.tflite"
+        assert tqconv("convert", path, "-o", target).code == 0
+        sizes.append(target.stat().st_size)
+    assert sizes[1] < sizes[0] + 1024
+
+
+def test_suppression_returns_as_many_boxes_as_it_keeps(tqconv: Tqconv, tmp_path: Path) -> None:
+    boxes = np.array([[[0, 0, 1, 1], [0, 0, 1, 1.1], [5, 5, 6, 6]]], F)
+    scores = np.array([[[0.9, 0.8, 0.7]]], F)
+    constants = {"most": np.array([3]), "iou": np.array([0.5], F), "least": np.array([0.1], F)}
+    nodes = [node("NonMaxSuppression", "boxes scores most iou least", "y")]
+    path = write(tmp_path, nodes, {"boxes": boxes, "scores": scores}, ["y"], constants)
+    target = tmp_path / "m.tflite"
+    found = tqconv("convert", path, "-o", target)
+    assert found.code == 0, found.err
+    y = run_litert(target.read_bytes(), {"boxes": boxes, "scores": scores})[0]
+    np.testing.assert_array_equal(y, [[0, 0, 0], [0, 0, 2]])
+
+
+def test_the_classes_of_an_attention_sum_to_one_in_int8(tqconv: Tqconv, tmp_path: Path) -> None:
+    nodes = [
+        node("MatMul", "x k", "scores"),
+        node("Softmax", "scores", "weights", axis=-1),
+        node("MatMul", "weights v", "y"),
+    ]
+    constants = {"k": reals(8, 16) * 4, "v": reals(16, 8)}
+    path = write(tmp_path, nodes, {"x": reals(4, 8)}, ["weights", "y"], constants)
+    np.savez(tmp_path / "d.npz", x=reals(4, 8))
+    target = tmp_path / "m.tflite"
+    words = ["--quantize", "int8", "--calibration_data", tmp_path / "d.npz"]
+    found = tqconv("convert", path, "-o", target, *words, "--verify", tmp_path / "d.npz")
+    assert found.code == 0, found.err
+    assert "0.00390625" in tqconv("inspect", target, "--quant").out  # 1 / 256
+    weights = run_litert(target.read_bytes(), [np.load(tmp_path / "d.npz")["x"]])[0]
+    np.testing.assert_allclose(weights.sum(-1), 1, atol=16 / 512)
+
+
+def test_all_operators_without_translation_are_listed_once(tqconv: Tqconv, tmp_path: Path) -> None:
+    nodes = [
+        node("Mystery", "x", "a"),
+        node("Relu", "a", "b"),
+        node("Mystery", "b", "c"),
+        node("Enigma", "c", "y", domain="com.example"),
+    ]
+    path = write(tmp_path, nodes, {"x": reals(2, 3)}, ["y"])
+    found = tqconv("convert", path, "-o", tmp_path / "m.tflite")
+    assert found.code == 4
+    assert "error: 2 operators of net.onnx have no TFLite translation" in found.err
+    assert "Mystery            x2   a, c" in found.err
+    assert "com.example:Enigma x1   y" in found.err
+    assert "--allow_custom_ops" in found.err
+
+
+def test_a_linear_layer_is_one_operator_with_its_bias(tqconv: Tqconv, tmp_path: Path) -> None:
+    nodes = [node("MatMul", "x w", "a"), node("Add", "a b", "y")]
+    constants = {"w": reals(4, 5), "b": reals(5)}
+    for shape in ((2, 4), (2, 3, 4)):
+        path = write(tmp_path, nodes, {"x": reals(*shape)}, ["y"], constants)
+        assert tqconv("convert", path, "-o", tmp_path / "m.tflite").code == 0
+        table = ops(tqconv, tmp_path / "m.tflite")
+        assert table.startswith("1 operator\n")
+        assert "FULLY_CONNECTED" in table
