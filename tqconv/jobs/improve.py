@@ -185,7 +185,7 @@ def _place(decision: Decision) -> str:
 def _agreement(before: float | None, after: float | None) -> str:
     if before is None or after is None:
         return ""
-    return f" (largest the same in {before:.3g} -> {after:.3g})"
+    return f" (largest the same in {100 * before:.3g} -> {100 * after:.3g} %)"
 
 
 def _doubt(before: Score, after: Score) -> float:

@@ -114,7 +114,7 @@ def verify_notes(found: list[Difference]) -> list[str]:
 def _agreement(found: Difference) -> str:
     if found.agreement is None:
         return ""
-    return f", largest element the same in {found.agreement:.4g} of the rows"
+    return f", largest element the same in {100 * found.agreement:.4g} % of the rows"
 
 
 def warnings(outputs: Sequence[Difference]) -> list[str]:

@@ -14,7 +14,7 @@ from tqconv.quant.evidence.intervals import clipped_by_default, propagate
 from tqconv.quant.evidence.ranges import Ranges, check_trained, evidence
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Borders, Plan, Stored, plan
-from tqconv.quant.report import coarse_lines, float_lines
+from tqconv.quant.report import coarse_lines, float_lines, joined_lines
 from tqconv.quant.rewrites import guard_divisors, prepare
 from tqconv.quant.schemes import Scheme, scheme
 from tqconv.quant.select import Choice, is_real
@@ -76,7 +76,8 @@ def plan_for(
 
 def carry_out(model: Model, made: Plan) -> None:
     """Apply a plan to the main graph and note what the user should know."""
-    notes = [*input_notes(model.main, made), *float_lines(made), *coarse_lines(made), *made.notes]
+    notes = [*input_notes(model.main, made), *float_lines(made), *coarse_lines(made)]
+    notes += [*joined_lines(model.main, made), *made.notes]
     apply(model.main, made)
     model.notes += notes
 

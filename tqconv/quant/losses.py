@@ -24,6 +24,8 @@ FEWEST_STEPS = 4
 SAME_UNIT = those(lambda row: row.same_unit or row.clamp is not None)
 """Operators whose inputs and outputs are in the same unit, beside those that share scales."""
 STEEP = having(lambda row: row.step)
+JOINS = those(lambda row: row.operands.variadic and row.copies is not None)
+"""Operators that put the elements of several operands side by side, in one scale."""
 
 
 def lost(
@@ -48,7 +50,41 @@ def lost(
             steps = {t: float(whole.known().scale[0]) for t, whole in (*made, *read)}
             name, step = coarse[0].name, steps[coarse[0]]
             reasons[op] = f"would lose its values: the steps of '{name}' would be {step:.3g}"
+        elif op.type in JOINS and made:
+            drowned = _drowned(op, made[0][1], found)
+            if drowned is not None:
+                reasons[op] = f"would lose the values of {drowned}"
     return reasons
+
+
+def _drowned(op: Op, whole: Group, found: Mapping[Tensor, Range]) -> str | None:
+    """Return which part a join would store in too few steps, and beside which: with their ranges.
+
+    Boxes of 0 … 640 beside scores of 0 … 1 are the usual case: all scores would be 0 or 1.
+    """
+    least, most = extremes(op, found)
+    if least is None or most is None or not _is_coarser(whole, span(found[least]) / FEWEST_STEPS):
+        return None
+    return f"{with_range(least, found)} beside {with_range(most, found)}"
+
+
+def extremes(op: Op, found: Mapping[Tensor, Range]) -> tuple[Tensor | None, Tensor | None]:
+    """Return the operands with the smallest and the largest range that is more than zero."""
+    parts = [t for t in op.inputs if t is not None and t in found and span(found[t]) > 0]
+    if len(parts) < 2:
+        return None, None
+    return min(parts, key=lambda t: span(found[t])), max(parts, key=lambda t: span(found[t]))
+
+
+def span(known: Range) -> float:
+    """Return the width of a range with zero in it."""
+    low, high = with_zero(known.low, known.high)
+    return high - low
+
+
+def with_range(tensor: Tensor, found: Mapping[Tensor, Range]) -> str:
+    """Return the name of a value and between which reals it lies."""
+    return f"'{tensor.name}' ({found[tensor].low:.3g} … {found[tensor].high:.3g})"
 
 
 def stopped(groups: Grouping, types: Mapping[Op, np.dtype]) -> dict[Op, str]:

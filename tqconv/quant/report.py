@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Use
 from tqconv.ir.types import type_name
 from tqconv.ops.table import those
+from tqconv.quant.losses import JOINS, extremes, span, with_range
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Plan
 from tqconv.quant.select import rule_of
@@ -51,6 +53,38 @@ def coarse_lines(plan: Plan) -> list[str]:
                 f"--output_arrays '{op.input(0).name}', which leaves them to the reader"
             )
     return lines
+
+
+UNLIKE = 16
+"""How much wider one part of a join may be than another before a note says what that costs."""
+
+
+def joined_lines(graph: Graph, plan: Plan) -> list[str]:
+    """Return a note for each join whose narrowest part gets few of the steps of the widest."""
+    lines: list[str] = []
+    found = plan.request.found if plan.request is not None else {}
+    for op, dtype in plan.types.items():
+        if op.type not in JOINS or dtype.itemsize > 1:
+            continue
+        stored, (least, most) = plan.tensors.get(op.outputs[0]), extremes(op, found)
+        if stored is None or least is None or most is None:
+            continue
+        if span(found[most]) > UNLIKE * span(found[least]):
+            steps = max(1, round(span(found[least]) / float(stored.scale[0])))
+            lines.append(
+                f"{op!r} stores {with_range(least, found)} in {counted(steps, 'step')} of 255, "
+                f"beside {with_range(most, found)}; {_apart(graph, op)} keeps more of it"
+            )
+    return lines
+
+
+def _apart(graph: Graph, op: Op) -> str:
+    """Return the flag with which the parts of a join get finer steps."""
+    if op.outputs[0] not in graph.outputs:
+        return f"--int16 '^{re.escape(op.source.node)}$'"
+    parts = [t.name for t in op.inputs if t is not None and not t.is_constant]
+    names = [parts if t is op.outputs[0] else [t.name] for t in graph.outputs]
+    return f"--output_arrays {','.join(name for each in names for name in each)}"
 
 
 def _edges(op: Op, plan: Plan) -> Iterator[str]:

@@ -97,7 +97,11 @@ def _stored(options: QuantizeOptions) -> np.dtype:
 
 
 def outside_notes(graph: Graph, options: QuantizeOptions, seen: Ranges) -> list[str]:
-    """Return a note for each input whose samples lie outside the range that is said of it."""
+    """Return a note for each input whose samples do not fit the range that is said of it.
+
+    Samples that reach outside, or that fill less than half of it, were scaled otherwise: bytes for
+    0 … 1, or 0 … 1 for -1 … 1.
+    """
     notes = []
     for tensor, said in said_of_inputs(graph, options, _stored(options)).items():
         found = seen.find(names_of(tensor))
@@ -105,7 +109,8 @@ def outside_notes(graph: Graph, options: QuantizeOptions, seen: Ranges) -> list[
             continue
         low, high = found[1].observed or (found[1].low, found[1].high)
         slack = SLACK * (said.high - said.low)
-        if low < said.low - slack or high > said.high + slack:
+        fills_little = min(high, said.high) - max(low, said.low) < (said.high - said.low) / 2
+        if low < said.low - slack or high > said.high + slack or fills_little:
             notes.append(
                 f"input '{tensor.name}': the samples reach from {low:g} to {high:g}, the range "
                 f"that is said of it ({said.detail}) from {said.low:g} to {said.high:g}"
