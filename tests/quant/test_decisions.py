@@ -103,40 +103,79 @@ def test_a_few_samples_judge_each_other(tmp_path: Path) -> None:
     assert "judged on 9 samples held back" in note
 
 
+class Scores:
+    """Judges that know what to say of plans, which are names here."""
+
+    decisions = ()
+    judges = (None, None)
+    count = 0
+
+    def __init__(self, **scores: list[list[float]]) -> None:
+        self.scores = scores
+        self.ends = scores
+
+    def score(self, trial: improve._Trial) -> Score:
+        name = str(trial.plan())
+        found = np.array(self.scores[name])
+        return Score(found, (None,) * len(found), np.array(self.ends[name]))
+
+    def search(self) -> improve._Search:
+        return improve._Search(self, "first")  # type: ignore[arg-type]
+
+
+def trial(name: str) -> improve._Trial:
+    return improve._Trial.same(name)  # type: ignore[arg-type]
+
+
 def test_no_output_pays_for_another() -> None:
-    scores = {"first": [[20.0], [20.0]], "better": [[30.0], [18.0]], "fair": [[23.0], [19.5]]}
-
-    class Fake:
-        decisions = ()
-        judges = ()
-        count = 0
-
-        def score(self, trial: improve._Trial) -> Score:
-            found = np.array(scores[trial.plan()])  # type: ignore[index]
-            return Score(found, (None, None), found)
-
-    trial = improve._Trial.same
-    search = improve._Search(Fake(), "first")  # type: ignore[arg-type]
-    search.offer("a", trial("better"))  # type: ignore[arg-type]
-    search.offer("b", trial("fair"))  # type: ignore[arg-type]
+    search = Scores(first=[[20.0], [20.0]], better=[[30.0], [18.0]], fair=[[23.0], [19.5]]).search()
+    assert not search.offer("a", trial("better"))
+    assert search.offer("b", trial("fair"))
     assert (search.best, search.kept, search.refused) == ("fair", ["b (+1.2)"], ["a (+4.0)"])
     search.withdraw()
     assert (search.best, search.kept) == ("first", [])
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "flips"),
+    ("ratios", "taken"),
     [
-        ([40.0, 39.0], [60.0, -3.0], True),
-        ([20.0, 18.0], [25.0, 15.5], False),
-        ([80.0], [45.0], False),
+        ([39.0, 43.0, 40.0, 37.0], True),  # -0.25 dB, give or take 1.2: says nothing
+        ([41.0, 43.0, 40.0, 37.5], True),
+        ([39.8, 39.7, 39.9, 39.6], False),  # -0.25 dB on each
+        ([40.0, 40.0, 40.0, 40.0], False),  # no other plan
     ],
 )
-def test_an_answer_that_turns_over_is_worse_than_any_gain(
-    before: list[float], after: list[float], flips: bool
+def test_what_is_expected_to_be_nearer_is_taken_unless_it_clearly_is_not(
+    ratios: list[float], taken: bool
 ) -> None:
-    made = [Score(np.zeros((1, 2)), (1.0,), np.array([ends])) for ends in (before, after)]
-    assert improve._flips(*made) is flips
+    search = Scores(first=[[40.0] * 4], fitted=[ratios]).search()
+    assert search.offer("both", trial("fitted"), expected=True) is taken
+
+
+def test_a_gain_in_doubt_is_not_taken_without_expectations() -> None:
+    search = Scores(first=[[40.0] * 4], other=[[39.0, 43.0, 40.0, 38.5]]).search()
+    assert not search.offer("ranges", trial("other"))
+    assert search.refused == ["ranges (+0.1)"]
+
+
+@pytest.mark.parametrize(
+    ("gain", "before", "after", "taken"),
+    [
+        (20.0, [40.0, 39.0], [60.0, -3.0], False),
+        (5.0, [20.0, 18.0], [25.0, 15.5], True),
+        (2.0, [20.0, 18.0], [25.0, 15.5], False),
+        (0.3, [20.0, 18.0], [20.0, 17.2], True),
+        (0.3, [20.0, 18.0], [21.0, 16.8], False),
+        (1.0, [80.0, 80.0], [45.0, 80.0], True),
+    ],
+)
+def test_the_worst_answer_loses_no_more_than_the_mean_gains(
+    gain: float, before: list[float], after: list[float], taken: bool
+) -> None:
+    search = Scores(first=[[50.0] * 2], fitted=[[50.0 + gain] * 2]).search()
+    search.panel.ends = {"first": [before], "fitted": [after]}  # type: ignore[attr-defined]
+    search.made = search.panel.score(trial("first"))
+    assert search.offer("fit", trial("fitted")) is taken
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,11 @@ from tqconv.runtime.litert import Feed, Session
 GAIN = 0.05
 """Decibels by which a trial must do better to be taken."""
 DOUBT = 0.5
-"""Standard errors by which a mean gain on few samples must be above 0."""
+"""Standard errors by which a mean gain on few samples must be above 0, and by which what is
+expected to be nearer may seem worse."""
 LOSS = 3.0
-"""Decibels that the worst of the samples that are watched may lose for what the mean gains."""
+"""Decibels that the worst of the samples that are watched may lose for what the mean gains. At the
+outputs it may lose as much as the mean gains, within `LEAST_OUTPUT` and this."""
 FINE = 30.0
 """Decibels of an output above which it does not matter that it loses some."""
 LEAST_OUTPUT = 1.0
@@ -48,8 +50,8 @@ def improved(
     """Return the plan, or one that comes closer to the float model on held-back samples.
 
     Tried in turn, each on top of what was taken before: `others` (with other ranges, by name),
-    rounding fitted to the inputs, corrected biases. A note says what was tried and what it brought.
-    The same samples give the same plan.
+    rounding fitted to the inputs and corrected biases together, each of the two where that is
+    refused. A note says what was tried and what it brought. The same samples give the same plan.
     """
     if len(memory.kept) < FEWEST:
         return plan
@@ -62,8 +64,10 @@ def improved(
         return plan
     for name, other in others:
         search.offer(name, _Trial.same(other()))
-    for name, trial in _Fit(model, search.best, parts, taught, steps).trials():
-        search.offer(name, trial)
+    trials = _Fit(model, search.best, parts, taught, steps).trials()
+    if not any(search.offer(*trial, expected=True) for trial in trials[:1]):
+        for trial in trials[1:]:
+            search.offer(*trial)
     if (
         search.best is not plan
         and parts.watched
@@ -127,23 +131,31 @@ class _Search:
         self.kept: list[str] = []
         self.refused: list[str] = []
 
-    def offer(self, name: str, trial: _Trial) -> None:
-        """Take a plan that is clearly nearer and spoils no output."""
+    def offer(self, name: str, trial: _Trial, *, expected: bool = False) -> bool:
+        """Take a plan that is clearly nearer and spoils no output; return whether it was taken.
+
+        expected: it is nearer by all that is known, unless the judges clearly say that it is not.
+        """
         found = self.panel.score(trial)
         gain = found.mean - self.score.mean
         spoiled = np.any(found.outputs <= self.score.outputs - LEAST_OUTPUT)
-        few = len(self.panel.judges) > 1
-        clear = gain > max(GAIN, DOUBT * _doubt(self.score, found) if few else 0.0)
-        if clear and not spoiled and self._accept(trial.plan(), found):
-            self.kept.append(f"{name} ({gain:+.1f})")
-        else:
-            self.refused.append(f"{name} ({gain:+.1f})")
+        clear = gain > self._least(found, expected=expected)
+        taken = bool(clear and not spoiled and self._accept(trial.plan(), found, gain))
+        (self.kept if taken else self.refused).append(f"{name} ({gain:+.1f})")
+        return taken
 
-    def _accept(self, plan: Plan, found: Score) -> bool:
+    def _least(self, found: Score, *, expected: bool) -> float:
+        """Return the gain from which on a plan is taken: what makes no difference is not."""
+        if expected and not np.array_equal(found.ratios, self.score.ratios):
+            return -DOUBT * _doubt(self.score, found)
+        few = len(self.panel.judges) > 1
+        return max(GAIN, DOUBT * _doubt(self.score, found) if few else 0.0)
+
+    def _accept(self, plan: Plan, found: Score, gain: float) -> bool:
         """Take a plan, unless an answer turns over; of few samples, all have taught it."""
         several = len(self.panel.judges) > 1
         made = self.panel.score(_Trial.same(plan)) if several else found
-        if _flips(self.made, made):
+        if _flips(self.made, made, min(LOSS, max(LEAST_OUTPUT, gain))):
             return False
         self.best, self.score, self.made = plan, found, made
         return True
@@ -197,13 +209,13 @@ def _doubt(before: Score, after: Score) -> float:
     return float(gains.std() / np.sqrt(max(gains.size - 1, 1)))
 
 
-def _flips(before: Score, after: Score) -> bool:
-    """Whether the worst sample of an output becomes much worse, behind what decides about it.
+def _flips(before: Score, after: Score, loss: float) -> bool:
+    """Whether an output's worst sample loses more than `loss` dB, behind what decides about it.
 
     Logits may come nearer on average while one answer turns over.
     """
     had, have = before.ends.min(axis=1, initial=FINE), after.ends.min(axis=1, initial=FINE)
-    return bool(np.any(have < had - LOSS))
+    return bool(np.any(have < had - loss))
 
 
 def _spoils(judge: Judge, plan: Plan, best: Plan) -> bool:
@@ -237,13 +249,18 @@ class _Fit:
             for moments in (m for lesson in lessons for m in lesson.moments.values()):
                 moments.forget_second()
 
-    def trials(self) -> Iterator[tuple[str, _Trial]]:
-        """Yield corrected biases, fitted rounding, both."""
+    def trials(self) -> list[tuple[str, _Trial]]:
+        """Return fitted rounding with biases corrected for it, the likeliest; then each alone."""
         if not self.seen[0]:
-            return
-        yield "biases", self._trial(rounding=False, biases=True)
-        yield "rounding", self._trial(rounding=True, biases=False)
-        yield "rounding and biases", self._trial(rounding=True, biases=True)
+            return []
+        biases = ("biases", self._trial(rounding=False, biases=True))
+        if not any(self._codes.values()):
+            return [biases]
+        return [
+            ("rounding and biases", self._trial(rounding=True, biases=True)),
+            biases,
+            ("rounding", self._trial(rounding=True, biases=False)),
+        ]
 
     def _trial(self, *, rounding: bool, biases: bool) -> _Trial:
         def made(part: int | None) -> Plan:
