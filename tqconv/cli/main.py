@@ -9,7 +9,7 @@ import os
 import sys
 
 from tqconv import TYPE_CHECKING
-from tqconv.cli import signals, streams, threads
+from tqconv.cli import garbage, signals, streams, threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +24,13 @@ OUT_OF_MEMORY = 70
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; see the README for the codes.
 
-    Without `arguments` those of the process are taken; its signals are looked after, and how many
-    threads it has.
+    Without `arguments` those of the process are taken; its signals are looked after, how many
+    threads it has, and how often it looks for garbage.
     """
     if arguments is None:
         signals.install()
         threads.choose()
+        garbage.collect_seldom()
     words = list(sys.argv[1:] if arguments is None else arguments)
     program = os.path.basename(sys.argv[0]) if arguments is None else "tqconv"
     streams.replace_closed()
