@@ -53,6 +53,8 @@ def misfit(annotation: str, value: Any) -> str | None:
 def test_of(annotation: str) -> Test:
     """Return the test of a type."""
     tests = [_test(part) for part in _choices(annotation)]
+    if len(tests) == 1:
+        return tests[0]
     return lambda value: any(test(value) for test in tests)
 
 

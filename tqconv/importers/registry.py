@@ -137,8 +137,10 @@ class Registry:
         """Return the newest handler that is not above `opset`, or None."""
         if name not in self.handlers and self.package and self._waiting != set():
             self._load(name)
-        fitting = [h for since, h in self.handlers.get(name, ()) if since <= opset or since == 0]
-        return fitting[-1] if fitting else None
+        for since, handler in reversed(self.handlers.get(name, ())):
+            if since <= opset or since == 0:
+                return handler
+        return None
 
     def all(self) -> Mapping[str, list[tuple[int, Handler]]]:
         """Return all handlers, of modules that were not needed yet, too."""

@@ -157,6 +157,8 @@ class Translation:
 
     def _shape_error(self, op: str, inputs: Sequence[Tensor | None]) -> TqconvError | None:
         """Return the error of a node that reads a tensor whose shape nobody knows, else None."""
+        if not self.unshaped:
+            return None
         unknown = next((t for t in inputs if t is not None and id(t) in self.unshaped), None)
         looks = self.registry.find(op, self.opset) is not None and op not in self.registry.pass_on
         if unknown is None or not looks:

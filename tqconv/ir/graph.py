@@ -83,7 +83,8 @@ class Graph:
     def _take(self, name: str) -> None:
         if name not in self._names:
             self._names.add(name)
-            self._on_undo(lambda: self._names.discard(name))
+            if self._undo is not None:
+                self._undo.append(lambda: self._names.discard(name))
 
     def _name(self, tensor: Tensor, name: str) -> None:
         old, tensor.name = tensor.name, name

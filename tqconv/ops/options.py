@@ -61,7 +61,7 @@ def check_names(type: str, options: Iterable[str]) -> None:
 
 def check_values(type: str, options: Mapping[str, Any]) -> None:
     """Raise UnsupportedError for a word or a number that the file has no room for."""
-    table = None if type == "CUSTOM" else options_table(type)
+    table = None if type == "CUSTOM" or not options else options_table(type)
     if table is None:
         return
     declared, enums = fields(table), tflite().enums

@@ -54,14 +54,20 @@ def run_stage(
 ) -> int:
     """Run one stage until nothing changes, or ROUNDS times; return the number of rewrites.
 
-    With `check` it has to settle: passes that undo each other's work are a mistake.
+    It ends when every pass has seen the graph as it is; the last round is seldom a whole one. With
+    `check` it has to settle: passes that undo each other's work are a mistake.
     """
-    total = 0
+    if not stage.passes:
+        return 0
+    total = idle = 0
     for _ in range(ROUNDS):
-        changed = {p.__name__: _run(p, graph, observe, check) for p in stage.passes}
-        if not any(changed.values()):
-            return total
-        total += sum(changed.values())
+        changed = {}
+        for function in stage.passes:
+            count = changed[function.__name__] = _run(function, graph, observe, check)
+            total += count
+            idle = 0 if count else idle + 1
+            if idle == len(stage.passes):
+                return total
     if check:
         firing = ", ".join(name for name, count in changed.items() if count)
         raise InternalError(f"stage '{stage.name}' does not settle: {firing} still fire")

@@ -13,7 +13,7 @@ from tqconv.errors import FormatError, UnsupportedError, counted
 from tqconv.importers.annotations import misfit
 from tqconv.importers.borders import COMPUTED, FLOAT32
 from tqconv.ir.arrays import repeated
-from tqconv.ir.types import RESOURCE, STRING, VARIANT
+from tqconv.ir.types import RESOURCE, STRING, VARIANT, numpy_name
 from tqconv.records import dataclass
 
 DTYPES: Mapping[int, np.dtype] = {
@@ -208,33 +208,17 @@ def decode(value: Any) -> Any:
     if kind is None:
         return None
     content = getattr(value, kind)
-    if kind == "s":
-        return _text(content)
-    if kind == "type":
-        return TypeNumber(content)
-    if kind == "shape":
-        return decode_shape(content)
-    if kind == "tensor":
-        return decode_tensor(content)
-    if kind == "func":
-        return FunctionName(content.name, content.attr)
     if kind == "list":
         return _decode_list(content)
-    return content
+    decoder = _DECODERS[kind]
+    return content if decoder is None else decoder(content)
 
 
 def _decode_list(content: Any) -> list[Any]:
-    for field in ("s", "i", "f", "b", "type", "shape", "tensor", "func"):
-        items = getattr(content, field)
+    for field, decoder in _DECODERS.items():
+        items = getattr(content, field, ())
         if len(items):
-            decoders: dict[str, Callable[[Any], Any]] = {
-                "s": _text,
-                "type": TypeNumber,
-                "shape": decode_shape,
-                "tensor": decode_tensor,
-                "func": lambda f: FunctionName(f.name, f.attr),
-            }
-            return [decoders.get(field, lambda v: v)(item) for item in items]
+            return list(items) if decoder is None else list(map(decoder, items))
     return []
 
 
@@ -345,7 +329,7 @@ def _from_values(message: Any, kind: int, dtype: np.dtype) -> NDArray[Any]:
         field = message.scomplex_val if dtype.itemsize == 8 else message.dcomplex_val
         parts = np.array(field, np.float64)
         return (parts[0::2] + 1j * parts[1::2]).astype(dtype)
-    field_name = _VALUE_FIELDS.get(dtype.name)
+    field_name = _VALUE_FIELDS.get(numpy_name(dtype))
     if field_name is None:
         raise UnsupportedError(f"a constant of type {dtype} cannot be stored")
     values = list(getattr(message, field_name))
@@ -358,3 +342,17 @@ def _from_values(message: Any, kind: int, dtype: np.dtype) -> NDArray[Any]:
 
 def _widen_bfloat16(bits: NDArray[Any]) -> NDArray[Any]:
     return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+_DECODERS: Mapping[str, Callable[[Any], Any] | None] = {
+    "s": _text,
+    "i": None,
+    "f": None,
+    "b": None,
+    "type": TypeNumber,
+    "shape": decode_shape,
+    "tensor": decode_tensor,
+    "func": lambda message: FunctionName(message.name, message.attr),
+    "placeholder": None,
+}
+"""What an AttrValue, or each item of its list, holds -> how it becomes a Python value."""

@@ -22,9 +22,11 @@ def _is_bookkeeping(name: str, value: Any) -> bool:
     """Attributes that say nothing beyond the operands: types, counts, hints to devices."""
     if name.startswith("_") or name in _BOOKKEEPING:
         return True
-    types = value if isinstance(value, list) else [value]
-    is_type = all(isinstance(v, TypeNumber) for v in types)
-    return is_type and _TYPE_ATTRIBUTE.fullmatch(name) is not None
+    if _TYPE_ATTRIBUTE.fullmatch(name) is None:
+        return False
+    if isinstance(value, list):
+        return all(isinstance(v, TypeNumber) for v in value)
+    return isinstance(value, TypeNumber)
 
 
 PASS_ON = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot"})
