@@ -16,7 +16,6 @@ The limits and their reasons stand here and nowhere else.
 from __future__ import annotations
 
 import json
-import math
 import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -199,8 +198,12 @@ def parse_json(text: str | bytes, what: str) -> Any:
 
 def check_sizes(shape: Sequence[int | None], what: str) -> None:
     """Raise UnsupportedError where a .tflite file or any memory has no room for a shape."""
-    fits = all(d is None or 0 <= d <= SIZE for d in shape)
-    if fits and math.prod(d or 1 for d in shape) <= ELEMENTS:
+    fits, elements = True, 1
+    for size in shape:
+        if size:
+            fits = fits and 0 < size <= SIZE
+            elements *= size
+    if fits and elements <= ELEMENTS:
         return
     shown = ", ".join("?" if d is None else str(d) for d in shape)
     problem = "which no memory holds" if fits else "whose sizes do not fit into 31 bits"

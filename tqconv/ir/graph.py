@@ -12,8 +12,9 @@ Invariants, checked by `Graph.check`:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -272,19 +273,12 @@ class Graph:
     def tensors(self) -> Iterator[Tensor]:
         """Yield every tensor once: inputs, then in the order of the operators."""
         seen: set[int] = set()
-
-        def fresh(tensors: Iterable[Tensor | None]) -> Iterator[Tensor]:
+        read = ((*op.inputs, *op.outputs, *op.intermediates) for op in self.ops)
+        for tensors in chain((self.inputs,), read, (self.outputs,)):
             for tensor in tensors:
                 if tensor is not None and id(tensor) not in seen:
                     seen.add(id(tensor))
                     yield tensor
-
-        yield from fresh(self.inputs)
-        for op in self.ops:
-            yield from fresh(op.inputs)
-            yield from fresh(op.outputs)
-            yield from fresh(op.intermediates)
-        yield from fresh(self.outputs)
 
     def check(self) -> None:
         """Raise InternalError when an invariant of the module's docstring is broken."""

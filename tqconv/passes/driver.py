@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from tqconv.errors import InternalError
 from tqconv.ir.graph import Graph, Model
@@ -46,7 +47,9 @@ def run_stages(
 
 def holds_integers(graph: Graph) -> bool:
     """Whether some tensor stores integers that stand for reals."""
-    return any(tensor.quant is not None for tensor in graph.tensors())
+    ends = ((*op.inputs, *op.outputs, *op.intermediates) for op in graph.ops)
+    all_tensors = chain(graph.inputs, graph.outputs, chain.from_iterable(ends))
+    return any(tensor is not None and tensor.quant is not None for tensor in all_tensors)
 
 
 def run_stage(
