@@ -3,8 +3,10 @@
     python bench/fuzz/bytes.py --seed 7 --count 10000 [--kinds tflite,images] [--keep FOLDER]
 
 A finding is an exit code of 70, a signal, a minute without an end, more than 1 GiB of memory, a
-temporary file, or a result after an error. The exit status is 1 where there is one. The same seed,
-kinds and number are the same trial; `--only NUMBER` runs it alone.
+temporary file, or a result after an error; with `--run` also a result that LiteRT refuses, or of
+which it computes something else than of the .tflite file that it was made of. The exit status is 1
+where there is one. The same seed, kinds and number are the same trial; `--only NUMBER` runs it
+alone.
 """
 
 from __future__ import annotations
@@ -19,12 +21,15 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[2] / "tests"
 sys.path[:0] = [str(TESTS), *(str(TESTS / "importers" / s) for s in ("tf", "onnx", "keras"))]
 
 from damage import Trial, trials  # noqa: E402
+from forks import import_all  # noqa: E402
+from litert import judged  # noqa: E402
 from sandbox import Sandbox  # noqa: E402
 from seeds import all_seeds  # noqa: E402
 
@@ -37,6 +42,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
     parser.add_argument("--kinds", default="", help="kinds of files, separated by commas")
     parser.add_argument("--only", type=int, help="the number of one trial")
+    parser.add_argument("--run", action="store_true", help="run in LiteRT what is written")
     parser.add_argument("--keep", type=Path, help="where the files of findings go")
     return parser.parse_args()
 
@@ -62,11 +68,22 @@ def keep(trial: Trial, box: Path, folder: Path) -> None:
     (place / "finding.json").write_text(json.dumps(facts, indent=1))
 
 
+def said_by_litert(trial: Trial, box: Path) -> str:
+    """Return what LiteRT has against a result, or nothing."""
+    written = box / "out"
+    if trial.outcome.code or trial.command[0] != "convert" or not written.exists():
+        return ""
+    source = box / "in" / trial.seed.damaged[0] if trial.seed.kind == "tflite" else None
+    return judged(written.read_bytes(), None if source is None else source.read_bytes())
+
+
 def main() -> int:
     """Run the trials and print a line for each finding, then counts of exit codes by kind."""
     asked = arguments()
     counts: Counter[tuple[str, int]] = Counter()
     findings = 0
+    if asked.run:
+        import_all()
     sandbox = Sandbox()
     with tempfile.TemporaryDirectory() as scratch:
         made, box = Path(scratch, "made"), Path(scratch, "box")
@@ -76,6 +93,9 @@ def main() -> int:
         with contextlib.suppress(KeyboardInterrupt):  # what was found until then is said
             for trial in trials(seeds, box, asked.seed, numbers(asked), sandbox):
                 counts[trial.seed.kind, trial.outcome.code] += 1
+                if asked.run and not trial.outcome.fault:
+                    outcome = replace(trial.outcome, fault=said_by_litert(trial, box))
+                    trial = replace(trial, outcome=outcome)
                 if trial.outcome.fault:
                     findings += 1
                     print(f"{trial.seed.kind} {trial.number}: {trial.outcome.fault}", flush=True)

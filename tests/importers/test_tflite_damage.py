@@ -205,7 +205,8 @@ def test_results_have_the_shapes_that_operators_make(shape: tuple[int | None, ..
     assert [op.outputs[0].shape for op in read.ops] == [(2, 4), (1, 4)]
 
 
-def test_bodies_take_and_return_what_their_operator_does() -> None:
+def loop() -> tuple[Graph, Op]:
+    """Return a graph with a loop, and its operator."""
     graph, bodies = Graph("main"), [Graph(name) for name in ("cond", "body")]
     for body in bodies:
         x = body.add_input("x", (1,), FLOAT)
@@ -213,11 +214,42 @@ def test_bodies_take_and_return_what_their_operator_does() -> None:
         made = emit(body, "LESS", x, less, name="y") if body is bodies[0] else x
         body.outputs.append(made)
     y = Tensor("y", (1,), FLOAT)
-    graph.add(Op("WHILE", (graph.add_input("x", (1,), FLOAT),), (y,), graphs=tuple(bodies)))
+    op = Op("WHILE", (graph.add_input("x", (1,), FLOAT),), (y,), graphs=tuple(bodies))
+    graph.add(op)
     graph.outputs.append(y)
+    return graph, op
+
+
+def one_more(op: Op) -> None:
+    op.graphs[1].add_input("more", (1,), FLOAT)
+
+
+def other_type(op: Op) -> None:
+    op.graphs[1].inputs[0].dtype = np.dtype(np.int32)
+
+
+def itself(op: Op) -> None:
+    body = op.graphs[1]
+    y = Tensor("again", (1,), FLOAT)
+    body.add(Op("WHILE", (body.inputs[0],), (y,), graphs=op.graphs))
+    body.outputs[:] = [y]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (one_more, "its graphs do not take 1 and return 1 tensor"),
+        (other_type, "is INT32, it is given FLOAT32"),
+        (itself, "the graph 'body' calls itself"),
+    ],
+)
+def test_bodies_take_and_return_what_their_operator_does(
+    change: Callable[[Op], None], words: str
+) -> None:
+    graph, op = loop()
     reader.parse(bytes(serialize(Model([graph], "n"))), "n.tflite")
-    bodies[1].add_input("more", (1,), FLOAT)
-    with pytest.raises(FormatError, match="its graphs do not take 1 and return 1 tensor"):
+    change(op)
+    with pytest.raises(FormatError, match=words):
         reader.parse(bytes(serialize(Model([graph], "n"))), "n.tflite")
 
 

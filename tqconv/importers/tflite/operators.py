@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tqconv.errors import FormatError, InternalError, TqconvError, counted
-from tqconv.ir.graph import Op, Tensor
-from tqconv.ir.types import Shape
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.sorting import least_first
+from tqconv.ir.types import Shape, type_name
 from tqconv.ops.emit import infer
 from tqconv.ops.table import known, spec
 from tqconv.schema.flatbuf import options_table
@@ -79,6 +82,33 @@ def check_bodies(op: Op) -> None:
     if op.type == "WHILE" and len(op.graphs[0].outputs) != 1:
         count = counted(len(op.graphs[0].outputs), "tensor")
         raise FormatError(f"its condition returns {count}, not one", where=op.source)
+    given = op.inputs[op.type == "IF" :]
+    for graph in op.graphs:
+        _check_types(op, given, graph.inputs)
+        if op.type == "IF" or graph is op.graphs[1]:
+            _check_types(op, graph.outputs, op.outputs)
+
+
+def _check_types(op: Op, given: Sequence[Tensor | None], taken: Sequence[Tensor]) -> None:
+    for one, other in zip(given, taken, strict=True):
+        if one is not None and one.dtype != other.dtype:
+            raise FormatError(
+                f"'{other.name}' is {type_name(other.dtype)}, it is given {type_name(one.dtype)}",
+                where=op.source,
+            )
+
+
+def check_calls(graphs: Sequence[Graph]) -> None:
+    """Raise FormatError where the operators of a graph call it again, at any depth."""
+    bodies = {id(g): {id(body) for op in g.ops for body in op.graphs} for g in graphs}
+    ended = set(least_first(bodies, {id(g): i for i, g in enumerate(graphs)}))
+    left = [graph for graph in graphs if id(graph) not in ended]
+    if not left:
+        return
+    at = left[0]
+    for _ in left:  # from what calls the circle into it
+        at = next(body for op in at.ops for body in op.graphs if id(body) not in ended)
+    raise FormatError(f"the graph '{at.name}' calls itself")
 
 
 def _unfit(op: Op, error: Exception) -> FormatError:

@@ -14,7 +14,12 @@ from tqconv.errors import FormatError, UsageError
 from tqconv.importers.source import Format
 from tqconv.importers.tflite.borders import check_types, cut, reshape_inputs
 from tqconv.importers.tflite.buffers import Buffers
-from tqconv.importers.tflite.operators import check_bodies, check_operator, check_options
+from tqconv.importers.tflite.operators import (
+    check_bodies,
+    check_calls,
+    check_operator,
+    check_options,
+)
 from tqconv.ir.graph import Graph, Model, Op, Signature, Tensor
 from tqconv.ir.types import Shape, Source, dtype_of
 from tqconv.ops.options import SUBGRAPHS, decode
@@ -77,6 +82,7 @@ class _Reader:
         tensors = [self._tensors(g, s) for g, s in zip(graphs, self.subgraphs, strict=True)]
         for graph, subgraph, made in zip(graphs, self.subgraphs, tensors, strict=True):
             self._fill(graph, subgraph, made, graphs)
+        check_calls(graphs)
         for op in (op for graph in graphs for op in graph.ops):
             check_bodies(op)
         called = {id(g) for graph in graphs for op in graph.ops for g in op.graphs}
