@@ -50,6 +50,13 @@ def test_constants_that_are_inputs_as_well_stay_constants(tmp_path: Path) -> Non
     assert [t.name for t in load(model, tmp_path).main.inputs] == ["x"]
 
 
+def test_a_node_may_be_called_what_another_node_makes(tmp_path: Path) -> None:
+    x = np.ones((1, 2), np.float32)
+    nodes = [node("Add", "x x", "t"), node("Neg", "t", "y")]
+    nodes[1].name = "t"
+    assert_like_reference(network(nodes, {"x": x}, ["y"]), tmp_path, {"x": x}, [-2 * x])
+
+
 def test_two_nodes_of_one_name_are_told_apart(tmp_path: Path) -> None:
     nodes = [node("Relu", "x", "a", name="n"), node("Sigmoid", "a", "y", name="n")]
     assert_like_reference(network(nodes, {"x": X}, ["y"]), tmp_path, {"x": X})

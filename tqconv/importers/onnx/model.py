@@ -244,8 +244,13 @@ def _functions(model: Any, node: Any) -> list[Any]:
 
 
 def body_of(graph: Any, files: Files) -> Body:
-    """Return a GraphProto; FormatError where two nodes make one tensor."""
+    """Return a GraphProto; FormatError where two nodes make one tensor.
+
+    A node goes by its name, or by its first output where it has none, shares it with other nodes,
+    or has that of a tensor that another node makes.
+    """
     counts = Counter(message.name for message in graph.node)
+    counts.update(o for message in graph.node for o in set(message.output) - {message.name})
     nodes: list[Node] = []
     makers: dict[str, Node] = {}
     for number, message in enumerate(graph.node):
