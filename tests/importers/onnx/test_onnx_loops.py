@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import assert_like_reference, network, node
+from networks import assert_like_reference, load, network, node
 from onnx import TensorProto, helper, numpy_helper
+
+from tqconv.errors import UnsupportedError
 
 F = np.float32
 X = np.arange(12, dtype=F).reshape(3, 4)
@@ -112,3 +114,41 @@ def test_scan_of_images(tmp_path: Path) -> None:
     model = network(nodes, feeds, ["t", "rows"], opset=8)
     rows = np.cumsum(images, 1, dtype=F)
     assert_like_reference(model, tmp_path, feeds, [rows[:, -1], rows])
+
+
+def growing(bound: float) -> Any:
+    """A body: element i of v goes into a sequence, as long as i + 1 is below the bound."""
+    one = numpy_helper.from_array(np.array(1), "one")
+    end = numpy_helper.from_array(np.array(bound, np.int64), "end")
+    sequence = helper.make_tensor_sequence_value_info
+    return helper.make_graph(
+        [
+            node("Gather", "v i", "part", axis=0),
+            node("SequenceInsert", "s part", "t"),
+            node("Add", "i one", "next"),
+            node("Less", "next end", "more"),
+        ],
+        "body",
+        [info("n", INT64), info("c", BOOL), sequence("s", FLOAT, None), info("i", INT64)],
+        [info("more", BOOL), sequence("t", FLOAT, None), info("next", INT64)],
+        [one, end],
+    )
+
+
+def sequence_loop(bound: int) -> Any:
+    nodes = [
+        node("SequenceEmpty", "", "none"),
+        node("Loop", "_ go none start", "parts last", body=growing(bound)),
+        node("ConcatFromSequence", "parts", "y", axis=0, new_axis=1),
+    ]
+    constants = {"go": np.array(True), "start": np.array(0)}
+    return network(nodes, {"v": X}, ["y"], constants, opset=18)
+
+
+def test_a_loop_whose_condition_counts_rounds_carries_a_sequence(tmp_path: Path) -> None:
+    assert_like_reference(sequence_loop(3), tmp_path, {"v": X}, [X])
+
+
+def test_a_loop_without_an_end_carries_no_sequence(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="a loop of 256 rounds and more carries a sequence"):
+        load(sequence_loop(9999), tmp_path)

@@ -120,13 +120,13 @@ def _unrolled(
     """Write a loop out, whose sequences grow from round to round."""
     names = inner.captured()
     outer = [b.captured(name) for name in names]
-    rounds = int(b.scalar(trips, "M"))
+    rounds = ENDLESS if trips is None else int(b.scalar(trips, "M"))
     values, rows, goes_on = list(carried), [], first
     for time in range(rounds):
         if not b.scalar(goes_on, "the condition of a loop that carries a sequence"):
             break
         if time >= MOST_ROUNDS:
-            raise UnsupportedError(f"{rounds} rounds of a loop that carries a sequence")
+            raise UnsupportedError(f"a loop of {MOST_ROUNDS} rounds and more carries a sequence")
         own = [b.const(time, np.int64, "round"), goes_on, *values, *outer]
         made = filled(b, b.graph, inner, [*(i.name for i in inner.inputs), *names], own)
         goes_on, values = made[0], made[1 : 1 + len(values)]
