@@ -260,6 +260,20 @@ def bias_gelu(b: ONNXBuilder, x: Tensor, bias: Tensor) -> Tensor:
     return activations.gelu(b, b("ADD", x, bias))
 
 
+@handles("com.microsoft:BiasAdd")
+def bias_add(b: ONNXBuilder, x: Tensor, bias: Tensor, skip: Tensor) -> Tensor:
+    """Return x + bias + skip."""
+    return b("ADD", b("ADD", x, bias), skip)
+
+
+@handles("com.microsoft:BiasSplitGelu")
+def bias_split_gelu(b: ONNXBuilder, x: Tensor, bias: Tensor) -> Tensor:
+    """Return the first half of x + bias along the last axis times GELU of the second."""
+    total = b("ADD", x, bias)
+    first, second = b("SPLIT", np.array(x.rank - 1, np.int32), total, num_splits=2)
+    return b("MUL", first, gelu(b, second))
+
+
 @handles("com.microsoft:QuickGelu")
 def quick_gelu(b: ONNXBuilder, x: Tensor, *, alpha: float = 1.702) -> Tensor:
     """X sigmoid(alpha x)."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.compose import activations, norm, products
+from tqconv.compose import activations, functions, norm, products
 from tqconv.compose import conv as convolution
 from tqconv.compose.sizes import inserted, removed, reshaped
 from tqconv.compose.windows import Window
@@ -150,7 +150,7 @@ def matmul(b: ONNXBuilder, x: Tensor, w: Tensor) -> Tensor:
     return removed(b, y, y.rank - (1 if w.rank == 1 else 2)) if x.rank == 1 else y
 
 
-@handles("com.microsoft:FusedMatMul")
+@handles("com.microsoft:FusedMatMul", "com.microsoft:TransposeMatMul")
 def fused_matmul(
     b: ONNXBuilder,
     x: Tensor,
@@ -162,11 +162,29 @@ def fused_matmul(
     transBatchA: int = 0,  # noqa: N803  (ONNX's spelling)
     transBatchB: int = 0,  # noqa: N803  (ONNX's spelling)
 ) -> Tensor:
-    """Return alpha x w, of which the last two axes are exchanged where that is asked for."""
-    if transBatchA or transBatchB:
-        raise UnsupportedError("a FusedMatMul with the batch behind the rows")
+    """Return alpha x w, of which the last two axes are exchanged where that is asked for.
+
+    transBatch: the first axis goes behind those of the batch before that.
+    """
+    x = _batch_first(b, x) if transBatchA else x
+    w = _batch_first(b, w) if transBatchB else w
     y = products.product(b, x, w, adj_x=bool(transA), adj_w=bool(transB))
     return y if alpha == 1 else b("MUL", y, np.array(alpha, y.dtype))
+
+
+@handles("com.microsoft:CDist")
+def distances(b: ONNXBuilder, x: Tensor, y: Tensor, *, metric: str = "sqeuclidean") -> Tensor:
+    """The distance of each row of x: [m, k] from each row of y: [n, k], or its square."""
+    if metric not in ("euclidean", "sqeuclidean"):
+        raise UnsupportedError(f"the metric `{metric}`")
+    apart = b("SQUARED_DIFFERENCE", inserted(b, x, 1), inserted(b, y, 0))
+    squares = b("SUM", apart, np.array([2], np.int32), keep_dims=False)
+    return squares if metric == "sqeuclidean" else b("SQRT", squares)
+
+
+def _batch_first(b: ONNXBuilder, x: Tensor) -> Tensor:
+    """[m, batch…, k] -> [batch…, m, k]."""
+    return b.transpose(x, (*range(1, x.rank - 1), 0, x.rank - 1))
 
 
 def _activated(b: ONNXBuilder, x: Tensor, name: str, params: Sequence[float]) -> Tensor:
@@ -189,11 +207,16 @@ def _tanh(b: ONNXBuilder, x: Tensor) -> Tensor:
 ACTIVATIONS: dict[str, tuple[int, Callable[..., Tensor]]] = {
     "": (0, lambda b, x: x),
     "Clip": (2, activations.clamp),
+    "Elu": (1, activations.elu),
     "HardSigmoid": (2, lambda b, x, p=0.2, q=0.5: activations.hard_sigmoid(b, x, p, q)),
     "LeakyRelu": (1, lambda b, x, p=0.01: activations.leaky_relu(b, x, p)),
     "Relu": (0, activations.relu),
+    "Selu": (2, activations.selu),
     "Sigmoid": (0, _sigmoid),
+    "Softplus": (0, functions.softplus),
+    "Softsign": (0, functions.softsign),
     "Tanh": (0, _tanh),
+    "ThresholdedRelu": (1, lambda b, x, p=1.0: activations.thresholded(b, x, p)),
 }
 """What ONNX Runtime puts behind a convolution or product, and how many parameters it has."""
 
@@ -230,7 +253,6 @@ def fused_gemm(
     **told: Any,
 ) -> Tensor:
     """Multiply matrices, add, and apply an activation."""
-    if activation_gamma is not None:
-        raise UnsupportedError("a third parameter of an activation")
-    params = [p for p in (activation_alpha, activation_beta) if p is not None]
+    told_params = (activation_alpha, activation_beta, activation_gamma)
+    params = [p for p in told_params if p is not None]
     return _activated(b, gemm(b, x, w, c, **told), activation, params)

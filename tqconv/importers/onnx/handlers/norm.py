@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from tqconv.compose import norm
-from tqconv.compose.sizes import operand, size_of, vector
-from tqconv.errors import UnsupportedError
+from tqconv.compose import activations, norm
+from tqconv.compose.sizes import inserted, operand, size_of, vector
+from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
+from tqconv.importers.onnx.stored import Params, decoded
 from tqconv.ir.graph import Tensor
 
 F = np.float32
@@ -115,6 +116,35 @@ def embed_layer_norm(
     return y, count, total
 
 
+@handles("com.microsoft:QEmbedLayerNormalization")
+def quantized_embed_layer_norm(
+    b: ONNXBuilder,
+    ids: Tensor,
+    segments: Tensor | None,
+    words: Tensor,
+    places: Tensor,
+    kinds: Tensor | None,
+    scale: Tensor,
+    offset: Tensor,
+    mask: Tensor | None,
+    *params: Tensor | None,
+    epsilon: float = 1e-12,
+) -> tuple[Tensor, ...]:
+    """The same with tables that are stored as integers.
+
+    params: the scales of words, places, segments, factor and offset, then their zero points.
+    """
+    tables = [words, places, kinds, scale, offset]
+    if len(params) != 2 * len(tables):
+        raise FormatError(f"{len(params)} scales and zero points of {len(tables)} tables")
+    reals = [
+        None if table is None or step is None else decoded(b, table, Params(step, zero))
+        for table, step, zero in zip(tables, params[:5], params[5:], strict=True)
+    ]
+    found = [ids, segments, *reals, mask]
+    return embed_layer_norm(b, *found, epsilon=epsilon)[:2]
+
+
 @handles("RMSNormalization")
 def rms_norm(
     b: ONNXBuilder,
@@ -181,6 +211,48 @@ def group_norm(
 ) -> Tensor:
     """Normalize groups of channels; scale and offset are given for each channel."""
     return _grouped(b, x, scale, offset, num_groups, epsilon)
+
+
+@handles("com.microsoft:GroupNorm")
+def group_norm_of_images(
+    b: ONNXBuilder,
+    x: Tensor,
+    scale: Tensor,
+    offset: Tensor,
+    *,
+    activation: int,
+    groups: int,
+    channels_last: int = 1,
+    epsilon: float = 1e-5,
+) -> Tensor:
+    """Normalize groups of channels, which may come last; then SiLU where `activation` is 1."""
+    y = b.channels_last(
+        x, not channels_last, lambda t: norm.group_norm(b, t, groups, scale, offset, epsilon)
+    )
+    return activations.silu(b, y) if activation else y
+
+
+@handles("com.microsoft:SkipGroupNorm")
+def skip_group_norm(
+    b: ONNXBuilder,
+    x: Tensor,
+    scale: Tensor,
+    offset: Tensor,
+    skip: Tensor,
+    bias: Tensor | None = None,
+    *,
+    activation: int,
+    groups: int,
+    channels_last: int = 1,
+    epsilon: float = 1e-5,
+) -> tuple[Tensor, Tensor]:
+    """Normalize x + skip + bias, which is the second result; skip: [n, h, w, c], or [n, c]."""
+    if not channels_last:
+        raise UnsupportedError("a SkipGroupNorm with channels first")
+    total = b("ADD", x, inserted(b, skip, 1, 2) if skip.rank == 2 else skip)
+    total = total if bias is None else b("ADD", total, bias)
+    told = {"activation": activation, "groups": groups, "epsilon": epsilon}
+    return group_norm_of_images(b, total, scale, offset, **told), total
 
 
 @handles("LpNormalization")

@@ -24,6 +24,7 @@ def pad_2(
 
 
 @handles("Pad", since=11)
+@handles("com.microsoft:Pad")
 def pad(
     b: ONNXBuilder,
     x: Tensor,

@@ -29,7 +29,7 @@ def gather_elements(b: ONNXBuilder, x: Tensor, indices: Tensor, *, axis: int = 0
     return gathering.taken_along(b, x, gathering.from_start(b, x, indices, axis), axis)
 
 
-@handles("GatherND")
+@handles("GatherND", "com.microsoft:GatherND")
 def gather_nd(b: ONNXBuilder, x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
     """Take slices at coordinates."""
     indices = _from_start_nd(b, x, indices, batch_dims)

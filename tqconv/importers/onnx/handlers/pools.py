@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,14 @@ def max_pool(
         b, b.to_channels_last(x), windows, [channels * plane, *steps, plane]
     )
     return tuple(b.to_channels_first(t) for t in found)
+
+
+@handles("com.microsoft:NhwcMaxPool")
+def max_pool_of_images(b: ONNXBuilder, x: Tensor, **told: Any) -> Tensor:
+    """The largest element of each window of images with channels last."""
+    found = max_pool(b, b.to_channels_first(x), **told)
+    assert isinstance(found, Tensor)
+    return b.to_channels_last(found)
 
 
 @handles("AveragePool")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -35,11 +36,42 @@ def conv(
     strides: Sequence[int] | None = None,
 ) -> Tensor:
     """Convolve; the bias counts in steps of the product of both scales."""
+    shape = {"auto_pad": auto_pad, "dilations": dilations, "pads": pads, "strides": strides}
+    return y.stored(b, _sums(b, x.reals(b), x, w, bias, group=group, **shape), x)
+
+
+@handles("com.microsoft:QLinearConv")
+@in_triples
+def conv_of_images(
+    b: ONNXBuilder,
+    x: Given,
+    w: Given,
+    y: Wanted,
+    bias: Tensor | None = None,
+    *,
+    auto_pad: str = "NOTSET",
+    channels_last: int = 0,
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Tensor:
+    """The same; what is read and made may have channels last. Weights have them second."""
+    told = {"auto_pad": auto_pad, "dilations": dilations, "pads": pads, "strides": strides}
+    images = x.reals(b, -1 if channels_last else 1)
+    if not channels_last:
+        return y.stored(b, _sums(b, images, x, w, bias, group=group, **told), x)
+    sums = _sums(b, b.to_channels_first(images), x, w, bias, group=group, **told)
+    return y.stored(b, b.to_channels_last(sums), x, -1)
+
+
+def _sums(
+    b: ONNXBuilder, images: Tensor, x: Given, w: Given, bias: Tensor | None, **told: Any
+) -> Tensor:
     if bias is not None:
         bias = decoded(b, bias, Params(b("MUL", x.scale, w.scale), None, 0))
-    shape = {"auto_pad": auto_pad, "dilations": dilations, "pads": pads, "strides": strides}
-    sums = nn.conv(b, x.reals(b), w.reals(b, 0), bias, group=group, **shape)
-    return y.stored(b, sums, x)
+    return nn.conv(b, images, w.reals(b, 0), bias, **told)
 
 
 @handles("QLinearMatMul", "com.microsoft:QLinearMatMul")

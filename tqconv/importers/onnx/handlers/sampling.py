@@ -32,6 +32,7 @@ MODES: Mapping[str, str] = {"bilinear": lattice.LINEAR, "bicubic": lattice.CUBIC
 
 
 @handles("GridSample", since=16)
+@handles("com.microsoft:GridSample")
 def grid_sample(
     b: ONNXBuilder,
     x: Tensor,

@@ -13,6 +13,7 @@ from tqconv.ir.graph import Tensor
 INT64 = np.dtype(np.int64)
 
 composed(Det=linalg.matrix_determinant)
+composed(**{"com.microsoft:Inverse": linalg.matrix_inverse})
 
 
 @handles("Compress")

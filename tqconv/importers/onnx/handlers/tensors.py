@@ -148,6 +148,12 @@ def _unsqueezed(b: ONNXBuilder, x: Tensor, axes: Sequence[int]) -> Tensor:
     return inserted(b, x, *sorted(axis % rank for axis in axes))
 
 
+@handles("com.microsoft:ExpandDims")
+def expand_dims(b: ONNXBuilder, x: Tensor, axis: Tensor) -> Tensor:
+    """Insert one axis of size 1."""
+    return _unsqueezed(b, x, b.ints(axis, "axis"))
+
+
 @handles("Squeeze")
 def squeeze_1(b: ONNXBuilder, x: Tensor, *, axes: Sequence[int] | None = None) -> Tensor:
     """Drop axes of size 1: the named ones, or all."""
@@ -247,13 +253,14 @@ def constant_of_shape(b: ONNXBuilder, shape: Tensor, *, value: Any = None) -> Te
     return b("FILL", int32_of(b, shape), number)
 
 
-@handles("Range")
-def range_(b: ONNXBuilder, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
-    """Count from start up to limit."""
-    return b("RANGE", *(b.reshape(t, ()) for t in (start, limit, delta)))
+@handles("Range", "com.microsoft:Range")
+def range_(b: ONNXBuilder, start: Tensor, limit: Tensor, delta: Tensor | None = None) -> Tensor:
+    """Count from start up to limit, by ones where nothing else is said."""
+    step = b.const(1, start.dtype) if delta is None else delta
+    return b("RANGE", *(b.reshape(t, ()) for t in (start, limit, step)))
 
 
-@handles("Trilu")
+@handles("Trilu", "com.microsoft:Trilu")
 def trilu(b: ONNXBuilder, x: Tensor, k: Tensor | None = None, *, upper: int = 1) -> Tensor:
     """Keep what lies on one side of a diagonal of each matrix, set the rest to 0."""
     shift = b.const(0, np.int32) if k is None else b.reshape(b.cast(k, np.int32), ())

@@ -15,6 +15,7 @@ from tqconv.compose.sizes import Size, calculate, inserted, operand, reshaped, s
 from tqconv.compose.slices import along
 from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
+from tqconv.importers.onnx.stored import Params, decoded
 from tqconv.ir.graph import Tensor
 
 F = np.float32
@@ -102,6 +103,43 @@ def attention(
     )
     out = compose.joined_heads(b, made.result)
     return [out, stacked(b, [keys, values])] if b.wants(1) else [out]
+
+
+@handles("com.microsoft:QAttention")
+def quantized_attention(
+    b: ONNXBuilder,
+    x: Tensor,
+    weights: Tensor,
+    bias: Tensor,
+    x_scale: Tensor,
+    weights_scale: Tensor,
+    mask: Tensor | None = None,
+    x_zero: Tensor | None = None,
+    weights_zero: Tensor | None = None,
+    past: Tensor | None = None,
+    *,
+    num_heads: int,
+    do_rotary: int = 0,
+    mask_filter_value: float = -10000.0,
+    past_present_share_buffer: int = 0,
+    scale: float = 0.0,
+    unidirectional: int = 0,
+) -> list[Tensor]:
+    """The same of integers that stand for reals; weights may have a scale for each column."""
+    return attention(
+        b,
+        decoded(b, x, Params(x_scale, x_zero)),
+        decoded(b, weights, Params(weights_scale, weights_zero)),
+        bias,
+        mask,
+        past,
+        num_heads=num_heads,
+        do_rotary=do_rotary,
+        mask_filter_value=mask_filter_value,
+        past_present_share_buffer=past_present_share_buffer,
+        scale=scale,
+        unidirectional=unidirectional,
+    )
 
 
 @handles("com.microsoft:MultiHeadAttention")

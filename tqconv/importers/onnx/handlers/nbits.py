@@ -1,0 +1,62 @@
+"""Products with weights of a few bits, which share a scale in blocks along a row."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.compose import products
+from tqconv.errors import FormatError, UnsupportedError
+from tqconv.importers.onnx.registry import ONNXBuilder, handles
+from tqconv.ir.graph import Tensor
+
+F = np.float32
+
+
+@handles("com.microsoft:MatMulNBits")
+def matmul_nbits(
+    b: ONNXBuilder,
+    x: Tensor,
+    w: Tensor,
+    scales: Tensor,
+    zeros: Tensor | None = None,
+    groups: Tensor | None = None,
+    bias: Tensor | None = None,
+    *,
+    K: int,  # noqa: N803  (ONNX's spelling)
+    N: int,  # noqa: N803  (ONNX's spelling)
+    block_size: int,
+    accuracy_level: int = 0,
+    bits: int = 4,
+    weight_prepacked: int = 0,
+) -> Tensor:
+    """Multiply x: [..., K] by weights [N, blocks, bytes of a block], the first one in the low bits.
+
+    The weights become reals, which `--quantize` stores as integers again.
+    """
+    if groups is not None or weight_prepacked or bits not in (2, 4, 8):
+        raise UnsupportedError(f"a MatMulNBits of {bits} bits, prepacked, or in another order")
+    blocks = -(-K // block_size)
+    codes = _unpacked(b.value(w, "B").reshape(N, -1), bits, (N, blocks, block_size))
+    factor = b.value(scales, "scales").astype(F).reshape(N, blocks, 1)
+    if zeros is None:
+        zero: NDArray[np.float32] = np.array(1 << (bits - 1), F)
+    elif zeros.dtype == np.uint8:
+        zero = _unpacked(b.value(zeros, "zero_points").reshape(N, -1), bits, (N, blocks, 1))
+    else:
+        zero = b.value(zeros, "zero_points").astype(F).reshape(N, blocks, 1)
+    reals = ((codes - zero) * factor).reshape(N, -1)[:, :K]
+    y = products.product(b, x, b.const(np.ascontiguousarray(reals), F), adj_w=True)
+    return y if bias is None else b("ADD", y, bias)
+
+
+def _unpacked(
+    rows: NDArray[np.uint8], bits: int, shape: tuple[int, int, int]
+) -> NDArray[np.float32]:
+    """Return the numbers in the bytes of each row, those of the low bits first."""
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    parts = (rows[:, :, None] >> shifts) & ((1 << bits) - 1)
+    found = parts.reshape(rows.shape[0], -1)[:, : shape[1] * shape[2]]
+    if found.size != shape[0] * shape[1] * shape[2]:
+        raise FormatError(f"{rows.size} bytes for {list(shape)} numbers of {bits} bits")
+    return found.reshape(shape).astype(F)
