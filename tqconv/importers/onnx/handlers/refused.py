@@ -28,6 +28,17 @@ TRAINERS: dict[str, Any] = {
     for name in ("Adagrad", "Adam", "Gradient", "Momentum")
 }
 
+BLOCKED: dict[str, Any] = {
+    f"com.microsoft.nchwc:{name}": _because(
+        "its images lie in blocks of channels, as one processor wants them",
+        "optimize the model for all machines: ORT_ENABLE_EXTENDED, not ORT_ENABLE_ALL",
+    )
+    for name in (
+        "AveragePool", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "ReorderInput",
+        "ReorderOutput", "Upsample",
+    )
+}  # fmt: skip
+
 
 @handles(
     Bernoulli=_because(RANDOM, DRAW_OUTSIDE),
@@ -44,6 +55,7 @@ TRAINERS: dict[str, Any] = {
     TfIdfVectorizer=_because("TensorFlow Lite counts no n-grams", BEFORE),
 )
 @handles(**TRAINERS)
+@handles(**BLOCKED)
 def refuse(b: ONNXBuilder, why: Refusal, *operands: Any, **attributes: Any) -> NoReturn:
     """Refuse by name."""
     reason, hint = why
