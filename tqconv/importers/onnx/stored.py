@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder
@@ -228,12 +229,16 @@ def behind(b: ONNXBuilder, x: Tensor) -> Reals | None:
         return None
     row = spec(op.type)
     rule = row.quant
-    if rule is None or not rule.same or rule.averages or row.copies == "filled":
+    pads = op.type in ("PAD", "PADV2")
+    if rule is None or not rule.same or rule.averages or (row.copies == "filled" and not pads):
         return None
     moved: list[Any] = list(op.inputs)
-    params = None
+    params, constants = None, []
     for index, own in enumerate(op.inputs):
         if own is None or not is_data(row, index) or own.dtype != x.dtype:
+            continue
+        if own.data is not None and own not in b.shared.reals:
+            constants.append((index, own.data))
             continue
         found = behind(b, own)
         if found is None or (params is not None and not found.params.means(params)):
@@ -241,13 +246,33 @@ def behind(b: ONNXBuilder, x: Tensor) -> Reals | None:
         moved[index], params = found.tensor, found.params
     if params is None or params.scale.size != 1:
         return None
-    made: Any = b(op.type, *moved, **op.options)
+    kind = op.type
+    if kind == "PAD":
+        moved.append(None)
+        constants.append((2, np.zeros((), x.dtype)))
+        kind = "PADV2"
+    for index, codes in constants:
+        if (number := _real(codes, params)) is None:
+            return None
+        moved[index] = number
+    if kind == "PADV2" and isinstance(moved[2], np.ndarray) and not moved[2].any():
+        kind, moved = "PAD", moved[:2]
+    made: Any = b(kind, *moved, **op.options)
     outputs: Sequence[Tensor] = made if isinstance(made, tuple) else (made,)
     for integers, reals in zip(op.outputs, outputs, strict=True):
         if integers.dtype != x.dtype:
             continue
         b.shared.reals[integers] = Reals(reals, params)
     return b.shared.reals[x]
+
+
+def _real(codes: NDArray[Any], params: Params) -> NDArray[np.float32] | None:
+    """Return what constant integers stand for, where the parameters are constants, too."""
+    scale, zero = params.scale.data, np.zeros(()) if params.zero is None else params.zero.data
+    if scale is None or zero is None:
+        return None
+    steps = codes.astype(np.float32) - zero.astype(np.float32).reshape(())
+    return np.asarray(steps * scale.reshape(()), np.float32)
 
 
 def blocks(x: Tensor, block: int, axis: int, scale: Tensor) -> int:

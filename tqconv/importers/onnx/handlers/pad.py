@@ -50,7 +50,7 @@ def pad(
         return rearrange.pad_by_places(b, x, pairs, MODES[mode])
     if mode != "constant":
         raise UnsupportedError(f"mode `{mode}`")
-    number = None if value is None or _is_zero(value) else b.reshape(value, ())
+    number = _filling(b, x, value)
     return rearrange.resized(b, x, pairs, number)
 
 
@@ -74,12 +74,21 @@ def _padded(
     }
     x = slices.cut(b, x, cut) if cut else x
     amounts = b.const(np.maximum(np.array(pairs), 0).astype(np.int32))
-    number = None if value is None or _is_zero(value) else b.reshape(value, ())
+    number = _filling(b, x, value)
     return rearrange.pad(b, x, amounts, number)
 
 
-def _is_zero(value: Tensor) -> bool:
-    return value.data is not None and not value.data.any()
+def _filling(b: ONNXBuilder, x: Tensor, value: Tensor | None) -> Tensor | None:
+    """Return what is put around `x`; None for zeros. Codes of reals are surrounded by codes."""
+    zero = value is None or (value.data is not None and not value.data.any())
+    if zero and x.quant is None:
+        return None
+    if x.quant is None or (value is not None and value.data is None):
+        assert value is not None
+        return b.reshape(value, ())
+    filling = b.const(0 if value is None else b.scalar(value, "constant_value"), x.dtype)
+    filling.quant = x.quant
+    return filling
 
 
 @handles("CenterCropPad", since=18)
