@@ -34,6 +34,7 @@ from tqconv.quant.select import (
     rule_of,
     select,
 )
+from tqconv.quant.untold import untold
 from tqconv.records import dataclass
 
 WITH_FLOATS = "without --integer_only such operators stay float, and `note: float:` names them"
@@ -238,6 +239,7 @@ def _missing(
 ) -> list[Tensor]:
     """Return the tensors whose group knows no range, in the order of the graph."""
     unknown = {t for t in members(g for g in groups.groups() if g.params() is None)}
+    unknown |= untold(graph, groups, selection.types, found)
     stored = {t for t, _ in groups.homes}
     ends = [(t, borders.inputs) for t in graph.inputs]
     ends += [(t, borders.of_output(t)) for t in graph.outputs]
