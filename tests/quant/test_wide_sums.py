@@ -115,3 +115,21 @@ def test_a_bias_that_dwarfs_the_products_leaves_room_for_the_multiplication(
     samples = RNG.normal(size=(4, 8)).astype(np.float32) * np.float32(1e-6)
     model = quantized(graph, tmp_path, samples, mode="int16x8", improve=False)
     assert run(model, [samples[:1]], False)[0] == pytest.approx(bias[None], rel=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["int16x8", "int8"])
+def test_what_is_compared_with_next_to_nothing_keeps_its_sign(
+    run: Run, tmp_path: Path, mode: str
+) -> None:
+    """In the steps of the constant the integers of m would wrap around."""
+    graph = parse(
+        "x: f32[1,16] -> y\nm = MINIMUM(x, 1.5)\np = GREATER(m, 0.000001)\nn = MUL(m, 0.1)\n"
+        "y = SELECT_V2(p, m, n)"
+    )
+    samples = RNG.uniform(-2, 2, (4, 16)).astype(np.float32)
+    model = quantized(graph, tmp_path, samples, mode=mode, improve=False)
+    bound = np.minimum(samples[:1], 1.5)
+    want = np.where(bound > 0, bound, bound / 10)
+    step = 2 / (127 if mode == "int8" else 32767)
+    for delegate in (True, False):
+        np.testing.assert_allclose(run(model, [samples[:1]], delegate)[0], want, atol=1.5 * step)

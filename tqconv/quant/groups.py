@@ -26,6 +26,9 @@ COARSER = 1.25
 """Values are requantized rather than let the steps of others grow by more than this."""
 LEAST = 1e-30
 """Keeps the ratio of two widths finite."""
+FINEST = 1 << 14
+"""QUANTIZE multiplies 16-bit integers in 32 bits: steps that are finer by more would wrap around
+(measured; LiteRT 2.3.0)."""
 
 
 @dataclass(eq=False)
@@ -286,7 +289,7 @@ def _finer(mine: Group, whole: Group) -> str | None:
     if mine.ends is None or whole.ends is None or mine.pin is not None or whole.pin is not None:
         return None
     ratio = (mine.ends[1] - mine.ends[0]) / max(whole.ends[1] - whole.ends[0], LEAST)
-    if ratio <= COARSER:
+    if ratio <= COARSER or ratio > FINEST:
         return None
     return f"quantized from the reals again, with steps {ratio:.3g} times as fine"
 
@@ -296,7 +299,8 @@ def _coarsens(mine: Group, whole: Group) -> str | None:
     if mine.ends is None or whole.ends is None or mine.pin is not None or whole.pin is not None:
         return None
     ratio = _joint(mine.ends, whole.ends) / max(whole.ends[1] - whole.ends[0], LEAST)
-    return f"its group's steps are {ratio:.3g} times as coarse" if ratio > COARSER else None
+    coarse = COARSER < ratio <= FINEST
+    return f"its group's steps are {ratio:.3g} times as coarse" if coarse else None
 
 
 def _within(ends: tuple[float, float] | None, pin: Params) -> bool:
