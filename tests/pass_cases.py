@@ -122,6 +122,28 @@ CASES = {
         z = SUM(y, [2])""",
         ["RESHAPE", "SQUARED_DIFFERENCE", "SUM"],
     ),
+    "scale and shift go through a slice of whole channels into the convolution": (
+        """x: f32[1,3,3,2] -> z
+        t = TRANSPOSE_CONV([1,7,7,4], f32[4,3,3,2], x) {padding=VALID, stride_h=2, stride_w=2}
+        s = SLICE(t, [0,1,1,0], [1,6,6,4])
+        u = STRIDED_SLICE(s, [0,0,0,0], [1,6,4,4], [1,1,1,1])
+        m = MUL(u, f32[4])
+        a = ADD(m, f32[4])
+        z = RELU(a)""",
+        ["TRANSPOSE_CONV", "SLICE", "STRIDED_SLICE", "RELU"],
+    ),
+    "a shift behind a slice of some channels, or of turned ones, stays": (
+        """x: f32[1,4,4,2] -> z, v
+        c = CONV_2D(x, f32[4,1,1,2], f32[4]) {padding=VALID, stride_h=1, stride_w=1}
+        s = SLICE(c, [0,0,0,1], [1,4,4,2])
+        a = ADD(s, f32[2])
+        z = NEG(a)
+        d = CONV_2D(x, f32[5,1,1,2], f32[5]) {padding=VALID, stride_h=1, stride_w=1}
+        t = STRIDED_SLICE(d, [0,0,0,4], [1,4,4,0], [1,1,1,-1]) {end_mask=8}
+        e = ADD(t, f32[5])
+        v = NEG(e)""",
+        ["CONV_2D", "SLICE", "ADD", "NEG", "CONV_2D", "STRIDED_SLICE", "ADD", "NEG"],
+    ),
     "a shift before a padded convolution stays": (
         """x: f32[1,6,6,3] -> z
         y = ADD(x, f32[3])

@@ -60,7 +60,7 @@ def fold_scale(graph: Graph, op: Op) -> bool:
     along = _along(factors, w.data.ndim, place.out_axis)
     set_weights(graph, linear, apply(w.data, along).astype(np.float32))
     set_bias(graph, linear, apply(b, factors).astype(np.float32))
-    _absorb(graph, op, linear)
+    _absorb(graph, op, linear, operands.x)
     return True
 
 
@@ -69,6 +69,8 @@ def fold_shift(graph: Graph, op: Op) -> bool:
     """Shift the bias instead of the result.
 
     y = CONV_2D(x, w, b); z = ADD(y, c)   ->   z = CONV_2D(x, w, b + c)
+
+    What a slice leaves of all channels in between is shifted alike.
     """
     operands = with_constant(op)
     if operands is None or (op.type == "SUB" and not operands.first) or has_activation(op):
@@ -82,7 +84,7 @@ def fold_shift(graph: Graph, op: Op) -> bool:
         return False
     apply = np.subtract if op.type == "SUB" else np.add
     set_bias(graph, linear, apply(b, shifts).astype(np.float32))
-    _absorb(graph, op, linear)
+    _absorb(graph, op, linear, operands.x)
     return True
 
 
@@ -206,11 +208,29 @@ def _unpadded(linear: Op) -> bool:
 
 
 def _linear_before(graph: Graph, x: Tensor) -> Op | None:
-    """Return the linear operator that makes `x` for one reader only and without activation."""
-    linear = made_by(x, *LINEAR)
-    if linear is None or sole_reader(graph, x) is None or has_activation(linear):
+    """Return the linear operator that makes `x` for one reader only and without activation.
+
+    Or of which `x` is a slice with all channels.
+    """
+    if sole_reader(graph, x) is None:
         return None
-    return linear
+    cut = made_by(x, "SLICE", "STRIDED_SLICE")
+    if cut is not None and _has_all_channels(cut):
+        return _linear_before(graph, cut.input(0))
+    linear = made_by(x, *LINEAR)
+    return None if linear is None or has_activation(linear) else linear
+
+
+def _has_all_channels(cut: Op) -> bool:
+    """Whether a slice leaves the last axis as it is."""
+    x, y = cut.input(0), cut.output
+    if x.rank != y.rank or x.rank == 0 or y.shape[-1] is None or x.shape[-1] != y.shape[-1]:
+        return False
+    if cut.type == "SLICE":
+        return True
+    steps, options = cut.input(3).data, cut.options
+    moved = options.get("new_axis_mask", 0) or options.get("shrink_axis_mask", 0)
+    return steps is not None and steps.reshape(-1)[-1] == 1 and not moved
 
 
 def _per_channel(constant: NDArray[Any], x: Tensor, y: Tensor) -> NDArray[Any] | None:
@@ -270,7 +290,7 @@ def successor(graph: Graph, old: Tensor, data: NDArray[Any]) -> Tensor:
     return graph.constant(name, data)
 
 
-def _absorb(graph: Graph, op: Op, linear: Op) -> None:
-    """Let `linear` make what `op` made."""
+def _absorb(graph: Graph, op: Op, linear: Op, made: Tensor) -> None:
+    """Let `linear` make what `op` made of `made`, its output or a slice of that."""
     linear.source = linear.source.joined(op.source)
-    graph.replace(op.output, linear.output)
+    graph.replace(op.output, made)
