@@ -258,6 +258,32 @@ def test_largest_elements_of_regions(
     assert_like_reference(model, tmp_path, given, [want])
 
 
+PLACES = np.clip(noise(2, 3, 4, 2), -1, 1)
+ALIASES: dict[str, tuple[dict[str, Array], dict[str, Any]]] = {
+    "GatherND": ({"x": noise(3, 4), "i": np.array([[0, 1], [2, 3]])}, {}),
+    "GridSample": ({"x": noise(2, 3, 5, 5), "g": PLACES}, {"padding_mode": "border"}),
+    "Pad": ({"x": noise(3, 4), "p": np.array([1, 0, 0, 2]), "v": np.array(2.5, F)}, {}),
+}
+
+
+@pytest.mark.parametrize("op", ALIASES)
+def test_standard_operators_under_the_optimizers_domain(tmp_path: Path, op: str) -> None:
+    tensors, told = ALIASES[op]
+    given = {name: a for name, a in tensors.items() if a.dtype == F and a.ndim}
+    constants = {name: a for name, a in tensors.items() if name not in given}
+    plain = network([node(op, " ".join(tensors), "y", **told)], given, ["y"], constants)
+    want = ReferenceEvaluator(plain).run(None, given)
+    nodes = [node(op, " ".join(tensors), "y", MS, **told)]
+    assert_like_reference(network(nodes, given, ["y"], constants), tmp_path, given, want)
+
+
+def test_a_product_with_its_older_name(tmp_path: Path) -> None:
+    x, w = noise(2, 3, 4), noise(2, 5, 4)
+    nodes = [node("TransposeMatMul", "x w", "y", MS, transB=1, alpha=0.5)]
+    model = network(nodes, {"x": x}, ["y"], {"w": w})
+    assert_like_reference(model, tmp_path, {"x": x}, [0.5 * x @ w.transpose(0, 2, 1)])
+
+
 IMAGE = noise(2, 3, 6, 7)
 DROPPED: dict[str, tuple[dict[str, Any], Array]] = {
     "Affine": ({"alpha": 2.5, "beta": 0.3}, 2.5 * IMAGE + F(0.3)),
