@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Tqconv
+from tests.graph_text import parse
+from tqconv.api import save
 from tqconv.exporters.placement import Placement, RefusedFacts
 from tqconv.exporters.report import GraphFacts, ModelFacts, OpFacts, TensorFacts
 from tqconv.exporters.rows import FIELDS
+from tqconv.ir.graph import Model
 
 PAGE = Path(__file__).parents[2] / "docs" / "inspect.md"
 
@@ -85,6 +89,37 @@ def test_wrong_conditions(tqconv: Tqconv, tflite: Path, words: list[str], said: 
     found = tqconv("inspect", tflite, *words)
     assert found.code == 2
     assert said in found.err
+
+
+def test_a_value_that_no_row_has_is_told_from_those_that_are_there(
+    tqconv: Tqconv, tflite: Path
+) -> None:
+    found = tqconv("inspect", tflite, "--ops", "--where", "type=CONV2D")
+    assert (found.code, found.out.splitlines()[0]) == (0, "0 operators")
+    assert "note: no row has type=CONV2D; there are CONV_2D, " in found.err
+    assert tqconv("inspect", tflite, "--ops", "--where", "type=CONV_2D").err == ""
+
+
+def test_rows_are_as_wide_as_the_terminal(
+    tqconv: Tqconv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "x: f32[1,112,112,32] -> y\n"
+        "y = DEPTHWISE_CONV_2D(x, f32[1,3,3,32], zeros[32]) {stride_h=1, stride_w=1}"
+    )
+    graph = parse(text)
+    graph.rename(graph.outputs[0], "a/rather/long/name/of/a/layer/in/a/scope")
+    save(Model([graph]), tmp_path / "m.tflite")
+    piped = tqconv("inspect", tmp_path / "m.tflite", "--ops").out
+    assert "a/rather/long/name/of/a/layer/in/a/scope" in piped
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = tqconv("inspect", tmp_path / "m.tflite", "--ops").out.splitlines()
+    assert lines[0] == "1 operator; version and index in a wider terminal, or in a pipe"
+    assert max(map(len, lines)) <= 80
+    assert "a/rath…a/scope" in lines[2]
+    monkeypatch.setenv("COLUMNS", "200")
+    assert tqconv("inspect", tmp_path / "m.tflite", "--ops").out == piped
 
 
 def test_the_page_names_every_field() -> None:

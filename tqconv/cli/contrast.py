@@ -111,7 +111,7 @@ def _measured(found: Sequence[Difference], verbose: bool) -> str:
 
 def _row(found: Difference) -> tuple[str, ...]:
     cosine = "" if found.cosine is None else f"cosine {found.cosine:.6f}"
-    share = "" if found.agreement is None else f"same largest element {found.agreement:.4g}"
+    share = "" if found.agreement is None else f"same largest element {100 * found.agreement:.4g} %"
     return (
         shown(found.name),
         "equal" if found.sqnr >= SAME else f"{found.sqnr:.1f} dB",

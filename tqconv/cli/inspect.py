@@ -133,7 +133,10 @@ def _print_tables(
         document = {"schema": SCHEMA, **{name: rows(facts, name, claims) for name in asked}}
         click.echo(json.dumps(document, indent=1, default=str))
     else:
+        from tqconv.exporters.rows import unmatched
+
         click.echo(tables_text(facts, asked, claims))
+        print_notes(given, (note for name in asked for note in unmatched(facts, name, claims)))
 
 
 def print_supported(as_json: bool) -> None:

@@ -23,8 +23,10 @@ COLUMNS = {
 }
 """What is printed of a row; `--json` has all fields."""
 RIGHT = frozenset({"index", "bytes", "macs", "zero_point"})
-NARROWEST = 12
-"""Characters of a name that are always printed."""
+NARROW, NARROWEST = 20, 12
+"""Characters of a name for which columns are left out, and those that are always printed."""
+SPARED = ("version", "index", "zero_point")
+"""Columns that are left out, in this order, where a terminal has no room for names beside them."""
 
 
 def tables_text(facts: ModelFacts, asked: Sequence[str], claims: Sequence[Claim]) -> str:
@@ -35,12 +37,15 @@ def tables_text(facts: ModelFacts, asked: Sequence[str], claims: Sequence[Claim]
 
 
 def _text(name: str, found: Sequence[Mapping[str, Any]]) -> str:
-    columns = COLUMNS[name]
-    cells = [columns, *(tuple(_cell(row, column) for column in columns) for row in found)]
-    word = TABLES[name][:-1]
-    heading = counted(len(found), word)
-    right = [i for i, column in enumerate(columns) if column in RIGHT]
-    return f"{heading}\n{table(_fitted(cells, columns.index('name')), right=right)}"
+    columns = list(COLUMNS[name])
+    cells = {column: [column, *(_cell(row, column) for row in found)] for column in columns}
+    heading = counted(len(found), TABLES[name][:-1])
+    if sys.stdout.isatty():
+        spared = _fit(cells, shutil.get_terminal_size().columns)
+        if spared:
+            heading += f"; {' and '.join(spared)} in a wider terminal, or in a pipe"
+    right = [i for i, column in enumerate(cells) if column in RIGHT]
+    return f"{heading}\n{table(zip(*cells.values(), strict=True), right=right)}"
 
 
 def _cell(row: Mapping[str, Any], column: str) -> str:
@@ -63,13 +68,16 @@ def _cell(row: Mapping[str, Any], column: str) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-def _fitted(cells: Sequence[Sequence[str]], name: int) -> list[list[str]]:
-    """Return the cells with names cut, where a terminal has no room for them."""
-    found = [list(row) for row in cells]
-    if not sys.stdout.isatty():
-        return found
-    widths = [max(len(row[i]) for row in found) for i in range(len(found[0]))]
-    room = shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths) + widths[name]
-    for row in found:
-        row[name] = cut(row[name], max(room, NARROWEST))
-    return found
+def _fit(cells: dict[str, list[str]], width: int) -> list[str]:
+    """Leave out columns and cut names until rows are so narrow; return what was left out."""
+    spared = []
+    for column in (*SPARED, None):
+        others = sum(2 + max(map(len, cells[each])) for each in cells if each != "name")
+        room = width - others - 2
+        if room >= min(NARROW, max(map(len, cells["name"]))) or column is None:
+            break
+        if column in cells:
+            del cells[column]
+            spared.append(column)
+    cells["name"] = [cut(name, max(room, NARROWEST)) for name in cells["name"]]
+    return spared

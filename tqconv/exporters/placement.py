@@ -73,7 +73,7 @@ class Placement:
         if self.runs:
             return f"all {counted(self.operators, 'operator')} run on it"
         others = self.operators - self.on_target
-        end = f"{self.rest} runs {others}" if self.rest else "the model does not start there"
+        end = f"{others} on {self.rest}" if self.rest else "the model does not start there"
         return f"{self.on_target} of {counted(self.operators, 'operator')} run on it{share}; {end}"
 
 

@@ -46,6 +46,8 @@ class Claim:
         return _SIGNS[self.sign](*_alike(found, self.value))
 
 
+LISTED = 12
+"""Values that are listed where none of them was asked for."""
 _SIGNS: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
@@ -106,6 +108,19 @@ def rows(facts: ModelFacts, table: str, claims: Sequence[Claim] = ()) -> list[di
             )
     made = (row for graph in facts.graphs for row in _MAKERS[table](graph))
     return [row for row in made if all(asked.holds(row) for asked in claims)]
+
+
+def unmatched(facts: ModelFacts, table: str, claims: Sequence[Claim]) -> Iterator[str]:
+    """Yield a sentence for each claim that no row of a table fulfils: what the rows have instead.
+
+    Only texts are listed, and only where there are few: types and operators, no names.
+    """
+    made = rows(facts, table)
+    for asked in claims:
+        found = sorted({v for row in made if isinstance(v := row[asked.field], str) and v})
+        if found and len(found) <= LISTED and not any(asked.holds(row) for row in made):
+            wanted = f"{asked.field}{asked.sign}{asked.value}"
+            yield f"no row has {wanted}; there are {', '.join(found)}"
 
 
 def _ops(graph: GraphFacts) -> Iterator[dict[str, Any]]:
