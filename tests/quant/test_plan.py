@@ -92,7 +92,8 @@ z = CONCATENATION(a, b) {axis=1}
 
 def test_a_fixed_scale_is_requantized_where_its_neighbours_go_further() -> None:
     graph = parse(CONCAT)
-    made = planned(graph, {"x": (-2, 2), "a": (-4, 4), "b": (0, 1), "z": (-4, 4)})
+    ends = {"x": (-2, 2), "a": (-4, 4), "b": (0, 1), "z": (-4, 4)}
+    made = planned(graph, ends, borders=Borders(outputs=INT8))
     concat = graph.ops[-1]
     assert made.tensors[concat.inputs[0]].equals(made.tensors[concat.output])
     assert made.edges[Use(concat, 1)].equals(made.tensors[concat.output])
@@ -108,7 +109,8 @@ def test_a_fixed_scale_is_shared_where_it_covers_the_neighbours() -> None:
 
 def test_uint8_concatenation_rescales_by_itself() -> None:
     graph = parse(CONCAT)
-    made = planned(graph, {"x": (-2, 2), "a": (-4, 4), "b": (0, 1), "z": (-4, 4)}, "uint8")
+    ends = {"x": (-2, 2), "a": (-4, 4), "b": (0, 1), "z": (-4, 4)}
+    made = planned(graph, ends, "uint8", borders=Borders(outputs=UINT8))
     assert not [u for u in made.edges if u.op is graph.ops[-1]]
 
 
@@ -150,7 +152,7 @@ def test_a_value_that_others_read_is_requantized_rather_than_coarsened() -> None
     """
     graph = parse(text)
     ranges = {"x": (-1, 1), "a": (-2, 2), "b": (-50, 50), "z": (-50, 50), "w": (-1, 3)}
-    made = planned(graph, ranges)
+    made = planned(graph, ranges, borders=Borders(outputs=INT8))
     assert stored(graph, made, "a")[0] == float(np.float32(4 / 255))
     edge = made.edges[Use(by_name(graph, "z").producer, 0)]
     assert edge.why == (
@@ -330,3 +332,45 @@ def test_a_softmax_over_many_classes_in_8_bits_says_what_it_costs(
     assert len(lines) == count
     assert all("those below 0.002 become 0" in line and "'x'" in line for line in lines)
     assert coarse_lines(planned(graph, ranges, mode)) == []
+
+
+JOINED = """
+x: f32[1,4] -> y
+a = FULLY_CONNECTED(x, f32[2,4], f32[2])
+b = FULLY_CONNECTED(x, f32[3,4], f32[3])
+c = CONCATENATION(a, b) {axis=1}
+y = RESHAPE(c, [5])
+"""
+
+
+@pytest.mark.parametrize(
+    ("small", "borders", "floats"),
+    [
+        ((-1.0, 1.0), Borders(), {"CONCATENATION", "RESHAPE"}),
+        ((-2.5, 2.5), Borders(), set()),  # 3.2 times as coarse
+        ((-1.0, 1.0), Borders(outputs=INT8), set()),  # one scale is what is asked for
+    ],
+)
+def test_unlike_parts_of_a_real_output_keep_their_own_steps(
+    small: Ends, borders: Borders, floats: set[str]
+) -> None:
+    graph = parse(JOINED)
+    ends = {"x": (-1.0, 1.0), "a": small, "b": (-8.0, 8.0), "c": (-8.0, 8.0), "y": (-8.0, 8.0)}
+    made = planned(graph, ends, borders=borders)
+    assert {op.type for op in made.floats} == floats
+    wide = 16 / 255
+    own = (small[1] - small[0]) / 255 if floats else wide
+    assert stored(graph, made, "a")[0] == pytest.approx(own)
+    assert stored(graph, made, "b")[0] == pytest.approx(wide)
+
+
+def test_unlike_parts_that_integers_read_share_their_steps() -> None:
+    graph = parse(JOINED.replace("RESHAPE(c, [5])", "FULLY_CONNECTED(c, f32[2,5], f32[2])"))
+    ends = {
+        "x": (-1.0, 1.0),
+        "a": (-1.0, 1.0),
+        "b": (-8.0, 8.0),
+        "c": (-8.0, 8.0),
+        "y": (-8.0, 8.0),
+    }
+    assert not planned(graph, ends).floats

@@ -7,7 +7,7 @@ A value of 0 … 10 that shares a scale with one of 0 … 10**8, or that is thei
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from tqconv.ops.table import having, those
 from tqconv.quant.groups import Group, Grouping
 from tqconv.quant.params import with_zero
 from tqconv.quant.scale_limits import product_step
-from tqconv.quant.select import bound_of, operand_name, reals, rule_of
+from tqconv.quant.select import bound_of, ends_in, operand_name, reals, rule_of
 
 FEWEST_STEPS = 4
 """A value that spans fewer steps is lost; well-behaved models keep all above 30."""
@@ -26,6 +26,8 @@ SAME_UNIT = those(lambda row: row.same_unit or row.clamp is not None)
 STEEP = having(lambda row: row.step)
 JOINS = those(lambda row: row.operands.variadic and row.copies is not None)
 """Operators that put the elements of several operands side by side, in one scale."""
+UNEVEN = 4.0
+"""How much wider a part of a join at an output may not be than another: that costs two bits."""
 
 
 def lost(
@@ -54,6 +56,28 @@ def lost(
             drowned = _drowned(op, made[0][1], found)
             if drowned is not None:
                 reasons[op] = f"would lose the values of {drowned}"
+    return reasons
+
+
+def uneven_ends(
+    graph: Graph, types: Mapping[Op, np.dtype], found: Mapping[Tensor, Range], real: Set[Tensor]
+) -> dict[Op, str]:
+    """Return the joins of unlike parts that make nothing but real outputs.
+
+    Their parts become reals anyway, and each from steps of its own if that is done before.
+    `real`: outputs that are float.
+    """
+    reasons: dict[Op, str] = {}
+    for op, dtype in types.items():
+        least, most = extremes(op, found) if op.type in JOINS else (None, None)
+        if least is None or most is None or dtype.itemsize > 1:
+            continue
+        ratio = span(found[most]) / span(found[least])
+        if ratio >= UNEVEN and ends_in(op.outputs[0], graph, real):
+            reasons[op] = (
+                f"makes an output of reals: {with_range(least, found)} would have steps "
+                f"{ratio:.3g} times as coarse beside {with_range(most, found)}"
+            )
     return reasons
 
 

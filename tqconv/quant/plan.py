@@ -18,7 +18,7 @@ from tqconv.ir.grid import extremes
 from tqconv.ir.types import Range, type_name
 from tqconv.quant import params as arithmetic
 from tqconv.quant.groups import Grouping, group, members
-from tqconv.quant.losses import lost, stopped
+from tqconv.quant.losses import lost, stopped, uneven_ends
 from tqconv.quant.params import Params
 from tqconv.quant.scale_limits import MOST_RESCALE, raise_scales
 from tqconv.quant.schemes import BY_ACTIVATION, UINT8, Scheme
@@ -142,6 +142,7 @@ def plan(
     if not choice.integer_only:
         real = {t for t in graph.outputs if borders.of_output(t) is None}
         selection.keep_float(graph, coarse_ends(graph, selection.types, real))
+        selection.keep_float(graph, uneven_ends(graph, selection.types, found, real))
     floats = {op: why for op, why in selection.floats.items() if op.type != "CUSTOM"}
     if choice.integer_only and floats:
         raise float_report(floats, WITH_FLOATS)

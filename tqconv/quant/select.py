@@ -238,17 +238,17 @@ def coarse_ends(graph: Graph, types: Mapping[Op, np.dtype], real: Set[Tensor]) -
         if dtype.itemsize == 1
         and (rule := rule_of(op)) is not None
         and (step := rule.fixed.get(type_name(dtype), (0.0, 0))[0])
-        and _ends_in(op.outputs[0], graph, real)
+        and ends_in(op.outputs[0], graph, real)
     }
 
 
-def _ends_in(tensor: Tensor, graph: Graph, real: Set[Tensor]) -> bool:
+def ends_in(tensor: Tensor, graph: Graph, real: Set[Tensor]) -> bool:
     """Whether a tensor, in this order, becomes real outputs and nothing else."""
     if tensor in graph.outputs and tensor not in real:
         return False
     if not all(use.op.type in ORDERED and use.index == 0 for use in tensor.uses):
         return False
-    reached = [_ends_in(use.op.outputs[0], graph, real) for use in tensor.uses]
+    reached = [ends_in(use.op.outputs[0], graph, real) for use in tensor.uses]
     return all(reached) and bool(reached or tensor in graph.outputs)
 
 
