@@ -102,7 +102,7 @@ def test_borders_that_cannot_be_are_refused(
         (["--inference_type", "FLOAT"], "it cannot become float"),
         (["--quantize", "dynamic"], "it cannot be quantized again as dynamic"),
         (["--quantize", "int8", "--calibration_random", "2"], "quantized again as int8"),
-        (["--inference_input_type", "UINT8"], "is for integer activations"),
+        (["--inference_input_type", "INT16"], "'image' is FLOAT32, and not to be INT16"),
         (["--input_data_type", "INT8"], "has type FLOAT32 in the file"),
         (["--output_arrays", "nope"], "its inputs are image; its outputs probabilities"),
         (["--input_shapes", "imagine=1,8,8,1"], "which is no input; did you mean `image`?"),
@@ -116,6 +116,16 @@ def test_what_a_quantized_file_cannot_become_is_refused(
     assert result.code == 2
     assert says in result.err
     assert not (tmp_path / "m.tflite").exists()
+
+
+def test_a_quantized_file_takes_bytes(tqconv: Tqconv, integers: Path, tmp_path: Path) -> None:
+    words = ["convert", integers, "-o", tmp_path / "m.tflite", "--inference_input_type", "UINT8"]
+    found = tqconv(*words)
+    assert (found.code, found.err) == (0, "")
+    assert "  image  uint8  [1, 8, 8, 1]  scale 0.00" in found.out
+    found = tqconv(*words, "--inference_output_type", "INT8")
+    assert found.code == 2
+    assert "output 'probabilities' is FLOAT32, and not to be INT8" in found.err
 
 
 def test_a_quantized_file_is_written_anew(tqconv: Tqconv, integers: Path, tmp_path: Path) -> None:

@@ -156,6 +156,11 @@ def test_ask_for_integers_at_the_borders(tqconv: Tqconv, tmp_path: Path, asked: 
     found = tqconv("convert", path, "-o", target, *words)
     assert types_of(target) == (asked, asked)
     assert f"x  {asked}" in found.out
+    again = tmp_path / "again.tflite"
+    words = ["--inference_input_type", "uint8", "--inference_output_type", "float32"]
+    found = tqconv("convert", target, "-o", again, *words)
+    assert found.code == 0, found.err
+    assert types_of(again) == ("uint8", "float32")
 
 
 def test_ask_for_integers_of_a_float_model(tqconv: Tqconv, tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.conftest import Tqconv
+from conftest import run_litert
 from graph_text import parse
 from graphs import const, graph, node, placeholder
 
-from tqconv.api import save
+from tqconv.api import load, save
 from tqconv.ir.graph import Model
 
 F = np.float32
@@ -65,6 +66,34 @@ def test_give_a_dense_layer_one_scale(tqconv: Tqconv, tmp_path: Path) -> None:
     shown = tqconv("inspect", target, "--quant").out
     assert "(8 on axis 0)" in shown  # the convolution's
     assert "(10 on axis 0)" not in shown
+
+
+def test_make_int8_of_an_old_uint8_file(tqconv: Tqconv, tmp_path: Path) -> None:
+    old, new = tmp_path / "old.tflite", tmp_path / "new.tflite"
+    words = ["--quantize", "uint8", *calibrated(tmp_path, 8, 8, 4)[2:], "--integer_only"]
+    words += ["--inference_type", "QUANTIZED_UINT8", "--std_values", "127", "--mean_values", "128"]
+    found = tqconv("convert", write(tmp_path, CONV), "-o", old, *words)
+    assert found.code == 0, found.err
+    shown = tqconv("inspect", old, "--target", "tflm").out
+    assert "mended by: --quantize int8: its kernels take no uint8" in shown
+    words = ["--quantize", "int8", "--integer_only", "--target", "tflm"]
+    found = tqconv("convert", old, "-o", new, *words)
+    assert found.code == 0, found.err  # as the answer says, and without samples
+    assert "note: old.tflite is uint8: activations keep their scales" in found.err
+    before, after = (load(path).main for path in (old, new))
+    for first, second in zip(
+        (*before.inputs, *before.outputs), (*after.inputs, *after.outputs), strict=True
+    ):
+        assert first.quant is not None
+        assert second.quant is not None
+        assert second.dtype == np.int8
+        assert second.quant.scale == pytest.approx(first.quant.scale, rel=1e-6)
+        assert second.quant.zero_point == first.quant.zero_point - 128
+    assert "CONV_2D          v3" in tqconv("inspect", new, "--ops").out
+    x = RNG.integers(0, 256, (1, 8, 8, 4)).astype(np.uint8)
+    wanted = run_litert(old.read_bytes(), [x])[0].astype(int) - 128
+    found_values = run_litert(new.read_bytes(), [(x.astype(int) - 128).astype(np.int8)])[0]
+    np.testing.assert_allclose(found_values, wanted, atol=3)  # steps; weights are rounded twice
 
 
 @pytest.mark.parametrize("release", ["tflite-2.4", "litert-1.0"])

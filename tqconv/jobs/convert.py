@@ -105,7 +105,7 @@ def _fit(model: Model, options: ConvertOptions, observe: Observer | None) -> Non
 def _check_request(file: SourceFile, target: Path, options: ConvertOptions) -> None:
     """Raise UsageError for what cannot be fulfilled whatever the model holds."""
     footprint.of_conversion(file, target, options).check()
-    check_types(options)
+    check_types(options, may_hold_integers=file.kind == "tflite")
     check_gate(options)
     check_device(options)
     check_picture(options, target)
@@ -192,8 +192,17 @@ def _quantize(
         return []
     from tqconv.quant import no_effect
     from tqconv.quant.evidence import inputs
+    from tqconv.quant.recast import recast
+    from tqconv.quant.reread import read_as_reals
 
+    if asked.mode == "int8" and no_effect.is_of_bytes(model):
+        read_as_reals(model)
     no_effect.check_float(model, asked, wants_float=options.toco.wants_float)
+    if asked.mode is None and not inputs.stated(asked):
+        if no_effect.is_quantized(model):
+            recast(model, asked)
+            return []
+        inputs.check(asked)
     inputs.tell(model, asked)
     reference = snapshot(model) if _is_compared(options) else None
     before = no_effect.constants(model)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from tqconv.config import Progress, QuantizeOptions, TocoOptions, Watch
 from tqconv.errors import QuantizationError, UsageError, counted
 from tqconv.exporters.tflite import serialize
-from tqconv.ir.graph import Model
+from tqconv.ir.graph import Model, Op
 from tqconv.ir.tally import Counting
 from tqconv.jobs.improve import improved
 from tqconv.jobs.memory import Memory
@@ -83,6 +85,34 @@ def quantize(
     a few operators may have more bits; `record` is told what was known and done. Raises
     QuantizationError where ranges are missing or the mode cannot be reached.
     """
+    before = _types(model)
+    plan = _quantized(model, options, ranges, toco=toco, least=least, watch=watch, record=record)
+    for op, types in _types(model).items():
+        if before.get(op) != types:
+            op.version = None  # what a file states of one type says nothing of another
+    return plan
+
+
+def _types(model: Model) -> dict[Op, tuple[np.dtype | None, ...]]:
+    """Return the types of what each operator reads and makes."""
+    return {
+        op: tuple(None if t is None else t.dtype for t in (*op.inputs, *op.outputs))
+        for graph in model.all_graphs()
+        for op in graph.ops
+    }
+
+
+def _quantized(
+    model: Model,
+    options: QuantizeOptions,
+    ranges: Ranges | None,
+    *,
+    toco: TocoOptions | None,
+    least: float | None,
+    watch: Watch,
+    record: Record | None,
+) -> Plan | None:
+    """Quantize in place; return the plan of a mode of integer activations."""
     if options.mode is None:
         raise UsageError("no quantization was chosen", hint="set `mode`")
     if scheme(options.mode).activation is None:

@@ -9,14 +9,18 @@ from tqconv.errors import UsageError
 from tqconv.output import STDOUT
 
 
-def check_types(options: ConvertOptions) -> None:
-    """Raise UsageError for border types and a scaling of images that the mode does not use."""
+def check_types(options: ConvertOptions, *, may_hold_integers: bool) -> None:
+    """Raise UsageError for border types and a scaling of images that the mode does not use.
+
+    may_hold_integers: the file may be quantized already, which only its content tells.
+    """
     asked = options.quantize
     if asked.mode is None and {asked.input_type, asked.output_type} <= {None, "float32"}:
         return
     from tqconv.quant.evidence import inputs
 
-    inputs.check(asked)
+    if asked.mode is not None or not may_hold_integers:
+        inputs.check(asked)
     check_scaling(asked, options.verify)
 
 

@@ -18,11 +18,8 @@ from tqconv.quant.select import CONVERSIONS, operand_name, rule_of
 def check_float(model: Model, options: QuantizeOptions, *, wants_float: bool) -> None:
     """Raise UsageError where a model that computes with integers is to be another kind of model.
 
-    Its inputs and outputs, too, keep their types. `wants_float`: a float model is asked for by
-    name.
+    `wants_float`: a float model is asked for by name.
     """
-    if options.mode is None:
-        _check_borders(model, options)
     found = next(_stored_activations(model), None)
     if found is None or not (wants_float or options.mode is not None):
         return
@@ -34,20 +31,14 @@ def check_float(model: Model, options: QuantizeOptions, *, wants_float: bool) ->
     )
 
 
-def _check_borders(model: Model, options: QuantizeOptions) -> None:
-    """Raise UsageError where inputs or outputs that are integers in the file shall be reals."""
-    for which, wanted, tensors in (
-        ("input", options.input_type, model.main.inputs),
-        ("output", options.output_type, model.main.outputs),
-    ):
-        found = next((t for t in tensors if t.quant is not None), None)
-        if found is not None and wanted is not None and found.dtype != np.dtype(wanted):
-            kind = type_name(np.dtype(wanted))
-            raise UsageError(
-                f"--inference_{which}_type {kind}: {which} '{found.name}' is "
-                f"{type_name(found.dtype)} in {model.origin}, which is quantized already",
-                hint="leave the flag out, or convert the float model that the file was made from",
-            )
+def is_of_bytes(model: Model) -> bool:
+    """Whether all that operators compute in integers that stand for reals is uint8."""
+    return {tensor.dtype.name for tensor in _stored_activations(model)} == {"uint8"}
+
+
+def is_quantized(model: Model) -> bool:
+    """Whether some operator computes with integers that stand for reals."""
+    return next(_stored_activations(model), None) is not None
 
 
 def _stored_activations(model: Model) -> Iterator[Tensor]:

@@ -36,13 +36,18 @@ def check(options: QuantizeOptions) -> None:
             f"--inference_output_type {(options.output_type or '').upper()} {reason}",
             hint=f"add {quantize}, or leave it out",
         )
-    stated = options.input_stats is not None or options.named_stats or options.input_ranges
-    if options.input_type not in REAL and not stated:
+    if options.input_type not in REAL and not stated(options):
         raise UsageError(
             f"--inference_input_type {(options.input_type or '').upper()} {reason}",
             hint=f"add {quantize}; or say which reals the integers stand for, with --mean_values "
             "and --std_values, and they are dequantized first",
         )
+
+
+def stated(options: QuantizeOptions) -> bool:
+    """Whether it is said which reals the integers of an input stand for."""
+    said = options.named_stats or options.input_ranges
+    return options.input_stats is not None or bool(said)
 
 
 def said_of_inputs(graph: Graph, options: QuantizeOptions, dtype: np.dtype) -> dict[Tensor, Range]:
