@@ -205,6 +205,15 @@ def test_results_have_the_shapes_that_operators_make(shape: tuple[int | None, ..
     assert [op.outputs[0].shape for op in read.ops] == [(2, 4), (1, 4)]
 
 
+def test_operands_that_the_kernel_refuses_are_damage() -> None:
+    graph = Graph("main")
+    xs = [graph.add_input(name, (3, 4), FLOAT) for name in "ab"]
+    graph.outputs.append(emit(graph, "ADD", *xs, name="c"))
+    xs[1].shape = (3, 5)
+    with pytest.raises(FormatError, match=r"ADD 'c' in n\.tflite.*sizes 4 and 5 do not broadcast"):
+        reader.parse(bytes(serialize(Model([graph], "n"))), "n.tflite")
+
+
 def loop() -> tuple[Graph, Op]:
     """Return a graph with a loop, and its operator."""
     graph, bodies = Graph("main"), [Graph(name) for name in ("cond", "body")]

@@ -67,7 +67,6 @@ op(
     version=_transpose_version,
     polynomial=True,
     copies="permuted",
-    strict=True,
     category="movement",
 )
 

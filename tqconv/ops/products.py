@@ -86,7 +86,6 @@ op(
     ),
     version=_batch_matmul_version,
     dense=True,
-    strict=True,
     category="conv",
     macs=_batch_matmul_macs,
     types=frozenset({"float32"}),

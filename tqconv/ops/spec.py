@@ -228,8 +228,6 @@ class OpSpec:
     """A product of matrices, to which `--no_per_channel_dense` applies."""
     counted: bool = False
     """The kernel counts its operands: what is left out is None, also at the end."""
-    strict: bool = False
-    """The shape rule refuses nothing that LiteRT runs, with operands of whatever type."""
     states: tuple[str, ...] = ()
     """Operands that are read and written in each step."""
     late_memory: bool = False

@@ -23,6 +23,7 @@ from networks_keras import (
 
 from tqconv import api
 from tqconv.errors import FormatError
+from tqconv.importers.keras.load import dtype_of
 
 R = np.random.default_rng(11)
 F = np.float32
@@ -118,3 +119,9 @@ def test_a_query_that_sees_nothing_finds_nothing_where_there_is_dropout(
     (y,) = computed(path, x, shown)
     np.testing.assert_allclose(y[0, 1], x.mean(1)[0] if found == "all" else [0, 0], atol=1e-5)
     np.testing.assert_allclose(y[0, 2], x[0, 1], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["float33", "\udc80", "a,b"])
+def test_a_type_that_does_not_exist_is_refused(name: str) -> None:
+    with pytest.raises(FormatError, match="which does not exist"):
+        dtype_of(name)

@@ -234,8 +234,8 @@ def dtype_of(value: Any) -> np.dtype:
         )
     try:
         return np.dtype(name)
-    except TypeError:
-        raise FormatError(f"an input has the type `{name}`, which does not exist") from None
+    except (TypeError, ValueError):  # ValueError: what is no text in UTF-8
+        raise FormatError(f"an input has the type {name!r}, which does not exist") from None
 
 
 def _reads(network: Network, name: str) -> Iterable[tuple[str, str]]:
