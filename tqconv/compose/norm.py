@@ -145,6 +145,8 @@ def local_response(
     b: Builder, x: Tensor, radius: int, bias: float, alpha: float, beta: float
 ) -> Tensor:
     """Divide x: [n, h, w, c] by (bias + alpha * squares of the channels within radius) ^ beta."""
+    depth = x.shape[-1]
+    radius = radius if depth is None else min(radius, depth)  # farther away is nothing
     options = {"radius": radius, "bias": bias, "alpha": alpha, "beta": beta}
     return b("LOCAL_RESPONSE_NORMALIZATION", x, **options)
 

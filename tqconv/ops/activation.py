@@ -110,6 +110,17 @@ def _local_response(op: Op) -> NDArray[Any]:
     return np.asarray(x * scale, data.dtype)
 
 
+FARTHEST = 1 << 16
+"""Channels on each side, for which the kernel makes room whether there are as many or not."""
+
+
+def _local_response_shape(op: Op) -> Sequence[Typed]:
+    radius = int(op.options.get("radius", 0))
+    if not 0 <= radius <= FARTHEST:
+        raise UnsupportedError(f"channels within a radius of {radius}, not of 0 to {FARTHEST}")
+    return _image(op)
+
+
 def _hard_swish_floor(scales: Sequence[float], width: int) -> float:
     """Inputs are scaled by 1/128 and then down to the output: kernels/activations.cc."""
     return scales[0] / 128
@@ -229,7 +240,7 @@ for _name, (_fold, _quant, _version) in _LAST_AXIS.items():
 op(
     "LOCAL_RESPONSE_NORMALIZATION",
     "x -> y",
-    shape=_image,
+    shape=_local_response_shape,
     fold=_local_response,
     category="activation",
     types=FLOAT,

@@ -12,6 +12,7 @@ from graphs import const, node, placeholder
 from tqconv.api import optimize
 from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, UnsupportedError, UsageError
+from tqconv.importers.tf.definitions import input_type
 from tqconv.importers.tf.graphdef import import_graph
 from tqconv.importers.tf.node import graph_ref, nodes_of
 from tqconv.ir.graph import Model
@@ -195,3 +196,10 @@ def test_a_node_that_does_not_fit_its_operator_is_named(damaged: Any) -> None:
     messages = [node("x", "Placeholder", dtype=F32, shape=(1, 4, 4, 1)), damaged]
     with pytest.raises((FormatError, UnsupportedError), match=f"{damaged.op} 'y' in net.pb"):
         load(messages)
+
+
+@pytest.mark.parametrize("count", [-1, 2**40])
+def test_a_count_of_tensors_that_is_damage_makes_no_list(count: int) -> None:
+    message = node("y", "AddN", "x", N=count, T=np.dtype(np.float32))
+    made = nodes_of(iter([message]), graph_ref)
+    assert input_type(made["y"], 0) is None

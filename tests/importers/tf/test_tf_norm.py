@@ -197,3 +197,11 @@ def test_an_unknown_fused_operator_is_refused() -> None:
     message = graph(placeholder("x", np.float32, (3, 4)), const("w", numbers(4, 5)), y)
     with pytest.raises(UnsupportedError, match="`Softmax` in fused_ops"):
         model_of(message, ["y"])
+
+
+def test_channels_farther_away_than_there_are_cost_nothing() -> None:
+    """The kernel makes room for all that the radius reaches: 8 GB here."""
+    x = np.linspace(-1, 1, 24, dtype=np.float32).reshape(1, 2, 3, 4)
+    expected = x / np.sqrt(1 + 0.5 * np.square(x).sum(-1, keepdims=True))
+    attrs = {"depth_radius": 10**9, "bias": 1.0, "alpha": 0.5, "beta": 0.5}
+    assert_op("LRN", (x,), expected, **attrs, **CLOSE)

@@ -233,8 +233,8 @@ def dtype_of(value: Any) -> np.dtype:
             hint="cut the model behind what turns it into numbers, with --input_arrays",
         )
     try:
-        return np.dtype(name)
-    except (TypeError, ValueError):  # ValueError: what is no text in UTF-8
+        return np.dtype(name if name.isidentifier() else "")  # numpy reads lists of types, too
+    except TypeError:
         raise FormatError(f"an input has the type {name!r}, which does not exist") from None
 
 

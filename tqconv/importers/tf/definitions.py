@@ -24,6 +24,10 @@ REF = 100
 """DataType of a reference is the type's number plus 100."""
 
 
+MOST_TENSORS = 1 << 20
+"""What an attribute may count; more is damage, and no list of them is made."""
+
+
 @dataclass(frozen=True)
 class Argument:
     """One input or output argument, which may stand for several tensors.
@@ -44,7 +48,8 @@ class Argument:
             return [_number(v) for v in value] if isinstance(value, list) else None
         number = NUMBERS.get(self.type) or _number(value) or NUMBERS.get(self.default)
         length = node.get(self.count) if self.count else 1
-        return [number] * length if isinstance(length, int) else None
+        counted = isinstance(length, int) and 0 <= length <= MOST_TENSORS
+        return [number] * length if counted else None
 
 
 @dataclass(frozen=True)
