@@ -56,3 +56,14 @@ def test_constants_are_not_copied_to_be_written() -> None:
     tracemalloc.stop()
     assert size > large.nbytes
     assert peak < 0.6 * large.nbytes
+
+
+def test_joining_copies_once() -> None:
+    array = np.zeros((3, 1 << 20), np.float32)
+    file = Pieces([b"begin", array, b"end"])
+    tracemalloc.start()
+    joined = file.joined()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert type(joined) is bytes
+    assert peak < 1.2 * array.nbytes

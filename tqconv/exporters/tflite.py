@@ -31,7 +31,7 @@ MIN_RUNTIME_BYTES = 16
 """The runtime reads that many bytes, padded with zeros."""
 
 
-def serialize(model: Model) -> memoryview:
+def serialize(model: Model) -> bytes:
     """Return the file. The same model gives the same bytes."""
     return in_pieces(model).joined()
 

@@ -14,7 +14,7 @@ from tqconv.ir.histogram import Extremes, Histogram
 from tqconv.ir.tally import Counting, Tallies
 from tqconv.runtime.litert import Array, Feed, Session
 
-Serialize = Callable[[Model], "bytes | memoryview"]
+Serialize = Callable[[Model], bytes]
 Read = Callable[[str], Array]
 """Returns what a sample makes of the tensor of a name, as a view: gone with the next sample."""
 

@@ -12,7 +12,7 @@ from tqconv.runtime.calibrate import exposed
 from tqconv.runtime.layout import Borders
 from tqconv.runtime.litert import Array, Feed, Session
 
-Serialize = Callable[[Model], "bytes | memoryview"]
+Serialize = Callable[[Model], bytes]
 EXACT = 200.0
 """Decibels reported where two tensors are equal."""
 

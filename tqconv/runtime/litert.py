@@ -27,7 +27,7 @@ class Session:
 
     def __init__(
         self,
-        content: bytes | memoryview,
+        content: bytes,
         *,
         delegate: bool = True,
         preserve: bool = False,
@@ -37,7 +37,7 @@ class Session:
         try:
             with without_chatter():
                 self._interpreter = interpreter(
-                    model_content=bytes(content),
+                    model_content=content,
                     num_threads=1,
                     experimental_op_resolver_type=resolvers[kind],
                     experimental_preserve_all_tensors=preserve,
@@ -93,7 +93,7 @@ class Session:
 
 
 def run(
-    content: bytes | memoryview, feeds: Sequence[Feed], *, delegate: bool = True
+    content: bytes, feeds: Sequence[Feed], *, delegate: bool = True
 ) -> list[list[Array]]:
     """Return the outputs of each sample."""
     session = Session(content, delegate=delegate)

@@ -28,7 +28,7 @@ OUTSIDE_BYTES = 1024  # smaller vectors stay inside: readers of metadata do not 
 
 def write(
     model: Mapping[str, Any], schema: Schema | None = None, *, limit: int = LIMIT
-) -> memoryview:
+) -> bytes:
     """The file for a dict as `read` gives it; the same bytes for the same dict.
 
     Scalars at their default and fields set to None are left out. A vector may be any sequence or

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -34,18 +35,12 @@ class Pieces:
             elif piece.size:
                 yield from _blocks(piece)
 
-    def joined(self) -> memoryview:
-        """Return the file in one piece of memory."""
-        file = bytearray(self.size)
-        at = 0
-        for piece in self.pieces:
-            if isinstance(piece, np.ndarray):
-                _copy(piece, file, at)
-                at += piece.nbytes
-            else:
-                file[at : at + len(piece)] = piece
-                at += len(piece)
-        return memoryview(file).toreadonly()
+    def joined(self) -> bytes:
+        """Return the file in one piece of memory, copied once."""
+        file = BytesIO()
+        for part in self:
+            file.write(part)
+        return file.getvalue()  # the buffer itself: nothing else holds it
 
 
 def _blocks(array: Array) -> Iterator[memoryview]:
@@ -61,8 +56,3 @@ def _blocks(array: Array) -> Iterator[memoryview]:
     for start in range(0, len(array), rows):
         yield np.ascontiguousarray(array[start : start + rows]).reshape(-1).view(np.uint8).data
 
-
-def _copy(array: Array, file: bytearray, at: int) -> None:
-    """Copy without a buffer in between, whatever the strides."""
-    if array.size:
-        np.frombuffer(file, array.dtype, array.size, at).reshape(array.shape)[...] = array
