@@ -13,8 +13,10 @@ from tqconv.config import QuantizeOptions
 from tqconv.ir.graph import Model
 from tqconv.jobs.quantize import quantize
 from tqconv.quant.fit import moments as moments_page
+from tqconv.quant.fit import products as products_page
 from tqconv.quant.fit.codes import is_clustered
 from tqconv.quant.fit.moments import columns, empty, portions
+from tqconv.quant.fit.products import Products, summed
 from tqconv.quant.fit.rounding import fitted_codes
 
 RNG = np.random.default_rng(8)
@@ -121,8 +123,21 @@ def test_moments_sum_over_samples_whatever_the_portions() -> None:
         moments.add(columns(op, part, 100))
     moments.settle()
     assert moments.rows == 30
-    np.testing.assert_allclose(moments.second[0], rows.T @ rows, rtol=1e-4)
+    np.testing.assert_allclose(moments.second.whole()[0], rows.T @ rows, rtol=1e-4)
     np.testing.assert_allclose(moments.first[0], rows.sum(axis=0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("band", [1, 3, 4, 256])
+def test_half_of_the_products_is_all_of_them(band: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products_page, "BAND", band)
+    columns = RNG.normal(size=(2, 20, 7)).astype(np.float32)
+    parts = [Products(2, 7), Products(2, 7)]
+    for part, half in zip(parts, np.split(columns, 2, axis=1), strict=True):
+        part.add(half)
+    wanted = columns.transpose(0, 2, 1) @ columns
+    np.testing.assert_allclose(summed(parts).whole(), wanted, rtol=1e-4, atol=1e-5)
+    assert parts[0].nbytes <= wanted.nbytes
+    assert band > 1 or parts[0].nbytes == 2 * 4 * (7 * 8 // 2)
 
 
 def test_memory_of_moments_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

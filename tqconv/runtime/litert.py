@@ -92,9 +92,7 @@ class Session:
         return [np.array(self.output(i)) for i in range(len(self._outputs))]
 
 
-def run(
-    content: bytes, feeds: Sequence[Feed], *, delegate: bool = True
-) -> list[list[Array]]:
+def run(content: bytes, feeds: Sequence[Feed], *, delegate: bool = True) -> list[list[Array]]:
     """Return the outputs of each sample."""
     session = Session(content, delegate=delegate)
     results = []

@@ -26,9 +26,7 @@ SHARED_BYTES = 1024  # an array that stands in several places of the dict is wri
 OUTSIDE_BYTES = 1024  # smaller vectors stay inside: readers of metadata do not look outside
 
 
-def write(
-    model: Mapping[str, Any], schema: Schema | None = None, *, limit: int = LIMIT
-) -> bytes:
+def write(model: Mapping[str, Any], schema: Schema | None = None, *, limit: int = LIMIT) -> bytes:
     """The file for a dict as `read` gives it; the same bytes for the same dict.
 
     Scalars at their default and fields set to None are left out. A vector may be any sequence or

@@ -55,4 +55,3 @@ def _blocks(array: Array) -> Iterator[memoryview]:
         return
     for start in range(0, len(array), rows):
         yield np.ascontiguousarray(array[start : start + rows]).reshape(-1).view(np.uint8).data
-

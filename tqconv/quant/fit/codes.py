@@ -45,7 +45,7 @@ def fitted_weights(plan: Plan, seen: Mapping[Op, Moments], step: Callable[[], No
         params = plan.edges[Use(ops[0], WEIGHTS)]
         if params is None or moments.second is None:
             continue
-        if moments.rows < ENOUGH * moments.second.shape[-1]:
+        if moments.rows < ENOUGH * moments.second.n:
             continue
         if is_clustered(ops[0]):
             continue
@@ -93,7 +93,7 @@ def _fit(op: Op, params: Params, moments: Moments) -> NDArray[Any]:
     bounds = limits(params.dtype, narrow=params.narrow)
     scale = _by_group(op, _spread(params.scale, params, data))[:, :, 0]
     zero = float(params.zero_point[0])
-    made = fitted_codes(_by_group(op, data), scale, zero, bounds, moments.second)
+    made = fitted_codes(_by_group(op, data), scale, zero, bounds, moments.second.whole())
     return _from_groups(op, made, data.shape).astype(params.dtype)
 
 

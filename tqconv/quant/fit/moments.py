@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.table import those
+from tqconv.quant.fit.products import Products, summed
 
 ROWS_PER_WEIGHT, ROWS_AT_LEAST = 6, 512
 """Columns over all samples that are looked at: more change the moments little."""
@@ -36,13 +37,13 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass
 class Moments:
-    """Sums over input columns x: `second` = sum x x' [g, n, n], `first` = sum x [g, n].
+    """Sums over input columns x: `second` = sum x x' of [g, n, n], `first` = sum x [g, n].
 
     g: independent groups of outputs (the channels of a depthwise convolution), else 1; n: weights
     that one output multiplies with. `second` is None where nobody asks for it.
     """
 
-    second: NDArray[np.float32] | None
+    second: Products | None
     first: NDArray[np.float64]
     rows: int = 0
     waiting: list[Floats] = field(default_factory=list)
@@ -65,7 +66,7 @@ class Moments:
         self.waiting_rows = 0
         if self.second is not None:
             grouped = np.ascontiguousarray(columns.transpose(1, 0, 2), np.float32)
-            self.second += np.matmul(grouped.transpose(0, 2, 1), grouped)
+            self.second.add(grouped)
         self.first += columns.sum(axis=0, dtype=np.float64)
         self.rows += columns.shape[0]
 
@@ -103,7 +104,7 @@ def joined(parts: Sequence[Moments]) -> Moments:
     if len(parts) == 1:
         return parts[0]
     seconds = [part.second for part in parts if part.second is not None]
-    second = np.sum(seconds, axis=0) if len(seconds) == len(parts) else None
+    second = summed(seconds) if len(seconds) == len(parts) else None
     return Moments(second, np.sum([p.first for p in parts], axis=0), sum(p.rows for p in parts))
 
 
@@ -132,7 +133,7 @@ def empty(ops: Sequence[Op], samples: int) -> Moments:
     groups = int(first.input(0).shape[3] or 1) if first.type == "DEPTHWISE_CONV_2D" else 1
     n = width(first)
     found = sum(samples * min(_places(op), rows_each(op, samples)) for op in ops)
-    second = np.zeros((groups, n, n), np.float32) if found >= ENOUGH * n else None
+    second = Products(groups, n) if found >= ENOUGH * n else None
     return Moments(second, np.zeros((groups, n)))
 
 
