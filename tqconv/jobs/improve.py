@@ -50,8 +50,8 @@ def improved(
     """Return the plan, or one that comes closer to the float model on held-back samples.
 
     Tried in turn, each on top of what was taken before: `others` (with other ranges, by name),
-    rounding fitted to the inputs and corrected biases together, each of the two where that is
-    refused. A note says what was tried and what it brought. The same samples give the same plan.
+    rounding fitted to the inputs and corrected biases together; where that is refused, biases
+    alone, and rounding alone where these are what spoiled it. A note says what was tried and what it brought. The same samples give the same plan.
     """
     if len(memory.kept) < FEWEST:
         return plan
@@ -65,9 +65,9 @@ def improved(
     for name, other in others:
         search.offer(name, _Trial.same(other()))
     trials = _Fit(model, search.best, parts, taught, steps).trials()
-    if not any(search.offer(*trial, expected=True) for trial in trials[:1]):
-        for trial in trials[1:]:
-            search.offer(*trial)
+    for i, trial in enumerate(trials):
+        if search.offer(*trial, expected=i == 0):
+            break
     if (
         search.best is not plan
         and parts.watched
