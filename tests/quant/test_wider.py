@@ -20,7 +20,6 @@ from tqconv.quant.select import Choice
 from tqconv.quant.wider import sites, widened
 from tqconv.runtime.compare import difference
 
-RNG = np.random.default_rng(12)
 NETWORK = """
 x: f32[1,8] -> z
 a = FULLY_CONNECTED(x, f32[8,8], f32[8])
@@ -35,8 +34,12 @@ z = FULLY_CONNECTED(g, f32[3,8], f32[3])
 """Most is lost between `b` and `d`, where values of about 1 stand on 100."""
 
 
+def rows(count: int) -> np.ndarray:
+    return np.random.default_rng(12).normal(size=(count, 8)).astype(np.float32)
+
+
 def options(path: Path, **more: object) -> QuantizeOptions:
-    np.savez(path / "s.npz", x=RNG.normal(size=(30, 8)).astype(np.float32))
+    np.savez(path / "s.npz", x=rows(30))
     data = str(path / "s.npz")
     return QuantizeOptions(mode="int8", calibration_data=data, improve=False, **more)  # type: ignore[arg-type]
 
@@ -93,14 +96,14 @@ def test_what_is_near_enough_stays_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("most", [widen.MEASURED, 3])
 def test_the_loudest_place_is_found_alone_or_among_neighbours(tmp_path: Path, most: int) -> None:
     graph = parse(NETWORK)
-    ends = {"b": 400.0, "c": 400.0}
+    ends = {"b": 1600.0, "c": 1600.0}
     found = {
         t: Range(-ends.get(t.name, 8.0), ends.get(t.name, 8.0), "user", "")
         for t in graph.tensors()
         if not t.is_constant
     }
     made = plan(graph, SCHEMES["int8"], found, Choice(integer_only=True), Borders())
-    feeds = [{"x": RNG.normal(size=(1, 8)).astype(np.float32)}]
+    feeds = [{"x": rows(1)}]
     noise = widen.measured(Model([graph]), made, feeds, most)
     assert max(noise, key=lambda site: noise[site].mean()).name == "b" or most == 3
     assert set(noise) == set(sites(graph, made))
@@ -111,5 +114,5 @@ def test_nothing_is_named_where_little_is_lost() -> None:
     graph = parse("x: f32[1,8] -> z\nz = RELU(x)")
     found = {t: Range(-8, 8, "user", "") for t in graph.tensors()}
     made = plan(graph, SCHEMES["int8"], found, Choice(), Borders())
-    feeds = [{"x": RNG.normal(size=(1, 8)).astype(np.float32)}]
+    feeds = [{"x": rows(1)}]
     assert widen.loudest(Model([graph]), made, feeds) == []

@@ -49,9 +49,10 @@ def improved(
 ) -> Plan:
     """Return the plan, or one that comes closer to the float model on held-back samples.
 
-    Tried in turn, each on top of what was taken before: `others` (with other ranges, by name),
+    Tried in turn, each on top of what was taken before: `others` (with other ranges, by name), then
     rounding fitted to the inputs and corrected biases together; where that is refused, biases
-    alone, and rounding alone where these are what spoiled it. A note says what was tried and what it brought. The same samples give the same plan.
+    alone, and rounding alone where these are what spoiled it. A note says what was tried and what
+    it brought. The same samples give the same plan.
     """
     if len(memory.kept) < FEWEST:
         return plan

@@ -46,6 +46,11 @@ class Group:
     joined: Group | None = None
     """The group that this one became part of."""
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Forget the parameters that followed from what is changed (`+=` comes by here, too)."""
+        vars(self)[name] = value
+        vars(self).pop("_made", None)
+
     def whole(self) -> Group:
         """Return the group that everything here is part of now."""
         found = self
@@ -84,6 +89,12 @@ class Group:
 
     def params(self) -> Params | None:
         """Return how the members are stored; None when no range is known."""
+        if "_made" not in vars(self):
+            vars(self)["_made"] = self._params()
+        found: Params | None = vars(self)["_made"]
+        return found
+
+    def _params(self) -> Params | None:
         if self.pin is not None:
             return self.pin
         if self.ends is None:
@@ -210,7 +221,7 @@ class _Builder:
         whole = made[0] if made else Group(dtype)
         for other in made[1:]:
             whole = whole.absorb(other)
-        whole.through.append(op)
+        whole.through += [op]
         whole.centered |= bool(rule.centered)
         self.shared[op] = whole
 
