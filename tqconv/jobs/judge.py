@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,6 +47,11 @@ class Score:
         columns = zip(*(part.agreement for part in parts), strict=True)
         agreement = tuple(_average(column, sizes) for column in columns)
         return Score(ratios, agreement, np.concatenate([part.ends for part in parts], axis=1))
+
+    def among(self, some: Sequence[int]) -> Score:
+        """Return the score over some of the samples; agreement is not known of those alone."""
+        unknown = tuple(None for _ in self.agreement)
+        return Score(self.ratios[:, some], unknown, self.ends[:, some])
 
     @property
     def outputs(self) -> Array:
@@ -110,12 +116,19 @@ class Judge:
             for made, more in zip(told, asked, strict=True)
         ]
 
+    def among(self, some: Sequence[int]) -> Judge:
+        """Return a judge by some of the samples; what the float model makes of them is known."""
+        fewer = copy(self)
+        fewer.samples = [self.samples[i] for i in some]
+        fewer.wanted = [self.wanted[i] for i in some]
+        return fewer
+
     def score(self, plan: Plan) -> Score:
         """Return how near the plan's integers come to the float model."""
-        copy = copy_graph(self.model.main)
-        floats: dict[Tensor, Params | None] = {copy.tensors[t]: None for t in plan.borders}
-        apply(copy.graph, replace(mapped(plan, copy.tensors, copy.ops), borders=floats))
-        return self.of(Model([copy.graph, *self.model.graphs[1:]]))
+        mine = copy_graph(self.model.main)
+        floats: dict[Tensor, Params | None] = {mine.tensors[t]: None for t in plan.borders}
+        apply(mine.graph, replace(mapped(plan, mine.tensors, mine.ops), borders=floats))
+        return self.of(Model([mine.graph, *self.model.graphs[1:]]))
 
     def of(self, other: Model) -> Score:
         """Return how near a model made of the judge's own comes; reals at its ends."""

@@ -139,7 +139,7 @@ def _quantized(
     if memory.kept and plan.request is not None and least is not None:
         wide = integer_mode.known_ranges(model.main, options, known, wide=True)
         plan = replace(plan, request=replace(plan.request, wide=wide))
-        plan = reaching(model, plan, memory.kept, least, watch=watch)
+        plan = reaching(model, plan, memory.kept, least, memory.floats, watch=watch)
     elif memory.kept and plan.request is not None and options.improve:
         model.notes += loudest(model, plan, memory.kept, memory.floats, watch=watch)
     if record is not None:

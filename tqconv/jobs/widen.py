@@ -21,7 +21,8 @@ from tqconv.quant.wider import Site, sites, widened
 from tqconv.runtime.litert import Feed
 
 JUDGES, LISTENERS = 16, 2
-"""Samples on which plans are compared, and on which the noise of single places is measured."""
+"""Samples on which plans are compared, those that keep least, and on which the noise of single
+places is measured."""
 MEASURED = 96
 """Groups of places whose noise at the outputs is measured."""
 SPARE = 0.2
@@ -52,19 +53,24 @@ def reaching(
     made: Plan,
     samples: Sequence[Feed],
     least: float,
+    known: Known | None = None,
     *,
     watch: Watch = unwatched,
 ) -> Plan:
     """Return a plan whose outputs keep `least` dB, with as few operators as possible in more bits.
 
-    Measured on the samples; where no plan gets there, the nearest one that was found.
+    Measured on the samples that keep least now; where no plan gets there, the nearest one that was
+    found. `known`: see `Judge`.
     """
-    judge = Judge(model, samples[:: -(-len(samples) // JUDGES)], _outputs)
-    if not judge.decisions:
+    everything = Judge(model, samples, _outputs, known)
+    if not everything.decisions:
         return made
-    before = judge.score(made)
+    before = everything.score(made)
     if before.least >= least:
         return made
+    order = np.argsort(before.ratios.min(axis=0), kind="stable")
+    worst = sorted(order[:JUDGES].tolist())
+    judge, before = everything.among(worst), before.among(worst)
     search = _Search(model, made, judge, before, watch)
     best, after = search.run(least + SPARE)
     if after.least <= before.least:
