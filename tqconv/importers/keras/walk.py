@@ -276,15 +276,15 @@ def _resolved(tree: Any, values: Values) -> Any:
 def _of_operation(
     call: Call, values: Values, kwargs: Mapping[str, Any], indexes: bool
 ) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    """Return operands and attributes of an operation: what is no tensor is an attribute `args`."""
+    """Return operands and attributes of an operation.
+
+    If not all it is called with are tensors, all of it in its order is an attribute `args`, too.
+    """
     args = [_resolved(arg, values) for arg in call.args]
     while not indexes and len(args) > 1 and args[-1] is None:
         args.pop()  # operands that may be absent, and are
     if len(args) == 1 and isinstance(args[0], list) and list(_tensors(args[0])) == args[0]:
         return args[0], kwargs
-    plain = [a for a in args if not isinstance(a, Tensor | Failed)]
-    if not plain:
+    if all(isinstance(a, Tensor | Failed) for a in args):
         return args, kwargs
-    tensors = list(_tensors(args))
-    places = [None if isinstance(a, Tensor | Failed) else a for a in args]
-    return tensors, {**kwargs, "args": places}
+    return list(_tensors(args)), {**kwargs, "args": args}

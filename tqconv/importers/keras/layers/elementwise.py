@@ -9,9 +9,17 @@ import numpy as np
 
 from tqconv.compose import activations, arithmetic, compare, functions, gather
 from tqconv.compose.builder import Builder
-from tqconv.compose.sizes import calculate, reshaped, sizes_of
+from tqconv.compose.integers import bitcast
 from tqconv.importers.keras.layers.activation import sparsemax
-from tqconv.importers.keras.layers.operations import One, Two, binary, operands, type_of, unary
+from tqconv.importers.keras.layers.operations import (
+    One,
+    Two,
+    binary,
+    flattened,
+    operands,
+    type_of,
+    unary,
+)
 from tqconv.importers.keras.nodes import node
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
@@ -37,6 +45,12 @@ def _cube_root(b: Builder, x: Tensor) -> Tensor:
     return b("MUL", b("SIGN", x), root)
 
 
+def _sign_bit(b: Builder, x: Tensor) -> Tensor:
+    """Return whether the sign says minus, as it does for -0.0 and may for what is no number."""
+    bits = bitcast(b, x, np.dtype(np.int32)) if x.dtype == F else x
+    return b("LESS", bits, np.zeros((), bits.dtype))
+
+
 def _sinc(b: Builder, x: Tensor) -> Tensor:
     """Return sin(pi x) / (pi x), 1 at 0."""
     angle = b("MUL", b.cast(x, F), np.array(np.pi, F))
@@ -47,16 +61,11 @@ def _sinc(b: Builder, x: Tensor) -> Tensor:
     )
 
 
-def _flat(b: Builder, x: Tensor) -> Tensor:
-    return reshaped(b, x, [calculate(b, "MUL", 1, *sizes_of(b, x))])
-
-
 operations(
     Cbrt=_cube_root,
     Conj=lambda b, x: x,
     Conjugate=lambda b, x: x,
     Deg2rad=_times(np.pi / 180),
-    EmptyLike=lambda b, x: b("ZEROS_LIKE", x),
     Erfc=lambda b, x: b("SUB", np.array(1, F), functions.erf(b, b.cast(x, F))),
     Exp2=lambda b, x: b("EXP", b("MUL", b.cast(x, F), np.array(np.log(2), F))),
     Fabs=lambda b, x: b("ABS", b.cast(x, F)),
@@ -65,9 +74,9 @@ operations(
     Isposinf=_infinite("GREATER"),
     Isreal=lambda b, x: b("EQUAL", b("ZEROS_LIKE", x), np.zeros((), x.dtype)),
     Rad2deg=_times(180 / np.pi),
-    Ravel=_flat,
+    Ravel=flattened,
     Real=lambda b, x: x,
-    Signbit=lambda b, x: b("LESS", x, np.zeros((), x.dtype)),
+    Signbit=_sign_bit,
     Sinc=_sinc,
     Angle=lambda b, x: b("MUL", b.cast(b("LESS", x, np.zeros((), x.dtype)), F), np.array(np.pi, F)),
 )(unary)
@@ -76,7 +85,7 @@ operations(
 @operations(BitwiseInvert="Invert", BitwiseNot="Invert", I0="BesselI0")
 def single(b: KerasBuilder, op: str, x: Tensor) -> Tensor:
     """Compute an operator of TensorFlow of one tensor."""
-    return node(b, op, x)
+    return node(b, op, b.real(x) if b.layer.op == "ops.I0" else x)
 
 
 def _by_node(op: str) -> Two:
@@ -145,10 +154,15 @@ def is_close(
     equal_nan: bool = False,
     args: Any = None,
 ) -> Tensor:
-    """Whether |x - y| is at most atol + rtol * |y|."""
+    """Whether |x - y| is at most atol + rtol * |y|; both limits may be given by position."""
+    given: list[float] = [] if args is None else list(args[2:])
+    rtol, atol = given + [rtol, atol][len(given) :]
     x, y = (b.real(t) for t in operands(b, xs, None if args is None else args[:2]))
     most = b("ADD", b("MUL", b("ABS", y), np.array(rtol, F)), np.array(atol, F))
-    return b("LESS_EQUAL", b("ABS", b("SUB", x, y)), most)
+    near = b("LESS_EQUAL", b("ABS", b("SUB", x, y)), most)
+    if not equal_nan:
+        return near
+    return b("LOGICAL_OR", near, b("LOGICAL_AND", *(compare.is_nan(b, t) for t in (x, y))))
 
 
 @handles("ops.NanToNum")
@@ -216,10 +230,19 @@ def sparse_max(b: KerasBuilder, x: Tensor, *, axis: int = -1) -> Tensor:
 def saturate_cast(b: KerasBuilder, x: Tensor, *, dtype: Any) -> Tensor:
     """Convert to another type; what it cannot hold becomes its nearest number."""
     wanted = np.dtype(str(dtype))
-    if wanted.kind in "iu":
-        limits = np.iinfo(wanted)
-        x = activations.clamp(b, x, float(limits.min), float(limits.max))
+    if wanted.kind in "iu" and x.dtype != np.bool_:
+        x = activations.clamp(b, x, *_ends(np.iinfo(wanted), x.dtype))
     return b.cast(x, type_of(dtype))
+
+
+def _ends(limits: np.iinfo, dtype: np.dtype) -> tuple[float, float]:
+    """Return the outermost numbers of a type within limits: up to 2147483520.0 for 2**31 - 1."""
+    if dtype.kind != "f":
+        own = np.iinfo(dtype)
+        return max(limits.min, own.min), min(limits.max, own.max)
+    last = np.array(limits.max, F)
+    beyond = int(last) > limits.max
+    return limits.min, float(np.nextafter(last, np.array(0, F)) if beyond else last)
 
 
 @handles("ops.ConvertToTensor")

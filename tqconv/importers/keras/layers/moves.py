@@ -13,9 +13,16 @@ from tqconv.compose.sizes import Size, calculate, reshaped, sizes_of
 from tqconv.compose.slices import cut
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.convolution import FIRST, many, windows_of
-from tqconv.importers.keras.layers.operations import axes_of, operands, type_of
+from tqconv.importers.keras.layers.operations import (
+    along_one,
+    axes_of,
+    flattened,
+    operands,
+    type_of,
+)
 from tqconv.importers.keras.layers.preprocessing import cut_to, filled_to
 from tqconv.importers.keras.layers.shape import repeat, resize_to
+from tqconv.importers.keras.nodes import tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
@@ -106,7 +113,8 @@ def turned(b: KerasBuilder, x: Tensor, *, axis: Any = None, shift: Any = None) -
     if b.layer.op == "ops.Flip":
         return rearrange.reversed_along(b, x, axes)
     if axis is None:
-        raise UnsupportedError("a roll over all axes")
+        flat = rearrange.roll(b, flattened(b, x), b.const([shift], np.int32, "shift"), [0])
+        return reshaped(b, flat, sizes_of(b, x))
     amounts = [shift] * len(axes) if isinstance(shift, int) else list(shift)
     return rearrange.roll(b, x, b.const(amounts, np.int32, "shift"), axes)
 
@@ -121,32 +129,28 @@ def pad(
     constant_values: float | None = None,
 ) -> Tensor:
     """Surround with a number, or with mirror images."""
-    widths = np.asarray(pad_width, np.int32).reshape(-1, 2)
-    amounts = np.broadcast_to(widths, (x.rank, 2)).astype(np.int32)
-    tensor = b.const(amounts, np.int32, "amounts")
+    amounts = b.const(np.broadcast_to(pad_width, (x.rank, 2)), np.int32, "amounts")
     if mode in ("reflect", "symmetric"):
-        return rearrange.mirror_pad(b, x, tensor, mode.upper())
+        return rearrange.mirror_pad(b, x, amounts, mode.upper())
     if mode != "constant":
         raise UnsupportedError(f"padding of mode `{mode}`")
     value = None if not constant_values else b.const(constant_values, x.dtype, "value")
-    return rearrange.pad(b, x, tensor, value)
+    return rearrange.pad(b, x, amounts, value)
 
 
 @handles("ops.Take")
 def take(b: KerasBuilder, *xs: Tensor, axis: int | None = None, args: Any = None) -> Tensor:
     """Take elements along an axis by their numbers."""
-    if axis is None:
-        raise UnsupportedError("taking elements of all axes")
     x, indices = _with_indices(b, xs, args)
-    along = axis_of(axis, x.rank)
+    x, along = along_one(b, x, axis)
     return gather.gathered(b, x, gather.from_start(b, x, indices, along), along)
 
 
 @handles("ops.TakeAlongAxis")
-def take_along(b: KerasBuilder, *xs: Tensor, axis: int = -1, args: Any = None) -> Tensor:
+def take_along(b: KerasBuilder, *xs: Tensor, axis: int | None = None, args: Any = None) -> Tensor:
     """Take elements along an axis, other ones in each row."""
     x, indices = _with_indices(b, xs, args)
-    along = axis_of(axis, x.rank)
+    x, along = along_one(b, x, axis)
     times = [1] * x.rank
     for place, (have, want) in enumerate(zip(indices.shape, x.shape, strict=True)):
         if place != along and have == 1 and want is not None:
@@ -157,10 +161,8 @@ def take_along(b: KerasBuilder, *xs: Tensor, axis: int = -1, args: Any = None) -
 
 
 def _with_indices(b: KerasBuilder, xs: Sequence[Tensor], args: Any) -> tuple[Tensor, Tensor]:
-    if args is None:
-        return xs[0], xs[1]
-    given = next(a for a in args if a is not None)
-    return xs[0], b.const(given, np.int32, "indices")
+    x, indices = xs if args is None else args
+    return tensor(b, x, what="table"), tensor(b, indices, np.int32, "indices")
 
 
 @handles("ops.OneHot")
@@ -179,11 +181,16 @@ def repeated(b: KerasBuilder, x: Tensor, *, repeats: Any = None, axis: int | Non
     """Repeat each element along an axis, or everything along each axis."""
     if b.layer.op == "ops.Tile":
         times = [repeats] if isinstance(repeats, int) else list(repeats)
+        if len(times) > x.rank:
+            x = reshaped(b, x, [*[1] * (len(times) - x.rank), *sizes_of(b, x)])
         times = [1] * (x.rank - len(times)) + times
         return rearrange.tile(b, x, b.const(times, np.int32, "times"))
-    if axis is None or not isinstance(repeats, int):
-        raise UnsupportedError("repeating by another count for each element")
-    return repeat(b, x, axis_of(axis, x.rank), repeats)
+    x, along = along_one(b, x, axis)
+    counts = [repeats] if isinstance(repeats, int) else [int(count) for count in repeats]
+    if len(counts) == 1:
+        return repeat(b, x, along, counts[0])
+    places = np.repeat(np.arange(len(counts)), counts)
+    return gather.gathered(b, x, b.const(places, np.int32, "places"), along)
 
 
 @handles("ops.GetItem")

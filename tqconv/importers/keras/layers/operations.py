@@ -16,6 +16,7 @@ from tqconv.compose import (
 )
 from tqconv.compose.builder import Builder
 from tqconv.compose.casts import converted
+from tqconv.compose.sizes import calculate, reshaped, sizes_of
 from tqconv.importers.keras.layers.activation import NAMED, hard_sigmoid
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
@@ -27,17 +28,16 @@ F = np.float32
 def operands(b: KerasBuilder, tensors: Sequence[Tensor], args: Any) -> list[Tensor]:
     """Return the operands of a call: its tensors, numbers in their places, all of one type.
 
-    args: the arguments of the call, None where a tensor stands; None where there are only tensors.
+    args: all that the operation is called with; None where these are only tensors.
     """
     if args is None:
         return same_type(b, list(tensors))
-    waiting = iter(tensors)
     kinds = [t.dtype for t in tensors if t.dtype != np.bool_]
     base = next((k for k in kinds if k.kind == "f"), kinds[0] if kinds else None)
     found: list[Tensor] = []
     for number, arg in enumerate(args):
-        if arg is None:
-            found.append(next(waiting))
+        if isinstance(arg, Tensor):
+            found.append(arg)
             continue
         array = np.asarray(arg)
         if array.dtype.kind == "b":
@@ -93,7 +93,6 @@ def _logical(type: str) -> Two:
     FloorDivide=arithmetic.floor_divide,
     Mod=arithmetic.floor_mod,
     Power=arithmetic.power,
-    SquaredDifference=arithmetic.squared_difference,
     Arctan2=functions.atan2,
     Equal=compare.equal,
     NotEqual=lambda b, x, y: compare.equal(b, x, y, negated=True),
@@ -151,7 +150,7 @@ UNARY: dict[str, One] = {
     "Arctanh": _of_real(functions.atanh),
     "Erf": _of_real(functions.erf),
     "Erfinv": _of_real(functions.erfinv),
-    "Trunc": _of_real(arithmetic.truncated),
+    "Trunc": lambda b, x: x if x.dtype.kind in "iu" else arithmetic.truncated(b, b.cast(x, F)),
     "Reciprocal": _of_real(arithmetic.reciprocal),
     "Log2": lambda b, x: b("MUL", b("LOG", b.cast(x, F)), np.array(1 / np.log(2), F)),
     "Log10": lambda b, x: b("MUL", b("LOG", b.cast(x, F)), np.array(1 / np.log(10), F)),
@@ -168,12 +167,10 @@ UNARY: dict[str, One] = {
     "HardSilu": _of_real(activations.hard_swish),
     "HardTanh": _of_real(NAMED["hard_tanh"]),
     "LogSigmoid": _of_real(NAMED["log_sigmoid"]),
-    "Mish": _of_real(activations.mish),
     "TanhShrink": _of_real(NAMED["tanh_shrink"]),
     "SparsePlus": _of_real(NAMED["sparse_plus"]),
     "SparseSigmoid": _of_real(NAMED["sparse_sigmoid"]),
     "StopGradient": lambda b, x: x,
-    "Identity": lambda b, x: x,
     "Copy": lambda b, x: x,
 }
 
@@ -252,6 +249,16 @@ def axes_of(axis: Any, rank: int) -> list[int]:
     if axis is None:
         return list(range(rank))
     return [axis_of(a, rank) for a in ([axis] if isinstance(axis, int) else axis)]
+
+
+def flattened(b: KerasBuilder, x: Tensor) -> Tensor:
+    """Return all elements in one axis."""
+    return x if x.rank == 1 else reshaped(b, x, [calculate(b, "MUL", 1, *sizes_of(b, x))])
+
+
+def along_one(b: KerasBuilder, x: Tensor, axis: int | None) -> tuple[Tensor, int]:
+    """Return a tensor and an axis in [0, rank); None means all elements in one axis."""
+    return (flattened(b, x), 0) if axis is None else (x, axis_of(axis, x.rank))
 
 
 @handles("ops.Where")

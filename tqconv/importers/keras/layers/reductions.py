@@ -9,7 +9,7 @@ import numpy as np
 from tqconv.compose import arithmetic, gather, norm, reduce, search
 from tqconv.compose.sizes import reshaped, sizes_of
 from tqconv.errors import UnsupportedError
-from tqconv.importers.keras.layers.operations import axes_of, type_of
+from tqconv.importers.keras.layers.operations import along_one, axes_of, type_of
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
@@ -145,8 +145,9 @@ def running(b: KerasBuilder, x: Tensor, *, axis: int | None = None, dtype: Any =
 
 
 @handles("ops.Sort")
-def sort(b: KerasBuilder, x: Tensor, *, axis: int = -1) -> Tensor:
+def sort(b: KerasBuilder, x: Tensor, *, axis: int | None = -1) -> Tensor:
     """Sort along an axis, the smallest first."""
+    x, along = along_one(b, x, axis)
 
     def ordered(t: Tensor) -> Tensor:
         size = t.shape[-1]
@@ -155,4 +156,4 @@ def sort(b: KerasBuilder, x: Tensor, *, axis: int = -1) -> Tensor:
         largest, _ = search.top_k(b, t, b.const(size, np.int32, "k"))
         return b("REVERSE_V2", largest, np.array([t.rank - 1], np.int32))
 
-    return b.on_last_axis(x, axis, ordered)
+    return b.on_last_axis(x, along, ordered)

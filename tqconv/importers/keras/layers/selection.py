@@ -8,12 +8,20 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose import gather, rearrange
+from tqconv.compose import scatter as scattering
 from tqconv.compose.operands import static_size
-from tqconv.compose.sizes import calculate, reshaped, sizes_of, vector
+from tqconv.compose.sizes import sizes_of, vector
 from tqconv.compose.slices import cut
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.moves import split
-from tqconv.importers.keras.layers.operations import axes_of, operands, same_type, type_of
+from tqconv.importers.keras.layers.operations import (
+    along_one,
+    axes_of,
+    flattened,
+    operands,
+    same_type,
+    type_of,
+)
 from tqconv.importers.keras.nodes import node, nodes, tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
@@ -24,10 +32,7 @@ F = np.float32
 
 def in_order(b: KerasBuilder, xs: Sequence[Tensor], args: Any) -> list[Any]:
     """Return what a call got by position: tensors, and values in their places."""
-    if args is None:
-        return list(xs)
-    waiting = iter(xs)
-    return [next(waiting) if a is None else a for a in args]
+    return list(xs if args is None else args)
 
 
 @handles("ops.Append")
@@ -35,7 +40,7 @@ def append(b: KerasBuilder, *xs: Tensor, axis: int | None = None, args: Any = No
     """Put one tensor behind another; without an axis both flat."""
     parts = operands(b, xs, args)
     if axis is None:
-        parts = [reshaped(b, x, [calculate(b, "MUL", 1, *sizes_of(b, x))]) for x in parts]
+        parts = [flattened(b, x) for x in parts]
     return rearrange.joined(b, parts, axis_of(axis or 0, parts[0].rank))
 
 
@@ -43,9 +48,16 @@ def append(b: KerasBuilder, *xs: Tensor, axis: int | None = None, args: Any = No
 def joined(b: KerasBuilder, axis: int, *xs: Tensor) -> Tensor:
     """Put tensors one behind the other along an axis of their own."""
     parts = same_type(b, list(xs))
-    if parts[0].rank <= axis:
-        raise UnsupportedError(f"{b.layer.op} of tensors of rank {parts[0].rank}")
-    return rearrange.joined(b, parts, axis)
+    if b.layer.op == "ops.Dstack":
+        parts = [_deep(b, x) for x in parts]
+    return rearrange.joined(b, parts, min(axis, parts[0].rank - 1))
+
+
+def _deep(b: KerasBuilder, x: Tensor) -> Tensor:
+    """Return a tensor of at least three axes: [n] -> [1, n, 1], [m, n] -> [m, n, 1]."""
+    if x.rank == 1:
+        x = b("EXPAND_DIMS", x, np.array(0, np.int32))
+    return b("EXPAND_DIMS", x, np.array(2, np.int32)) if x.rank == 2 else x
 
 
 @operations(Hsplit=1, Vsplit=0, Dsplit=2)
@@ -101,14 +113,14 @@ def full(
 ) -> Tensor:
     """One value everywhere."""
     given = in_order(b, xs, args)
-    if b.layer.op == "ops.Full" or len(given) + (fill_value is not None) < 2:
-        raise UnsupportedError(f"{b.layer.op} of a value that is computed")
-    x, value = given[0], given[1] if len(given) > 1 else fill_value
-    zeros = b.cast(b("ZEROS_LIKE", x), type_of(dtype or x.dtype.name))
-    return node(b, "AddV2", zeros, tensor(b, value, zeros.dtype, "value"))
+    value = given[-1] if fill_value is None else fill_value
+    named = dtype or (given[0].dtype.name if b.layer.op == "ops.FullLike" else "float32")
+    filler = b.cast(tensor(b, value, type_of(named), "value"), type_of(named))
+    sizes = list(shape) if b.layer.op == "ops.Full" else sizes_of(b, given[0])
+    return b("BROADCAST_TO", filler, vector(b, sizes))
 
 
-@operations(ZerosLike=0, OnesLike=1)
+@operations(ZerosLike=0, OnesLike=1, EmptyLike=0)
 def all_alike(b: KerasBuilder, value: int, x: Tensor, *, dtype: Any = None) -> Tensor:
     """Zeros or ones, as many as a tensor has elements; of its type, or of another."""
     wanted = x.dtype if dtype is None else type_of(dtype)
@@ -127,14 +139,13 @@ def difference(b: KerasBuilder, x: Tensor, *, n: int = 1, axis: int = -1) -> Ten
 @handles("ops.Argsort")
 def argsort(b: KerasBuilder, x: Tensor, *, axis: int | None = -1) -> Tensor:
     """The places of the elements in their order, the smallest first."""
-    if axis is None:
-        raise UnsupportedError("the order of all elements")
+    x, along = along_one(b, x, axis)
 
     def ordered(t: Tensor) -> Tensor:
         opposite = b("NEG", t) if t.dtype.kind == "f" else b("SUB", np.zeros((), t.dtype), t)
         return nodes(b, "TopKV2", opposite, static_size(t, -1))[1]
 
-    return b.on_last_axis(x, axis, ordered)
+    return b.on_last_axis(x, along, ordered)
 
 
 @handles("ops.TopK")
@@ -181,7 +192,7 @@ def is_in(
     """Whether each element is one of some."""
     x, some = in_order(b, xs, args)
     flat = tensor(b, some, x.dtype, "some")
-    flat = reshaped(b, flat, [calculate(b, "MUL", 1, *sizes_of(b, flat))])
+    flat = flattened(b, flat)
     hit = b("EQUAL", b("EXPAND_DIMS", x, np.array(x.rank, np.int32)), flat)
     found = b("REDUCE_ANY", hit, np.array([x.rank], np.int32), keep_dims=False)
     return b("LOGICAL_NOT", found) if invert else found
@@ -197,10 +208,10 @@ def select(
     args: Any = None,
 ) -> Tensor:
     """The choice of the first condition that holds."""
-    given = [*(args or ()), *[None] * 3]
+    given = list(args or ())
     conditions = given[0] if condlist is None else condlist
     choices = given[1] if choicelist is None else choicelist
-    other = default if given[2] is None else given[2]
+    other = given[2] if len(given) > 2 else default
     if not conditions or not choices:
         raise UnsupportedError("Select whose conditions are one tensor")
     numbers = [v for v in (*choices, other) if not isinstance(v, Tensor)]
@@ -229,11 +240,10 @@ def slice_of(
 @handles("ops.SliceUpdate")
 def slice_update(b: KerasBuilder, *xs: Tensor, args: Any = None) -> Tensor:
     """Put a box into a tensor."""
-    x, start, updates = in_order(b, xs, args)
-    part = tensor(b, updates, x.dtype, "updates")
-    begin = node(b, "Identity", tensor(b, start, np.int32, "start"))
-    end = node(b, "AddV2", begin, b.shape_of(part))
-    return node(b, "TensorStridedSliceUpdate", x, begin, end, [1] * x.rank, part)
+    inputs, start, updates = in_order(b, xs, args)
+    x = tensor(b, inputs, what="inputs")
+    part = b.cast(tensor(b, updates, x.dtype, "updates"), x.dtype)
+    return b("DYNAMIC_UPDATE_SLICE", x, part, b.cast(tensor(b, start, np.int32, "start"), np.int32))
 
 
 @handles("ops.Scatter")
@@ -243,19 +253,25 @@ def scatter(b: KerasBuilder, *xs: Tensor, shape: Any, args: Any = None) -> Tenso
     return node(b, "ScatterNd", indices, values, list(shape))
 
 
-UPDATES = {None: "Update", "add": "Add", "max": "Max", "min": "Min"}
-
-
 @handles("ops.ScatterUpdate")
 def scatter_update(
     b: KerasBuilder, *xs: Tensor, reduction: str | None = None, args: Any = None
 ) -> Tensor:
     """Put values into places of a tensor."""
-    x, indices, updates = in_order(b, xs, args)
-    if reduction not in UPDATES:
+    inputs, places, updates = in_order(b, xs, args)
+    x = tensor(b, inputs, what="inputs")
+    part = b.cast(tensor(b, updates, x.dtype, "updates"), x.dtype)
+    indices = b.cast(tensor(b, places, np.int32, "indices"), np.int32)
+    if reduction in ("max", "min"):
+        larger = "MAXIMUM" if reduction == "max" else "MINIMUM"
+        return scattering.with_extremes(b, larger, x, indices, part)
+    if reduction == "add":
+        return scattering.with_sums(b, "ADD", x, indices, part)
+    if reduction == "mul":
+        return scattering.with_products(b, x, indices, part)
+    if reduction is not None:
         raise UnsupportedError(f"ScatterUpdate with the reduction `{reduction}`")
-    part = tensor(b, updates, x.dtype, "updates")
-    return node(b, f"TensorScatter{UPDATES[reduction]}", x, indices, part)
+    return scattering.with_updates(b, x, indices, part)
 
 
 @handles("ops.Unstack")
@@ -297,7 +313,7 @@ def triangle(b: KerasBuilder, lower: bool, x: Tensor, *, k: int = 0) -> Tensor:
 def diag(b: KerasBuilder, x: Tensor, *, k: int = 0) -> Tensor:
     """A matrix with this diagonal, or the diagonal of a matrix."""
     if b.layer.op == "ops.Diagflat":
-        x = reshaped(b, x, [calculate(b, "MUL", 1, *sizes_of(b, x))])
+        x = flattened(b, x)
     if x.rank == 1:
         return node(b, "MatrixDiagV3", x, k, -1, -1, 0)
     return node(b, "MatrixDiagPartV3", x, k, 0)
@@ -342,13 +358,17 @@ def lin_space(
     args: Any = None,
 ) -> Tensor:
     """So many numbers at equal distances."""
-    first, last = (b.real(tensor(b, v, F, "end")) for v in in_order(b, xs, args))
+    ends = [b.real(tensor(b, v, F, "end")) for v in in_order(b, xs, args)]
     if retstep:
         raise UnsupportedError("Linspace that returns its step, too")
     parts = np.arange(num, dtype=F) / max(num - 1 if endpoint else num, 1)
-    place = axis_of(axis, first.rank + 1)
-    shape = [1] * (first.rank + 1)
+    rank = max(end.rank for end in ends)
+    place = axis_of(axis, rank + 1)
+    shape = [1] * (rank + 1)
     shape[place] = num
-    wide = [b("EXPAND_DIMS", t, np.array(place, np.int32)) for t in (first, last)]
+    full = [
+        b.reshape(e, [1] * (rank - e.rank) + list(e.shape)) if e.rank < rank else e for e in ends
+    ]
+    wide = [b("EXPAND_DIMS", t, np.array(place, np.int32)) for t in full]
     step = b("SUB", wide[1], wide[0])
     return b("ADD", wide[0], b("MUL", step, parts.astype(F).reshape(shape)))

@@ -14,6 +14,7 @@ from tqconv.compose.slices import cut
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.operations import axes_of
 from tqconv.importers.keras.layers.reductions import reduced, variance
+from tqconv.importers.keras.layers.selection import in_order
 from tqconv.importers.keras.nodes import node, tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
@@ -93,9 +94,8 @@ def average(
     b: KerasBuilder, *xs: Tensor, axis: Any = None, weights: Any = None, args: Any = None
 ) -> Tensor:
     """The mean, with weights if there are any."""
-    given = [a for a in args or () if a is not None]
-    found = xs[1] if len(xs) > 1 else weights if weights is not None else (given or [None])[0]
-    x = b.real(xs[0])
+    given = [*in_order(b, xs, args), weights]
+    x, found = b.real(given[0]), given[1]
     if found is None:
         return reduced(b, "MEAN", x, axis=axis)
     w = b.real(tensor(b, found, F, "weights"))
@@ -126,9 +126,7 @@ def quantile(
     args: Any = None,
 ) -> Tensor:
     """What a part of all elements is below; between two of them the line counts."""
-    if args is not None:
-        q = next(a for a in args if a is not None)
-    q = others[0].data if others else q
+    q = args[1] if args is not None else others[0].data if others else q
     if method != "linear" or q is None:
         raise UnsupportedError(
             f"{b.layer.op} by the method `{method}`, or of a part that is computed"
@@ -209,47 +207,60 @@ def segments(
     args: Any = None,
 ) -> Tensor:
     """Reduce rows that have one number."""
-    ids = others[0] if others else next(a for a in args if a is not None)
+    rows, ids = in_order(b, (x, *others), args)
     known = tensor(b, ids, np.int32, "ids")
     count = num_segments
     if count is None:
         if known.data is None:
             raise UnsupportedError(f"{b.layer.op} into a number of segments that is computed")
         count = int(known.data.max()) + 1
-    return node(b, op, x, known, count)
+    return node(b, op, tensor(b, rows), known, count)
 
 
 @handles("ops.LayerNorm")
 def layer_norm(
     b: KerasBuilder,
-    x: Tensor,
-    *others: Tensor,
+    *xs: Tensor,
     axis: Any = -1,
     epsilon: float | None = None,
     rms_scaling: bool = False,
-    gamma: Tensor | None = None,
-    beta: Tensor | None = None,
+    gamma: Any = None,
+    beta: Any = None,
     args: Any = None,
 ) -> Tensor:
     """Normalize over axes."""
-    if others or rms_scaling or args is not None:
-        raise UnsupportedError("LayerNorm with scales by position")
+    given = in_order(b, xs, args)
+    x, *scales = (*given, *(gamma, beta)[len(given) - 1 :])
+    x, axes = b.real(x), sorted(axes_of(axis, x.rank))
+    scale, offset = (_of_axes(b, x, axes, s) for s in scales)
     least = 1e-7 if epsilon is None else epsilon
-    return norm.by_own_statistics(b, b.real(x), axes_of(axis, x.rank), gamma, beta, least)
+    if not rms_scaling:
+        return norm.by_own_statistics(b, x, axes, scale, offset, least)
+    factor = b("RSQRT", b("ADD", norm.statistics(b, x, axes)[1], np.array(least, F)))
+    return norm.scaled(b, x, factor, scale, None)
+
+
+def _of_axes(b: KerasBuilder, x: Tensor, axes: list[int], scale: Any) -> Tensor | None:
+    """Return a scale in a shape that broadcasts: that of the axes, unless these are the last."""
+    if scale is None:
+        return None
+    known = b.real(tensor(b, scale, F, "scale"))
+    if known.rank == x.rank or axes == [x.rank - 1]:
+        return known
+    return reshaped(b, known, [s if i in axes else 1 for i, s in enumerate(sizes_of(b, x))])
 
 
 @handles("ops.RMSNorm")
 def rms_norm(
     b: KerasBuilder,
-    x: Tensor,
-    *,
+    *xs: Tensor,
     axis: Any = -1,
     epsilon: float | None = None,
-    scale: Tensor | None = None,
+    scale: Any = None,
     args: Any = None,
 ) -> Tensor:
     """Divide by the root mean square over axes."""
-    if args and any(a is not None for a in args):
-        raise UnsupportedError("RMSNorm with a scale by position")
+    x, factor = [*in_order(b, xs, args), scale][:2]
     least = 1e-7 if epsilon is None else epsilon
-    return norm.rms_norm(b, b.real(x), axes_of(axis, x.rank), scale, least)
+    known = None if factor is None else b.real(tensor(b, factor, F, "scale"))
+    return norm.rms_norm(b, b.real(x), axes_of(axis, x.rank), known, least)
