@@ -97,6 +97,24 @@ def masking(b: KerasBuilder, x: Tensor, *, mask_value: float = 0.0) -> Tensor:
     return b("MUL", x, b.cast(counts, np.float32))
 
 
+OF_REALS = {
+    2: frozenset(
+        {
+            *("RandomBrightness", "RandomContrast", "RandomFlip", "RandomRotation"),
+            *("RandomTranslation", "RandomZoom"),
+        }
+    ),
+    3: frozenset(
+        {
+            *("AugMix", "CutMix", "RandAugment", "RandomElasticTransform", "RandomErasing"),
+            *("RandomFlip", "RandomGaussianBlur", "RandomPerspective", "RandomRotation"),
+            *("RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom", "Solarization"),
+        }
+    ),
+}
+"""Layers that hand on whole numbers as float32, by the generation of Keras."""
+
+
 @handles(
     *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout"),
     *("GaussianDropout", "GaussianNoise", "ActivityRegularization", "Identity"),
@@ -115,4 +133,4 @@ def identity(b: KerasBuilder, x: Tensor, *, training: bool | None = False, **oth
             f"{b.layer.op} is called with `training=True`, so that its result is random",
             hint="build the model without `training=True`",
         )
-    return x
+    return b.real(x) if b.layer.op in OF_REALS[b.major] else x
