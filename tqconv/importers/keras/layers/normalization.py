@@ -27,11 +27,15 @@ def axes_of(axis: Any, rank: int) -> list[int]:
 
 
 def along(b: KerasBuilder, name: str, x: Tensor, axes: Sequence[int]) -> Tensor | None:
-    """Return a weight over some axes in a shape that broadcasts to `x`; None if there is none."""
+    """Return a weight over some axes in a shape that broadcasts to `x`; None if there is none.
+
+    Keras stores it in the order in which the layer names the axes, and reshapes it all the same.
+    """
     found = b.weights.get(name)
     if found is None:
         return None
-    sizes = iter(found.shape)
+    known = [x.shape[axis] for axis in axes]
+    sizes = iter(found.shape if None in known else known)
     shape = [next(sizes) if i in axes else 1 for i in range(x.rank)]
     while shape and shape[0] == 1 and len(shape) > 1:
         shape = shape[1:]
@@ -97,10 +101,12 @@ def layer_norm(
 
 @handles("RMSNormalization")
 def rms_norm(b: KerasBuilder, x: Tensor, *, axis: Any = -1, epsilon: float = 1e-6) -> Tensor:
-    """Divide by the root mean square over some axes."""
+    """Divide by the root mean square over some axes.
+
+    Keras multiplies by the scale without moving it to these axes: it stands along the last ones.
+    """
     x = b.real(x)
-    axes = axes_of(axis, x.rank)
-    return norm.rms_norm(b, x, axes, along(b, "scale", x, axes), epsilon)
+    return norm.rms_norm(b, x, axes_of(axis, x.rank), b.weight("scale"), epsilon)
 
 
 @handles("GroupNormalization")
