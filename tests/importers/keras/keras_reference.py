@@ -5,7 +5,9 @@ Every function takes the layer's configuration as keywords, channels last.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,17 @@ def softmax(x: Array, axis: int | tuple[int, ...] = -1) -> Array:
     return np.asarray(power / power.sum(axis, keepdims=True))
 
 
-ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
+def erf(x: Array) -> Array:
+    return np.vectorize(math.erf, otypes=[np.float64])(x)
+
+
+def selu(x: Array) -> Array:
+    """Self-normalizing: Klambauer et al. (2017), with their two constants."""
+    return np.asarray(1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)))
+
+
+Function = Callable[[Array], Array]
+ACTIVATIONS: Mapping[str, Function] = {
     "linear": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
     "relu6": lambda x: np.clip(x, 0, 6),
@@ -32,11 +44,67 @@ ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
     "sigmoid": sigmoid,
     "softmax": softmax,
     "elu": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "selu": selu,
+    "gelu": lambda x: x * (1 + erf(x / math.sqrt(2))) / 2,
+    "mish": lambda x: x * np.tanh(np.logaddexp(x, 0)),
     "softplus": lambda x: np.logaddexp(x, 0),
     "softsign": lambda x: x / (1 + np.abs(x)),
     "exponential": np.exp,
     "swish": lambda x: x * sigmoid(x),
+    "silu": lambda x: x * sigmoid(x),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
+    "log_softmax": lambda x: np.log(softmax(x)),
 }
+"""Activations whose meaning all versions share."""
+
+
+def sparsemax(x: Array) -> Array:
+    """Subtract a threshold that sums the running sums inside the support (backend/…/nn.py)."""
+    ordered = -np.sort(-x, -1)
+    total = ordered.cumsum(-1)
+    inside = ordered - (total - 1) / np.arange(1, x.shape[-1] + 1) > 0
+    excess = np.where(inside, total, 0).sum(-1, keepdims=True) - 1
+    return np.maximum(x - excess / inside.sum(-1, keepdims=True), 0)
+
+
+def glu(x: Array) -> Array:
+    first, second = np.split(x, 2, -1)
+    return first * sigmoid(second)
+
+
+def hard_sigmoid(major: int, x: Array) -> Array:
+    """Both lines are 0.5 at 0; up to Keras 2 the slope is 0.2, then a sixth."""
+    return np.clip(x / 6 + 0.5 if major >= 3 else x / 5 + 0.5, 0, 1)
+
+
+SINCE_3: Mapping[str, Function] = {
+    "hard_sigmoid": partial(hard_sigmoid, 3),
+    "celu": lambda x: np.maximum(x, 0) + np.expm1(np.minimum(x, 0)),
+    "log_sigmoid": lambda x: -np.logaddexp(-x, 0),
+    "hard_silu": lambda x: x * hard_sigmoid(3, x),
+    "hard_swish": lambda x: x * hard_sigmoid(3, x),
+    "hard_tanh": lambda x: np.clip(x, -1, 1),
+    "hard_shrink": lambda x: np.where(np.abs(x) > 0.5, x, 0),
+    "soft_shrink": lambda x: np.sign(x) * np.maximum(np.abs(x) - 0.5, 0),
+    "tanh_shrink": lambda x: x - np.tanh(x),
+    "squareplus": lambda x: (x + np.sqrt(x * x + 4)) / 2,
+    "sparse_plus": lambda x: np.where(x >= 1, x, np.maximum(x + 1, 0) ** 2 / 4),
+    "sparse_sigmoid": lambda x: np.clip((x + 1) / 2, 0, 1),
+    "sparsemax": sparsemax,
+    "glu": glu,
+}
+"""Activations of Keras 3, and those that mean something else there."""
+BEFORE_3: Mapping[str, Function] = {"hard_sigmoid": partial(hard_sigmoid, 2)}
+
+
+def activation(name: str, major: int) -> Function:
+    """Return an activation as a generation of Keras means it."""
+    return activations(major)[name]
+
+
+def activations(major: int) -> Mapping[str, Function]:
+    """Return all activations of a generation of Keras by name."""
+    return {**ACTIVATIONS, **(SINCE_3 if major >= 3 else BEFORE_3)}
 
 
 def padded(padding: str, kernel: Sequence[int], rates: Sequence[int]) -> Any:
@@ -64,12 +132,46 @@ def depthwise(
     return y.reshape(*y.shape[:-2], -1)
 
 
-def spread(x: Array, w: Array, strides: Sequence[int], padding: str) -> Array:
-    """The transposed convolution, w: [kernel…, out, in]."""
+def dilated(w: Array, rates: Sequence[int]) -> Array:
+    """Return a kernel [kernel…, a, b] with zeros between its taps."""
+    sizes = [(k - 1) * r + 1 for k, r in zip(w.shape, rates, strict=False)]
+    wide = np.zeros((*sizes, *w.shape[-2:]), w.dtype)
+    wide[tuple(slice(None, None, r) for r in rates)] = w
+    return wide
+
+
+def spread(
+    x: Array, w: Array, strides: Sequence[int], padding: str, extra: Sequence[int] | None = None
+) -> Array:
+    """The transposed convolution, w: [kernel…, out, in]; extra: `output_padding`."""
     each = list(zip(x.shape[1:-1], w.shape[:-2], strides, strict=True))
-    if padding == "same":
-        return transposed(x, w, [n * s for n, _, s in each], strides, "SAME")
-    return transposed(x, w, [n * s + max(k - s, 0) for n, k, s in each], strides, "VALID")
+    if extra is not None:
+        pads = [k // 2 if padding == "same" else 0 for _, k, _ in each]
+        more = zip(each, pads, extra, strict=True)
+        sizes = [(n - 1) * s + k - 2 * pad + e for (n, k, s), pad, e in more]
+    elif padding == "same":
+        sizes = [n * s for n, _, s in each]
+    else:
+        sizes = [n * s + max(k - s, 0) for n, k, s in each]
+    return transposed(x, w, sizes, strides, padding.upper())
+
+
+def places_read(
+    sizes: Sequence[int], kernel: Sequence[int], strides: Sequence[int], padding: str
+) -> Array:
+    """Return which places of the input each of the result reads: [outputs…, inputs…].
+
+    With padding the middle of a window of k lies k // 2 from its start, as LocallyConnected has it.
+    """
+    found = np.ones([1] * 2 * len(sizes), bool)
+    for axis, (size, k, s) in enumerate(zip(sizes, kernel, strides, strict=True)):
+        count = -(-size // s) if padding == "same" else (size - k) // s + 1
+        start = np.arange(count)[:, None] * s - (k // 2 if padding == "same" else 0)
+        apart = np.arange(size) - start
+        shape = np.ones(2 * len(sizes), int)
+        shape[axis], shape[len(sizes) + axis] = count, size
+        found = found & ((apart >= 0) & (apart < k)).reshape(shape)
+    return found
 
 
 def pooled(kind: str, x: Array, size: Sequence[int], strides: Sequence[int], padding: str) -> Array:

@@ -142,9 +142,10 @@ def of_function(
     return computed(write_h5(folder / "model.h5", model, {}), *xs)
 
 
-def ref3(name: str, node: int = 0, tensor: int = 0) -> dict[str, Any]:
-    """Return a tensor as Keras 3 writes it among the arguments of a call."""
-    return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, node, tensor]}}
+def ref3(name: str, node: int = 0, tensor: int = 0, **said: Any) -> dict[str, Any]:
+    """Return a tensor as Keras 3 writes it among the arguments of a call; said: shape and dtype."""
+    config = {**said, "keras_history": [name, node, tensor]}
+    return {"class_name": "__keras_tensor__", "config": config}
 
 
 def call3(entry: Mapping[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
