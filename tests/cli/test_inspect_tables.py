@@ -115,9 +115,9 @@ def test_rows_are_as_wide_as_the_terminal(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     lines = tqconv("inspect", tmp_path / "m.tflite", "--ops").out.splitlines()
-    assert lines[0] == "1 operator; version and index in a wider terminal, or in a pipe"
+    assert lines[0] == "1 operator; version, index and dtype in a wider terminal, or in a pipe"
     assert max(map(len, lines)) <= 80
-    assert "a/rath…a/scope" in lines[2]
+    assert "a/rather/lo…/in/a/scope" in lines[2]
     monkeypatch.setenv("COLUMNS", "200")
     assert tqconv("inspect", tmp_path / "m.tflite", "--ops").out == piped
 

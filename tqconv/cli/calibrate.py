@@ -31,9 +31,8 @@ def run(given: Given) -> None:
         progress = None if line is None else line("calibrating", "samples")
         result = api.calibrate(path, target, options, progress=progress)
     print_notes(given, [*notes, *result.notes])
-    print_result(
-        given, f"{target}: ranges of {counted(len(result.ranges.records), 'tensor')}", target
-    )
+    count = counted(len(result.ranges.records), "tensor")
+    print_result(given, [f"{target}: ranges of {count}"], target)
 
 
 EXAMPLES = (

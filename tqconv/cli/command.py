@@ -10,10 +10,12 @@ import click
 
 from tqconv.cli.arguments import read
 from tqconv.cli.flag import ACCEPTED, FIXED, REFUSED, Flag, spelled
+from tqconv.cli.layout import HANG, wrapped
 from tqconv.errors import UsageError
 
 HELP = ("-h", "--help", "--helpfull")
 WIDTH = 100
+MORE = " \\"
 
 
 class FlagCommand(click.Command):
@@ -57,8 +59,10 @@ class FlagCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, then the flags group by group."""
         with formatter.section("Examples"):
+            room = formatter.width - formatter.current_indent
             for line in self.examples:
-                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+                for part in _continued(line, room):
+                    formatter.write(f"{'':{formatter.current_indent}}{part}\n")
         for group in dict.fromkeys(flag.group for flag in self.table):
             flags = [flag for flag in self.table if flag.group == group]
             with formatter.section(group):
@@ -66,6 +70,13 @@ class FlagCommand(click.Command):
                     formatter.write_text(" ".join(map(_short, flags)))
                 else:
                     formatter.write_dl([(_left(f), _right(f)) for f in flags], col_max=34)
+
+
+def _continued(line: str, room: int) -> list[str]:
+    """Return the lines of a command as a shell reads them: what goes on ends in a backslash."""
+    *parts, last = wrapped(line, room - len(MORE), room - len(MORE) - HANG)
+    lines = [part + MORE for part in parts] + [last]
+    return [lines[0], *(" " * HANG + line for line in lines[1:])]
 
 
 def _short(flag: Flag) -> str:

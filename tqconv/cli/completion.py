@@ -21,10 +21,12 @@ PLACES = {"PATH": FILES, "FILE": FILES, "DATA": FILES, "PREFIX": FILES, "DIR": F
 
 HELP = """Print the script that teaches a shell to complete tqconv's commands, flags and values.
 
+In ~/.zshrc it stands after compinit.
+
 \b
-bash:  eval "$(tqconv completion bash)"             in ~/.bashrc
-zsh:   eval "$(tqconv completion zsh)"              in ~/.zshrc, after compinit
-fish:  tqconv completion fish | source              in ~/.config/fish/config.fish"""
+bash, ~/.bashrc:    eval "$(tqconv completion bash)"
+zsh, ~/.zshrc:      eval "$(tqconv completion zsh)"
+fish, config.fish:  tqconv completion fish | source"""
 
 
 @click.command("completion", help=HELP)

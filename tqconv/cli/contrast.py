@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqconv.cli.facts import shown
-from tqconv.cli.layout import quantity, shape, size, table
+from tqconv.cli.layout import Block, Table, quantity, shape, size, titled
 from tqconv.errors import counted
 from tqconv.output import bytes_of
 
@@ -22,18 +21,16 @@ SAME = 200.0
 """Decibels that stand for no difference (`runtime.compare.EXACT`)."""
 
 
-def contrast_text(found: Contrast, *, verbose: bool) -> str:
-    """Return two models side by side as text."""
-    blocks = [
-        "\n".join((_heading("first", found.first), _heading("second", found.second))),
-        table(_totals(found), right=(1, 2)),
-        _titled("operators that differ", table(_counts(found), right=(1, 2))),
-        _borders("inputs", found.first.facts.main.inputs, found.second.facts.main.inputs),
-        _borders("outputs", found.first.facts.main.outputs, found.second.facts.main.outputs),
-        _parameters(found, verbose),
-        _measured(found.differences, verbose),
-    ]
-    return "\n\n".join(filter(None, blocks))
+def contrast_page(found: Contrast, *, verbose: bool) -> Iterator[Block]:
+    """Yield two models side by side."""
+    yield from (_heading("first", found.first), _heading("second", found.second), "")
+    yield Table([*_totals(found)], right=(1, 2))
+    yield from titled("operators that differ", Table([*_counts(found)], right=(1, 2)))
+    one, two = found.first.facts.main, found.second.facts.main
+    yield from titled("inputs that differ", _borders(one.inputs, two.inputs))
+    yield from titled("outputs that differ", _borders(one.outputs, two.outputs))
+    yield from _parameters(found, verbose)
+    yield from _measured(found.differences, verbose)
 
 
 def _heading(word: str, side: Side) -> str:
@@ -41,10 +38,6 @@ def _heading(word: str, side: Side) -> str:
 
     note = ", as `convert` would write it" if side.as_written else ""
     return f"{word}: {side.file}: {NAMES[side.kind]}, {size(bytes_of(Path(side.file)))}{note}"
-
-
-def _titled(title: str, body: str) -> str:
-    return f"{title}\n{body}" if body else ""
 
 
 def _totals(found: Contrast) -> Iterator[tuple[str, ...]]:
@@ -64,16 +57,16 @@ def _counts(found: Contrast) -> Iterator[tuple[str, str, str]]:
             yield name, str(one.get(name, 0)), str(two.get(name, 0))
 
 
-def _borders(title: str, mine: Sequence[TensorFacts], theirs: Sequence[TensorFacts]) -> str:
+def _borders(mine: Sequence[TensorFacts], theirs: Sequence[TensorFacts]) -> Table:
     left = [(t.name, t.type, shape(t.shape)) for t in mine]
     right = [(t.name, t.type, shape(t.shape)) for t in theirs]
     if left == right:
-        return ""
+        return Table([])
     rows = [("first", *row) for row in left] + [("second", *row) for row in right]
-    return _titled(f"{title} that differ", table(rows))
+    return Table(rows, names=(1,))
 
 
-def _parameters(found: Contrast, verbose: bool) -> str:
+def _parameters(found: Contrast, verbose: bool) -> Iterator[Block]:
     differ = [p for p in found.parameters if p.sqnr < SAME]
     words = [f"{len(found.parameters) - len(differ)} equal", f"{len(differ)} differ"]
     for word, names in (("first", found.only_first), ("second", found.only_second)):
@@ -81,39 +74,30 @@ def _parameters(found: Contrast, verbose: bool) -> str:
             words.append(f"{len(names)} only in the {word}")
     listed = differ if verbose else differ[:WORST]
     rows = [
-        (
-            shown(p.name),
-            p.first,
-            p.second,
-            f"{p.sqnr:.1f} dB",
-            f"largest difference {p.largest:.4g}",
-        )
+        (p.name, p.first, p.second, f"{p.sqnr:.1f} dB", f"largest difference {p.largest:.4g}")
         for p in listed
     ]
-    return "\n".join(
-        filter(None, (f"parameters by name: {', '.join(words)}", table(rows, right=(3,))))
-    )
+    yield from ("", f"parameters by name: {', '.join(words)}")
+    yield Table(rows, right=(3,), names=(0,))
 
 
-def _measured(found: Sequence[Difference], verbose: bool) -> str:
+def _measured(found: Sequence[Difference], verbose: bool) -> Iterator[Block]:
     if not found:
-        return ""
+        return
     outputs = [d for d in found if d.is_output]
     inner = [d for d in found if not d.is_output and d.sqnr < SAME]
     listed = inner if verbose else inner[:WORST]
     heading = f"outputs on {counted(found[0].samples, 'sample')}"
-    blocks = [_titled(heading, table([_row(d) for d in outputs], right=(1,)))]
-    if listed:
-        rows = [(shown(d.name), f"{d.sqnr:.1f} dB") for d in listed]
-        blocks.append(_titled("worst inside", table(rows, right=(1,))))
-    return "\n\n".join(blocks)
+    yield from titled(heading, Table([*map(_row, outputs)], right=(1,), names=(0,)))
+    rows = [(d.name, f"{d.sqnr:.1f} dB") for d in listed]
+    yield from titled("worst inside", Table(rows, right=(1,), names=(0,)))
 
 
 def _row(found: Difference) -> tuple[str, ...]:
     cosine = "" if found.cosine is None else f"cosine {found.cosine:.6f}"
     share = "" if found.agreement is None else f"same largest element {100 * found.agreement:.4g} %"
     return (
-        shown(found.name),
+        found.name,
         "equal" if found.sqnr >= SAME else f"{found.sqnr:.1f} dB",
         f"largest difference {found.largest:.4g}",
         cosine,

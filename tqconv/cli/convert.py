@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from tqconv.cli.arguments import Given
 from tqconv.cli.command import FlagCommand
-from tqconv.cli.facts import result_text
+from tqconv.cli.facts import result_page
 from tqconv.cli.flags import CONVERT
-from tqconv.cli.layout import size
-from tqconv.cli.messages import print_notes, print_result
+from tqconv.cli.layout import Block, size
+from tqconv.cli.messages import print_notes, print_result, say
 from tqconv.cli.options import convert_options
 from tqconv.cli.places import model_file, source_of, target_of
 from tqconv.cli.progress import Line, progress_line
@@ -64,10 +62,12 @@ def run(given: Given) -> None:
     spent = Spent(mode_word(options, facts), read, report.size, time.perf_counter() - began)
     if given.get("json"):
         document = {"file": target, "source": source, **spent.as_dict(), **facts.as_dict()}
-        text = json.dumps({**document, **measured(report.differences)}, indent=1)
+        result: str | list[Block] = json.dumps(
+            {**document, **measured(report.differences)}, indent=1
+        )
     else:
-        text = f"{result_text(facts, target, report.size)}\n{spent}"
-    print_result(given, text, target)
+        result = [*result_page(facts, target, report.size), str(spent)]
+    print_result(given, result, target)
 
 
 def measured(differences: Sequence[Difference]) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class PassLog:
 
     def __init__(self, verbosity: int, line: Line | None = None) -> None:
         self.verbosity = verbosity
-        self.say = _say if line is None else line.say
+        self.say = say if line is None else line.say
         self.rounds: Counter[str] = Counter()
 
     def observe(self, name: str, graph: Graph) -> None:
@@ -133,11 +133,7 @@ class PassLog:
             names = (
                 f"{name} ×{count}" if count > 1 else name for name, count in self.rounds.items()
             )
-            _say(f"passes that changed something: {', '.join(names) or 'none'}")
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)
+            say(f"passes that changed something: {', '.join(names) or 'none'}")
 
 
 EXAMPLES = (

@@ -33,7 +33,7 @@ def run(given: Given) -> None:
     if target is None:
         click.echo(drawn.text, nl=False)
     else:
-        print_result(given, f"{target}: {counted(drawn.written, 'byte')}", target)
+        print_result(given, [f"{target}: {counted(drawn.written, 'byte')}"], target)
 
 
 EXAMPLES = (

@@ -2,67 +2,54 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tqconv.cli.layout import cut, quantity, shape, size, table
+from tqconv.cli.layout import Block, Table, quantity, shape, size, titled
 from tqconv.errors import counted
 
 if TYPE_CHECKING:
     from tqconv.exporters.report import GraphFacts, ModelFacts, OpFacts, Support, TensorFacts
     from tqconv.importers.outline import NodeFacts, Outline
 
-NAME_WIDTH = 56
 VALUES = 4
 
 
-def model_text(facts: ModelFacts, heading: str, *, verbose: bool) -> str:
-    """Return the description of a model; `verbose` adds every operator and every tensor."""
-    blocks = [heading, _totals(facts)]
+def model_page(facts: ModelFacts, *, verbose: bool) -> Iterator[Block]:
+    """Yield the description of a model; `verbose` adds every operator and every tensor."""
+    yield Table(_totals(facts), prose=True)
     for index, graph in enumerate(facts.graphs):
         title = "" if index == 0 else f" of graph {index} `{graph.name}`"
-        blocks += [
-            _section(f"inputs{title}", graph.inputs),
-            _section(f"outputs{title}", graph.outputs),
-        ]
+        for block in _borders(graph, title):
+            yield from ("", *block)
     if facts.signatures:
-        blocks.append(_titled("signatures", _signatures(facts)))
-    blocks.append(_titled("operators", _counts(facts)))
+        yield from titled("signatures", Table(_signatures(facts), prose=True))
+    yield from titled("operators", Table(_counts(facts), right=(1, 3, 4)))
     if verbose:
         for index, graph in enumerate(facts.graphs):
             title = "" if len(facts.graphs) == 1 else f" of graph {index} `{graph.name}`"
-            blocks.append(_titled(f"operator list{title}", _ops(graph)))
-            blocks.append(_titled(f"tensor list{title}", tensor_rows(graph.tensors)))
+            yield from titled(f"operator list{title}", _ops(graph))
+            yield from titled(f"tensor list{title}", _tensors(graph.tensors))
     if facts.metadata:
         rows = [(name, size(count)) for name, count in facts.metadata.items()]
-        blocks.append(_titled("metadata", table(rows)))
-    return "\n\n".join(filter(None, blocks))
+        yield from titled("metadata", Table(rows, names=(0,)))
 
 
-def result_text(facts: ModelFacts, target: str, size_of_file: int) -> str:
-    """Return what a conversion made: the file, its size, its inputs and outputs."""
+def result_page(facts: ModelFacts, target: str, size_of_file: int) -> Iterator[Block]:
+    """Yield what a conversion made: the file, its size, its inputs and outputs."""
     count = sum(facts.op_counts.values())
-    heading = f"{target}: {size(size_of_file)}, {counted(count, 'operator')}"
-    return "\n".join(
-        (heading, _section("inputs", facts.main.inputs), _section("outputs", facts.main.outputs))
-    )
+    yield f"{target}: {size(size_of_file)}, {counted(count, 'operator')}"
+    for block in _borders(facts.main):
+        yield from block
 
 
-def shown(name: str) -> str:
-    """Return a name as it is printed: whole for a program that reads it, cut for a terminal."""
-    return cut(name, NAME_WIDTH) if sys.stdout.isatty() else name
+def _borders(graph: GraphFacts, title: str = "") -> Iterator[tuple[Block, Block]]:
+    """Yield a title and a table for the inputs, and one for the outputs."""
+    for word, listed in (("inputs", graph.inputs), ("outputs", graph.outputs)):
+        yield f"{word}{title}", _tensors(listed) if listed else "  none"
 
 
-def _titled(title: str, body: str) -> str:
-    return f"{title}\n{body}" if body else ""
-
-
-def _section(title: str, tensors: Sequence[TensorFacts]) -> str:
-    return _titled(title, tensor_rows(tensors) or "  none")
-
-
-def _totals(facts: ModelFacts) -> str:
+def _totals(facts: ModelFacts) -> list[tuple[str, str]]:
     count = sum(facts.op_counts.values())
     rows = [
         ("operators", f"{count} of {kinds(facts.op_counts)}"),
@@ -75,7 +62,7 @@ def _totals(facts: ModelFacts) -> str:
         rows.append(("graphs", str(len(facts.graphs))))
     if facts.description:
         rows.append(("description", facts.description))
-    return table(rows)
+    return rows
 
 
 def kinds(counts: Mapping[str, int]) -> str:
@@ -83,36 +70,35 @@ def kinds(counts: Mapping[str, int]) -> str:
     return f"{len(counts)} kind" + ("" if len(counts) == 1 else "s")
 
 
-def _signatures(facts: ModelFacts | Outline) -> str:
-    rows = [
+def _signatures(facts: ModelFacts | Outline) -> list[tuple[str, str]]:
+    return [
         (key, f"({', '.join(s['inputs'])}) -> ({', '.join(s['outputs'])})")
         for key, s in facts.signatures.items()
     ]
-    return table(rows)
 
 
-def _counts(facts: ModelFacts) -> str:
-    """One line per kind of operator, with its share of parameters and MACs."""
+def _counts(facts: ModelFacts) -> list[tuple[str, ...]]:
+    """Return one line per kind of operator, with its share of parameters and MACs."""
     ops = [op for graph in facts.graphs for op in graph.ops]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for kind, count in facts.op_counts.items():
         same = [op for op in ops if op.type == kind]
         macs, weights = sum(op.macs for op in same), sum(op.weight_bytes for op in same)
         versions = "v" + ",".join(map(str, sorted({op.version for op in same})))
         rows.append((kind, str(count), versions, size(weights) if weights else "",
                      f"{quantity(macs).strip()} MACs" if macs else ""))  # fmt: skip
-    return table(rows, right=(1, 3, 4))
+    return rows
 
 
-def tensor_rows(tensors: Sequence[TensorFacts]) -> str:
+def _tensors(tensors: Sequence[TensorFacts]) -> Table:
     """Return one line per tensor: name, type, shape, scale and zero point or small values."""
     rows = []
     for tensor in tensors:
         kind = "const" if tensor.constant else ""
-        rows.append((shown(tensor.name), tensor.type, shape(tensor.shape), kind, _reals(tensor)))
+        rows.append((tensor.name, tensor.type, shape(tensor.shape), kind, _reals(tensor)))
     if not any(row[3] for row in rows):
         rows = [(a, b, c, e) for a, b, c, _, e in rows]  # type: ignore[misc]  # one column fewer
-    return table(rows)
+    return Table(rows, names=(0,), prose=True)
 
 
 def _reals(tensor: TensorFacts) -> str:
@@ -134,43 +120,40 @@ def _numbers(values: Sequence[Any]) -> str:
     return ", ".join(words)
 
 
-def _ops(graph: GraphFacts) -> str:
+def _ops(graph: GraphFacts) -> Table:
     rows = []
     shapes = {t.name: shape(t.shape) for t in graph.tensors}
     for index, op in enumerate(graph.ops):
         macs = f"{quantity(op.macs).strip()} MACs" if op.macs else ""
         made = " ".join(shapes.get(name, "") for name in op.outputs)
-        rows.append((str(index), op.type, shown(op.name), made, macs, _options(op)))
-    return table(rows, right=(0, 4))
+        rows.append((str(index), op.type, op.name, made, macs, _options(op)))
+    return Table(rows, right=(0, 4), names=(2,), prose=True)
 
 
 def _options(op: OpFacts) -> str:
     return " ".join(f"{name}={value}" for name, value in sorted(op.options.items()))
 
 
-def outline_text(facts: Outline, heading: str, *, verbose: bool) -> str:
-    """Return the description of a graph that is not translated."""
-    total = len(facts.nodes)
+def outline_page(facts: Outline, *, verbose: bool) -> Iterator[Block]:
+    """Yield the description of a graph that is not translated."""
     rows = [
-        ("nodes", f"{total} of {kinds(facts.op_counts)}"),
+        ("nodes", f"{len(facts.nodes)} of {kinds(facts.op_counts)}"),
         (facts.version_of, str(facts.producer)),
     ]
     if facts.functions:
         rows.append(("functions", str(len(facts.functions))))
     if facts.variables:
         rows.append(("variables", f"{len(facts.variables)}: the graph is not frozen"))
-    blocks = [heading, table(rows)]
+    yield Table(rows, prose=True)
     if facts.signatures:
-        blocks.append(_titled("signatures", _signatures(facts)))
-    blocks.append(_titled("placeholders", _nodes(facts.inputs)))
-    blocks.append(_titled("possible outputs", _nodes(facts.outputs)))
-    blocks.append(
-        _titled("operators", table(_marked(facts.op_counts, facts.untranslated), right=(1,)))
-    )
+        yield from titled("signatures", Table(_signatures(facts), prose=True))
+    yield from titled("placeholders", _nodes(facts.inputs))
+    yield from titled("possible outputs", _nodes(facts.outputs))
+    counts = [*_marked(facts.op_counts, facts.untranslated)]
+    yield from titled("operators", Table(counts, right=(1,)))
     if verbose:
-        lines = table((n.op, n.name, ", ".join(n.inputs)) for n in facts.nodes)
-        blocks.append(_titled("node list", lines))
-    return "\n\n".join(filter(None, blocks))
+        nodes = [(n.op, n.name, ", ".join(n.inputs)) for n in facts.nodes]
+        yield from titled("node list", Table(nodes, names=(1,), prose=True))
 
 
 def _marked(counts: Mapping[str, int], missing: Mapping[str, int]) -> Iterator[tuple[str, ...]]:
@@ -178,11 +161,12 @@ def _marked(counts: Mapping[str, int], missing: Mapping[str, int]) -> Iterator[t
         yield op, str(count), "no translation" if op in missing else ""
 
 
-def _nodes(nodes: Sequence[NodeFacts]) -> str:
-    return table((n.name, n.op, n.type or "?", shape(n.shape)) for n in nodes)
+def _nodes(nodes: Sequence[NodeFacts]) -> Table:
+    rows = [(n.name, n.op, n.type or "?", shape(n.shape)) for n in nodes]
+    return Table(rows, names=(0,))
 
 
-def support_text(rows: Sequence[Support]) -> str:
+def support_table(rows: Sequence[Support]) -> Table:
     """Return the operator table."""
     head = ("operator", "category", "types", "quantized", "dynamic", "layout", "rank", "activation")
     lines = [
@@ -198,4 +182,4 @@ def support_text(rows: Sequence[Support]) -> str:
         )
         for row in rows
     ]
-    return table([head, *lines], indent="")
+    return Table([head, *lines], indent="")

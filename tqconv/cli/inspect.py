@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,12 @@ import click
 from tqconv.cli.arguments import Given
 from tqconv.cli.command import FlagCommand
 from tqconv.cli.flags import INSPECT
-from tqconv.cli.layout import size
-from tqconv.cli.messages import print_notes
+from tqconv.cli.layout import Block, size
+from tqconv.cli.messages import print_notes, print_page
 from tqconv.cli.options import inspect_options, load_options, sample_options
 from tqconv.cli.places import model_file, source_of
-from tqconv.cli.rows import TABLES, tables_text
+from tqconv.cli.rows import TABLES, tables_page
+from tqconv.cli.terminal import room
 from tqconv.errors import UnsupportedError, UsageError
 from tqconv.output import bytes_of
 
@@ -58,14 +60,14 @@ def _contrast(given: Given, first: str, second: str) -> None:
             f"{given.typed[asked[0]]} is about one model, and two are given",
             hint="call tqconv once for each",
         )
-    from tqconv.cli.contrast import contrast_text
+    from tqconv.cli.contrast import contrast_page
     from tqconv.jobs.contrast import contrast
 
     found = contrast(first, second, load_options(given), sample_options(given))
     if given.get("json"):
         click.echo(json.dumps({"schema": SCHEMA, **found.as_dict()}, indent=1, default=str))
     else:
-        click.echo(contrast_text(found, verbose=given.get("verbosity", 0) > 0))
+        print_page(contrast_page(found, verbose=given.get("verbosity", 0) > 0))
     print_notes(given, found.notes)
 
 
@@ -90,26 +92,28 @@ def _inspect(given: Given, source: str, path: Path) -> None:
             document["target"] = placed.as_dict()
         click.echo(json.dumps(document, indent=1, default=str))
         return None
-    _print_text(given, facts, f"{source}: {NAMES[looked.kind]}, {size(file_bytes)}", placed)
+    heading = f"{source}: {NAMES[looked.kind]}, {size(file_bytes)}"
+    print_page(_page(facts, heading, placed, verbose=given.get("verbosity", 0) > 0))
+    if not isinstance(facts, ModelFacts):
+        print_notes(given, [facts.reason] if facts.reason else [])
     return None
 
 
-def _print_text(
-    given: Given, facts: ModelFacts | Outline, heading: str, placed: Placement | None
-) -> None:
-    from tqconv.cli.facts import model_text, outline_text
+def _page(
+    facts: ModelFacts | Outline, heading: str, placed: Placement | None, *, verbose: bool
+) -> Iterator[Block]:
+    from tqconv.cli.facts import model_page, outline_page
     from tqconv.exporters.report import ModelFacts
 
-    verbose = given.get("verbosity", 0) > 0
+    yield from (heading, "")
     if placed is not None:
-        from tqconv.cli.placement import placement_text
+        from tqconv.cli.placement import placement_page
 
-        heading = f"{heading}\n\n{placement_text(placed, verbose=verbose)}"
+        yield from (*placement_page(placed, verbose=verbose), "")
     if isinstance(facts, ModelFacts):
-        click.echo(model_text(facts, heading, verbose=verbose))
+        yield from model_page(facts, verbose=verbose)
     else:
-        click.echo(outline_text(facts, heading, verbose=verbose))
-        print_notes(given, [facts.reason] if facts.reason else [])
+        yield from outline_page(facts, verbose=verbose)
 
 
 def _tables(given: Given) -> tuple[list[str], list[Claim]]:
@@ -135,7 +139,7 @@ def _print_tables(
     else:
         from tqconv.exporters.rows import unmatched
 
-        click.echo(tables_text(facts, asked, claims))
+        print_page(tables_page(facts, asked, claims, room(sys.stdout)))
         print_notes(given, (note for name in asked for note in unmatched(facts, name, claims)))
 
 
@@ -143,11 +147,14 @@ def print_supported(as_json: bool) -> None:
     """Print the operator table as its rows state it."""
     from dataclasses import asdict
 
-    from tqconv.cli.facts import support_text
+    from tqconv.cli.facts import support_table
     from tqconv.exporters.report import supported_ops
 
     rows = supported_ops()
-    click.echo(json.dumps([asdict(r) for r in rows], indent=1) if as_json else support_text(rows))
+    if as_json:
+        click.echo(json.dumps([asdict(r) for r in rows], indent=1))
+    else:
+        print_page([support_table(rows)])
 
 
 EXAMPLES = (

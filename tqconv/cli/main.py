@@ -88,13 +88,15 @@ def _say_warning(
     line: str | None = None,
 ) -> None:
     """Print what a library warns of without the place in its source."""
-    print(f"note: {message}", file=sys.stderr)
+    from tqconv.cli import terminal
+
+    print(terminal.fitted(f"note: {message}", sys.stderr), file=sys.stderr)
 
 
 def report(error: Exception, words: Sequence[str] = ()) -> int:
     """Print an error for people, with --json also for programs, and return its exit code."""
     try:
-        from tqconv.cli import failures
+        from tqconv.cli import failures, terminal
     except MemoryError:
         print("error: not enough memory", file=sys.stderr)
         return OUT_OF_MEMORY
@@ -103,7 +105,7 @@ def report(error: Exception, words: Sequence[str] = ()) -> int:
         if failures.wants_json(words):
             stream = sys.stderr if failures.writes_to_stdout(words) else sys.stdout
             print(failure.as_json(), file=stream, flush=True)
-        print(failure.text, file=sys.stderr, flush=True)
+        print(terminal.fitted(failure.text, sys.stderr), file=sys.stderr, flush=True)
     except BrokenPipeError:
         raise
     except OSError:  # a full disk behind stderr: the code alone must do

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tqconv.cli.facts import shown
-from tqconv.cli.layout import table
+from tqconv.cli.layout import Block, Table
 from tqconv.exporters.placement import remedies
 
 if TYPE_CHECKING:
@@ -15,18 +15,17 @@ GROUPS = 10
 """Kinds of refusals that are printed without --verbose."""
 
 
-def placement_text(placed: Placement, *, verbose: bool) -> str:
-    """Return how much of a model runs on a device, then what does not, why, and what mends it."""
-    lines = [f"target {placed.target} ({placed.title}): {placed.heading()}"]
+def placement_page(placed: Placement, *, verbose: bool) -> Iterator[Block]:
+    """Yield how much of a model runs on a device, then what does not, why, and what mends it."""
+    yield f"target {placed.target} ({placed.title}): {placed.heading()}"
     groups = placed.groups()
     listed = groups if verbose else groups[:GROUPS]
     rows = []
     for kind, reason, _, names in listed:
         places = names if verbose else names[:1]
-        rows.append((str(len(names)), kind, reason, shown(places[0])))
-        rows += [("", "", "", shown(name)) for name in places[1:]]
-    lines.append(table(rows, right=(0,)))
+        rows.append((str(len(names)), kind, places[0], reason))
+        rows += [("", "", name, "") for name in places[1:]]
+    yield Table(rows, right=(0,), names=(2,), prose=True)
     if len(groups) > len(listed):
-        lines.append(f"  … and {len(groups) - len(listed)} more kinds; --verbose lists all")
-    lines += [f"  mended by: {word}" for word in remedies(placed)]
-    return "\n".join(filter(None, lines))
+        yield f"  … and {len(groups) - len(listed)} more kinds; --verbose lists all"
+    yield from (f"  mended by: {word}" for word in remedies(placed))

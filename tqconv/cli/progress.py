@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from tqconv.cli.layout import cut
+from tqconv.cli.layout import cut, width
+from tqconv.cli.terminal import columns, fitted
 
 if TYPE_CHECKING:
     from tqconv.config import Progress
@@ -47,19 +47,19 @@ class Line:
         """Print a line of its own, above this one."""
         before = self.text
         self.close()
-        click.echo(text, err=True)
+        click.echo(fitted(text, self.stream), err=True)
         self._draw(before, at=self.shown)
 
     def close(self) -> None:
         """Take the line away."""
         if self.text:
-            self.stream.write(f"\r{' ' * len(self.text)}\r")
+            self.stream.write(f"\r{' ' * width(self.text)}\r")
             self.stream.flush()
         self.text = ""
 
     def _draw(self, text: str, *, at: float) -> None:
-        text = cut(text, max(1, shutil.get_terminal_size().columns - 1))
-        self.stream.write(f"\r{text.ljust(len(self.text))}")
+        text = cut(text, max(1, columns(self.stream) - 1))
+        self.stream.write(f"\r{text}{' ' * (width(self.text) - width(text))}")
         self.stream.flush()
         self.text, self.shown = text, at
 

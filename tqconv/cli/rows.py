@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tqconv.cli.layout import cut, quantity, shape, size, table
+from tqconv.cli.layout import Block, Table, quantity, shape, size, width
 from tqconv.errors import counted
 
 if TYPE_CHECKING:
@@ -23,29 +21,48 @@ COLUMNS = {
 }
 """What is printed of a row; `--json` has all fields."""
 RIGHT = frozenset({"index", "bytes", "macs", "zero_point"})
-NARROW, NARROWEST = 20, 12
-"""Characters of a name for which columns are left out, and those that are always printed."""
-SPARED = ("version", "index", "zero_point")
+NARROW = 20
+"""Characters of a name for which columns are left out."""
+SPARED = ("version", "index", "zero_point", "constant", "dtype", "bytes", "scale", "macs", "shape")
 """Columns that are left out, in this order, where a terminal has no room for names beside them."""
 
 
-def tables_text(facts: ModelFacts, asked: Sequence[str], claims: Sequence[Claim]) -> str:
-    """Return the tables that were asked for, as wide as the terminal; whole for a program."""
+def tables_page(
+    facts: ModelFacts, asked: Sequence[str], claims: Sequence[Claim], room: int | None
+) -> Iterator[Block]:
+    """Yield the tables that were asked for; with `room` columns, without what is too much.
+
+    What a condition is about is the last that is left out.
+    """
     from tqconv.exporters.rows import rows
 
-    return "\n\n".join(_text(name, rows(facts, name, claims)) for name in asked)
+    for name in asked:
+        if name != asked[0]:
+            yield ""
+        fields = {claim.field for claim in claims}
+        yield from _table(name, rows(facts, name, claims), fields, room)
 
 
-def _text(name: str, found: Sequence[Mapping[str, Any]]) -> str:
-    columns = list(COLUMNS[name])
-    cells = {column: [column, *(_cell(row, column) for row in found)] for column in columns}
+def _table(
+    name: str, found: Sequence[Mapping[str, Any]], wanted: Collection[str], room: int | None
+) -> Iterator[Block]:
+    cells = {column: [column, *(_cell(row, column) for row in found)] for column in COLUMNS[name]}
     heading = counted(len(found), TABLES[name][:-1])
-    if sys.stdout.isatty():
-        spared = _fit(cells, shutil.get_terminal_size().columns)
-        if spared:
-            heading += f"; {' and '.join(spared)} in a wider terminal, or in a pipe"
-    right = [i for i, column in enumerate(cells) if column in RIGHT]
-    return f"{heading}\n{table(zip(*cells.values(), strict=True), right=right)}"
+    spared = [] if room is None else _spare(cells, wanted, room)
+    if spared:
+        heading += f"; {_listed(spared)} in a wider terminal, or in a pipe"
+    columns = list(cells)
+    yield heading
+    yield Table(
+        [*zip(*cells.values(), strict=True)],
+        right=[i for i, column in enumerate(columns) if column in RIGHT],
+        names=[columns.index(column) for column in ("name", "type") if column in columns],
+    )
+
+
+def _listed(words: Sequence[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _cell(row: Mapping[str, Any], column: str) -> str:
@@ -68,16 +85,15 @@ def _cell(row: Mapping[str, Any], column: str) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-def _fit(cells: dict[str, list[str]], width: int) -> list[str]:
-    """Leave out columns and cut names until rows are so narrow; return what was left out."""
+def _spare(cells: dict[str, list[str]], wanted: Collection[str], room: int) -> list[str]:
+    """Leave out columns until there is room for names; return which."""
     spared = []
-    for column in (*SPARED, None):
-        others = sum(2 + max(map(len, cells[each])) for each in cells if each != "name")
-        room = width - others - 2
-        if room >= min(NARROW, max(map(len, cells["name"]))) or column is None:
+    longest = max(map(width, cells["name"]))
+    for column in sorted(SPARED, key=lambda column: column in wanted):
+        others = sum(2 + max(map(width, cells[each])) for each in cells if each != "name")
+        if room - others - 2 >= min(NARROW, longest):
             break
         if column in cells:
             del cells[column]
             spared.append(column)
-    cells["name"] = [cut(name, max(room, NARROWEST)) for name in cells["name"]]
     return spared

@@ -23,8 +23,9 @@ ROWS: tuple[Flag, ...] = (
     ),
     flag("output_file output o", "the file to write", MODEL, "target", metavar="PATH"),
     flag(
-        "input_format", "the model's format where its content does not tell",
-        MODEL, "load.format", read=Choice(FORMATS), metavar="|".join(FORMATS),
+        "input_format",
+        f"the model's format where its content does not tell: {', '.join(FORMATS)}",
+        MODEL, "load.format", read=Choice(FORMATS), metavar="FORMAT",
     ),
     flag(
         "output_format", "TFLITE, or a picture of the result",
