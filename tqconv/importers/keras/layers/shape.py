@@ -128,8 +128,11 @@ def up_sampling(
 def resize_to(
     b: KerasBuilder, x: Tensor, size: Sequence[Size], interpolation: str, antialias: bool = False
 ) -> Tensor:
-    """Resize x: [n, h, w, c] as `tf.image.resize` does: centers of pixels count."""
-    if interpolation in ("nearest", "bilinear") and not antialias:
+    """Resize x: [n, h, w, c] as `tf.image.resize` does: centers of pixels count.
+
+    antialias: kernels are as wide as what they shrink; `nearest` and `area` are the same with it.
+    """
+    if interpolation == "nearest" or (interpolation == "bilinear" and not antialias):
         wanted = vector(b, list(size))
         tensor = wanted if isinstance(wanted, Tensor) else b.const(wanted, np.int32, "size")
         make = resize.nearest if interpolation == "nearest" else resize.bilinear
@@ -137,8 +140,6 @@ def resize_to(
     numbers = [s for s in size if isinstance(s, int)]
     if len(numbers) < 2:
         raise UnsupportedError(f"interpolation `{interpolation}` to a size that is not known")
-    if interpolation == "nearest":
-        raise UnsupportedError("interpolation `nearest` with antialiasing")
     if interpolation == "area":
         return resize.area(b, x, numbers)
     if interpolation == "bicubic" and not antialias:
