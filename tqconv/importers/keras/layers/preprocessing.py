@@ -181,11 +181,13 @@ def _middle(b: KerasBuilder, x: Tensor, have: tuple[int, int], want: tuple[int, 
 def auto_contrast(
     b: KerasBuilder, x: Tensor, *, value_range: Any, data_format: str | None = None
 ) -> Tensor:
-    """Stretch each channel over the whole range of values; one without contrast stays as it is."""
+    """Stretch each channel over the whole range of values; one without contrast stays as it is.
+
+    Keras looks for the extremes along the axes 1 and 2 with channels first, too.
+    """
     low, high = (float(v) for v in value_range)
     real = b.real(x)
-    first = 2 if data_format == FIRST else 1
-    axes = np.array([first, first + 1], np.int32)
+    axes = np.array([1, 2], np.int32)
     least, most = (b(type, real, axes, keep_dims=True) for type in ("REDUCE_MIN", "REDUCE_MAX"))
     extent = b("SUB", most, least)
     part = b("DIV", b("SUB", real, least), b("MAXIMUM", extent, np.array(1e-30, F)))
