@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -73,8 +72,3 @@ def resized(
         for have, want in zip(x.shape[1:3], size, strict=True)
     )
     return np.einsum("ij,njkc,lk->nilc", rows, x.astype(np.float64), columns)
-
-
-def in_proportion(have: Sequence[int], want: Sequence[int]) -> tuple[int, int]:
-    """Return the height that goes with the width of an image, and the width with its height."""
-    return math.floor(have[1] * want[0] / want[1]), math.floor(have[0] * want[1] / want[0])

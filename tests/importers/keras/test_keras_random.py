@@ -193,33 +193,3 @@ def test_attention_of_heads_over_axes(folder: Path, data: Data) -> None:
     entry["call"] = {"value": ["x0", 0, 0]}
     got = of_call(folder, entry, [x], [*weights, *ends])[0]
     np.testing.assert_allclose(got, y, atol=1e-4)
-
-
-@RUN
-@drawn(st.data())
-def test_categories(folder: Path, data: Data) -> None:
-    rng = np.random.default_rng(number(data, 0, 10**6))
-    mode = one_of(data, "int", "multi_hot", "count")
-    major = number(data, 2, 3)
-    if data.draw(st.booleans()):
-        x = rng.normal(size=(2, 3)).astype(F)
-        limits = sorted(rng.normal(size=3).astype(F).tolist())
-        options: dict[str, Any] = {"bin_boundaries": limits, "output_mode": mode}
-        ids, depth, name = np.searchsorted(np.array(limits, F), x, "right"), 4, "Discretization"
-    else:
-        x = rng.integers(0, 10, (2, 3)).astype(np.int32)
-        words = rng.permutation(10)[:4].tolist()
-        unknown, mask = number(data, 1, 3), one_of(data, None, 3)
-        first = 1 if mask is not None and mode == "int" else 0
-        place = {w: first + unknown + i for i, w in enumerate(words)}
-        hidden = 0 if mode == "int" else -1
-        numbers = [
-            hidden if v == mask else place.get(v, first + v % unknown)
-            for v in x.reshape(-1).tolist()
-        ]
-        ids, depth, name = np.array(numbers).reshape(2, 3), 4 + unknown, "IntegerLookup"
-        options = {"vocabulary": words, "num_oov_indices": unknown, "mask_token": mask}
-        options |= {"output_mode": mode}
-    hot = ids[..., None] == np.arange(depth)
-    y = {"int": ids, "multi_hot": hot.any(1), "count": hot.sum(1)}[mode]
-    np.testing.assert_array_equal(of_layer(folder, name, x, major=major, **options), y)
