@@ -48,6 +48,19 @@ def test_operators_as_a_table(tqconv: Tqconv, tflite: Path) -> None:
         ("category!=conv", ["MAX_POOL_2D", "RESHAPE", "SOFTMAX"]),
         ("shape=1,10", ["FULLY_CONNECTED", "SOFTMAX"]),
         ("index<1", ["CONV_2D"]),
+        ("index == 0", ["CONV_2D"]),
+        ("macs>0.2M", ["CONV_2D"]),
+        ("bytes > 10 kB", ["CONV_2D", "FULLY_CONNECTED"]),
+        ("bytes>=15kiB", ["FULLY_CONNECTED"]),
+        ("name=conv*", ["CONV_2D", "CONV_2D"]),
+        ("name!=*/Relu", ["MAX_POOL_2D", "RESHAPE", "FULLY_CONNECTED", "SOFTMAX"]),
+        ("type in conv_2d, SOFTMAX", ["CONV_2D", "CONV_2D", "SOFTMAX"]),
+        ("type NOT IN CONV_2D,*POOL*,RESHAPE", ["FULLY_CONNECTED", "SOFTMAX"]),
+        ("index in 0,5", ["CONV_2D", "SOFTMAX"]),
+        ("shape=[1, 8, *]", ["CONV_2D", "CONV_2D"]),
+        ("shape in 1,10:1,8,8,*", ["CONV_2D", "CONV_2D", "FULLY_CONNECTED", "SOFTMAX"]),
+        ("options=", ["RESHAPE", "FULLY_CONNECTED"]),
+        ("options!=", ["CONV_2D", "CONV_2D", "MAX_POOL_2D", "SOFTMAX"]),
     ],
 )
 def test_conditions_choose_rows(
@@ -80,9 +93,15 @@ def test_quantized_tensors_show_the_reals_that_they_hold(
     [
         (["--where", "macs>1"], "add --ops, --tensors or --quant"),
         (["--ops", "--where", "mac>1"], "did you mean `macs`"),
-        (["--ops", "--where", "zero_point=0"], "--ops has no field `zero_point`"),
+        (["--ops", "--where", "zero_point=0"], "hint: it has index, type, version, name"),
+        (["--ops", "--tensors", "--where", "rank=1"], "--ops with --tensors has no column `rank`"),
         (["--ops", "--where", "macs"], "is no condition"),
+        (["--ops", "--where", "macs is 3"], "hint: write FIELD=VALUE, or with =, !=, <,"),
         (["--ops", "--where", "name~("], "is no regular expression"),
+        (["--ops", "--where", "macs>many"], "`macs` holds numbers, and `many` is none"),
+        (["--ops", "--where", "macs=1e"], "such as 100, 2.5e6, 64k, 1M or 4 KiB"),
+        (["--ops", "--where", "dtype>int8"], "`dtype` holds no numbers, and cannot be > `int8`"),
+        (["--tensors", "--where", "constant=maybe"], "`constant` is true or false, not `maybe`"),
     ],
 )
 def test_wrong_conditions(tqconv: Tqconv, tflite: Path, words: list[str], said: str) -> None:
@@ -98,6 +117,16 @@ def test_a_value_that_no_row_has_is_told_from_those_that_are_there(
     assert (found.code, found.out.splitlines()[0]) == (0, "0 operators")
     assert "note: no row has type=CONV2D; there are CONV_2D, " in found.err
     assert tqconv("inspect", tflite, "--ops", "--where", "type=CONV_2D").err == ""
+    found = tqconv("inspect", tflite, "--ops", "--where", "macs>1G")
+    assert found.err == "note: no row has macs>1G; `macs` goes from 0 to 221184\n"
+
+
+def test_a_value_that_rows_lack(tqconv: Tqconv, tmp_path: Path) -> None:
+    graph = parse("a: f32[], b: f32[?] -> y\ny = ADD(a, b)")
+    save(Model([graph]), tmp_path / "m.tflite")
+    for condition, names in (("shape=[]", ["a"]), ("shape=?", ["b", "y"]), ("shape=", [])):
+        found = rows(tqconv, tmp_path / "m.tflite", "--tensors", "--where", condition)
+        assert [row["name"] for row in found] == names
 
 
 def test_rows_are_as_wide_as_the_terminal(

@@ -23,9 +23,9 @@ from tqconv.errors import UnsupportedError, UsageError
 from tqconv.output import bytes_of
 
 if TYPE_CHECKING:
+    from tqconv.exporters.conditions import Claim
     from tqconv.exporters.placement import Placement
     from tqconv.exporters.report import ModelFacts
-    from tqconv.exporters.rows import Claim
     from tqconv.importers.outline import Outline
 
 PAIR = ("MODEL", "OTHER")
@@ -123,9 +123,11 @@ def _tables(given: Given) -> tuple[list[str], list[Claim]]:
         return asked, []
     if not asked:
         raise UsageError("--where chooses rows of a table", hint="add --ops, --tensors or --quant")
-    from tqconv.exporters.rows import claim
+    from tqconv.exporters.conditions import claim
+    from tqconv.exporters.rows import common_fields
 
-    return asked, [claim(text) for text in given.get("where")]
+    fields, rows = common_fields(asked), " with ".join(f"--{name}" for name in asked)
+    return asked, [claim(text, fields, rows) for text in given.get("where")]
 
 
 def _print_tables(
@@ -137,10 +139,11 @@ def _print_tables(
         document = {"schema": SCHEMA, **{name: rows(facts, name, claims) for name in asked}}
         click.echo(json.dumps(document, indent=1, default=str))
     else:
-        from tqconv.exporters.rows import unmatched
+        from tqconv.exporters.conditions import unmatched
+        from tqconv.exporters.rows import rows
 
         print_page(tables_page(facts, asked, claims, room(sys.stdout)))
-        print_notes(given, (note for name in asked for note in unmatched(facts, name, claims)))
+        print_notes(given, (n for name in asked for n in unmatched(rows(facts, name), claims)))
 
 
 def print_supported(as_json: bool) -> None:

@@ -9,8 +9,8 @@ from tqconv.cli.layout import Block, Table, quantity, shape, size, width
 from tqconv.errors import counted
 
 if TYPE_CHECKING:
+    from tqconv.exporters.conditions import Claim
     from tqconv.exporters.report import ModelFacts
-    from tqconv.exporters.rows import Claim
 
 TABLES = {"ops": "operators", "tensors": "tensors", "quant": "quantized tensors"}
 """Flag -> what its table lists."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tqconv.errors import UsageError, suggestion
+from tqconv.exporters.conditions import Claim
 from tqconv.exporters.report import GraphFacts, ModelFacts, TensorFacts
-from tqconv.records import dataclass
-
-Row = Mapping[str, Any]
 
 OP_FIELDS = ("index", "type", "version", "name", "dtype", "shape", "macs", "bytes", "category",
              "source", "options", "graph")  # fmt: skip
@@ -22,105 +18,17 @@ QUANT_FIELDS = ("name", "dtype", "scale", "zero_point", "channels", "axis", "min
 FIELDS = {"ops": OP_FIELDS, "tensors": TENSOR_FIELDS, "quant": QUANT_FIELDS}
 """Table -> its columns, which are the fields of `--where`."""
 
-_CLAIM = re.compile(r"\s*(\w+)\s*(<=|>=|!=|=|<|>|~)\s*(.*?)\s*")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a row must fulfil: a field, a comparison (`=`, `!=`, `<`, `<=`, `>`, `>=`, `~`), a text.
-
-    `~` searches a regular expression; the others compare numbers where both are numbers.
-    """
-
-    field: str
-    sign: str
-    value: str
-
-    def holds(self, row: Row) -> bool:
-        """Whether it is true of a row; what a row does not have fulfils only `!=`."""
-        found = row.get(self.field)
-        if found is None:
-            return self.sign == "!="
-        if self.sign == "~":
-            return re.search(self.value, _text(found)) is not None
-        return _SIGNS[self.sign](*_alike(found, self.value))
-
-
-LISTED = 12
-"""Values that are listed where none of them was asked for."""
-_SIGNS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "=": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
-
-
-def _alike(found: Any, value: str) -> tuple[Any, Any]:
-    """Return both as numbers where they are numbers, else as texts without regard to case."""
-    if isinstance(found, int | float) and not isinstance(found, bool):
-        try:
-            return float(found), float(value)
-        except ValueError:
-            pass
-    return _text(found).lower(), value.lower()
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join("?" if v is None else str(v) for v in value)
-    return str(value)
-
-
-def claim(text: str) -> Claim:
-    """Read `dtype=float32`; UsageError where it is no claim about a field of some table."""
-    found = _CLAIM.fullmatch(text)
-    if found is None:
-        raise UsageError(
-            f"`{text}` is no condition", hint="write FIELD=VALUE, or with !=, <, <=, >, >= or ~"
-        )
-    known = dict.fromkeys(name for fields in FIELDS.values() for name in fields)
-    if found[1] not in known:
-        raise UsageError(
-            f"there is no field `{found[1]}`{suggestion(found[1], known)}",
-            hint=f"fields are {', '.join(known)}",
-        )
-    if found[2] == "~":
-        try:
-            re.compile(found[3])
-        except re.error as error:
-            raise UsageError(f"`{found[3]}` is no regular expression: {error}") from error
-    return Claim(found[1], found[2], found[3])
-
 
 def rows(facts: ModelFacts, table: str, claims: Sequence[Claim] = ()) -> list[dict[str, Any]]:
-    """Return the rows of a table (`ops`, `tensors` or `quant`) that fulfil all claims.
-
-    Raises UsageError for a claim about a field that the table lacks.
-    """
-    fields = FIELDS[table]
-    for asked in claims:
-        if asked.field not in fields:
-            raise UsageError(
-                f"--{table} has no field `{asked.field}`", hint=f"it has {', '.join(fields)}"
-            )
+    """Return the rows of a table (`ops`, `tensors` or `quant`) that fulfil all claims."""
     made = (row for graph in facts.graphs for row in _MAKERS[table](graph))
     return [row for row in made if all(asked.holds(row) for asked in claims)]
 
 
-def unmatched(facts: ModelFacts, table: str, claims: Sequence[Claim]) -> Iterator[str]:
-    """Yield a sentence for each claim that no row of a table fulfils: what the rows have instead.
-
-    Only texts are listed, and only where there are few: types and operators, no names.
-    """
-    made = rows(facts, table)
-    for asked in claims:
-        found = sorted({v for row in made if isinstance(v := row[asked.field], str) and v})
-        if found and len(found) <= LISTED and not any(asked.holds(row) for row in made):
-            wanted = f"{asked.field}{asked.sign}{asked.value}"
-            yield f"no row has {wanted}; there are {', '.join(found)}"
+def common_fields(tables: Iterable[str]) -> tuple[str, ...]:
+    """Return the columns that all of these tables have."""
+    first, *others = (FIELDS[table] for table in tables)
+    return tuple(name for name in first if all(name in fields for fields in others))
 
 
 def _ops(graph: GraphFacts) -> Iterator[dict[str, Any]]:

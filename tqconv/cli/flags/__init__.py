@@ -42,7 +42,7 @@ INSPECT: tuple[Flag, ...] = (
     switch("tensors", "print a table of the tensors instead", PICTURES, "tensors"),
     switch("quant", "print a table of scales and real ranges instead", PICTURES, "quant"),
     flag(
-        "where", "only rows of these tables that fulfil this: dtype=float32, macs>1e6, name~conv",
+        "where", "only rows of these tables that fulfil this: dtype=float32, bytes>1M, name=conv*",
         PICTURES, "where", metavar="CONDITION", many=True,
     ),
     flag(
