@@ -121,6 +121,20 @@ def test_a_query_that_sees_nothing_finds_nothing_where_there_is_dropout(
     np.testing.assert_allclose(y[0, 2], x[0, 1], atol=1e-5)
 
 
+def test_an_activation_with_a_limit_is_no_operation(tmp_path: Path) -> None:
+    options = {"negative_slope": 0.5, "max_value": 1.0, "threshold": 0.0}
+    entry = {"class_name": "ReLU", "name": "limited", "config": {"name": "limited", **options}}
+    model = functional(
+        given("x", [None, 3]),
+        call3(entry, ref3("x")),
+        inputs=["x", 0, 0],
+        outputs=["limited", 0, 0],
+    )
+    x = np.array([[-2.0, 0.5, 3.0]], F)
+    (y,) = computed(write_h5(tmp_path / "m.h5", model, {}, "3.15.1"), x)
+    np.testing.assert_array_equal(y, [[-1.0, 0.5, 1.0]])
+
+
 @pytest.mark.parametrize("name", ["float33", "\udc80", "i4,i4", ""])
 def test_a_type_that_does_not_exist_is_refused(name: str) -> None:
     with pytest.raises(FormatError, match="which does not exist"):

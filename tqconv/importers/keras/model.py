@@ -19,11 +19,13 @@ OPERATIONS = ("keras.src.ops.", "keras.ops.")
 """Starts of the modules of Keras 3's operations, which have no weights."""
 SPARE = frozenset(
     {
-        *("Discretization", "HashedCrossing"),
+        *("Discretization", "HashedCrossing", "ReLU"),
         *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
     }
 )
-"""Layers of Keras 3 whose configuration does not say whether they are trainable."""
+"""Layers of Keras 3 whose configuration does not say whether they are trainable.
+
+`ReLU` is what `keras.activations.relu` writes for a limit: no operation of `keras.ops`."""
 RENAMED = {"GroupedQueryAttention": "GroupQueryAttention"}
 """Layers that HDF5 files call by their class in Python -> their public name."""
 FUNCTIONS = frozenset({"TFOpLambda", "SlicingOpLambda"})
