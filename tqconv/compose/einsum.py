@@ -40,10 +40,17 @@ def einsum(b: Builder, equation: str, *operands: Tensor) -> Tensor:
 
 
 def parse(equation: str, ranks: Sequence[int]) -> tuple[list[Labels], Labels]:
-    """Return the labels of each operand and of the result; `...` becomes "…, .1, .0"."""
+    """Return the labels of each operand and of the result; `...` becomes "…, .1, .0".
+
+    The result of an equation without an arrow has the labels that occur once, in their order.
+    """
     left, arrow, right = equation.replace(" ", "").partition("->")
     inputs = left.split(",")
-    if not arrow or len(inputs) != len(ranks):
+    if not arrow:
+        text = left.replace("...", "").replace(",", "")
+        once = sorted(label for label in set(text) if text.count(label) == 1)
+        right = "".join(["..." if "..." in left else "", *once])
+    if len(inputs) != len(ranks):
         raise UnsupportedError(f"equation `{equation}` for {counted(len(ranks), 'operand')}")
     labels = [_labels(text, rank) for text, rank in zip(inputs, ranks, strict=True)]
     spread = max((sum(len(label) > 1 for label in each) for each in labels), default=0)

@@ -137,10 +137,5 @@ def scatter_elements(
 
 @handles("Einsum")
 def einsum(b: ONNXBuilder, *xs: Tensor, equation: str) -> Tensor:
-    """Sum products of elements with common labels; without an arrow, those of one kind stay."""
-    equation = equation.replace(" ", "")
-    if "->" not in equation:
-        text = equation.replace("...", "").replace(",", "")
-        kept = sorted(label for label in set(text) if text.count(label) == 1)
-        equation = f"{equation}->{'...' if '...' in equation else ''}{''.join(kept)}"
+    """Sum products of elements with common labels."""
     return sums.einsum(b, equation, *xs)
