@@ -1,4 +1,4 @@
-"""Operations of Keras 3 that move elements, and those of images."""
+"""Operations of Keras 3 that move elements, and those of windows."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from tqconv.importers.keras.layers.operations import (
     operands,
     type_of,
 )
-from tqconv.importers.keras.layers.preprocessing import cut_to, filled_to
-from tqconv.importers.keras.layers.shape import repeat, resize_to
+from tqconv.importers.keras.layers.shape import repeat
 from tqconv.importers.keras.nodes import tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
@@ -270,30 +269,3 @@ def conv(
     windows = windows_of(w.shape[:-2], strides, dilation_rate, padding)
     make = convolutions.conv if b.layer.op == "ops.Conv" else convolutions.depthwise
     return b.channels_last(b.real(x), data_format == FIRST, lambda t: make(b, t, w, windows))
-
-
-@handles("ops.Resize")
-def resize(
-    b: KerasBuilder,
-    x: Tensor,
-    *,
-    size: Any,
-    interpolation: str = "bilinear",
-    antialias: bool = False,
-    crop_to_aspect_ratio: bool = False,
-    pad_to_aspect_ratio: bool = False,
-    fill_mode: str = "constant",
-    fill_value: float = 0.0,
-    data_format: str | None = None,
-) -> Tensor:
-    """Resize images."""
-    wanted = (int(size[0]), int(size[1]))
-
-    def resized(t: Tensor) -> Tensor:
-        if crop_to_aspect_ratio:
-            t = cut_to(b, t, wanted)
-        elif pad_to_aspect_ratio:
-            t = filled_to(b, t, wanted, fill_value)
-        return resize_to(b, t, wanted, interpolation, antialias)
-
-    return b.channels_last(b.real(x), data_format == FIRST, resized)

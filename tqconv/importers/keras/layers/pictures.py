@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tqconv.compose import conv as convolutions
+from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import size_of
 from tqconv.compose.slices import cut
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.functions.images import GRAY
 from tqconv.importers.keras.layers.convolution import FIRST, many, windows_of
+from tqconv.importers.keras.layers.preprocessing import cut_to, filled_to
 from tqconv.importers.keras.layers.products import tensordot
 from tqconv.importers.keras.layers.selection import in_order
-from tqconv.importers.keras.nodes import node
+from tqconv.importers.keras.layers.shape import resize_to
+from tqconv.importers.keras.nodes import node, tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
 
 F = np.float32
 
 
+def of_images(
+    b: KerasBuilder, x: Tensor, data_format: str | None, make: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Apply `make` to images: [n, h, w, c]; x may be one image, and have its channels first."""
+    x = b.real(x)
+    images = b("EXPAND_DIMS", x, np.array(0, np.int32)) if x.rank == 3 else x
+    y = b.channels_last(images, data_format == FIRST, make)
+    return b("SQUEEZE", y, squeeze_dims=[0]) if x.rank == 3 else y
+
+
 @operations(RGBToHSV="RGBToHSV", HSVToRGB="HSVToRGB")
 def colors(b: KerasBuilder, op: str, x: Tensor, *, data_format: str | None = None) -> Tensor:
     """Change the space of colors."""
-    return b.channels_last(b.real(x), data_format == FIRST, lambda t: node(b, op, t))
+    return of_images(b, x, data_format, lambda t: node(b, op, t))
 
 
 @handles("ops.RGBToGrayscale")
 def gray(b: KerasBuilder, x: Tensor, *, data_format: str | None = None) -> Tensor:
     """The brightness of colors."""
     weights = b.const([[w] for w in GRAY], F, "weights")
-    make = tensordot
-    return b.channels_last(b.real(x), data_format == FIRST, lambda t: make(b, t, weights, axes=1))
+
+    def made(t: Tensor) -> Tensor:
+        return t if t.shape[-1] == 1 else tensordot(b, t, weights, axes=1)
+
+    return of_images(b, x, data_format, made)
 
 
 @handles("ops.ExtractPatches")
@@ -48,15 +64,21 @@ def extract_patches(
     data_format: str | None = None,
 ) -> Tensor:
     """Put the elements of each window into the channels."""
-    kernel = many(size, 2)
-    steps, rates = many(strides or kernel, 2), many(dilation_rate, 2)
+    rank = 2 if isinstance(size, int) else len(size)
+    kernel = many(size, rank)
+    steps, rates = many(strides or kernel, rank), many(dilation_rate, rank)
     names = {"ksizes": kernel, "strides": steps, "rates": rates}
-    windows = {name: [1, *sizes, 1] for name, sizes in names.items()}
+    options = {name: [1, *sizes, 1] for name, sizes in names.items()}
 
     def taken(t: Tensor) -> Tensor:
-        return node(b, "ExtractImagePatches", t, **windows, padding=padding.upper())
+        if rank == 2:
+            return node(b, "ExtractImagePatches", t, **options, padding=padding.upper())
+        channels = static_size(t, -1)
+        each = np.eye(channels * int(np.prod(kernel)), dtype=F).reshape(*kernel, channels, -1)
+        windows = windows_of(kernel, steps, rates, padding)
+        return convolutions.conv(b, t, b.const(each, F, "each"), windows)
 
-    return b.channels_last(b.real(x), data_format == FIRST, taken)
+    return of_images(b, x, data_format, taken)
 
 
 def _ends(total: Any, before: Any, after: Any, target: Any, sign: int) -> tuple[int, int]:
@@ -122,7 +144,7 @@ def gaussian_blur(
         windows = windows_of(w.shape[:2], 1, 1, "same")
         return convolutions.depthwise(b, t, b.const(w, F, "kernel"), windows)
 
-    return b.channels_last(b.real(x), data_format == FIRST, blurred)
+    return of_images(b, x, data_format, blurred)
 
 
 @handles("ops.AffineTransform")
@@ -136,7 +158,9 @@ def affine_transform(
     args: Any = None,
 ) -> Tensor:
     """Move, turn and shear images."""
-    x, how = in_order(b, xs, args)
+    x, given = in_order(b, xs, args)
+    how = b.real(tensor(b, given, F, "transform"))
+    how = b("EXPAND_DIMS", how, np.array(0, np.int32)) if how.rank == 1 else how
 
     def moved(t: Tensor) -> Tensor:
         size = [size_of(b, t, 1), size_of(b, t, 2)]
@@ -144,4 +168,31 @@ def affine_transform(
         value = float(fill_value)
         return node(b, "ImageProjectiveTransformV3", t, how, size, value, **options)
 
-    return b.channels_last(b.real(x), data_format == FIRST, moved)
+    return of_images(b, x, data_format, moved)
+
+
+@handles("ops.Resize")
+def resize(
+    b: KerasBuilder,
+    x: Tensor,
+    *,
+    size: Any,
+    interpolation: str = "bilinear",
+    antialias: bool = False,
+    crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
+    fill_mode: str = "constant",
+    fill_value: float = 0.0,
+    data_format: str | None = None,
+) -> Tensor:
+    """Resize images."""
+    wanted = (int(size[0]), int(size[1]))
+
+    def resized(t: Tensor) -> Tensor:
+        if crop_to_aspect_ratio:
+            t = cut_to(b, t, wanted)
+        elif pad_to_aspect_ratio:
+            t = filled_to(b, t, wanted, fill_value)
+        return resize_to(b, t, wanted, interpolation, antialias)
+
+    return of_images(b, x, data_format, resized)

@@ -10,7 +10,6 @@ from tqconv.compose import attention as attending
 from tqconv.compose import einsum as sums
 from tqconv.compose import products
 from tqconv.compose.sizes import reshaped, sizes_of
-from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.operations import operands
 from tqconv.importers.keras.nodes import tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles
@@ -70,16 +69,17 @@ def dot_product_attention(
     attn_logits_soft_cap: float | None = None,
 ) -> Tensor:
     """Attend with heads behind the steps: [n, t, h, d]."""
-    if bias is not None and mask is not None:
-        raise UnsupportedError("attention with a bias and a mask")
     q, k, v = (b.transpose(b.real(t), (0, 2, 1, 3)) for t in (query, key, value))
-    bias = None if bias is None else b.real(tensor(b, bias, what="bias"))
+    seen = None if bias is None else b.real(tensor(b, bias, what="bias"))
+    if mask is not None:
+        shown = b.cast(tensor(b, mask, what="mask"), np.bool_)
+        seen = shown if seen is None else b("SELECT_V2", shown, seen, attending.HIDDEN)
     made = attending.attention(
         b,
         q,
         k,
         v,
-        bias if mask is None else b.cast(tensor(b, mask, what="mask"), np.bool_),
+        seen,
         scale=scale,
         softcap=attn_logits_soft_cap or 0.0,
         view=attending.CAUSAL if is_causal else None,

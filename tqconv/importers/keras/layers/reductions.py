@@ -12,7 +12,6 @@ from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.operations import along_one, axes_of, type_of
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
-from tqconv.ops.rules import axis_of
 
 F = np.float32
 
@@ -80,12 +79,15 @@ def count_nonzero(b: KerasBuilder, x: Tensor, *, axis: Any = None) -> Tensor:
 @handles("ops.Argmax", "ops.Argmin")
 def place(b: KerasBuilder, x: Tensor, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """The place of the largest or smallest element along an axis."""
-    if axis is None:
-        x, axis = reshaped(b, x, [-1]), 0
-    along = axis_of(axis, x.rank)
+    rank = x.rank
+    x, along = along_one(b, x, axis)
     type = "ARG_MAX" if b.layer.op == "ops.Argmax" else "ARG_MIN"
     y = reduce.place_of_extreme(b, type, x, along, np.dtype(np.int32))
-    return b("EXPAND_DIMS", y, np.array(along, np.int32)) if keepdims else y
+    if not keepdims:
+        return y
+    if axis is None:
+        return b.reshape(y, [1] * rank)
+    return b("EXPAND_DIMS", y, np.array(along, np.int32))
 
 
 @handles("ops.Norm")
@@ -137,11 +139,10 @@ def normalize(
 @handles("ops.Cumsum", "ops.Cumprod")
 def running(b: KerasBuilder, x: Tensor, *, axis: int | None = None, dtype: Any = None) -> Tensor:
     """Sums, or products, of all elements up to each."""
-    x = x if dtype is None else b.cast(x, type_of(dtype))
-    if axis is None:
-        x, axis = reshaped(b, x, [-1]), 0
+    wanted = (np.int32 if x.dtype == np.bool_ else x.dtype) if dtype is None else type_of(dtype)
+    x, along = along_one(b, b.cast(x, np.dtype(wanted)), axis)
     make = reduce.running_sum if b.layer.op == "ops.Cumsum" else reduce.running_product
-    return make(b, x, axis)
+    return make(b, x, along)
 
 
 @handles("ops.Sort")

@@ -14,6 +14,7 @@ from tqconv.compose.windows import Window
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers import pooling
 from tqconv.importers.keras.layers.convolution import FIRST, many, spread, windows_of
+from tqconv.importers.keras.layers.moves import moved
 from tqconv.importers.keras.layers.operations import operands
 from tqconv.importers.keras.layers.products import tensordot
 from tqconv.importers.keras.layers.selection import in_order
@@ -166,11 +167,13 @@ def cross(
     axis: int | None = None,
     args: Any = None,
 ) -> Tensor:
-    """The cross product of vectors of three."""
+    """The cross product of vectors of three along an axis of either; `axis` stands for all."""
     x, y = operands(b, xs, args)
-    if axis not in (None, -1) or (axisa, axisb, axisc) != (-1, -1, -1) or x.shape[-1] != 3:
-        raise UnsupportedError("Cross along another axis, or of two elements")
-    return node(b, "Cross", x, y)
+    first, second, last = (axisa, axisb, axisc) if axis is None else (axis, axis, axis)
+    x, y = moved(b, x, source=first, destination=-1), moved(b, y, source=second, destination=-1)
+    if (x.shape[-1], y.shape[-1]) != (3, 3):
+        raise UnsupportedError("Cross of vectors that do not have three elements")
+    return moved(b, node(b, "Cross", x, y), source=-1, destination=last)
 
 
 def _parts(b: KerasBuilder, spectrum: Tensor) -> list[Tensor]:

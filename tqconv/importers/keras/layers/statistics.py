@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,26 +34,29 @@ def without_nan(
 ) -> Tensor:
     """Reduce what is a number."""
     type, neutral = told
-    x = b.real(x)
-    x = b("SELECT_V2", compare.is_nan(b, x), np.array(neutral, F), x)
+    if x.dtype.kind == "f":
+        x = b("SELECT_V2", compare.is_nan(b, x), np.array(neutral, x.dtype), x)
     return reduced(b, type, x, axis=axis, keepdims=keepdims)
 
 
-@operations(Nanmax=("REDUCE_MAX", "GREATER"), Nanmin=("REDUCE_MIN", "LESS"))
+@operations(Nanmax=("REDUCE_MAX", -np.inf), Nanmin=("REDUCE_MIN", np.inf))
 def extreme_without_nan(
     b: KerasBuilder,
-    told: tuple[str, str],
+    told: tuple[str, float],
     x: Tensor,
     *,
     axis: Any = None,
     keepdims: bool = False,
 ) -> Tensor:
-    """The largest or smallest number."""
-    type, order = told
-    lowest = np.array(-np.inf if order == "GREATER" else np.inf, F)
-    x = b.real(x)
-    x = b("SELECT_V2", compare.is_nan(b, x), lowest, x)
-    return reduced(b, type, x, axis=axis, keepdims=keepdims)
+    """The largest or smallest number; none where there is none."""
+    type, lowest = told
+    if x.dtype.kind != "f":
+        return reduced(b, type, x, axis=axis, keepdims=keepdims)
+    hidden = compare.is_nan(b, x)
+    shown = b("SELECT_V2", hidden, np.array(lowest, x.dtype), x)
+    y = reduced(b, type, shown, axis=axis, keepdims=keepdims)
+    nothing = reduced(b, "REDUCE_ALL", hidden, axis=axis, keepdims=keepdims)
+    return b("SELECT_V2", nothing, np.array(np.nan, x.dtype), y)
 
 
 @handles("ops.Nanmean", "ops.Nanvar", "ops.Nanstd")
@@ -107,6 +110,16 @@ def average(
     return b("DIV", total, reduce.reduced(b, "SUM", ones, axes))
 
 
+METHODS: Mapping[str, Callable[[float], float]] = {
+    "linear": lambda place: place,
+    "lower": np.floor,
+    "higher": np.ceil,
+    "nearest": np.rint,
+    "midpoint": lambda place: (np.floor(place) + np.ceil(place)) / 2,
+}
+"""Which place counts where one lies between two elements."""
+
+
 def _sorted(b: KerasBuilder, x: Tensor) -> Tensor:
     """Return x with the last axis in order, the smallest first."""
     count = b.const(static_size(x, -1), np.int32, "k")
@@ -125,13 +138,17 @@ def quantile(
     q: Any = 0.5,
     args: Any = None,
 ) -> Tensor:
-    """What a part of all elements is below; between two of them the line counts."""
+    """What a part of all elements is below; the method says what counts between two of them.
+
+    Quantile of Keras 3.15 forgets its method, so that only the usual one is translated.
+    """
     q = args[1] if args is not None else others[0].data if others else q
-    if method != "linear" or q is None:
-        raise UnsupportedError(
-            f"{b.layer.op} by the method `{method}`, or of a part that is computed"
-        )
-    parts = np.asarray(q, np.float64) / (100 if b.layer.op == "ops.Percentile" else 1)
+    if q is None:
+        raise UnsupportedError(f"{b.layer.op} of a part that is computed")
+    if method not in METHODS or (b.layer.op == "ops.Quantile" and method != "linear"):
+        raise UnsupportedError(f"{b.layer.op} by the method `{method}`")
+    whole = 100 if b.layer.op == "ops.Percentile" else 1
+    parts = (np.asarray(q, F) / F(whole)).astype(np.float64)  # Keras divides in float32
     x = b.real(x)
     axes = axes_of(axis, x.rank)
     rest = [i for i in range(x.rank) if i not in axes]
@@ -139,7 +156,8 @@ def quantile(
     count = int(np.prod([static_size(x, i) for i in axes]))
     flat = reshaped(b, b.transpose(x, (*rest, *axes)), [*(sizes[i] for i in rest), count])
     ordered = _sorted(b, flat)
-    found = [_between(b, ordered, part * (count - 1)) for part in parts.reshape(-1)]
+    places = [METHODS[method](part * (count - 1)) for part in parts.reshape(-1)]
+    found = [_between(b, ordered, place) for place in places]
     shape = [1 if i in axes else size for i, size in enumerate(sizes)]
     if keepdims:
         found = [reshaped(b, y, shape) for y in found]
@@ -172,13 +190,16 @@ def trapezoid(
     b: KerasBuilder, y: Tensor, *, x: Any = None, dx: float = 1.0, axis: int = -1
 ) -> Tensor:
     """The area below a line through points."""
-    if x is not None:
-        raise UnsupportedError("Trapezoid at places of their own")
     along = axis_of(axis, y.rank)
     y = b.real(y)
     ends = b("ADD", cut(b, y, {along: (1, None, 1)}), cut(b, y, {along: (None, -1, 1)}))
-    total = reduce.reduced(b, "SUM", ends, [along])
-    return b("MUL", total, np.array(dx / 2, F))
+    if x is None:
+        return b("MUL", reduce.reduced(b, "SUM", ends, [along]), np.array(dx / 2, F))
+    places = np.asarray(x, F)
+    if places.ndim == 1:
+        places = places.reshape([-1 if i == along else 1 for i in range(y.rank)])
+    widths = b.const(np.diff(places, axis=along) / 2, F, "widths")
+    return reduce.reduced(b, "SUM", b("MUL", ends, widths), [along])
 
 
 @handles("ops.Bincount")

@@ -1,0 +1,167 @@
+"""Examples of operations that multiply and sum, of matrices and of spectra."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras_rows import Draw, F, Known, Row, Table
+from networks_keras import Array
+
+TABLE = Table()
+
+
+def values(d: Draw, *shape: int) -> Array:
+    return d.ints(*shape, low=-3, high=3) if d.number(0, 4) == 0 else d.reals(*shape)
+
+
+@TABLE.examples("numpy", "Matmul", count=8)
+def products(d: Draw, op: str) -> Row:
+    rows, inner, columns = (d.number(2, 4) for _ in range(3))
+    batch = d.shape(0, 2)
+    left, right = d.pick((batch, batch), (batch, ()), ((), batch), (batch, tuple(1 for _ in batch)))
+    x, y = values(d, *left, rows, inner), values(d, *right, inner, columns)
+    if d.number(0, 4) == 0:
+        x, y = d.pick(
+            (x, values(d, inner)), (values(d, inner), y), (values(d, inner), values(d, inner))
+        )
+    known = Known(y) if d.flag() else y
+    return Row([x, known], x @ y, close=1e-4)
+
+
+@TABLE.examples("numpy", "Dot", count=8)
+def dots(d: Draw, op: str) -> Row:
+    inner = d.number(2, 4)
+    x = values(d, *d.shape(0, 2), inner)
+    y = d.pick(values(d, inner), values(d, inner, 3), values(d, inner, 2), values(d, 2, inner, 3))
+    if d.number(0, 5) == 0:
+        y = 2.5
+    return Row([x, y], np.dot(x, y), close=1e-4)
+
+
+@TABLE.examples("numpy", "Tensordot", count=6)
+def contracted(d: Draw, op: str) -> Row:
+    a, b, c = (d.number(2, 4) for _ in range(3))
+    x, y, axes = d.pick(
+        (values(d, 2, a, b), values(d, a, b, c), 2),
+        (values(d, 2, a), values(d, a, c), 1),
+        (values(d, 2, b, a), values(d, a, c), [[2], [0]]),
+        (values(d, a, 2, b), values(d, c, b, a), [[0, -1], [-1, 1]]),
+        (values(d, a, b), values(d, c), 0),
+        (values(d, 2, a), values(d, c, a), [1, 1]),
+    )
+    return Row([x, y], np.tensordot(x, y, axes), {"axes": axes}, close=1e-4)
+
+
+@TABLE.examples("numpy", "Einsum", count=8)
+def sums(d: Draw, op: str) -> Row:
+    text = d.pick(
+        *("ij,jk->ik", "bij,bjk->bik", "bij,kj->bik", "ij->ji", "bij->b", "bhtd,bhsd->bhts"),
+        *("bi,bj->bij", "bij,bij->bi", "...ij,jk->...ik", "ij,jk,kl->il", "ii->i", "ij,ij"),
+    )
+    sizes = {letter: d.number(2, 4) for letter in "ijkbhtdsl"}
+    parts = text.split("->")[0].split(",")
+    xs = [d.reals(*[sizes[s] for s in part.replace("...", "b")]) for part in parts]
+    return Row(xs, np.einsum(text, *xs), {"subscripts": text}, fixed=True, close=1e-4)
+
+
+@TABLE.examples("numpy", "Inner", "Vdot", "Outer", count=4)
+def vectors(d: Draw, op: str) -> Row:
+    shape = d.shape(1, 3)
+    x, y = values(d, *shape), values(d, *shape)
+    if op == "Inner":
+        y = values(d, *d.shape(0, 1), shape[-1])
+    make: Any = {"Inner": np.inner, "Vdot": np.vdot, "Outer": np.outer}[op]
+    return Row([x, y], make(x, y), close=1e-4)
+
+
+@TABLE.examples("numpy", "Cross", count=6)
+def crossed(d: Draw, op: str) -> Row:
+    shape = d.shape(1, 3)
+    x, y = values(d, *shape, 3), values(d, *shape, 3)
+    config: dict[str, Any] = {"axisa": -1, "axisb": -1, "axisc": -1, "axis": None}
+    if d.flag():
+        ends = [d.axis(len(shape) + 1) for _ in range(3)]
+        x, y = np.moveaxis(x, -1, ends[0]).copy(), np.moveaxis(y, -1, ends[1]).copy()
+        config |= dict(zip(("axisa", "axisb", "axisc"), ends, strict=True))
+    elif d.flag():
+        axis = d.axis(len(shape) + 1)
+        x, y = np.moveaxis(x, -1, axis).copy(), np.moveaxis(y, -1, axis).copy()
+        config["axis"] = axis
+    elif d.flag():
+        y = values(d, 3)
+    return Row([x, y], np.cross(x, y, **config), config, fixed=True)
+
+
+def squares(d: Draw) -> Array:
+    """Return matrices that are well away from singular ones."""
+    size = d.number(2, 4)
+    return d.reals(*d.shape(0, 2), size, size, low=-1, high=1) + F(3 * np.eye(size))
+
+
+@TABLE.examples("linalg", "Det", "Inv")
+@TABLE.examples("math", "Logdet")
+def of_squares(d: Draw, op: str) -> Row:
+    x = squares(d)
+    x = x @ np.swapaxes(x, -1, -2) if op == "Logdet" else x  # Keras asks for positive ones
+    found = {
+        "Det": np.linalg.det,
+        "Inv": np.linalg.inv,
+        "Logdet": lambda m: np.linalg.slogdet(m)[1],
+    }[op](x)
+    return Row([x], F(found), fixed=True, close=1e-4)
+
+
+@TABLE.examples("linalg", "Cholesky")
+def triangles(d: Draw, op: str) -> Row:
+    x = squares(d)
+    x, upper = x @ np.swapaxes(x, -1, -2), d.flag()
+    y = np.linalg.cholesky(x)
+    return Row(
+        [x], np.swapaxes(y, -1, -2) if upper else y, {"upper": upper}, fixed=True, close=1e-4
+    )
+
+
+@TABLE.examples("linalg", "Solve", "SolveTriangular", count=4)
+def solved(d: Draw, op: str) -> Row:
+    x, config = squares(d), {}
+    y = d.reals(*x.shape[:-1], d.number(1, 3))
+    column = x.ndim == 2 and d.flag()
+    y = y[..., 0] if column else y
+    if op == "SolveTriangular":
+        config = {"lower": d.flag()}
+        x = np.tril(x) if config["lower"] else np.triu(x)
+    return Row([x, y], np.linalg.solve(x, y), config, fixed=True, close=1e-4)
+
+
+def pair(spectrum: Array) -> tuple[Array, Array]:
+    return F(spectrum.real), F(spectrum.imag)
+
+
+@TABLE.examples("math", "RFFT", "IRFFT")
+def real_spectra(d: Draw, op: str) -> Row:
+    length = d.pick(4, 8, 16)
+    shape = d.shape(1, 2)
+    config = {"fft_length": d.pick(None, length)}
+    if op == "RFFT":
+        x = d.reals(*shape, length)
+        return Row([x], pair(np.fft.rfft(x)), config, close=1e-4)
+    parts = [d.reals(*shape, length // 2 + 1) for _ in range(2)]
+    found = np.fft.irfft(parts[0] + 1j * parts[1], length)
+    return Row([parts], F(found), config, close=1e-4)
+
+
+@TABLE.examples("math", "FFT", "FFT2", "IFFT2")
+def spectra(d: Draw, op: str) -> Row:
+    shape = (*d.shape(1, 2), 4, 8)
+    parts = [d.reals(*shape) for _ in range(2)]
+    make: Any = {"FFT": np.fft.fft, "FFT2": np.fft.fft2, "IFFT2": np.fft.ifft2}[op]
+    return Row([parts], pair(make(parts[0] + 1j * parts[1])), close=1e-3)
+
+
+@TABLE.examples("math", "ExtractSequences")
+def sequences(d: Draw, op: str) -> Row:
+    x = d.reals(*d.shape(1, 2), d.number(7, 12))
+    length, step = d.number(2, 5), d.number(1, 4)
+    y = np.lib.stride_tricks.sliding_window_view(x, length, -1)[..., ::step, :]
+    return Row([x], y, {"sequence_length": length, "sequence_stride": step})
