@@ -222,3 +222,49 @@ def test_bytes_for_reals_and_files_left_out_are_said(
     (folder / "notes.txt").write_text("")
     result = tqconv("calibrate", digits, "--data", folder, "-o", tmp_path / "r.json")
     assert f"1 file of {folder} left out: notes.txt" in result.err
+
+
+def test_every_file_that_is_written_is_named(tqconv: Tqconv, digits: Path, tmp_path: Path) -> None:
+    target, page = tmp_path / "m.tflite", tmp_path / "r.html"
+    words = ["convert", digits, "-o", target, "--report", page]
+    words += ["--dump_graphviz_dir", tmp_path / "p", "--conversion_summary_dir", tmp_path / "s"]
+    lines = tqconv(*words).out.splitlines()
+    assert lines[0].startswith(f"{target}: ")
+    assert lines[-4].startswith("float: ")
+    assert lines[-3:] == [
+        f"also written: {len([*(tmp_path / 'p').iterdir()])} files in {tmp_path / 'p'}, "
+        "toco_AT_IMPORT.dot to toco_AFTER_TRANSFORMATIONS.dot",
+        f"also written: {page}",
+        f"also written: {tmp_path / 's' / 'conversion_summary.json'}",
+    ]
+    files = [Path(name) for name in json.loads(tqconv(*words, "--json").out)["files"]]
+    assert sorted(files) == sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    assert "also written" not in tqconv(*words, "-q").out
+
+
+def test_the_report_of_another_command_is_named(
+    tqconv: Tqconv, digits: Path, tmp_path: Path
+) -> None:
+    page, ranges = tmp_path / "r.html", tmp_path / "r.json"
+    last = f"also written: {page}\n"
+    assert tqconv("inspect", digits, "--report", page).out.endswith(f"\n\n{last}")
+    assert tqconv("inspect", digits, "--ops", "--report", page).out.endswith(f"\n\n{last}")
+    found = tqconv("inspect", digits, "--report", page, "--json")
+    assert json.loads(found.out)["files"] == [str(page)]
+    words = ["--random", "2", "-o", ranges, "--report", page]
+    assert tqconv("calibrate", digits, *words).out == f"{ranges}: ranges of 7 tensors\n{last}"
+
+
+def test_a_template_is_named_where_ranges_are_missing(
+    tqconv: Tqconv, digits: Path, tmp_path: Path
+) -> None:
+    template = tmp_path / "t.json"
+    words = ["convert", digits, "-o", tmp_path / "m.tflite", "--quantize", "int8"]
+    found = tqconv(*words, "--write_ranges_template", template)
+    assert found.code == 5
+    assert f"hint: fill in {template}, and give it with `--ranges`" in found.err
+    assert template.exists()
+    template.unlink()
+    found = tqconv(*words, "--random", "2", "--write_ranges_template", template)
+    assert f"note: no tensor lacks a range: {template} is not written" in found.err
+    assert not template.exists()

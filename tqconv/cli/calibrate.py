@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tqconv.cli.arguments import Given
 from tqconv.cli.command import FlagCommand
 from tqconv.cli.flags import CALIBRATE
-from tqconv.cli.messages import print_notes, print_result
+from tqconv.cli.messages import also_written, print_notes, print_result
 from tqconv.cli.options import calibrate_options
 from tqconv.cli.places import model_file, source_of, target_of
 from tqconv.cli.progress import progress_line
@@ -32,7 +34,8 @@ def run(given: Given) -> None:
         result = api.calibrate(path, target, options, progress=progress)
     print_notes(given, [*notes, *result.notes])
     count = counted(len(result.ranges.records), "tensor")
-    print_result(given, [f"{target}: ranges of {count}"], target)
+    more = [] if options.report is None else also_written([Path(options.report)])
+    print_result(given, [f"{target}: ranges of {count}", *more], target)
 
 
 EXAMPLES = (

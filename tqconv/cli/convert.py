@@ -14,7 +14,7 @@ from tqconv.cli.command import FlagCommand
 from tqconv.cli.facts import result_page
 from tqconv.cli.flags import CONVERT
 from tqconv.cli.layout import Block, size
-from tqconv.cli.messages import print_notes, print_result, say
+from tqconv.cli.messages import also_written, print_notes, print_result, say
 from tqconv.cli.options import convert_options
 from tqconv.cli.places import model_file, source_of, target_of
 from tqconv.cli.progress import Line, progress_line
@@ -61,12 +61,15 @@ def run(given: Given) -> None:
     facts = describe(report.model)
     spent = Spent(mode_word(options, facts), read, report.size, time.perf_counter() - began)
     if given.get("json"):
-        document = {"file": target, "source": source, **spent.as_dict(), **facts.as_dict()}
+        files = [target, *map(str, report.files)]
+        document = {"file": target, "files": files, "source": source, **spent.as_dict()}
+        document |= facts.as_dict()
         result: str | list[Block] = json.dumps(
             {**document, **measured(report.differences)}, indent=1
         )
     else:
-        result = [*result_page(facts, target, report.size), str(spent)]
+        made = result_page(facts, target, report.size)
+        result = [*made, str(spent), *also_written(report.files)]
     print_result(given, result, target)
 
 

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,7 @@ from tqconv.cli.arguments import Given
 from tqconv.cli.command import FlagCommand
 from tqconv.cli.flags import INSPECT
 from tqconv.cli.layout import Block, size
-from tqconv.cli.messages import print_notes, print_page
+from tqconv.cli.messages import also_written, print_notes, print_page
 from tqconv.cli.options import inspect_options, load_options, sample_options
 from tqconv.cli.places import model_file, source_of
 from tqconv.cli.rows import TABLES, tables_page
@@ -80,23 +80,35 @@ def _inspect(given: Given, source: str, path: Path) -> None:
 
     looked = look(path, options)
     facts, placed = looked.facts, looked.placement
+    files = [] if options.report is None else [options.report]
     if asked:
         if not isinstance(facts, ModelFacts):
             raise UnsupportedError(facts.reason or "its nodes have no such table")
-        return _print_tables(given, facts, asked, claims)
+        return _print_tables(given, facts, asked, claims, files)
     file_bytes = bytes_of(path)
     if given.get("json"):
         document = {"schema": SCHEMA, "file": source, "format": looked.kind, "bytes": file_bytes}
         document |= facts.as_dict()
         if placed is not None:
             document["target"] = placed.as_dict()
-        click.echo(json.dumps(document, indent=1, default=str))
-        return None
+        return _print_json(document, files)
     heading = f"{source}: {NAMES[looked.kind]}, {size(file_bytes)}"
-    print_page(_page(facts, heading, placed, verbose=given.get("verbosity", 0) > 0))
+    described = _page(facts, heading, placed, verbose=given.get("verbosity", 0) > 0)
+    print_page([*described, *_told(files)])
     if not isinstance(facts, ModelFacts):
         print_notes(given, [facts.reason] if facts.reason else [])
     return None
+
+
+def _print_json(document: dict[str, Any], files: Sequence[str]) -> None:
+    """Print a document, with the files that were written."""
+    document |= {"files": files} if files else {}
+    click.echo(json.dumps(document, indent=1, default=str))
+
+
+def _told(files: Sequence[str]) -> list[str]:
+    """Return the lines about files that were written."""
+    return ["", *also_written([*map(Path, files)])] if files else []
 
 
 def _page(
@@ -131,18 +143,22 @@ def _tables(given: Given) -> tuple[list[str], list[Claim]]:
 
 
 def _print_tables(
-    given: Given, facts: ModelFacts, asked: Sequence[str], claims: Sequence[Claim]
+    given: Given,
+    facts: ModelFacts,
+    asked: Sequence[str],
+    claims: Sequence[Claim],
+    files: Sequence[str],
 ) -> None:
     if given.get("json"):
         from tqconv.exporters.rows import rows
 
-        document = {"schema": SCHEMA, **{name: rows(facts, name, claims) for name in asked}}
-        click.echo(json.dumps(document, indent=1, default=str))
+        tables = {name: rows(facts, name, claims) for name in asked}
+        _print_json({"schema": SCHEMA, **tables}, files)
     else:
         from tqconv.exporters.conditions import unmatched
         from tqconv.exporters.rows import rows
 
-        print_page(tables_page(facts, asked, claims, room(sys.stdout)))
+        print_page([*tables_page(facts, asked, claims, room(sys.stdout)), *_told(files)])
         print_notes(given, (n for name in asked for n in unmatched(rows(facts, name), claims)))
 
 

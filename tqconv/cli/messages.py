@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
 
 import click
 
@@ -11,6 +14,9 @@ from tqconv.cli.arguments import Given
 from tqconv.cli.layout import Block, page
 from tqconv.cli.streams import is_stdout
 from tqconv.cli.terminal import fitted, room
+
+FEW = 3
+"""Files of one folder that are told one by one."""
 
 
 def print_page(blocks: Iterable[Block]) -> None:
@@ -27,6 +33,18 @@ def print_notes(given: Given, notes: Iterable[str]) -> None:
 def say(text: str) -> None:
     """Print a sentence on stderr."""
     click.echo(fitted(text, sys.stderr), err=True)
+
+
+def also_written(files: Sequence[Path]) -> Iterator[str]:
+    """Yield a line per file beside the result; one for all files of a folder that has many."""
+    together = Counter(path.parent for path in files)
+    for folder, group in groupby(files, key=lambda path: path.parent):
+        first, *others = group
+        if together[folder] <= FEW:
+            yield from (f"also written: {path}" for path in (first, *others))
+        else:
+            count = f"{together[folder]} files"
+            yield f"also written: {count} in {folder}, {first.name} to {others[-1].name}"
 
 
 def print_result(given: Given, result: str | Iterable[Block], target: str) -> None:

@@ -36,6 +36,8 @@ class Report:
     notes: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     """How far the result is from the float model, where `verify` or a gate asked for it."""
+    files: list[Path] = field(default_factory=list)
+    """What was written beside the result: pictures in order, the report, the summary."""
 
     def __repr__(self) -> str:
         """Say what was made, in a line."""
@@ -90,8 +92,8 @@ def convert(
         run_stages(model, (LAST,))
     dump.write(model, "AFTER_TRANSFORMATIONS", record.floats)
     _check_result(model, options)
-    size = _write(file, target, model, options, record)
-    return Report(model, size, model.notes, record.differences)
+    size, files = _write(file, target, model, options, record)
+    return Report(model, size, model.notes, record.differences, dump.files + files)
 
 
 def _fit(model: Model, options: ConvertOptions, observe: Observer | None) -> None:
@@ -113,16 +115,19 @@ def _check_request(file: SourceFile, target: Path, options: ConvertOptions) -> N
 
 def _write(
     file: SourceFile, target: Path, model: Model, options: ConvertOptions, record: Record
-) -> int:
-    """Write the result and what is said about it; return its size."""
+) -> tuple[int, list[Path]]:
+    """Write the result and what is said about it; return its size, and the other files."""
     asked = options.report is not None
     report = _reported(file, target, model, options, record) if asked else b""
     size = (picture if options.target_format == "dot" else save)(model, target)
+    files = []
     if options.report is not None:
-        write_atomically(Path(options.report), report)
+        files.append(Path(options.report))
+        write_atomically(files[-1], report)
     if options.summary_dir is not None:
-        write_summary(model, Path(options.summary_dir) / footprint.SUMMARY)
-    return size
+        files.append(Path(options.summary_dir) / footprint.SUMMARY)
+        write_summary(model, files[-1])
+    return size, files
 
 
 def _reported(
@@ -265,6 +270,8 @@ def _carry_out(
         watch=watch,
         record=record,
     )
+    if asked.ranges_template is not None:
+        model.notes.append(f"no tensor lacks a range: {asked.ranges_template} is not written")
     if known is not None:
         fused |= _names(model)
         model.notes += evidence.unknown_notes(known, fused, names, str(options.quantize.ranges))

@@ -18,13 +18,17 @@ MISSING = "MISSING_RANGES"
 
 
 class Pictures:
-    """Pictures of a conversion: after each stage, and after each pass when `steps` is set."""
+    """Pictures of a conversion: after each stage, and after each pass when `steps` is set.
+
+    `files`: those that were written, in order.
+    """
 
     def __init__(self, folder: str | None, steps: bool, observe: Observer | None) -> None:
         self.folder = None if folder is None else Path(folder)
         self.steps = steps
         self.observe = observe
         self.count = 0
+        self.files: list[Path] = []
 
     def run(self, model: Model, stage: Stage) -> None:
         """Run one stage, with a picture of the result."""
@@ -55,7 +59,9 @@ class Pictures:
         from tqconv.exporters.drawing.gather import Known
 
         known = Known(floats={} if floats is None else floats, unranged=frozenset(unranged))
-        picture(model, self.folder / f"toco_{moment}.dot", known)
+        path = self.folder / f"toco_{moment}.dot"
+        picture(model, path, known)
+        self.files.append(path)
 
     @contextmanager
     def of_failure(self, model: Model) -> Iterator[None]:

@@ -187,6 +187,7 @@ def _plan(
         if options.ranges_template is not None:
             content = evidence.template(error.tensors).encode()
             write_atomically(Path(options.ranges_template), content)
+            error.hint = f"fill in {options.ranges_template}, and give it with `--ranges`"
         raise
 
 
