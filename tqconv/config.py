@@ -81,6 +81,10 @@ class LoadOptions:
     array_ranges: tuple[ArrayRange, ...] = ()
 
 
+FOUR_BITS = ("weights", "dynamic", "int8")
+"""Modes whose kernels take weights of 4 bits; beside int16 they compute wrong (LiteRT 2.3.0)."""
+
+
 @dataclass(frozen=True)
 class QuantizeOptions:
     """Which integers stand for the reals, and where their ranges come from.
@@ -98,6 +102,7 @@ class QuantizeOptions:
     named_stats, input_ranges: input name -> (mean, std), input name -> (min, max).
     keep_float, int16: regular expressions over source node names.
     min_weight_elements: smaller weights stay float in modes weights and dynamic.
+    weight_bits: 8, or 4 where a kernel takes weights of 4 bits (modes int8, dynamic, weights).
     ranges_template: where to write the names of the tensors that lack a range.
     improve: fit ranges, rounding and biases to the calibration samples, where some that are held
     back confirm it.
@@ -122,6 +127,7 @@ class QuantizeOptions:
     per_channel: bool = True
     per_channel_dense: bool = True
     min_weight_elements: int = 1024
+    weight_bits: int = 8
     ranges_template: str | None = None
     improve: bool = True
 

@@ -41,6 +41,7 @@ VALUES = {
     "no_per_channel_dense": [],
     "no_improve": [],
     "quantize.min_weight_elements": ["5"],
+    "quantize.weight_bits": ["4"],
     "verify": ["x"],
     "min_sqnr": ["20", "--verify=x"],
     "min_agreement": ["0.9", "--verify=x"],

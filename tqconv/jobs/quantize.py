@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tqconv.config import Progress, QuantizeOptions, TocoOptions, Watch
+from tqconv.config import FOUR_BITS, Progress, QuantizeOptions, TocoOptions, Watch
 from tqconv.errors import QuantizationError, UsageError, counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model, Op
@@ -115,6 +115,7 @@ def _quantized(
     """Quantize in place; return the plan of a mode of integer activations."""
     if options.mode is None:
         raise UsageError("no quantization was chosen", hint="set `mode`")
+    _check_bits(options)
     if scheme(options.mode).activation is None:
         weights.quantize(model, options)
         return None
@@ -147,6 +148,17 @@ def _quantized(
         record.tell(plan, before)
     integer_mode.carry_out(model, plan)
     return plan
+
+
+def _check_bits(options: QuantizeOptions) -> None:
+    """Raise UsageError where weights are asked for in a size that no kernel of the mode takes."""
+    if options.weight_bits not in (4, 8):
+        raise UsageError(f"weight_bits is 4 or 8, not {options.weight_bits}")
+    if options.weight_bits == 4 and options.mode not in FOUR_BITS:
+        raise UsageError(
+            f"weights of 4 bits do not go with {options.mode}",
+            hint=f"they have an effect in the modes {', '.join(FOUR_BITS)}",
+        )
 
 
 def _check_one_graph(model: Model) -> None:

@@ -253,11 +253,26 @@ _MATRIX = QuantRule(
     free_weights=frozenset({"INT8", "UINT8"}),
 )
 # Without a bias its int16 kernel adds up in 32 bits; one of int64 says that 64 are wanted.
-_DENSE = replace(_MATRIX, needs_bias=frozenset({"INT16"}), skewed=True)
-_FILTER = QuantRule(weight={"w": 0}, bias=_BIAS, hybrid={"w": 0}, needs_bias=ALL_TYPES)
+_NIBBLES = frozenset({"FLOAT32", "INT8"})
+_DENSE = replace(_MATRIX, needs_bias=frozenset({"INT16"}), skewed=True, nibbles=_NIBBLES)
+_FILTER = QuantRule(
+    weight={"w": 0},
+    bias=_BIAS,
+    hybrid={"w": 0},
+    needs_bias=ALL_TYPES,
+    sliced=lambda op: _groups(op) > 1,
+    nibbles=_NIBBLES,
+)
 # DEPTHWISE_CONV_2D beside float activations reads one scale for each channel, also where there is
 # only one; a grouped CONV_2D refuses a single one.
-_DEPTH_FILTER = QuantRule(weight={"w": 3}, bias=_BIAS, hybrid={"w": 3}, needs_bias=ALL_TYPES)
+_DEPTH_FILTER = QuantRule(
+    weight={"w": 3},
+    bias=_BIAS,
+    hybrid={"w": 3},
+    needs_bias=ALL_TYPES,
+    sliced=lambda op: True,
+    nibbles=frozenset({"INT8"}),
+)
 
 _LINEAR = {
     "CONV_2D": Linear(0, 1, 2, 0),

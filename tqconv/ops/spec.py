@@ -152,6 +152,8 @@ class QuantRule:
     averages: outputs mix elements, so inputs may not saturate at the range of the output;
     floor: the least output scale that the kernel computes, from the scales of the inputs and the
     bytes of the activation type;
+    sliced: whether the hybrid kernel of an operator needs a scale for each channel;
+    nibbles: activation types (FLOAT32: hybrid) beside which the weights may be int4;
     hybrid_all: all operands in `hybrid` must have the same type;
     skewed: beside one int8 scale the kernel takes `asymmetric_quantize_inputs`, with which skewed
     inputs come out twice as exact (FULLY_CONNECTED version 9; per channel it has none, 12);
@@ -166,6 +168,8 @@ class QuantRule:
     fixed: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     types: frozenset[str] = ALL_TYPES
     hybrid: Mapping[str, int | None] = field(default_factory=dict)
+    sliced: Callable[[Op], bool] | None = None
+    nibbles: frozenset[str] = frozenset()
     raw: tuple[str, ...] = ()
     free_weights: frozenset[str] = frozenset()
     needs_bias: frozenset[str] = frozenset()

@@ -24,8 +24,8 @@ WIDE_ROW = 192
 """Elements of a row beside which a scale and a zero point of its own (12 bytes) weigh little."""
 
 
-Stored = dict[tuple[Tensor, int | None], Tensor]
-"""The int8 form of a constant, by the axis of its scales (None: one scale)."""
+Stored = dict[tuple[Tensor, int | None, np.dtype], Tensor]
+"""The small form of a constant, by the axis of its scales (None: one scale) and its type."""
 
 
 def take_from_small_table(graph: Graph, op: Op, stored: Stored) -> None:
@@ -60,7 +60,7 @@ def _row_size(table: Tensor) -> int:
 def _has_scales_by_row(table: Tensor, stored: Stored) -> bool:
     """Whether another operator reads the table with scales for its first axis."""
     axes = [rule.hybrid.get(operand_name(*use)) for use in table.uses if (rule := rule_of(use.op))]
-    return 0 in axes or (table, 0) in stored
+    return 0 in axes or (table, 0, INT8) in stored
 
 
 def _look_up(graph: Graph, op: Op, table: Tensor) -> None:
@@ -78,17 +78,23 @@ def _look_up(graph: Graph, op: Op, table: Tensor) -> None:
     graph.replace(op.output, rows)
 
 
-def small(graph: Graph, tensor: Tensor, axis: int | None, stored: Stored) -> Tensor:
-    """Return a constant as int8 under its name; the float one, where still read, takes another."""
-    if (tensor, axis) in stored:
-        return stored[tensor, axis]
+def small(
+    graph: Graph, tensor: Tensor, axis: int | None, stored: Stored, dtype: np.dtype = INT8
+) -> Tensor:
+    """Return a small form of a constant under its name; the one before, where read, takes another.
+
+    dtype: int8 or int4.
+    """
+    key = tensor, axis, dtype
+    if key in stored:
+        return stored[key]
     assert tensor.data is not None
-    params, name = weights(tensor.data, axis, INT8), tensor.name
+    params, name = weights(tensor.data, axis, dtype), tensor.name
     graph.release(name)
     tensor.name = graph.unique(f"{name}/float")
     constant = graph.constant(name, encode(tensor.data, params))
     constant.quant = params.quant
-    stored[tensor, axis] = constant
+    stored[key] = constant
     return constant
 
 

@@ -65,6 +65,7 @@ def plan_for(
         options.per_channel,
         options.per_channel_dense,
         options.integer_only,
+        options.weight_bits,
     )
     wide = None
     if options.int16:

@@ -58,7 +58,8 @@ def constants(model: Model) -> set[Tensor]:
 def unchanged_note(before: set[Tensor], model: Model, options: QuantizeOptions) -> str | None:
     """Return why no constant is stored smaller than before; None where one is."""
     stored = scheme(options.mode or "").weight
-    if any(t.dtype == stored for t in constants(model) - before):
+    made = {t.dtype for t in constants(model) - before}
+    if stored in made or any(dtype.name == "int4" for dtype in made):
         return None
     start = f"--quantize {options.mode} changed nothing: "
     if stored == np.float16:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.types import Quant
+from tqconv.quant.clipping import nearest_peaks
 from tqconv.records import dataclass
 
 TINY_RANGE = 1e-6
@@ -78,6 +79,8 @@ class Params:
 
 def limits(dtype: np.dtype, *, narrow: bool = False) -> tuple[int, int]:
     """Return the smallest and largest stored integer; `narrow` leaves the smallest out."""
+    if dtype.name == "int4":
+        return -8 + narrow, 7
     bounds = np.iinfo(dtype)
     return int(bounds.min) + narrow, int(bounds.max)
 
@@ -124,12 +127,20 @@ def weights(data: Reals, axis: int | None, dtype: np.dtype, why: str = "") -> Pa
     """Return symmetric narrow parameters of constant weights, per slice of `axis` or for all.
 
     Weights that lie on a grid already (trained for integers, or of 2 and 4 bits) keep its steps,
-    so that nothing is lost; the largest magnitude of others is the last integer.
+    so that nothing is lost; the largest magnitude of others is the last integer, or, with few
+    integers, the magnitude with which least is lost.
     """
-    peak = peaks(data, axis)
-    return from_peaks(
-        peak * (limits(dtype)[1] / last_codes(data, axis, peak, dtype)), axis, dtype, why
-    )
+    peak, last = peaks(data, axis), limits(dtype)[1]
+    codes = last_codes(data, axis, peak, dtype)
+    if last < FEW and data.size:
+        free = codes == last  # of those on a grid of 15 steps nothing is lost as they are
+        rows = _slices(data, axis, peak.size)[free]
+        peak[free] = nearest_peaks(rows, peak[free], last)
+    return from_peaks(peak * (last / codes), axis, dtype, why)
+
+
+FEW = 16
+"""Integers of one sign below which clipping the largest weights pays: 4 bits."""
 
 
 ON_GRID = 1e-3
@@ -151,9 +162,7 @@ def last_codes(
     found = np.full(peak.size, float(last))
     if data.size == 0:
         return found
-    rows = (
-        data.reshape(1, -1) if axis is None else np.moveaxis(data, axis, 0).reshape(peak.size, -1)
-    )
+    rows = _slices(data, axis, peak.size)
     some = _glance(rows) / np.maximum(peak, TINY_WEIGHTS)[:, None]
     codes = np.arange(1, last + 1)
     for start in range(0, peak.size, TOGETHER):
@@ -165,6 +174,11 @@ def last_codes(
             whole = near[_is_whole(rows[near] / peak[near, None] * code)]
             found[whole] = code
     return found
+
+
+def _slices(data: Reals, axis: int | None, count: int) -> Reals:
+    """Return the weights as one row for each scale."""
+    return data.reshape(1, -1) if axis is None else np.moveaxis(data, axis, 0).reshape(count, -1)
 
 
 def _glance(rows: Reals) -> NDArray[np.float64]:

@@ -33,6 +33,7 @@ from tqconv.quant.select import (
     reals,
     rule_of,
     select,
+    weight_type,
 )
 from tqconv.quant.untold import untold
 from tqconv.records import dataclass
@@ -321,7 +322,8 @@ def _weights(op: Op, tensor: Tensor, axis: int | None, dtype: np.dtype, choice: 
     split &= choice.per_channel_dense or op.type not in DENSE
     axis = axis if split else None
     size = "one scale" if axis is None else f"a scale for each slice of axis {axis}"
-    return arithmetic.weights(tensor.data, axis, scheme.weight, why=f"weights, {size}")
+    stored = weight_type(op, type_name(dtype), choice, scheme.weight)
+    return arithmetic.weights(tensor.data, axis, stored, why=f"weights, {size}")
 
 
 def _plan_bias(op: Op, name: str, x: str, w: str, result: Plan) -> None:

@@ -36,6 +36,7 @@ class Choice:
     per_channel: bool = True
     per_channel_dense: bool = True
     integer_only: bool = False
+    weight_bits: int = 8
     wide: frozenset[Op] = frozenset()
     real: frozenset[Op] = frozenset()
 
@@ -197,6 +198,14 @@ def can_be_wide(op: Op) -> bool:
     if rule is None or "INT16" not in rule.types:
         return False
     return _operand_refusal(op, rule, "INT16") is None
+
+
+def weight_type(op: Op, activation: str, choice: Choice, usual: np.dtype) -> np.dtype:
+    """Return the type of an operator's weights beside activations of a type (FLOAT32: hybrid)."""
+    rule = rule_of(op)
+    if choice.weight_bits == 4 and rule is not None and activation in rule.nibbles:
+        return dtype_of("INT4")
+    return usual
 
 
 def is_kept_float(op: Op, choice: Choice) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 
 from tqconv.config import QuantizeOptions
 from tqconv.ir.graph import Graph, Op, Tensor, Use
+from tqconv.ir.types import dtype_of
 from tqconv.ops.table import spec
 from tqconv.quant.hybrid import TAKES_FROM
 from tqconv.quant.params import Params, encode, weights
@@ -14,13 +15,14 @@ from tqconv.quant.select import DENSE, Choice, is_kept_float, operand_name, rule
 
 
 def store_behind_dequantize(graph: Graph, options: QuantizeOptions) -> list[str]:
-    """Store weights as int8 behind a DEQUANTIZE, in place; return notes.
+    """Store weights as int8 or int4 behind a DEQUANTIZE, in place; return notes.
 
     The runtime unpacks them once, at loading. Hybrid kernels round what they read, too,
     which costs ten decibels on small networks at the same size of the file. Each slice of an axis
     has a scale; DEQUANTIZE takes any axis (measured). Weights that are not finite stay float.
     """
     choice = Choice(options.keep_float)
+    dtype = dtype_of("INT4") if options.weight_bits == 4 else INT8
     real: dict[tuple[Tensor, int | None], Tensor] = {}
     broken: dict[Tensor, None] = {}
     for op in list(graph.ops):
@@ -34,7 +36,7 @@ def store_behind_dequantize(graph: Graph, options: QuantizeOptions) -> list[str]
                 broken[tensor] = None
                 continue
             if (tensor, sliced) not in real:
-                params = weights(data, sliced, INT8)
+                params = weights(data, sliced, dtype)
                 made = dequantized(graph, op, tensor, encode(data, params), params)
                 real[tensor, sliced] = made
             graph.set_input(op, use.index, real[tensor, sliced])

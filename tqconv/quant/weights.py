@@ -19,8 +19,16 @@ from tqconv.quant.hybrid import (
     take_from_small_table,
 )
 from tqconv.quant.rewrites import unpack_halves
-from tqconv.quant.schemes import scheme
-from tqconv.quant.select import DENSE, Choice, check_patterns, is_kept_float, operand_name, rule_of
+from tqconv.quant.schemes import INT8, scheme
+from tqconv.quant.select import (
+    DENSE,
+    Choice,
+    check_patterns,
+    is_kept_float,
+    operand_name,
+    rule_of,
+    weight_type,
+)
 from tqconv.quant.stored import dequantized, store_behind_dequantize
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
@@ -95,6 +103,7 @@ def to_int8(graph: Graph, options: QuantizeOptions) -> list[str]:
         options.keep_float,
         per_channel=options.per_channel,
         per_channel_dense=options.per_channel_dense,
+        weight_bits=options.weight_bits,
     )
     stored: Stored = {}
     broken: dict[Tensor, None] = {}
@@ -133,7 +142,8 @@ def _store_weights(
         op, chosen = flat, [(Use(flat, use.index), axis) for use, axis in chosen]
     for use, axis in chosen:
         tensor = op.input(use.index)
-        graph.set_input(op, use.index, small(graph, tensor, _axis(op, axis, choice), stored))
+        dtype = weight_type(op, "FLOAT32", choice, INT8)
+        graph.set_input(op, use.index, small(graph, tensor, _axis(op, axis, choice), stored, dtype))
     rule = rule_of(op)
     if rule is not None and rule.skewed and _is_per_tensor(op, chosen):
         op.options["asymmetric_quantize_inputs"] = True
@@ -164,8 +174,9 @@ def _is_large(tensor: Tensor, least: int) -> bool:
 
 
 def _axis(op: Op, axis: int | None, choice: Choice) -> int | None:
-    """Return the channel axis to use; DEPTHWISE_CONV_2D has no hybrid kernel for one scale."""
-    if op.type == "DEPTHWISE_CONV_2D":
+    """Return the channel axis to use: the kernel may take no single scale."""
+    rule = rule_of(op)
+    if rule is not None and rule.sliced is not None and rule.sliced(op):
         return axis
     if not choice.per_channel or (op.type in DENSE and not choice.per_channel_dense):
         return None

@@ -70,6 +70,8 @@ def _too_new(op: Op, release: Release) -> Refusal | None:
 def _remedy(op: Op) -> str:
     """Return what gives an older version of an operator."""
     kinds = {type_name(t) for t in data(op)}
+    if "int4" in kinds:
+        return "--weight_bits 8"
     if "int16" in kinds:
         return "--quantize int8"
     if kinds & {"int8", "uint8"} and "float32" in kinds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tqconv.cli import values
 from tqconv.cli.flag import FED, HYBRID, INTEGERS, QUANTIZATION, QUANTIZED, Flag, flag, switch
 from tqconv.cli.values import BORDER_TYPES, Choice, ListOf
+from tqconv.config import FOUR_BITS
 
 MODES = ("float16", "weights", "dynamic", "int8", "int16x8", "uint8")
 METHODS = {name: name for name in ("minmax", "percentile", "mse", "entropy")}
@@ -110,6 +111,11 @@ ROWS: tuple[Flag, ...] = (
     switch(
         "no_improve", "take ranges and weights as measured, without fitting them to the samples",
         QUANTIZATION, "no_improve", modes=INTEGERS,
+    ),
+    flag(
+        "weight_bits", "4: weights of 4 bits where a kernel takes them, int8 elsewhere",
+        QUANTIZATION, "quantize.weight_bits", read=Choice({"4": 4, "8": 8}), metavar="4|8",
+        modes=FOUR_BITS,
     ),
     flag(
         "min_weight_elements", "smaller weights stay float",
