@@ -37,9 +37,20 @@ class Pieces:
 
     def joined(self) -> bytes:
         """Return the file in one piece of memory, copied once."""
+        if not self.size:
+            return b""
         file = BytesIO()
-        for part in self:
-            file.write(part)
+        file.seek(self.size - 1)
+        file.write(b"\0")  # as large as it will be, without room to grow
+        with file.getbuffer() as room:
+            at = 0
+            for piece in self.pieces:
+                if isinstance(piece, np.ndarray):
+                    _copy(piece, room, at)
+                    at += piece.nbytes
+                else:
+                    room[at : at + len(piece)] = piece
+                    at += len(piece)
         return file.getvalue()  # the buffer itself: nothing else holds it
 
 
@@ -55,3 +66,9 @@ def _blocks(array: Array) -> Iterator[memoryview]:
         return
     for start in range(0, len(array), rows):
         yield np.ascontiguousarray(array[start : start + rows]).reshape(-1).view(np.uint8).data
+
+
+def _copy(array: Array, room: memoryview, at: int) -> None:
+    """Copy without a buffer in between, whatever the strides."""
+    if array.size:
+        np.frombuffer(room, array.dtype, array.size, at).reshape(array.shape)[...] = array
