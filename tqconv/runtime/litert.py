@@ -78,9 +78,15 @@ class Session:
         self._shapes = shapes
 
     def output(self, position: int) -> Array:
-        """Return an output of the last run as a view: it is overwritten by the next run."""
+        """Return an output of the last run as a view: it is overwritten by the next run.
+
+        Strings are copied: LiteRT's view of them ends the process.
+        """
+        wanted = self._outputs[position]
         try:
-            return np.asarray(self._interpreter.tensor(self._outputs[position]["index"])())
+            if np.dtype(wanted["dtype"]).kind in "SUO":
+                return np.asarray(self._interpreter.get_tensor(wanted["index"]))
+            return np.asarray(self._interpreter.tensor(wanted["index"])())
         except ValueError as error:
             detail = self._interpreter.get_output_details()[position]
             if 0 in detail["shape"]:  # LiteRT has no views of tensors without elements
