@@ -15,13 +15,14 @@ silently, and only failures that reach an output are reported, all at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
 from tqconv.compose.builder import Builder
 from tqconv.config import ArrayRange
 from tqconv.errors import FormatError, TqconvError, UnsupportedError, counted
+from tqconv.importers.cuts import Advice
 from tqconv.importers.registry import Handler, Registry
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ops.table import known, spec
@@ -35,16 +36,13 @@ MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError
 
 Reads = Callable[[str], Iterable[tuple[str, str]]]
 """Returns what a node reads: the name of each computed tensor, and of the node that makes it."""
-Advise = Callable[[Sequence[str]], str]
-"""Returns the flags that cut off what has no translation, or nothing where none are known to do it;
-given the tensors that can be made and that something reads which cannot.
-"""
+Advise = Callable[[Mapping[str, str], Collection[str], Sequence[str]], Advice]
+"""Returns what helps where nodes have no translation; `Cuts.advice` says of what."""
 
 
-def cut_there(tensors: Sequence[str]) -> str:
-    """Return the flag that ends a model at these tensors, where they are few."""
-    few = 0 < len(tensors) <= SHOWN_NODES
-    return f"--output_arrays {','.join(tensors)}" if few else "--output_arrays"
+def no_advice(missing: Mapping[str, str], lost: Collection[str], frontier: Sequence[str]) -> Advice:
+    """Advise nothing, where a model is only tried."""
+    return Advice()
 
 
 @dataclass(frozen=True)
@@ -190,7 +188,7 @@ class Translation:
                 tensor.range = said.range
 
     def raise_failures(
-        self, values: Iterable[object], reads: Reads, advise: Advise = cut_there
+        self, values: Iterable[object], reads: Reads, advise: Advise = no_advice
     ) -> None:
         """Raise one error for everything that keeps these values from being made."""
         if not any(isinstance(v, Failed) for v in values):
@@ -204,7 +202,8 @@ class Translation:
     def _failure(self, reads: Reads, advise: Advise) -> TqconvError:
         """Return the one error for everything that went wrong."""
         if self.missing:
-            return missing_error(self.missing, self.file, advise(self._frontier(reads)))
+            advice = advise(self.missing, self.lost, self._frontier(reads))
+            return missing_error(self.missing, self.file, advice)
         problems = list(self.problems.values())
         if len(problems) == 1:
             return problems[0]
@@ -229,11 +228,8 @@ def caused(message: str, error: Exception) -> FormatError:
     return problem
 
 
-def missing_error(missing: Mapping[str, str], file: str, cut: str) -> UnsupportedError:
-    """Return the report of all operators without a translation: counts and node names.
-
-    cut: the flags that cut them off, where such are known.
-    """
+def missing_error(missing: Mapping[str, str], file: str, advice: Advice) -> UnsupportedError:
+    """Return the report of all operators without a translation: counts and node names."""
     by_op: dict[str, list[str]] = {}
     for name, op in missing.items():
         by_op.setdefault(op, []).append(name)
@@ -243,12 +239,22 @@ def missing_error(missing: Mapping[str, str], file: str, cut: str) -> Unsupporte
         more = f", … {len(names) - SHOWN_NODES} more" if len(names) > SHOWN_NODES else ""
         lines.append(f"  {op:<{width}} x{len(names):<3} {', '.join(names[:SHOWN_NODES])}{more}")
     verb = "have" if len(by_op) > 1 else "has"
-    way = f"cut them off with `{cut}`, or keep them" if cut else "keep them"
     return UnsupportedError(
         f"{counted(len(by_op), 'operator')} of {file} {verb} no TFLite translation\n"
         + "\n".join(lines),
-        hint=f"{way} with `--allow_custom_ops`",
+        hint=_ways(advice),
     )
+
+
+ELSE = "let the model end before them (--output_arrays), or begin behind them (--input_arrays)"
+
+
+def _ways(advice: Advice) -> str:
+    """Return what can be done about operators without a translation."""
+    ways = [f"cut them off with `{advice.cut}`"] if advice.cut else []
+    if advice.unkept:
+        return f"{(ways or [ELSE])[0]}; --allow_custom_ops does not do here: {advice.unkept}"
+    return ", or ".join([*ways, "keep them with `--allow_custom_ops`"])
 
 
 def _is_by_element(op: Op) -> bool:

@@ -16,6 +16,7 @@ from tqconv.importers.borders import (
     Declared,
     add_inputs,
     add_output,
+    mention_shapes,
     unknown_name,
     without_missing,
 )
@@ -106,7 +107,11 @@ def _imported(network: Network, file: str, options: LoadOptions, major: int) -> 
     values = walk.network(network, [], "", _fetches(network, outputs, names))
     values = [walk.named.get(name, value) for name, value in zip(outputs, values, strict=True)]
     found = [value.tensor for value in values]
-    translation.raise_failures(found, partial(_reads, network))
+    try:
+        translation.raise_failures(found, partial(_reads, network))
+    except TqconvError as error:
+        mention_shapes(error, model.notes)
+        raise
     for name, value in zip(wanted, found, strict=True):
         assert isinstance(value, Tensor)
         add_output(model.main, value, name, value.dtype)

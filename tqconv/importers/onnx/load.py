@@ -17,9 +17,11 @@ from tqconv.importers.borders import (
     add_inputs,
     add_output,
     check_dtype,
+    mention_shapes,
     unknown_name,
     without_missing,
 )
+from tqconv.importers.cuts import Cuts
 from tqconv.importers.onnx import handlers  # noqa: F401  (fills the registry)
 from tqconv.importers.onnx.model import Body, Network, ValueInfo, read
 from tqconv.importers.onnx.registry import ONNX
@@ -27,7 +29,7 @@ from tqconv.importers.onnx.sequences import Absent, Several
 from tqconv.importers.onnx.shared import Shared
 from tqconv.importers.onnx.tensors import computed, dtype_of
 from tqconv.importers.onnx.walk import computed_inputs, run
-from tqconv.importers.translate import Translation
+from tqconv.importers.translate import Translation, no_advice
 from tqconv.importers.values import parse_value
 from tqconv.ir.graph import Graph, Model, Signature, Tensor
 
@@ -38,8 +40,13 @@ def load(path: Path, options: LoadOptions) -> Model:
     return import_network(sized(network, options.dims), path.name, options)
 
 
-def import_network(network: Network, file: str, options: LoadOptions) -> Model:
-    """Import the part of a network between its inputs and outputs."""
+def import_network(
+    network: Network, file: str, options: LoadOptions, *, advises: bool = True
+) -> Model:
+    """Import the part of a network between its inputs and outputs.
+
+    advises: an error about operators without a translation says where to cut them off.
+    """
     body = network.body
     model = Model([Graph("main")], origin=file)
     if options.allow_nonexistent_arrays:
@@ -61,7 +68,13 @@ def import_network(network: Network, file: str, options: LoadOptions) -> Model:
     )
     shared = Shared(translation, network, options.quantizing)
     values = run(shared, model.main, body, feeds, outputs)
-    translation.raise_failures(values, partial(computed_inputs, body))
+    cuts = _cuts(network, file, options, inputs, outputs)
+    advise = cuts.advice if advises else no_advice
+    try:
+        translation.raise_failures(values, partial(computed_inputs, body), advise)
+    except TqconvError as error:
+        mention_shapes(error, model.notes)
+        raise
     for name, value in zip(outputs, values, strict=True):
         if isinstance(value, Several | Absent):
             raise UnsupportedError(
@@ -73,6 +86,26 @@ def import_network(network: Network, file: str, options: LoadOptions) -> Model:
     model.main.prune()
     model.signatures.append(Signature.of(model.main))
     return model
+
+
+def _cuts(
+    network: Network, file: str, options: LoadOptions, inputs: list[str], outputs: list[str]
+) -> Cuts:
+    """Return who tries where the network can be cut."""
+    body = network.body
+    nodes = {node.name: node for node in body.nodes}
+
+    def maker(tensor: str) -> str | None:
+        return body.makers[tensor].name if tensor in body.makers else None
+
+    return Cuts(
+        options,
+        inputs,
+        outputs,
+        maker,
+        lambda name: filter(None, nodes[name].inputs),
+        partial(import_network, network, file, advises=False),
+    )
 
 
 def sized(network: Network, dims: Mapping[str, int]) -> Network:
@@ -136,7 +169,9 @@ def _declared(network: Network, file: str, name: str, options: LoadOptions) -> D
         return Declared(name, info.shape, _dtype(info))
     tensor = _computed_before(network, file, name, options)
     if tensor is None:
-        return Declared(name, None, None, fixed=False)
+        said = network.body.infos.get(name)
+        shape, dtype = (None, None) if said is None else (said.shape, _dtype(said))
+        return Declared(name, shape, dtype, fixed=False)
     if options.inputs is not None and options.dtypes is not None:
         wanted = (
             options.dtypes[list(options.inputs).index(name)] if name in options.inputs else None
@@ -149,7 +184,7 @@ def _declared(network: Network, file: str, name: str, options: LoadOptions) -> D
 def _computed_before(network: Network, file: str, name: str, options: LoadOptions) -> Tensor | None:
     whole = LoadOptions(outputs=(name,), values=options.values)
     try:
-        return import_network(network, file, whole).main.outputs[0]
+        return import_network(network, file, whole, advises=False).main.outputs[0]
     except TqconvError:
         return None  # the part before the cut need not be translatable
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose.grids import Use
-from tqconv.config import LoadOptions
+from tqconv.config import Dims, LoadOptions
 from tqconv.errors import FormatError, TqconvError, UsageError
 from tqconv.importers.borders import (
     FLOAT32,
@@ -21,6 +21,7 @@ from tqconv.importers.borders import (
     mention_shapes,
     without_missing,
 )
+from tqconv.importers.cuts import Cuts
 from tqconv.importers.tf.borders import (
     dangling,
     exists,
@@ -28,11 +29,10 @@ from tqconv.importers.tf.borders import (
     resolve,
 )
 from tqconv.importers.tf.contents import taken_out
-from tqconv.importers.tf.cuts import Cuts
 from tqconv.importers.tf.flow.functional import functionalize
 from tqconv.importers.tf.flow.functions import Function
 from tqconv.importers.tf.flow.primitives import reached
-from tqconv.importers.tf.inner import type_of
+from tqconv.importers.tf.inner import shape_by_readers, type_of
 from tqconv.importers.tf.inputs import declared, known_shapes
 from tqconv.importers.tf.kept import Kept, declare
 from tqconv.importers.tf.leftovers import PLACEHOLDERS, left_out
@@ -43,7 +43,7 @@ from tqconv.importers.tf.shared import Shared
 from tqconv.importers.tf.states import read_states, write_states
 from tqconv.importers.tf.training import check_heads, freeze, prepare
 from tqconv.importers.tf.walk import DEAD, computed_inputs, run
-from tqconv.importers.translate import Failed, Translation
+from tqconv.importers.translate import Failed, Translation, no_advice
 from tqconv.ir.graph import Graph, Model, Signature, Tensor
 from tqconv.schema import proto
 from tqconv.schema.files import without_mark
@@ -146,13 +146,41 @@ def import_graph(
             nodes, functions, file, other, producer=producer, kept=kept, advises=False
         )
 
-    cuts = Cuts(nodes, options, inputs, outputs, attempt) if advises else None
+    cuts = _cuts(nodes, options, inputs, outputs, attempt) if advises else None
     try:
         _fill(model, nodes, functions, options, feeds, outputs, kept, cuts)
     except TqconvError as error:
         mention_shapes(error, model.notes)
         raise
     return model
+
+
+def _cuts(
+    nodes: Mapping[str, Node],
+    options: LoadOptions,
+    inputs: Sequence[Ref],
+    outputs: Sequence[Ref],
+    attempt: Callable[[LoadOptions], Model],
+) -> Cuts:
+    """Return who tries where the graph can be cut."""
+
+    def maker(tensor: str) -> str | None:
+        node = nodes.get(graph_ref(tensor).node)
+        return None if node is None else node.name
+
+    def asked(tensor: str) -> Dims | None:
+        found = shape_by_readers(nodes, graph_ref(tensor))
+        return None if found is None else found[0]
+
+    return Cuts(
+        options,
+        [*map(str, inputs)],
+        [*map(str, outputs)],
+        maker,
+        lambda name: map(str, nodes[name].inputs),
+        attempt,
+        asked,
+    )
 
 
 def _fill(
@@ -190,9 +218,7 @@ def _fill(
     translation.raise_failures(
         values,
         partial(computed_inputs, nodes),
-        lambda frontier: (
-            "" if cuts is None else cuts.advice(translation.missing, translation.lost, frontier)
-        ),
+        no_advice if cuts is None else cuts.advice,
     )
     write_states(graph, edges, values[len(outputs) : len(outputs) + len(edges)])
     _finish(model, nodes, outputs, values[: len(outputs)])
