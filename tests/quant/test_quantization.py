@@ -165,3 +165,13 @@ def test_memory_keeps_an_even_selection() -> None:
     kept = [int(f["x"][0]) for f in memory.kept]
     assert len(kept) <= MOST
     assert set(np.diff(kept)) == {8}
+
+
+def test_nothing_is_improved_where_no_real_number_decides(tmp_path: Path, run: Run) -> None:
+    """The answers are booleans: there is no ratio by which one plan would be better."""
+    model = Model([parse("x: f32[4], z: f32[4] -> y\ns = ADD(x, z)\ny = GREATER(s, z)")])
+    path, rng = tmp_path / "samples.npz", np.random.default_rng(3)
+    samples = {name: rng.uniform(-9, 9, (8, 4)).astype(np.float32) for name in "xz"}
+    np.savez(path, **samples)
+    quantize(model, asked(str(path)))
+    assert run(model, [samples["x"][0], samples["z"][0]])[0].shape == (4,)

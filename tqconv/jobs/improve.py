@@ -60,9 +60,10 @@ def improved(
     taught = memory.lessons()
     steps = Steps(watch("fitting", "steps"), _count(plan, parts, len(others), taught))
     judges = [Judge(model, part, known=memory.floats, step=steps) for part in parts.judging]
-    search = _Search(_Panel(judges), plan)
-    if not search.panel.decisions:
+    panel = _Panel(judges)
+    if not panel.decisions:  # no real number decides anything, so nothing says what is better
         return plan
+    search = _Search(panel, plan)
     for name, other in others:
         search.offer(name, _Trial.same(other()))
     trials = _Fit(model, search.best, parts, taught, steps).trials()
