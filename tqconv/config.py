@@ -57,7 +57,8 @@ class LoadOptions:
     dtypes: numpy names, one per input or None. values: name -> text of a constant to put in its
     place. dims: name of a dimension of the inputs -> its size. keras_config: the file with the
     architecture of a Keras model (JSON), where the model file holds weights alone. nhwc_io: what
-    `convert` and `calibrate` make of the model takes and returns images channels last.
+    `convert` and `calibrate` make of the model takes and returns images channels last. shown: the
+    model is looked at as it is, so that operators for which LiteRT has no kernel may stand in it.
     """
 
     format: str | None = None
@@ -78,6 +79,7 @@ class LoadOptions:
     nhwc_io: bool = False
     quantizing: bool = False
     stored_grid: bool = False
+    shown: bool = False
     array_ranges: tuple[ArrayRange, ...] = ()
 
 

@@ -95,7 +95,7 @@ PARSED = {
 """Fields that are made from the value of a flag with another key."""
 
 
-DERIVED = {"load.quantizing", "load.stored_grid", "load.array_ranges", "command"}
+DERIVED = {"load.quantizing", "load.stored_grid", "load.shown", "load.array_ranges", "command"}
 """Fields that `convert` or the command line sets itself."""
 
 

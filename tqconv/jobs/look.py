@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,7 @@ def _read(
     if outline is not None:
         return outline, None
     try:
-        return source.load(options.load), None
+        return source.load(replace(options.load, shown=True)), None
     except (UnsupportedError, UsageError) as error:
         return nodes_instead(source, options.load, error), error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tqconv.config import LoadOptions, TocoOptions
 from tqconv.errors import TqconvError, UnsupportedError, UsageError, suggestion
 from tqconv.importers.outline import Outline
@@ -39,7 +41,7 @@ def staged(source: SourceFile, options: LoadOptions, name: str) -> Model | Outli
     if outline is not None:
         return outline
     try:
-        model = source.load(options)
+        model = source.load(replace(options, shown=name in (SOURCE, IMPORT)))
     except (UnsupportedError, UsageError) as error:
         if name not in (SOURCE, IMPORT):
             raise

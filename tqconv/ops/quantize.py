@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
-from tqconv.ir.types import dtype_of
+from tqconv.ir.types import dtype_of, numpy_name
 from tqconv.ops.rules import FLOAT32, declared, same, same_as, values
 from tqconv.ops.spec import ELEMENTWISE, Takes, Typed, op
 
@@ -24,6 +24,23 @@ CASTABLE = frozenset(
 def _retyped(op: Op) -> Sequence[Typed]:
     """The shape of the input with the type that the output declares (no option names it)."""
     return [(op.input(0).shape, declared(op)[0][1])]
+
+
+QUANTIZED = {
+    "float32": frozenset({"int16", "int4", "int8", "uint8"}),
+    "int16": frozenset({"int16", "int32", "int8"}),
+    "int32": frozenset({"int16", "int8"}),
+    "int8": frozenset({"int16", "int8", "uint8"}),
+    "uint8": frozenset({"int16", "int8", "uint8"}),
+}
+"""Type that LiteRT's QUANTIZE reads -> types that it makes of it."""
+
+
+def _quantized(op: Op) -> Sequence[Typed]:
+    made = _retyped(op)
+    if numpy_name(made[0][1]) not in QUANTIZED.get(numpy_name(op.input(0).dtype), ()):
+        raise UnsupportedError(f"no QUANTIZE from {op.input(0).dtype} to {made[0][1]}")
+    return made
 
 
 def _bitcast(op: Op) -> Sequence[Typed]:
@@ -40,7 +57,14 @@ def _bitcast(op: Op) -> Sequence[Typed]:
 
 
 def _cast_shape(op: Op) -> Sequence[Typed]:
-    return [(op.input(0).shape, dtype_of(op.options.get("out_data_type", "FLOAT32")))]
+    """Kernels read the type of the result; the option that says the same is left out in files."""
+    if not op.outputs:
+        return [(op.input(0).shape, dtype_of(op.options.get("out_data_type", "FLOAT32")))]
+    made = _retyped(op)
+    pair = {numpy_name(op.input(0).dtype), numpy_name(made[0][1])}
+    if not pair <= CASTABLE and pair != {"float32", "int4"}:
+        raise UnsupportedError(f"no CAST from {op.input(0).dtype} to {made[0][1]}")
+    return made
 
 
 def _cast(op: Op) -> NDArray[Any]:
@@ -108,7 +132,7 @@ def _quantize_version(op: Op) -> int:
 op(
     "QUANTIZE",
     "x -> y",
-    shape=_retyped,
+    shape=_quantized,
     layout=ELEMENTWISE,
     version=_quantize_version,
     converts=True,

@@ -11,12 +11,10 @@ from collections.abc import Callable
 
 from tqconv.ir.graph import Op
 from tqconv.ir.types import numpy_name
+from tqconv.ops.kernels import MOST_RANK
 from tqconv.ops.operands import data_operand
 from tqconv.ops.table import known, spec
 from tqconv.records import dataclass
-
-RUNTIME_RANK = 8
-"""Dimensions that the elementwise kernels hold; LiteRT 2.3 aborts the process above (measured)."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def _ranks(op: Op) -> int | None:
     row = spec(op.type) if known(op.type) else None
     if row is None or row.max_rank is not None:
         return None if row is None else row.max_rank
-    return RUNTIME_RANK if row.layout.kind == "elementwise" else None
+    return MOST_RANK if row.layout.kind == "elementwise" else None
 
 
 LITERT = Target("LiteRT", _types, _ranks)

@@ -59,15 +59,19 @@ class Buffers:
     def _pay(self, count: int, name: str) -> None:
         self._budget.take(count, f"tensor '{name}'")
 
-    def quant(self, entry: Mapping[str, Any], shape: Shape, name: str) -> Quant | None:
+    def quant(
+        self, entry: Mapping[str, Any], shape: Shape, dtype: np.dtype, name: str
+    ) -> Quant | None:
         """Return what integers stand for.
 
-        Raises FormatError where LiteRT refuses the file: neither one scale nor one per channel.
+        Raises FormatError where LiteRT refuses the file, neither one scale nor one per channel, or
+        where stored integers stand for nothing.
         """
         if "details" in entry:
             return _parameters(entry, name)
         scale, zero = entry.get("scale", ()), entry.get("zero_point", ())
         axis, count = entry.get("quantized_dimension", 0), len(scale)
+        _check_numbers(np.asarray(scale), np.asarray(zero), dtype, name)
         if count > 1 and not (0 <= axis < len(shape) and shape[axis] in (count, None)):
             raise FormatError(f"tensor '{name}' of shape {list(shape)} has {count} scales")
         if count <= 1:
@@ -79,6 +83,22 @@ class Buffers:
             self._decoded[key] = _parameters(entry, name)
         made: Quant | None = self._decoded[key]
         return made
+
+
+def _check_numbers(scale: Array, zero: Array, dtype: np.dtype, name: str) -> None:
+    """Raise FormatError for steps that are no lengths, and zeros that the type cannot hold.
+
+    A step of 0 is one: converters of 2019 gave it to channels in which all weights are 0.
+    """
+    wrong = scale[~(np.isfinite(scale) & (scale >= 0))]
+    if wrong.size:
+        raise FormatError(f"tensor '{name}' has a scale of {wrong[0]}")
+    if not zero.size or dtype.kind == "V":
+        return
+    limits = np.iinfo(dtype)
+    outside = zero[(zero < limits.min) | (zero > limits.max)]
+    if outside.size:
+        raise FormatError(f"tensor '{name}' has a zero point of {outside[0]}, which {dtype} lacks")
 
 
 def _memory(numbers: Numbers) -> tuple[object, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tqconv.errors import FormatError, InternalError, TqconvError, counted
+from tqconv.errors import FormatError, InternalError, TqconvError, UnsupportedError, counted
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.sorting import least_first
 from tqconv.ir.types import Shape, type_name
 from tqconv.ops.emit import infer
+from tqconv.ops.kernels import check_loads, check_version, true_types
+from tqconv.ops.spec import Operands
 from tqconv.ops.table import known, spec
 from tqconv.schema.flatbuf import options_table
 
@@ -22,15 +24,47 @@ def check_options(type: str, table: str) -> None:
         raise FormatError(f"{type} has the options of another operator, {table}")
 
 
-def check_operator(op: Op) -> None:
+def check_operator(op: Op, *, shown: bool = False) -> None:
     """Raise FormatError where operands or options cannot be those of the operator.
 
     No kernel takes shapes that a rule refuses: of 1,034 files that other converters wrote LiteRT
     runs none that is refused here. Ranks of operands it takes more freely than `emit` makes them.
+    Raises UnsupportedError where LiteRT has no kernel in this version. What is only `shown` may be
+    what no kernel loads.
     """
+    if op.type == "CUSTOM":
+        return
+    if not shown:
+        _check_version(op)
     if not known(op.type):
         return
-    operands = spec(op.type).operands
+    row = spec(op.type)
+    _check_counts(row.operands, op)
+    try:
+        if not shown:
+            check_loads(row, op)
+        made = infer(op)
+        if len(made) != len(op.outputs) and not op.graphs:
+            raise FormatError(
+                f"it makes {counted(len(op.outputs), 'tensor')}, expected {len(made)}",
+                where=op.source,
+            )
+        if op.graphs:  # `check_bodies` looks at them
+            return
+        types = [t.dtype for t in op.outputs] if shown else true_types(op, made)
+        for tensor, (shape, _), dtype in zip(op.outputs, made, types, strict=False):
+            tensor.shape, tensor.dtype = _true_shape(tensor, shape), dtype
+    except FormatError:
+        raise
+    except MALFORMED as error:
+        raise _unfit(op, error) from error
+    except TqconvError as error:
+        if isinstance(error, InternalError) or not op.graphs:  # else `check_bodies` says more
+            raise _unfit(op, error) from error
+
+
+def _check_counts(operands: Operands, op: Op) -> None:
+    """Raise FormatError where an operator reads too few or too many tensors, or makes none."""
     lacking = operands.missing(op.inputs or (None,) * (bool(operands.names) and not op.graphs))
     if lacking is not None:
         raise FormatError(f"the operand `{lacking}` is missing", where=op.source)
@@ -42,22 +76,14 @@ def check_operator(op: Op) -> None:
             f"{op.type} takes {len(operands.names)}",
             where=op.source,
         )
+
+
+def _check_version(op: Op) -> None:
     try:
-        made = infer(op)
-        if len(made) != len(op.outputs) and not op.graphs:
-            raise FormatError(
-                f"it makes {counted(len(op.outputs), 'tensor')}, expected {len(made)}",
-                where=op.source,
-            )
-        for tensor, (shape, _) in zip(op.outputs, () if op.graphs else made, strict=False):
-            tensor.shape = _true_shape(tensor, shape)
-    except FormatError:
+        check_version(op.type, 1 if op.version is None else op.version)
+    except UnsupportedError as error:
+        error.where = op.source
         raise
-    except MALFORMED as error:
-        raise _unfit(op, error) from error
-    except TqconvError as error:
-        if isinstance(error, InternalError) or not op.graphs:  # else `check_bodies` says more
-            raise _unfit(op, error) from error
 
 
 def _true_shape(tensor: Tensor, made: Shape) -> Shape:

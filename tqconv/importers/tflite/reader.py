@@ -39,7 +39,7 @@ def load(path: Path, options: LoadOptions) -> Model:
     ):
         if value:
             raise UsageError(f"{flag} is for graphs of TensorFlow, not for .tflite files")
-    model = parse(read_file(path), path.name)
+    model = parse(read_file(path), path.name, shown=options.shown)
     for tensor in model.main.tensors():
         said = [entry.range for entry in options.array_ranges if entry.matches(tensor.name)]
         tensor.range = said[0] if said else tensor.range
@@ -52,10 +52,14 @@ def load(path: Path, options: LoadOptions) -> Model:
     return model
 
 
-def parse(content: bytes | memoryview, file: str) -> Model:
-    """Return the model that the bytes of a .tflite file hold; FormatError where it is damaged."""
+def parse(content: bytes | memoryview, file: str, *, shown: bool = False) -> Model:
+    """Return the model that the bytes of a .tflite file hold.
+
+    Raises FormatError where it is damaged, UnsupportedError where LiteRT has no kernel for what is
+    in it, unless it is only `shown`.
+    """
     try:
-        return _Reader(read(content), file, Budget.of(len(content))).model()
+        return _Reader(read(content), file, Budget.of(len(content)), shown=shown).model()
     except FormatError as error:
         error.where = file if error.where is None else error.where
         raise
@@ -64,8 +68,9 @@ def parse(content: bytes | memoryview, file: str) -> Model:
 class _Reader:
     """One decoded file, turned into graphs."""
 
-    def __init__(self, root: Mapping[str, Any], file: str, budget: Budget) -> None:
+    def __init__(self, root: Mapping[str, Any], file: str, budget: Budget, *, shown: bool) -> None:
         self.root = root
+        self.shown = shown
         self.file = file
         self.budget = budget
         self.decoded = Buffers(budget)
@@ -123,7 +128,7 @@ class _Reader:
         else:
             tensor = Tensor(graph.unique(name), shape, dtype)
         if dtype.kind in "iuV":
-            tensor.quant = self.decoded.quant(entry.get("quantization", {}), shape, name)
+            tensor.quant = self.decoded.quant(entry.get("quantization", {}), shape, dtype, name)
         tensor.variable = entry.get("is_variable", False)
         tensor.sparsity = entry.get("sparsity")
         return tensor
@@ -170,7 +175,8 @@ class _Reader:
                 raise FormatError(
                     f"graph '{graph.name}' names operator code {code} of {len(self.codes)}"
                 )
-            check_operator(graph.add(self._operator(entry, self.codes[code], at, graphs)))
+            op = graph.add(self._operator(entry, self.codes[code], at, graphs))
+            check_operator(op, shown=self.shown)
         graph.outputs[:] = [t for t in at(subgraph.get("outputs", ())) if t is not None]
         self._check_order(graph)
 

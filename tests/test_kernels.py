@@ -1,0 +1,223 @@
+"""What kernels load, asked of LiteRT: versions of operators, element types of data."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from op_example import Example
+from test_table import EXAMPLES, graph_of
+
+from tqconv.errors import FormatError, TqconvError, UnsupportedError
+from tqconv.exporters.tflite import serialize
+from tqconv.importers.tflite import reader
+from tqconv.ir.graph import Graph, Model, Op, Tensor
+from tqconv.ir.types import STRING, Quant, dtype_of
+from tqconv.ops.emit import infer
+from tqconv.ops.kernels import SETS_TYPE, check_version, versions
+from tqconv.ops.operands import is_data
+from tqconv.ops.table import spec
+from tqconv.schema.flatbuf import enum_number, tflite, write
+
+BUILTIN = [name for name in tflite().enums["BuiltinOperator"] if name != "CUSTOM"]
+TYPES = [
+    *(np.dtype(t) for t in ("float16", "float32", "float64", "complex64", "bool", "int8", "int16")),
+    *(np.dtype(t) for t in ("int32", "int64", "uint8", "uint16", "uint32", "uint64")),
+    STRING,
+    dtype_of("INT4"),
+]
+
+
+def interpreter(content: bytes) -> Interpreter:
+    """Return the builtin kernels, prepared for nothing yet."""
+    kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    return Interpreter(model_content=content, experimental_op_resolver_type=kernels)
+
+
+def of_version(name: str, version: int) -> bytes:
+    """Return a file with a builtin operator in a version, on tensors that it does not look at."""
+    number = enum_number(tflite(), "BuiltinOperator", name)
+    code = {"deprecated_builtin_code": min(number, 127), "builtin_code": number, "version": version}
+    graph = {
+        "tensors": [{"shape": [1], "name": "a"}, {"shape": [1], "name": "b"}],
+        "inputs": [0],
+        "outputs": [1],
+        "operators": [{"inputs": [0], "outputs": [1]}],
+    }
+    content = {"version": 3, "operator_codes": [code], "subgraphs": [graph], "buffers": [{}]}
+    return bytes(write(content))
+
+
+def registered(name: str, version: int) -> bool:
+    """Whether LiteRT finds a kernel."""
+    try:
+        interpreter(of_version(name, version))
+    except (ValueError, RuntimeError) as error:
+        return "find op" not in str(error)
+    return True
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_versions_are_those_that_litert_registers(name: str) -> None:
+    known = versions(name)
+    around = range(max(known.start - 1, 1), max(known.stop, 1) + 3)
+    assert [v for v in around if registered(name, v)] == list(known)
+    assert not registered(name, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "words"),
+    [
+        ("ADD", 7, "version 7 of ADD, LiteRT knows versions 1 to 6"),
+        ("BROADCAST_TO", 1, "version 1 of BROADCAST_TO, LiteRT knows versions 2 to 4"),
+        ("CEIL", 0, "version 0 of CEIL, LiteRT knows version 1"),
+        ("STABLEHLO_SORT", 1, "LiteRT has no kernel for STABLEHLO_SORT"),
+    ],
+)
+def test_versions_without_a_kernel_are_refused(name: str, version: int, words: str) -> None:
+    with pytest.raises(UnsupportedError, match=words):
+        check_version(name, version)
+    with pytest.raises(UnsupportedError, match=words):
+        reader.parse(of_version(name, version), "n.tflite")
+
+
+def test_what_no_kernel_loads_can_be_looked_at() -> None:
+    """A file for another runtime, or of next year: it is shown, and not converted."""
+    shown = reader.parse(of_version("FLOOR", 99), "n.tflite", shown=True)
+    assert [op.version for op in shown.main.ops] == [99]
+
+
+SCALED = Quant.per_tensor(1 / 64, 0)
+
+
+def added(a: Quant | None, b: Quant, y: Quant, dtype: type, rank: int = 1) -> bytes:
+    """Return a file that adds two tensors of integers."""
+    graph = Graph("main")
+    shapes = {"a": (2,) * rank, "b": tuple(1 + i % 2 for i in range(rank))}
+    y_ = Tensor("y", shapes["a"], np.dtype(dtype), quant=y)
+    xs = [graph.add_input(name, shape, np.dtype(dtype)) for name, shape in shapes.items()]
+    xs[0].quant, xs[1].quant = a, b
+    graph.add(Op("ADD", tuple(xs), (y_,), version=2))
+    graph.outputs.append(y_)
+    return bytes(serialize(Model([graph])))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (added(None, SCALED, SCALED, np.int8), "ADD computes with 'a', which has no scale"),
+        (added(Quant.per_tensor(0, 0), SCALED, SCALED, np.int8), "'a', which has a scale of 0"),
+        (added(Quant(np.ones(2), np.zeros(2, int)), SCALED, SCALED, np.int8), "has 2 scales"),
+        (added(SCALED, Quant.per_tensor(np.nan, 0), SCALED, np.int8), "'b' has a scale of nan"),
+        (added(SCALED, Quant.per_tensor(-1, 0), SCALED, np.int8), "'b' has a scale of -1.0"),
+        (added(SCALED, Quant.per_tensor(1, 9), SCALED, np.int16), "zero points of 0, 'b' has 9"),
+        (added(Quant.per_tensor(1e9, 0), SCALED, SCALED, np.int8), "in steps of 0.0156 ('y')"),
+        (added(SCALED, SCALED, SCALED, np.int8, 9), "takes at most 8 dimensions, not 9"),
+    ],
+)
+def test_scales_that_kernels_cannot_compute_with(content: bytes, words: str) -> None:
+    assert not runs(content)
+    with pytest.raises(FormatError, match=re.escape(words)):
+        reader.parse(content, "n.tflite")
+    assert loaded(added(SCALED, SCALED, SCALED, np.int16))
+
+
+def test_a_zero_that_the_type_cannot_hold_is_damage() -> None:
+    """No converter writes one, although some kernels compute with it."""
+    with pytest.raises(FormatError, match="'b' has a zero point of 128, which int8 lacks"):
+        reader.parse(added(SCALED, Quant.per_tensor(1, 128), SCALED, np.int8), "n.tflite")
+
+
+def retyped(example: Example, dtype: np.dtype) -> Graph:
+    """Return the example with data of another type; ValueError where its rule asks for another."""
+    graph = graph_of(example)
+    op = graph.ops[-1]
+    data = [t for i, t in enumerate(op.inputs) if t is not None and is_data(spec(op.type), i)]
+    for tensor in data:
+        tensor.dtype = dtype
+        if tensor.data is not None:
+            words = np.full(tensor.data.shape, b"1", object)
+            tensor.data = words if dtype == STRING else np.ones(tensor.data.shape).astype(dtype)
+    for tensor, (_, made) in zip(op.outputs, infer(op), strict=True):
+        tensor.dtype = made
+    return graph
+
+
+def runs(content: bytes) -> bool:
+    """Whether LiteRT runs a model with ones, in a process that it may end."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            runner = interpreter(content)
+            runner.allocate_tensors()
+            for detail in runner.get_input_details():
+                string = detail["dtype"] in (np.bytes_, np.object_)
+                ones = np.full(detail["shape"], b"1") if string else np.ones(detail["shape"])
+                runner.set_tensor(detail["index"], ones.astype(detail["dtype"]))
+            runner.invoke()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitpid(child, 0)[1] == 0
+
+
+UNCHECKED = defaultdict(set, FAKE_QUANT={t.name for t in TYPES})
+"""Types that a kernel takes for float32: it writes beside its memory, and may end or not."""
+
+
+def loaded(content: bytes) -> bool:
+    """Whether the reader takes a file."""
+    try:
+        reader.parse(content, "n.tflite")
+    except TqconvError:
+        return False
+    return True
+
+
+def first_examples() -> Iterator[Example]:
+    """Yield an example of each operator that reads data."""
+    seen: set[str] = set()
+    for example in EXAMPLES:
+        if example.type not in seen and graph_of(example).ops:
+            seen.add(example.type)
+            yield example
+
+
+@pytest.mark.parametrize("example", list(first_examples()), ids=str)
+def test_data_is_of_the_types_that_litert_runs(example: Example) -> None:
+    """Integers without a scale that a kernel takes for reals are refused: they mean nothing."""
+    rule = spec(example.type).quant
+    reals = set() if rule is None else {name.lower() for name in rule.types}
+    for dtype in TYPES:
+        try:
+            content = bytes(serialize(Model([retyped(example, dtype)])))
+        except (TqconvError, ValueError):
+            continue
+        took, ran = loaded(content), runs(content)
+        assert took == ran or (ran and dtype.name in reals | UNCHECKED[example.type]), dtype
+
+
+@pytest.mark.parametrize("example", list(first_examples()), ids=str)
+def test_results_get_the_type_that_the_operator_makes(example: Example) -> None:
+    """Where the kernel sets it, else the file is refused: what LiteRT makes of another is noise."""
+    graph = graph_of(example)
+    op = graph.ops[-1]
+    if op.type in ("CAST", "MULTINOMIAL"):  # the result's type says what is wanted
+        return
+    (_, made), stated = infer(op)[0], np.dtype(np.int64)
+    op.outputs[0].dtype = stated if made != stated else np.dtype(np.float64)
+    content = bytes(serialize(Model([graph])))
+    if op.type not in SETS_TYPE.split():
+        assert not loaded(content)
+        return
+    assert reader.parse(content, "n.tflite").main.ops[-1].outputs[0].dtype == made
+    runner = interpreter(content)
+    runner.allocate_tensors()
+    assert runner.get_output_details()[0]["dtype"] == made
