@@ -64,7 +64,8 @@ class KerasBuilder(Builder):
     """A builder that also knows the layer, the masks of its inputs, and how to call others.
 
     masks: one for each input, None where there is none. mask: that of the result; None by default,
-    or for layers that pass masks on that of the first input.
+    or for layers that pass masks on that of the first input. is_mask_said: whether the call names
+    the first of the masks, which else was handed on.
     """
 
     def __init__(
@@ -81,11 +82,21 @@ class KerasBuilder(Builder):
         self.walk = walk
         self.masks = list(masks)
         self.mask: Tensor | None = None
+        self.is_mask_said = False
 
     @property
     def major(self) -> int:
         """The generation of Keras whose meanings hold: 2 or 3."""
         return self.walk.major
+
+    def mask_beside(self, states: Sequence[Tensor]) -> Tensor | None:
+        """Return the mask by which a layer computes that may be called with states, too.
+
+        Keras 3 hands none on to a layer that is called with more than one argument of tensors.
+        """
+        if not self.masks or (self.major >= 3 and states and not self.is_mask_said):
+            return None
+        return self.masks[0]
 
     @property
     def weights(self) -> Mapping[str, Tensor]:

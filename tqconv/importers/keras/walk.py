@@ -137,7 +137,7 @@ class Walk:
         given = kwargs.get("mask")
         of_layer = not layer.op.startswith(("ops.", "tf.")) and layer.op not in TAKES_MASKS
         if isinstance(given, Tensor) and of_layer:
-            b.masks = [given, *b.masks[1:]]
+            b.masks, b.is_mask_said = [given, *b.masks[1:]], True
             kwargs = {key: value for key, value in kwargs.items() if key != "mask"}
         b.mask = passed_on(b)
         attributes = partial(_attributes, layer, kwargs)

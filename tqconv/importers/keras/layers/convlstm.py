@@ -9,12 +9,18 @@ import numpy as np
 
 from tqconv.compose import conv, recurrent, variables
 from tqconv.compose.builder import Builder
-from tqconv.compose.sizes import Size, calculate, inserted, reshaped, size_of, sizes_of, vector
-from tqconv.compose.windows import SAME, windows_over
+from tqconv.compose.sizes import Size, calculate, inserted, reshaped, sizes_of, vector
+from tqconv.compose.windows import SAME, Window, windows_over
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.activation import named
 from tqconv.importers.keras.layers.convolution import FIRST, windows_of
-from tqconv.importers.keras.layers.recurrent import TIME, Run, listed, time_first
+from tqconv.importers.keras.layers.recurrent import (
+    TIME,
+    Run,
+    listed,
+    result_of,
+    time_first,
+)
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
 
@@ -41,34 +47,42 @@ def conv_lstm(
     zero_output_for_mask: bool = False,
     training: bool | None = False,
 ) -> Sequence[Tensor]:
-    """Repeat a cell of convolutions over the steps of x: [n, t, …, c]."""
+    """Repeat a cell of convolutions over the steps of x: [n, t, …, c].
+
+    zero_output_for_mask: Keras 2 writes it and leaves it at that.
+    """
     first = data_format == FIRST
-    run = Run(return_sequences, return_state, go_backwards, stateful, zero_output_for_mask)
+    hides = zero_output_for_mask and b.major >= 3
+    run = Run(return_sequences, return_state, go_backwards, stateful, hides)
     x = b.real(x)
     x = time_first(b, b.transpose(x, (0, 1, *range(3, x.rank), 2)) if first else x)
-    mask = b.masks[0] if b.masks else None
-    b.mask = mask if return_sequences else None
+    given = [*states, *listed(initial_state)]
+    mask = b.mask_beside(given)
+    b.mask = b.masks[0] if b.masks and return_sequences else None
     rows = [x] if mask is None else [x, time_first(b, b.cast(mask, np.bool_))]
-    if go_backwards:
-        rows = [b("REVERSE_V2", row, TIME) for row in rows]
-    w = b.weight("kernel")
-    windows = windows_of(w.shape[:-2], strides, dilation_rate, padding)
-    steps, count, *inner = sizes_of(b, x)
-    flat = reshaped(b, rows[0], [calculate(b, "MUL", steps, count), *inner])
-    part = conv.conv(b, flat, w, windows)
-    part = b("ADD", part, b.weight("bias")) if use_bias else part
-    places = sizes_of(b, part)[1:-1]
-    part = reshaped(b, part, [steps, count, *places, size_of(b, part, -1)])
-    given = [b.to_channels_last(t) if first else t for t in (*states, *listed(initial_state))]
-    kept, begin = _begin(b, [count, *places, filters], given, stateful)
-    gates = (named(b, recurrent_activation), named(b, activation))
-    step = _step(*gates, part.rank - 2, zero_output_for_mask)
-    like = [recurrent.zeros_like(b, x, begin[0])]
-    rows = [part, *rows[1:]]
-    made, after = recurrent.over_time(b, rows, begin, [b.weight("recurrent")], like, step)
+    rows = [b("REVERSE_V2", row, TIME) for row in rows] if go_backwards else rows
+    windows = windows_of(b.weight("kernel").shape[:-2], strides, dilation_rate, padding)
+    part = _of_input(b, rows[0], windows, use_bias)
+    given = [b.to_channels_last(t) if first else t for t in given]
+    kept, begin = _begin(b, [*sizes_of(b, part)[1:-1], filters], given, stateful)
+    gate, squash = named(b, recurrent_activation), named(b, activation)
+    step = _step(gate, squash, part.rank - 2, hides)
+    like, fixed = [recurrent.zeros_like(b, x, begin[0])], [b.weight("recurrent")]
+    (y,), after = recurrent.over_time(b, [part, *rows[1:]], begin, fixed, like, step)
     for variable, value in zip(kept, after, strict=False):
         variables.assign(b, variable, value)
-    return _shown(b, made[0], after, run, first)
+    hidden = rows[1] if len(rows) > 1 else None
+    result = result_of(b, y, after[0], hidden, run, bool(kept or given))
+    return _shown(b, result, after, run, first)
+
+
+def _of_input(b: KerasBuilder, x: Tensor, windows: Sequence[Window], use_bias: bool) -> Tensor:
+    """Return what x: [t, n, …, c] adds to the gates of each step: [t, n, …, 4 filters]."""
+    steps, count, *inner = sizes_of(b, x)
+    flat = reshaped(b, x, [calculate(b, "MUL", steps, count), *inner])
+    part = conv.conv(b, flat, b.weight("kernel"), windows)
+    part = b("ADD", part, b.weight("bias")) if use_bias else part
+    return reshaped(b, part, [steps, count, *sizes_of(b, part)[1:]])
 
 
 def _begin(
@@ -100,7 +114,7 @@ def _shown(
     def shown(t: Tensor, lead: int) -> Tensor:
         return b.transpose(t, (*range(lead), t.rank - 1, *range(lead, t.rank - 1))) if first else t
 
-    result = shown(time_first(b, made), 2) if run.return_sequences else shown(after[0], 1)
+    result = shown(time_first(b, made), 2) if run.return_sequences else shown(made, 1)
     return [result, *(shown(t, 1) for t in after)] if run.return_state else [result]
 
 

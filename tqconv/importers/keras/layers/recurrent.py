@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose import recurrent, variables
-from tqconv.compose.sizes import calculate, reshaped, sizes_of
+from tqconv.compose.sizes import calculate, inserted, reshaped, sizes_of
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.activation import named
 from tqconv.importers.keras.model import Layer
@@ -157,8 +157,8 @@ def repeated(
     Backward, the results stand in the order in which they are computed. A step that a mask hides
     repeats the result before it, or is zero where that is asked for.
     """
-    mask = b.masks[0] if b.masks else None
-    b.mask = mask if run.return_sequences else None
+    mask = b.mask_beside(first)
+    b.mask = b.masks[0] if b.masks and run.return_sequences else None
     x = time_first(b, b.real(x))
     mask = None if mask is None else time_first(b, mask)
     if run.go_backwards:
@@ -180,15 +180,30 @@ def repeated(
         after += last
     for variable, value in zip(kept, after, strict=False):
         variables.assign(b, variable, value)
-    result = time_first(b, x) if run.return_sequences else last[0]
-    if not run.return_sequences and run.zero_output_for_mask and mask is not None:
-        result = _last_step(b, x)
+    result = result_of(b, x, last[0], mask, run, bool(first))
+    result = time_first(b, result) if run.return_sequences else result
     return [result, *after] if run.return_state else [result]
 
 
-def _last_step(b: KerasBuilder, x: Tensor) -> Tensor:
-    turned = b("REVERSE_V2", x, TIME)
-    return b("GATHER", turned, np.array(0, np.int32), axis=0)
+def result_of(
+    b: KerasBuilder, y: Tensor, last: Tensor, mask: Tensor | None, run: Run, is_carried: bool
+) -> Tensor:
+    """Return the results of all steps, y: [t, n, …], or the one of the last step.
+
+    last: the state after it, which is its result unless the mask [t, n] hides the step. A hidden
+    step repeats the result before it, which is 0 in front of the first one that is shown, whatever
+    the states begin with (`is_carried`: not with zeros); or it is 0 where that is asked for.
+    """
+    zeros = run.zero_output_for_mask
+    if mask is not None and is_carried and not zeros:
+        shown = b("CUMSUM", b.cast(mask, np.int32), np.array(0, np.int32))
+        begun = inserted(b, b("GREATER", shown, np.array(0, np.int32)), *range(2, y.rank))
+        y = b("SELECT_V2", begun, y, np.array(0, np.float32))
+    if run.return_sequences:
+        return y
+    if mask is None or not (is_carried or zeros):
+        return last
+    return b("GATHER", b("REVERSE_V2", y, TIME), np.array(0, np.int32), axis=0)
 
 
 def _variables(b: KerasBuilder, cells: Sequence[Layer], x: Tensor) -> list[variables.Variable]:
@@ -222,12 +237,14 @@ def bidirectional(
     ahead, back = b.layer.inside["layer"], b.layer.inside["backward_layer"]
     first = [*states, *listed(initial_state)]
     half = len(first) // 2
-    mask = b.masks[0] if b.masks else None
+    mask = b.mask_beside(first)
     sequences = bool(ahead.config.get("return_sequences"))
-    hides = {"zero_output_for_mask": True} if sequences and mask is not None else {}
-    one = b.inner(ahead, [x, *first[:half]], [mask], "forward", hides)
-    other = b.inner(back, [x, *first[half:]], [mask], "backward", hides)
-    b.mask = mask if sequences else None
+    named: dict[str, Any] = {} if mask is None else {"mask": mask}
+    if sequences and mask is not None:
+        named["zero_output_for_mask"] = True
+    one = b.inner(ahead, [x, *first[:half]], [mask], "forward", named)
+    other = b.inner(back, [x, *first[half:]], [mask], "backward", named)
+    b.mask = b.masks[0] if b.masks and sequences else None
     y, z = one[0], other[0]
     if sequences:
         z = b("REVERSE_V2", z, SEQUENCE)
