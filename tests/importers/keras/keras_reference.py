@@ -193,26 +193,27 @@ def normalized(x: Array, axes: tuple[int, ...], epsilon: float) -> Array:
 Step = Callable[[Array, list[Array]], list[Array]]
 
 
-def step_of(kind: str, w: Array, r: Array, bias: Array | None, config: Mapping[str, Any]) -> Step:
-    """Return what a cell does with a row and its states."""
-    act = ACTIVATIONS[config["activation"]]
-    zero = np.zeros(w.shape[1], w.dtype)
-    own = zero if bias is None else bias
+def step_of(kind: str, weights: Sequence[Array], config: Mapping[str, Any], major: int) -> Step:
+    """Return what a cell makes of a row and its states: the new states, the first its result."""
+    act = activation(config["activation"], major)
+    gate = activation(config.get("recurrent_activation", "sigmoid"), major)
+    w, r, zero = weights[0], weights[1], np.zeros(weights[0].shape[1], weights[0].dtype)
+    own = weights[2] if len(weights) > 2 else zero
 
     def simple(x: Array, s: list[Array]) -> list[Array]:
         return [act(x @ w + s[0] @ r + own)]
 
     def lstm(x: Array, s: list[Array]) -> list[Array]:
         i, f, g, o = np.split(x @ w + s[0] @ r + own, 4, -1)
-        c = sigmoid(f) * s[1] + sigmoid(i) * act(g)
-        return [sigmoid(o) * act(c), c]
+        c = gate(f) * s[1] + gate(i) * act(g)
+        return [gate(o) * act(c), c]
 
     def gru(x: Array, s: list[Array]) -> list[Array]:
         h = s[0]
         after = config["reset_after"]
         rows = np.stack([own, zero]) if own.ndim == 1 else own
         part, state = np.split(x @ w + rows[0], 3, -1), np.split(h @ r + rows[1], 3, -1)
-        z, reset = sigmoid(part[0] + state[0]), sigmoid(part[1] + state[1])
+        z, reset = gate(part[0] + state[0]), gate(part[1] + state[1])
         kept = reset * state[2] if after else (reset * h) @ np.split(r, 3, -1)[2]
         return [z * h + (1 - z) * act(part[2] + kept)]
 
@@ -222,16 +223,19 @@ def step_of(kind: str, w: Array, r: Array, bias: Array | None, config: Mapping[s
 def run(
     step: Step, x: Array, states: list[Array], mask: Array, back: bool, zeros: bool = False
 ) -> tuple[Array, list[Array]]:
-    """Return the results of all steps of x: [n, t, …], as they are computed, and the states."""
+    """Return the results of all steps of x: [n, t, …], as they are computed, and the states.
+
+    step: returns a result and the new states. A step that the mask hides keeps the states, and
+    repeats the result before it, which is zero in front of the first one, or is zero.
+    """
     order = range(x.shape[1])[::-1] if back else range(x.shape[1])
-    results = []
-    last = np.zeros_like(states[0])
+    results: list[Array] = []
     for t in order:
         shown = mask[:, t].reshape(-1, *[1] * (states[0].ndim - 1))
-        made = step(x[:, t], states)
-        last = np.where(shown, made[0], 0 if zeros else last)
-        states = [np.where(shown, m, s) for m, s in zip(made, states, strict=True)]
-        results.append(last)
+        made, *after = step(x[:, t], states)
+        before = results[-1] if results and not zeros else np.zeros_like(made)
+        results.append(np.where(shown, made, before))
+        states = [np.where(shown, new, old) for new, old in zip(after, states, strict=True)]
     return np.stack(results, 1), states
 
 

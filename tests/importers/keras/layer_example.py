@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from hypothesis import strategies as st
 from networks_keras import Array, call3, functional, given, layer, ref3, write_h5
+
+from tqconv.exporters.tflite import serialize
+from tqconv.ir.graph import Model
 
 F = np.float32
 VERSIONS = {2: "2.21.0", 3: "3.15.1"}
@@ -81,7 +85,7 @@ class Example:
     ys: its results. weights: in the order in which Keras lists them. named: what the call says by
     keyword; arrays, and lists of arrays, are inputs of the model, too. hidden: a mask [n, t] of the
     operand, made by a Masking layer in front; the operand is 0 where it is false.
-    later: operands and results of further runs of the same model, whose batch is then fixed.
+    later: inputs and results of further runs of the same model, whose batch is then fixed.
     free: axes whose sizes are not known before the model runs; the batch is one anyway.
     """
 
@@ -100,6 +104,10 @@ class Example:
         """Return the inputs of the model, in their order."""
         extra = [a for value in self.named.values() for a in _arrays(value)]
         return [*self.xs, *extra]
+
+    def runs(self) -> list[tuple[Sequence[Array], Sequence[Array]]]:
+        """Return the inputs and the results of all runs of the model."""
+        return [(self.inputs(), self.ys), *self.later]
 
     def write(self, folder: Path, op: str, major: int) -> Path:
         """Write the model into a folder, as this generation of Keras writes HDF5 files."""
@@ -177,6 +185,27 @@ def inside(major: int, op: str, name: str, /, **config: Any) -> dict[str, Any]:
     """Return the entry of a layer that the configuration of another one holds."""
     entry = layer(op, name, **config)
     return {"module": "keras.layers", "registered_name": None, **entry} if major >= 3 else entry
+
+
+def run(model: Model, runs: Sequence[Sequence[Array]], delegate: bool) -> list[list[Array]]:
+    """Return the outputs of runs of one interpreter, which keeps its variables between them."""
+    kernels = "AUTO" if delegate else "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
+    resolver = OpResolverType[kernels]
+    interpreter = Interpreter(
+        model_content=bytes(serialize(model)), experimental_op_resolver_type=resolver
+    )
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    for detail, array in zip(inputs, runs[0], strict=True):
+        if tuple(detail["shape"]) != array.shape:
+            interpreter.resize_tensor_input(detail["index"], array.shape)
+    interpreter.allocate_tensors()
+    found = []
+    for arrays in runs:
+        for detail, array in zip(inputs, arrays, strict=True):
+            interpreter.set_tensor(detail["index"], array)
+        interpreter.invoke()
+        found.append([interpreter.get_tensor(detail["index"]) for detail in outputs])
+    return found
 
 
 Make = Callable[[Draw, str], Example]

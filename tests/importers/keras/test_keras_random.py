@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
-from networks_keras import Array, computed, functional, given, layer, of_layer, write_h5
+from networks_keras import Array, computed, functional, given, layer, write_h5
 
 F = np.float32
 RUN = settings(max_examples=16, deadline=None, derandomize=True, database=None)
@@ -62,93 +62,6 @@ def of_call(
 def first_of(x: Array) -> Array:
     """[n, …, c] -> [n, c, …]."""
     return np.ascontiguousarray(np.moveaxis(x, -1, 1))
-
-
-def cell(data: Data, inputs: int) -> tuple[str, dict[str, Any], list[Array], int]:
-    """Return a cell's class, configuration, weights, and its number of states."""
-    kind = one_of(data, "SimpleRNN", "LSTM", "GRU")
-    units, gates = number(data, 1, 3), {"SimpleRNN": 1, "LSTM": 4, "GRU": 3}[kind]
-    config: dict[str, Any] = {"units": units, "activation": one_of(data, "tanh", "relu")}
-    config |= {"use_bias": data.draw(st.booleans())}
-    weights = [noise(data, n, gates * units) * F(0.5) for n in (inputs, units)]
-    bias: tuple[int, ...] = (gates * units,)
-    if kind != "SimpleRNN":
-        config["recurrent_activation"] = "sigmoid"
-    if kind == "GRU":
-        config["reset_after"] = data.draw(st.booleans())
-        bias = (2, *bias) if config["reset_after"] else bias
-    if config["use_bias"]:
-        weights.append(noise(data, *bias))
-    return kind, config, weights, 2 if kind == "LSTM" else 1
-
-
-def states_of(config: dict[str, Any], count: int) -> list[Array]:
-    return [np.zeros((2, config["units"]), F) for _ in range(count)]
-
-
-@RUN
-@drawn(st.data())
-def test_recurrent_layers(folder: Path, data: Data) -> None:
-    kind, config, weights, count = cell(data, 3)
-    back, sequences, hidden = (data.draw(st.booleans()) for _ in range(3))
-    x = noise(data, 2, number(data, 1, 4), 3)
-    mask = np.random.default_rng(number(data, 0, 99)).random(x.shape[:2]) > 0.4
-    mask = mask if hidden else np.ones_like(mask)
-    config |= {"go_backwards": back, "return_sequences": sequences}
-    step = ref.step_of(kind, weights[0], weights[1], (*weights, None)[2], config)
-    y, states = ref.run(step, x, states_of(config, count), mask, back)
-    entry = layer(kind, "tested", **config)
-    if hidden:
-        entry |= {"call": {"mask": ["x1", 0, 0]}, "positional": 1}
-        made = of_call(folder, entry, [x, mask], weights, major=2)[0]
-    else:
-        made = of_layer(folder, kind, x, *weights, **config)
-    np.testing.assert_allclose(made, y if sequences else states[0], atol=1e-4)
-
-
-@RUN
-@drawn(st.data())
-def test_bidirectional_layers(folder: Path, data: Data) -> None:
-    kind, config, weights, count = cell(data, 3)
-    others = [noise(data, *w.shape) for w in weights]
-    mode, sequences = one_of(data, "concat", "sum", "ave", "mul"), data.draw(st.booleans())
-    config |= {"return_sequences": sequences}
-    x = noise(data, 2, number(data, 1, 4), 3)
-    found = []
-    for arrays, back in ((weights, False), (others, True)):
-        step = ref.step_of(kind, arrays[0], arrays[1], (*arrays, None)[2], config)
-        y, states = ref.run(step, x, states_of(config, count), np.ones(x.shape[:2], bool), back)
-        found.append((y[:, ::-1] if back else y) if sequences else states[0])
-    merged = {"sum": found[0] + found[1], "ave": (found[0] + found[1]) / 2}
-    merged |= {"mul": found[0] * found[1], "concat": np.concatenate(found, -1)}
-    inner = layer(kind, "inner", **config)
-    options = {"layer": inner, "merge_mode": mode}
-    made = of_layer(folder, "Bidirectional", x, *weights, *others, major=2, **options)
-    np.testing.assert_allclose(made, merged[mode], atol=1e-4)
-
-
-@settings(RUN, max_examples=6)
-@drawn(st.data())
-def test_recurrent_convolutions(folder: Path, data: Data) -> None:
-    rank, sequences, back = number(data, 1, 2), data.draw(st.booleans()), data.draw(st.booleans())
-    x = noise(data, 2, 2, *[4] * rank, 2)
-    weights = [noise(data, *[2] * rank, inputs, 12) * F(0.4) for inputs in (2, 3)]
-    weights.append(noise(data, 12))
-
-    def step(now: Array, states: list[Array]) -> list[Array]:
-        ones = [1] * rank
-        total = ref.convolution(now, weights[0], weights[2], ones, ones, "same")
-        total = total + ref.convolution(states[0], weights[1], np.zeros(12), ones, ones, "same")
-        i, f, g, o = np.split(total, 4, -1)
-        c = ref.sigmoid(f) * states[1] + ref.sigmoid(i) * np.tanh(g)
-        return [ref.sigmoid(o) * np.tanh(c), c]
-
-    zero = np.zeros((2, *[4] * rank, 3), F)
-    y, states = ref.run(step, x, [zero, zero], np.ones((2, 2), bool), back)
-    options = {"filters": 3, "kernel_size": [2] * rank, "padding": "same", "go_backwards": back}
-    options |= {"return_sequences": sequences, "recurrent_activation": "sigmoid"}
-    made = of_layer(folder, f"ConvLSTM{rank}D", x, *weights, **options)
-    np.testing.assert_allclose(made, y if sequences else states[0], atol=1e-4)
 
 
 @RUN
