@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tqconv
+import tqconv as package
+from tests.cli.conftest import Tqconv
+from tests.cli.conftest import tqconv as tqconv
 from tests.graph_text import parse
 from tqconv.errors import UsageError
+from tqconv.exporters.placement import place, remedies
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
 from tqconv.ir.types import Quant
@@ -162,6 +165,51 @@ def test_nothing_runs_what_microcontrollers_lack() -> None:
     assert not verdict.starts
 
 
+OPEN = "x: f32[?,8] -> y\ny = RELU(x)"
+
+
+@pytest.mark.parametrize(
+    ("name", "runs", "said"),
+    [
+        ("edgetpu", False, "the compiler takes no size that is not known"),
+        ("ethos-u55", True, "the compiler takes 1 for an open batch, and no other size that"),
+        ("ethos-u85", True, "the compiler takes 1 for an open batch, and no other size that"),
+        ("tflm", False, "memory is planned once, for sizes that are all known"),
+        ("gpu", False, "the delegate takes no size that is not known"),
+        ("xnnpack", False, "the builtin kernels run what has a size that is not known"),
+        ("litert-2.0", True, "a size that is not known is 1 until the input is resized, then any"),
+        ("tflite-2.9", True, "a size that is not known is 1 until the input is resized, then any"),
+    ],
+)
+def test_what_an_open_batch_means(name: str, runs: bool, said: str) -> None:
+    found = place(device(name), integers(OPEN))
+    assert (found.runs, found.fixed_by) == (runs, "--input_shapes 1,8")
+    assert found.about_sizes().startswith(f"input x [?, 8]: {said}")
+    fixes = [word for word in remedies(found) if word.endswith("here --input_shapes 1,8")]
+    assert bool(fixes) != runs
+    closed = place(device(name), integers(OPEN.replace("?", "1")))
+    assert (closed.about_sizes(), closed.fixed_by, closed.runs) == ("", "", True)
+
+
+def test_sizes_that_only_the_user_knows_are_asked_for() -> None:
+    found = place(device("edgetpu"), integers("x: f32[?,?,8] -> y\ny = TANH(x)"))
+    assert (found.open_inputs, found.fixed_by) == (("x [?, ?, 8]",), "")
+    (mended,) = remedies(found)
+    assert mended.startswith("--input_shapes with a number for each dimension (or --dim, ")
+
+
+def test_the_flag_for_an_open_batch_works(tqconv: Tqconv, tmp_path: Path) -> None:
+    path, target = tmp_path / "m.tflite", tmp_path / "fixed.tflite"
+    path.write_bytes(serialize(integers(OPEN)))
+    shown = tqconv("inspect", path, "--target", "edgetpu").out
+    assert "mended by: --input_shapes with a number for each dimension" in shown
+    flag, shapes = shown.partition(", here ")[2].split()[:2]
+    words = ["convert", path, "-o", target, "--target", "edgetpu"]
+    assert tqconv(*words).code == 7
+    assert tqconv(*words, flag, shapes).code == 0
+    assert "all 1 operator run" in tqconv("inspect", target, "--target", "edgetpu").out
+
+
 @pytest.mark.parametrize("name", ["ethos-u5", "tflite-x", "litert-", "edge_tpu"])
 def test_a_misspelt_target_names_those_that_exist(name: str) -> None:
     with pytest.raises(UsageError) as raised:
@@ -180,7 +228,7 @@ def test_ethos_verdicts_are_those_of_its_compiler(
     target = tmp_path / "m.tflite"
     samples = np.load(SAMPLE / "calibration.npz")
     quantized = {} if mode is None else {"quantize": mode, "samples": samples}
-    tqconv.convert(SAMPLE / "graph.pb", target, **quantized)
+    package.convert(SAMPLE / "graph.pb", target, **quantized)
     agrees(target, name, f"{name}-{config}")
 
 
@@ -201,5 +249,5 @@ def agrees(path: Path, name: str, config: str) -> None:
     words = ["vela", str(path), "--accelerator-config", config, "--output-dir", str(path.parent)]
     ran = subprocess.run(words, capture_output=True, text=True, check=True)
     theirs = set(re.findall(r"Warning \([^)]*\) operator: \w+, ofm: '(.*?)'\n", ran.stdout))
-    verdict = judge(device(name), tqconv.load(path))
+    verdict = judge(device(name), package.load(path))
     assert {found.op.outputs[0].name for found in verdict.refused} == theirs

@@ -137,6 +137,7 @@ def test_put_an_open_batch_on_an_edge_tpu(tqconv: Tqconv, tmp_path: Path) -> Non
     assert found.code == 7
     assert "the shape of 'x' is not static" in found.err
     assert "--input_shapes with a number for each dimension" in found.err
+    assert "here --input_shapes 1,4,4,2;" in found.err
     found = tqconv("convert", path, "-o", target, *words, "--input_shapes", "1,4,4,2")
     assert found.code == 0, found.err  # as the hint says
     assert tqconv("inspect", target, "--ops").out.startswith("2 operators\n")

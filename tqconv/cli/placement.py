@@ -18,6 +18,8 @@ GROUPS = 10
 def placement_page(placed: Placement, *, verbose: bool) -> Iterator[Block]:
     """Yield how much of a model runs on a device, then what does not, why, and what mends it."""
     yield f"target {placed.target} ({placed.title}): {placed.heading()}"
+    if placed.open_inputs:
+        yield f"  {placed.about_sizes()}"
     groups = placed.groups()
     listed = groups if verbose else groups[:GROUPS]
     rows = []

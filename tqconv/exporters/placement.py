@@ -9,9 +9,10 @@ from typing import Any
 
 from tqconv.errors import counted
 from tqconv.exporters.report import macs_of, op_name
-from tqconv.ir.graph import Model
+from tqconv.ir.graph import Model, Tensor
 from tqconv.records import dataclass
 from tqconv.targets.device import Device, Refused, judge
+from tqconv.targets.rules import SHAPES
 
 NAMED = 3
 """Operators that a line about many of them names."""
@@ -33,7 +34,9 @@ class RefusedFacts:
 class Placement:
     """What a device runs of a model.
 
-    `rest`: what runs the others, empty where nothing does; `macs_on_target`: multiply-adds there.
+    `rest`: what runs the others, empty where nothing does; `macs_on_target`: multiply-adds there;
+    `open_inputs`: inputs with sizes that are not known; `open_sizes`: what becomes of them there;
+    `fixed_by`: the flag that makes all sizes known, where only batches are open.
     """
 
     target: str
@@ -44,6 +47,9 @@ class Placement:
     macs: int
     macs_on_target: int
     refused: tuple[RefusedFacts, ...]
+    open_inputs: tuple[str, ...] = ()
+    open_sizes: str = ""
+    fixed_by: str = ""
 
     @property
     def runs(self) -> bool:
@@ -76,9 +82,17 @@ class Placement:
         end = f"{others} on {self.rest}" if self.rest else "the model does not start there"
         return f"{self.on_target} of {counted(self.operators, 'operator')} run on it{share}; {end}"
 
+    def about_sizes(self) -> str:
+        """Return what becomes of sizes that are not known, in a line; empty where all are."""
+        if not self.open_inputs:
+            return ""
+        word = "input" if len(self.open_inputs) == 1 else "inputs"
+        return f"{word} {', '.join(self.open_inputs)}: {self.open_sizes}"
+
 
 def place(device: Device, model: Model) -> Placement:
     """Return what a device runs of a model, operator by operator."""
+    opened = [t for t in model.main.inputs if not t.is_static]
     verdict = judge(device, model)
     ops = [op for graph in model.all_graphs() for op in graph.ops]
     macs = sum(map(macs_of, ops))
@@ -92,7 +106,22 @@ def place(device: Device, model: Model) -> Placement:
         macs=macs,
         macs_on_target=macs - lost,
         refused=tuple(map(_facts, verdict.refused)),
+        open_inputs=tuple(f"{t.name} {_printed(t)}" for t in opened),
+        open_sizes=device.open_sizes if opened else "",
+        fixed_by=_fixing(model.main.inputs) if opened else "",
     )
+
+
+def _printed(tensor: Tensor) -> str:
+    return f"[{', '.join('?' if size is None else str(size) for size in tensor.shape)}]"
+
+
+def _fixing(inputs: Sequence[Tensor]) -> str:
+    """Return the flag that makes every batch 1; empty where other sizes are open, too."""
+    if any(None in tensor.shape[1:] for tensor in inputs):
+        return ""
+    shapes = (",".join("1" if size is None else str(size) for size in t.shape) for t in inputs)
+    return f"--input_shapes {':'.join(shapes)}"
 
 
 def _facts(found: Refused) -> RefusedFacts:
@@ -128,6 +157,6 @@ def _names(names: Sequence[str]) -> str:
 
 def remedies(placement: Placement) -> list[str]:
     """Return what mends refusals, the most frequent first, each once."""
-    return [
-        word for word, _ in Counter(op.remedy for op in placement.refused).most_common() if word
-    ]
+    found = Counter(op.remedy for op in placement.refused if op.remedy)
+    here = f", here {placement.fixed_by}" if placement.fixed_by else ""
+    return [f"{word}{here}" if word == SHAPES else word for word, _ in found.most_common()]

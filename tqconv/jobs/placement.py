@@ -40,12 +40,13 @@ def require(model: Model, name: str, *, allow_fallback: bool) -> list[str]:
     What nothing else runs is a note, too, where it is allowed: a user may register a kernel.
     """
     found = place(device(name), model)
+    about = [f"target {name}: {found.about_sizes()}"] if found.open_inputs else []
     if found.runs:
-        return []
+        return about
     lines = sentences(found)
     mends = "; ".join(remedies(found))
     if allow_fallback:
-        return [f"target {name}: {line}" for line in (found.heading(), *lines)]
+        return [*about, *(f"target {name}: {line}" for line in (found.heading(), *lines))]
     allow = "--allow_fallback writes the model all the same and lists what falls off"
     raise VerificationError(
         f"the result does not run on {name} ({found.title}): {found.heading()}; {'; '.join(lines)}",

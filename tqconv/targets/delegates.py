@@ -21,6 +21,7 @@ GPU = Device(
     "LiteRT's GPU delegate",
     each(_GPU),
     general=(static, rank(4), _GPU_TYPES),
+    open_sizes="the delegate takes no size that is not known",
     rest="the CPU",
     remedies={
         "TRANSPOSE": "write the model channels last, so that nothing is transposed",
@@ -77,6 +78,7 @@ XNNPACK = Device(
         **each(_REALS, _reals),
     },
     general=(_shapes, _sixteen),
+    open_sizes="the builtin kernels run what has a size that is not known",
     rest="LiteRT's builtin kernels",
     remedies={"GATHER": "", "PACK": "CONCATENATION of expanded tensors is delegated"},
 )

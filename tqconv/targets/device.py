@@ -34,7 +34,8 @@ class Device:
     of; takes: operator -> the rules that it must keep; None: every operator of the table;
     general: rules for all of them; rest: what runs the others, empty where nothing does and the
     model does not start; stops: behind the first operator that is refused nothing runs on it;
-    remedies: operator that it lacks -> what to do instead.
+    remedies: operator that it lacks -> what to do instead; open_sizes: what becomes there of an
+    input with a size that is not known.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Device:
     rest: str = ""
     stops: bool = False
     remedies: Mapping[str, str] = field(default_factory=dict)
+    open_sizes: str = "a size that is not known is 1 until the input is resized, then any"
 
     def refuses(self, op: Op) -> Refusal | None:
         """Return why an operator is refused, or None where it is taken."""

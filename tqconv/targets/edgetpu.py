@@ -111,6 +111,7 @@ EDGETPU = Device(
         **each("TRANSPOSE_CONV", result_types("int8 uint8")),
     },
     general=(static, _eight_bits, thin(3)),
+    open_sizes="the compiler takes no size that is not known",
     rest="the CPU",
     stops=True,
     remedies={

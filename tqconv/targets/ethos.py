@@ -76,7 +76,8 @@ REMEDIES = {
 
 
 def _ethos(name: str, title: str, takes: dict[str, tuple[Rule, ...]], *general: Rule) -> Device:
-    return Device(name, title, takes, general, rest="the CPU", remedies=REMEDIES)
+    sizes = "the compiler takes 1 for an open batch, and no other size that is not known"
+    return Device(name, title, takes, general, rest="the CPU", remedies=REMEDIES, open_sizes=sizes)
 
 
 U55 = _ethos(

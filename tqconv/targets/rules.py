@@ -12,7 +12,7 @@ from tqconv.targets.device import Refusal, Rule, operand, option, tensors
 
 INTEGERS = "--quantize int8 --integer_only"
 BORDERS = "--inference_input_type INT8 --inference_output_type INT8"
-SHAPES = "--input_shapes with a number for each dimension"
+SHAPES = "--input_shapes with a number for each dimension (or --dim, by its name in an ONNX model)"
 NHWC = 4
 """The rank of an image: batch, rows, columns, channels."""
 

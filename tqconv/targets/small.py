@@ -69,6 +69,7 @@ TFLM = Device(
         **each("CUSTOM", _custom),
     },
     general=(static, _types, no_hybrid, _dense),
+    open_sizes="memory is planned once, for sizes that are all known",
     remedies={
         "GELU": "train with RELU or HARD_SWISH, or register a kernel",
         "SELECT": "SELECT_V2 has a kernel",
