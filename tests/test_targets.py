@@ -165,7 +165,7 @@ def test_nothing_runs_what_microcontrollers_lack() -> None:
     assert not verdict.starts
 
 
-OPEN = "x: f32[?,8] -> y\ny = RELU(x)"
+OPEN = "x: f32[?,8] -> y\ny = TANH(x)"
 
 
 @pytest.mark.parametrize(
@@ -182,12 +182,13 @@ OPEN = "x: f32[?,8] -> y\ny = RELU(x)"
     ],
 )
 def test_what_an_open_batch_means(name: str, runs: bool, said: str) -> None:
-    found = place(device(name), integers(OPEN))
+    text = OPEN.replace("TANH", "RELU") if name == "gpu" else OPEN  # each takes one of them
+    found = place(device(name), integers(text))
     assert (found.runs, found.fixed_by) == (runs, "--input_shapes 1,8")
     assert found.about_sizes().startswith(f"input x [?, 8]: {said}")
     fixes = [word for word in remedies(found) if word.endswith("here --input_shapes 1,8")]
     assert bool(fixes) != runs
-    closed = place(device(name), integers(OPEN.replace("?", "1")))
+    closed = place(device(name), integers(text.replace("?", "1")))
     assert (closed.about_sizes(), closed.fixed_by, closed.runs) == ("", "", True)
 
 
