@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, Literal
@@ -168,6 +169,8 @@ def taps(
     inner = range(1, 1 + len(windows))
     strides = np.array([1, *(w.stride for w in windows), 1], np.int32)
     outside = 1 | 1 << (1 + len(windows))
+    count = math.prod(w.size for w in windows)
+    b.graph.budget.expand(count, f"a window of {count} elements")
     for place in product(*(range(w.size) for w in windows)):
         begin = [p * w.rate for p, w in zip(place, windows, strict=True)]
         end = [p * w.rate + 1 - w.reach for p, w in zip(place, windows, strict=True)]
