@@ -63,8 +63,8 @@ OPERATION, FUNCTION = "ops.", "tf."
 FUNCTIONS = """Functions of TensorFlow that Keras 2 keeps as layers (TFOpLambda), by their public
 names; aliases and operators (`+`, slices) mean the same. They become what the operators below do.
 """
-UNSAID = ("training", "layer", "cell", "name")
-"""Options that say nothing about how a layer computes."""
+UNSAID = ("training", "layer", "cell", "name", "args")
+"""Options that say nothing about how a layer computes, or stand for what is not a tensor."""
 
 
 class Observer:

@@ -62,7 +62,7 @@ class Row:
         for y, expected in zip(made, self.results, strict=True):
             kinds = (y.dtype, y.shape), (expected.dtype, expected.shape)
             assert kinds[0] == kinds[1], said
-            close = self.close if y.dtype == F else 0
+            close = self.close if y.dtype in (F, np.complex64) else 0
             np.testing.assert_allclose(y, expected, rtol=close, atol=close, err_msg=said)
 
 

@@ -142,6 +142,75 @@ def transformed(d: Draw, op: str) -> Row:
     return Row([x, d.pick(how, Known(how))], y, config, fixed=True, close=1e-4)
 
 
+@TABLE.examples("image", "PerspectiveTransform", count=4)
+def in_perspective(d: Draw, op: str) -> Row:
+    x = images(d, 2)
+    corners = F([[[0, 0], [5, 0], [0, 4], [5, 4]]])
+    start = corners + d.reals(2, 4, 2, low=-0.7, high=0.7)
+    end = corners + d.reals(2, 4, 2, low=-0.7, high=0.7)
+    if d.number(0, 2) == 0:
+        start, end = start[:1], end[:1]
+    how = []
+    for near, far in zip(start.astype(np.float64), end.astype(np.float64), strict=True):
+        rows = []
+        for (sx, sy), (ex, ey) in zip(near, far, strict=True):
+            rows.append([ex, ey, 1, 0, 0, 0, -sx * ex, -sx * ey])
+            rows.append([0, 0, 0, ex, ey, 1, -sy * ex, -sy * ey])
+        how.append(np.linalg.solve(rows, near.reshape(8)))
+    kind, fill = d.pick("nearest", "bilinear"), d.pick(0, 0.5)
+    y = [moved(image, how[i % len(how)], kind, "constant", fill) for i, image in enumerate(x)]
+    points = [start[0], end[0]] if len(start) == 1 else [start, end]
+    known = d.flag()
+    config = {"interpolation": kind, "fill_value": fill, "data_format": "channels_last"}
+    args = [x, *(Known(p) if known else p for p in points)]
+    return Row(args, np.stack(y), config, fixed=True, close=1e-3)
+
+
+@TABLE.examples("image", "SobelEdges")
+def edges(d: Draw, op: str) -> Row:
+    x = images(d, 2)
+    wide = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], "reflect")
+    down = np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]])
+    seen = windows(wide, [3, 3], [1, 1])
+    y = np.stack([np.einsum("nhwuvc,uv->nhwc", seen, k) for k in (down, down.T)], -1)
+    order = d.pick("channels_last", "channels_first")
+    if order == "channels_first":
+        x, y = np.moveaxis(x, -1, 1).copy(), np.moveaxis(y, 3, 1).copy()
+    return Row([x], F(y), {"data_format": order})
+
+
+@TABLE.examples("nn", "Unfold", count=4)
+def unfolded(d: Draw, op: str) -> Row:
+    x = images(d, 2)
+    size = [d.number(1, 3), d.number(1, 3)]
+    step, edge = [d.number(1, 2), d.number(1, 2)], [d.number(0, 1), d.number(0, 1)]
+    rate = d.pick(1, 2) if step == [1, 1] else 1
+    seen = windows(x, size, step, [(edge[0],) * 2, (edge[1],) * 2], [rate] * 2)
+    y = seen.transpose(0, 5, 3, 4, 1, 2).reshape(2, 2 * size[0] * size[1], -1)
+    config = {"kernel_size": size, "dilation": rate, "padding": edge, "stride": step}
+    return Row([np.moveaxis(x, -1, 1).copy()], y, config)
+
+
+@TABLE.examples("nn", "Fold", count=4)
+def folded(d: Draw, op: str) -> Row:
+    size, edge = [d.number(1, 3), d.number(1, 3)], d.number(0, 1)
+    step, rate = d.pick((1, 2), (2, 1), (1, 1))
+    whole = [d.number(5, 7), d.number(5, 7)]
+    counts = [
+        (w + 2 * edge - rate * (k - 1) - 1) // step + 1 for w, k in zip(whole, size, strict=True)
+    ]
+    x = d.reals(2, 3, *size, *counts)
+    y = np.zeros((2, 3, *(w + 2 * edge for w in whole)), F)
+    for row, column in np.ndindex(*counts):
+        for down, right in np.ndindex(*size):
+            at = row * step + down * rate, column * step + right * rate
+            y[:, :, at[0], at[1]] += x[:, :, down, right, row, column]
+    y = y[:, :, edge : edge + whole[0], edge : edge + whole[1]]
+    config = {"output_size": whole, "kernel_size": size, "dilation": rate, "padding": edge}
+    held = x.reshape(2, 3 * size[0] * size[1], -1)
+    return Row([held], y, {**config, "stride": step})
+
+
 def cubic(x: Array) -> Array:
     """The cubic of Keys with a = -0.5."""
     inner = 1.5 * x**3 - 2.5 * x**2 + 1
@@ -172,6 +241,27 @@ def resized(x: Array, size: int, axis: int, kind: str, smooth: bool) -> Array:
     weights = KERNELS[kind](np.abs(places[:, None] - np.arange(have) - 0.5) / wide)
     weights /= weights.sum(1, keepdims=True)
     return np.moveaxis(np.tensordot(x, weights, [[axis], [1]]), -1, axis)
+
+
+@TABLE.examples("image", "ScaleAndTranslate", count=6)
+def scaled(d: Draw, op: str) -> Row:
+    x = images(d, 2)
+    size, smooth = [d.number(3, 8), d.number(3, 8)], d.flag()
+    scale, shift = d.reals(2, low=0.5, high=2), d.reals(2, low=-1, high=1)
+    name, kind = d.pick(("linear", "bilinear"), ("bicubic", "bicubic"), ("lanczos3", "lanczos3"))
+    y = x.astype(np.float64)
+    for axis in (1, 2):
+        have, by = x.shape[axis], scale[axis - 1]
+        at = (np.arange(size[axis - 1]) + 0.5 - shift[axis - 1]) / by - 0.5
+        wide = max(1 / by, 1) if smooth else 1
+        weights = KERNELS[kind](np.abs(at[:, None] - np.arange(have)) / wide)
+        total = weights.sum(1, keepdims=True)
+        weights = weights / np.where(total == 0, 1, total)
+        weights[(at < -0.5) | (at > have - 0.5)] = 0
+        y = np.moveaxis(np.tensordot(y, weights, [[axis], [1]]), -1, axis)
+    config = {"spatial_dims": [1, 2], "method": name, "antialias": smooth}
+    args = [x, [2, *size, 2], Known(scale), Known(shift)]
+    return Row(args, F(y), config, fixed=True, close=1e-4)
 
 
 @TABLE.examples("image", "Resize", count=16)

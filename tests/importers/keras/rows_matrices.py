@@ -134,8 +134,56 @@ def solved(d: Draw, op: str) -> Row:
     return Row([x, y], np.linalg.solve(x, y), config, fixed=True, close=1e-4)
 
 
+@TABLE.examples("numpy", "Slogdet")
+def signs_of_determinants(d: Draw, op: str) -> Row:
+    x = squares(d)
+    x[..., 0, :] *= d.pick(1, -1)
+    return Row([x], tuple(np.linalg.slogdet(x)), fixed=True, close=1e-4)
+
+
+@TABLE.examples("linalg", "CholeskyInverse")
+def inverses_of_products(d: Draw, op: str) -> Row:
+    upper = d.flag()
+    x = squares(d)
+    x = np.triu(x) if upper else np.tril(x)
+    turned = np.swapaxes(x, -1, -2)
+    whole = turned @ x if upper else x @ turned
+    return Row([x], np.linalg.inv(whole), {"upper": upper}, fixed=True, close=1e-4)
+
+
 def pair(spectrum: Array) -> tuple[Array, Array]:
     return F(spectrum.real), F(spectrum.imag)
+
+
+@TABLE.examples("math", "ViewAsComplex", "ViewAsReal")
+@TABLE.examples("nn", "Polar")
+def complex_numbers(d: Draw, op: str) -> Row:
+    pairs = d.reals(*d.shape(1, 3), 2)
+    x = np.complex64(pairs[..., 0] + 1j * pairs[..., 1])
+    if op == "Polar":
+        size, angle = pairs[..., 0].copy(), pairs[..., 1].copy()
+        return Row([size, angle], np.complex64(size * np.exp(1j * angle)))
+    return Row([pairs], x) if op == "ViewAsComplex" else Row([x], pairs)
+
+
+@TABLE.examples("math", "STFT", count=6)
+def short_time_spectra(d: Draw, op: str) -> Row:
+    length, points = d.pick((4, 4), (8, 8), (5, 8), (6, 16))
+    step, center = d.number(1, 4), d.flag()
+    window = d.pick("hann", "hamming", None)
+    x = d.reals(*d.shape(1, 2), 20)
+    swing = {"hann": 0.5, "hamming": 0.46, None: 0}[window]
+    # Of an odd length TensorFlow's windows are symmetric, of an even one periodic.
+    turns = np.arange(length) / (length - length % 2)
+    bell = 1 - swing - swing * np.cos(2 * np.pi * turns) if swing else np.ones(points)
+    spare = (points - len(bell)) // 2
+    bell = np.pad(bell, (spare, points - len(bell) - spare))
+    around = [*[(0, 0)] * (x.ndim - 1), (points // 2,) * 2]
+    wide = np.pad(x, around, "reflect") if center else x
+    frames = np.lib.stride_tricks.sliding_window_view(wide, points, -1)[..., ::step, :]
+    config = {"sequence_length": length, "sequence_stride": step, "fft_length": points}
+    config |= {"window": window, "center": center}
+    return Row([x], pair(np.fft.rfft(frames * bell)), config, close=1e-4)
 
 
 @TABLE.examples("math", "RFFT", "IRFFT")

@@ -100,6 +100,46 @@ def without_nan(d: Draw, op: str) -> Row:
         return Row([x], getattr(np, op.lower())(x, **named), config, close=1e-4)
 
 
+@TABLE.examples("numpy", "Nancumsum", "Nancumprod", count=4)
+def running_without_nan(d: Draw, op: str) -> Row:
+    x = d.reals(*d.shape(), low=-1.5, high=1.5)
+    x[d.rng.uniform(size=x.shape) < 0.2] = np.nan
+    axis = d.pick(None, d.axis(x.ndim))
+    y = getattr(np, op.lower())(x, axis)
+    return Row([x], y, {"axis": axis, "dtype": None}, fixed=op == "Nancumprod", close=1e-4)
+
+
+@TABLE.examples("numpy", "Nanargmax", "Nanargmin", count=4)
+def places_without_nan(d: Draw, op: str) -> Row:
+    shape = d.shape(2)
+    x = d.pick(d.reals(*shape), d.reals(*shape), d.ints(*shape))
+    config = {"axis": d.pick(None, -1, d.axis(x.ndim)), "keepdims": d.flag()}
+    if x.dtype == F:
+        x[d.rng.uniform(size=shape) < 0.5] = np.nan
+    sign = 1 if op == "Nanargmax" else -1
+    y = np.argmax(np.where(np.isnan(x), -np.inf, sign * x), **config)
+    return Row([x], np.where(np.isnan(x).all(**config), -1, y), config)
+
+
+@TABLE.examples("numpy", "Nanmedian", "Nanquantile", "Nanpercentile", count=6)
+def quantiles_without_nan(d: Draw, op: str) -> Row:
+    x = d.reals(*(2 + s for s in d.shape(1, 3)))
+    x[d.rng.uniform(size=x.shape) < 0.2] = np.nan
+    config, named = reduction(d, x)
+    method = d.pick("linear", "lower", "higher", "nearest", "midpoint")
+    part = np.array(d.pick(0.25, 0.5, 0.0, [0.125, 1.0]))
+    q = (part * (100 if op == "Nanpercentile" else 1)).tolist()
+    if d.flag():
+        x[0] = np.nan
+    with warnings.catch_warnings():  # of rows without a number, which have none
+        warnings.simplefilter("ignore")
+        if op == "Nanmedian":
+            return Row([x], np.nanmedian(x, **named), config, fixed=True)
+        wide = x.astype(np.float64)
+        y = np.nanquantile(wide, part, method=method, **named)
+    return Row([x, q], F(y), {**config, "method": method}, fixed=True)
+
+
 @TABLE.examples("numpy", "Average", count=6)
 def averages(d: Draw, op: str) -> Row:
     x = d.reals(*d.shape())

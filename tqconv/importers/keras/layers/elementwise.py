@@ -66,7 +66,7 @@ operations(
     Conj=lambda b, x: x,
     Conjugate=lambda b, x: x,
     Deg2rad=_times(np.pi / 180),
-    Erfc=lambda b, x: b("SUB", np.array(1, F), functions.erf(b, b.cast(x, F))),
+    Erfc=lambda b, x: functions.erfc(b, b.cast(x, F)),
     Exp2=lambda b, x: b("EXP", b("MUL", b.cast(x, F), np.array(np.log(2), F))),
     Fabs=lambda b, x: b("ABS", b.cast(x, F)),
     Imag=lambda b, x: b("ZEROS_LIKE", x),
@@ -245,7 +245,7 @@ def _ends(limits: np.iinfo, dtype: np.dtype) -> tuple[float, float]:
     return limits.min, float(np.nextafter(last, np.array(0, F)) if beyond else last)
 
 
-@handles("ops.ConvertToTensor")
+@handles("ops.ConvertToTensor", "ops.Array")
 def convert_to_tensor(b: KerasBuilder, x: Tensor, *, dtype: Any = None) -> Tensor:
     """Pass on, in another type if one is named."""
     if dtype is None:

@@ -188,6 +188,7 @@ def repeated(b: KerasBuilder, x: Tensor, *, repeats: Any = None, axis: int | Non
     counts = [repeats] if isinstance(repeats, int) else [int(count) for count in repeats]
     if len(counts) == 1:
         return repeat(b, x, along, counts[0])
+    b.pay(sum(counts), "repeats")
     places = np.repeat(np.arange(len(counts)), counts)
     return gather.gathered(b, x, b.const(places, np.int32, "places"), along)
 

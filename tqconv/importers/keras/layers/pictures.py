@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose import conv as convolutions
+from tqconv.compose import patches, rearrange
 from tqconv.compose.operands import static_size
-from tqconv.compose.sizes import size_of
+from tqconv.compose.sizes import calculate, reshaped, size_of, sizes_of
 from tqconv.compose.slices import cut
+from tqconv.compose.windows import Window
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.functions.images import GRAY
 from tqconv.importers.keras.layers.convolution import FIRST, many, windows_of
@@ -18,9 +20,10 @@ from tqconv.importers.keras.layers.preprocessing import cut_to, filled_to
 from tqconv.importers.keras.layers.products import tensordot
 from tqconv.importers.keras.layers.selection import in_order
 from tqconv.importers.keras.layers.shape import resize_to
-from tqconv.importers.keras.nodes import node, tensor
+from tqconv.importers.keras.nodes import ints, node, tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
+from tqconv.ops.rules import axis_of
 
 F = np.float32
 
@@ -74,6 +77,7 @@ def extract_patches(
         if rank == 2:
             return node(b, "ExtractImagePatches", t, **options, padding=padding.upper())
         channels = static_size(t, -1)
+        b.pay((channels * int(np.prod(kernel))) ** 2, "size")
         each = np.eye(channels * int(np.prod(kernel)), dtype=F).reshape(*kernel, channels, -1)
         windows = windows_of(kernel, steps, rates, padding)
         return convolutions.conv(b, t, b.const(each, F, "each"), windows)
@@ -92,6 +96,131 @@ def _ends(total: Any, before: Any, after: Any, target: Any, sign: int) -> tuple[
     if before < 0 or after < 0:
         raise UnsupportedError("paddings, or cuts, of less than nothing")
     return int(before), int(after)
+
+
+@handles("ops.Unfold")
+def unfolded(
+    b: KerasBuilder,
+    x: Tensor,
+    *,
+    kernel_size: Any,
+    dilation: Any = 1,
+    padding: Any = 0,
+    stride: Any = 1,
+) -> Tensor:
+    """Put windows of x: [n, c, h, w] beside each other: [n, c * size of a window, windows]."""
+    kernel, rates, steps, edges = (many(v, 2) for v in (kernel_size, dilation, stride, padding))
+    amounts = np.array([[0, 0], *[(edge, edge) for edge in edges], [0, 0]], np.int32)
+    t = b.to_channels_last(b.real(x))
+    t = b("PAD", t, amounts) if amounts.any() else t
+    names = {"ksizes": kernel, "strides": steps, "rates": rates}
+    options = {name: [1, *sizes, 1] for name, sizes in names.items()}
+    found = node(b, "ExtractImagePatches", t, **options, padding="VALID")
+    count, rows, columns, depth = sizes_of(b, found)
+    places = calculate(b, "MUL", rows, columns)
+    size, channels = kernel[0] * kernel[1], static_size(t, -1)
+    apart = b.transpose(reshaped(b, found, [count, places, size, channels]), (0, 3, 2, 1))
+    return reshaped(b, apart, [count, depth, places])
+
+
+@handles("ops.Fold")
+def folded(
+    b: KerasBuilder,
+    x: Tensor,
+    *,
+    output_size: Any,
+    kernel_size: Any,
+    dilation: Any = 1,
+    padding: Any = 0,
+    stride: Any = 1,
+) -> Tensor:
+    """Add up what windows hold, [n, c * size of a window, windows], to images [n, c, h, w]."""
+    options = (many(value, 2) for value in (kernel_size, stride, dilation, padding))
+    windows = [Window(k, s, r, (p, p)) for k, s, r, p in zip(*options, strict=True)]
+    rows = static_size(x, 1)
+    return patches.folded(b, b.real(x), rows, many(output_size, 2), windows)
+
+
+SOBEL = np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]], F)
+
+
+@handles("ops.SobelEdges")
+def edges(b: KerasBuilder, x: Tensor, *, data_format: str | None = None) -> Tensor:
+    """How the brightness changes along rows and columns, on a new last axis."""
+    first = data_format == FIRST
+    t = b.to_channels_last(b.real(x)) if first else b.real(x)
+    channels = static_size(t, -1)
+    kernel = np.repeat(np.stack([SOBEL, SOBEL.T], -1)[:, :, None], channels, 2)
+    amounts = b.const([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32, "amounts")
+    wide = rearrange.mirror_pad(b, t, amounts, "REFLECT")
+    windows = windows_of((3, 3), 1, 1, "valid")
+    found = convolutions.depthwise(b, wide, b.const(kernel, F, "kernel"), windows)
+    y = reshaped(b, found, [*sizes_of(b, t), 2])
+    return b.transpose(y, (0, 3, 1, 2, 4)) if first else y
+
+
+@handles("ops.PerspectiveTransform")
+def perspective(
+    b: KerasBuilder,
+    *xs: Tensor,
+    interpolation: str = "bilinear",
+    fill_value: float = 0,
+    data_format: str | None = None,
+    args: Any = None,
+) -> Tensor:
+    """Move images such that four points come to where four others are."""
+    x, *corners = in_order(b, xs, args)
+    start, end = (b.real(tensor(b, points, F, "points")) for points in corners)
+    how = _homography(b, *(t if t.rank == 3 else _one(b, t) for t in (start, end)))
+    options = {"interpolation": interpolation, "fill_value": fill_value, "data_format": data_format}
+    return affine_transform(b, x, how, **options)
+
+
+def _one(b: KerasBuilder, x: Tensor) -> Tensor:
+    return b("EXPAND_DIMS", x, np.array(0, np.int32))
+
+
+def _homography(b: KerasBuilder, start: Tensor, end: Tensor) -> Tensor:
+    """Return the 8 numbers of the projections that map `end` to `start`, both [n, 4, 2]."""
+    xs, ys = b("SPLIT", np.array(2, np.int32), start, num_splits=2)
+    nothing = b("MUL", end, np.array(0, F))
+    one = b("ADD", b("MUL", xs, np.array(0, F)), np.array(1, F))
+    none = b("MUL", xs, np.array(0, F))
+    rows = [
+        b("CONCATENATION", *left, b("NEG", b("MUL", end, known)), axis=2)
+        for left, known in (
+            ((end, one, nothing, none), xs),
+            ((nothing, none, end, one), ys),
+        )
+    ]
+    system = b("CONCATENATION", *rows, axis=1)
+    found = node(b, "MatrixSolve", system, b("CONCATENATION", xs, ys, axis=1))
+    return b("SQUEEZE", found, squeeze_dims=[2])
+
+
+@handles("ops.ScaleAndTranslate")
+def scale_and_translate(
+    b: KerasBuilder,
+    *xs: Tensor,
+    spatial_dims: Sequence[int],
+    method: str,
+    antialias: bool = True,
+    args: Any = None,
+) -> Tensor:
+    """Resize and move along axes, with a kernel."""
+    x, shape, scale, shift = in_order(b, xs, args)
+    axes = [axis_of(a, x.rank) for a in spatial_dims]
+    if x.rank != 4 or axes != [1, 2]:
+        raise UnsupportedError(f"ScaleAndTranslate along the axes {axes} of rank {x.rank}")
+    kinds = {"linear": "triangle", "bilinear": "triangle", "trilinear": "triangle"}
+    kinds |= dict.fromkeys(("cubic", "bicubic", "tricubic"), "keyscubic")
+    size = [ints(shape, "output_shape")[a] for a in axes]
+    options = {"kernel_type": kinds.get(method, method), "antialias": antialias}
+    known = [
+        b.const(value, F, "scale") if not isinstance(value, Tensor) else value
+        for value in (scale, shift)
+    ]
+    return node(b, "ScaleAndTranslate", b.real(x), size, *known, **options)
 
 
 @handles("ops.PadImages", "ops.CropImages")
@@ -129,6 +258,7 @@ def gaussian_blur(
     data_format: str | None = None,
 ) -> Tensor:
     """Average by a bell around each pixel; what lies outside is zero."""
+    b.pay(int(np.prod([max(int(size), 1) for size in kernel_size])), "kernel_size")
     bells = []
     for size, width in zip(kernel_size, sigma, strict=True):
         places = np.arange(int(size)) - (int(size) - 1) / 2
@@ -187,6 +317,8 @@ def resize(
 ) -> Tensor:
     """Resize images."""
     wanted = (int(size[0]), int(size[1]))
+    if antialias or interpolation not in ("nearest", "bilinear"):  # by a matrix on either side
+        b.pay(sum(wanted) * max(size or 1 for size in x.shape), "size")
 
     def resized(t: Tensor) -> Tensor:
         if crop_to_aspect_ratio:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tqconv.compose import arithmetic, gather, norm, reduce, search
+from tqconv.compose.builder import Builder
 from tqconv.compose.sizes import reshaped, sizes_of
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.operations import along_one, axes_of, type_of
@@ -76,12 +78,13 @@ def count_nonzero(b: KerasBuilder, x: Tensor, *, axis: Any = None) -> Tensor:
     return reduce.reduced(b, "SUM", found, axes_of(axis, x.rank))
 
 
-@handles("ops.Argmax", "ops.Argmin")
-def place(b: KerasBuilder, x: Tensor, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+@operations(Argmax="ARG_MAX", Argmin="ARG_MIN")
+def place(
+    b: KerasBuilder, type: str, x: Tensor, *, axis: int | None = None, keepdims: bool = False
+) -> Tensor:
     """The place of the largest or smallest element along an axis."""
     rank = x.rank
     x, along = along_one(b, x, axis)
-    type = "ARG_MAX" if b.layer.op == "ops.Argmax" else "ARG_MIN"
     y = reduce.place_of_extreme(b, type, x, along, np.dtype(np.int32))
     if not keepdims:
         return y
@@ -136,12 +139,16 @@ def normalize(
     return norm.unit_norm(b, x, axes_of(axis, x.rank), least)
 
 
-@handles("ops.Cumsum", "ops.Cumprod")
-def running(b: KerasBuilder, x: Tensor, *, axis: int | None = None, dtype: Any = None) -> Tensor:
+Running = Callable[[Builder, Tensor, int], Tensor]
+
+
+@operations(Cumsum=reduce.running_sum, Cumprod=reduce.running_product)
+def running(
+    b: KerasBuilder, make: Running, x: Tensor, *, axis: int | None = None, dtype: Any = None
+) -> Tensor:
     """Sums, or products, of all elements up to each."""
     wanted = (np.int32 if x.dtype == np.bool_ else x.dtype) if dtype is None else type_of(dtype)
     x, along = along_one(b, b.cast(x, np.dtype(wanted)), axis)
-    make = reduce.running_sum if b.layer.op == "ops.Cumsum" else reduce.running_product
     return make(b, x, along)
 
 

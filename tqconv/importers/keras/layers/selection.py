@@ -74,6 +74,7 @@ def array_split(
     if not isinstance(indices_or_sections, int):
         return split(b, x, indices_or_sections=indices_or_sections, axis=axis)
     size = static_size(x, axis_of(axis, x.rank))
+    b.graph.budget.expand(indices_or_sections, f"a split into {indices_or_sections} parts")
     each, more = divmod(size, indices_or_sections)
     ends = np.cumsum([each + (i < more) for i in range(indices_or_sections)])
     return split(b, x, indices_or_sections=ends[:-1].tolist(), axis=axis)
@@ -89,6 +90,8 @@ def mirrored(b: KerasBuilder, axis: int, x: Tensor) -> Tensor:
 def rotated(b: KerasBuilder, x: Tensor, *, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tensor:
     """Turn by quarters in the plane of two axes."""
     first, second = (axis_of(a, x.rank) for a in axes)
+    if first == second:
+        raise UnsupportedError(f"a turn in the plane of the axes {axes}")
     for _ in range(k % 4):
         order = list(range(x.rank))
         order[first], order[second] = second, first
@@ -131,6 +134,7 @@ def all_alike(b: KerasBuilder, value: int, x: Tensor, *, dtype: Any = None) -> T
 def difference(b: KerasBuilder, x: Tensor, *, n: int = 1, axis: int = -1) -> Tensor:
     """The distance of neighbours along an axis, several times."""
     along = axis_of(axis, x.rank)
+    b.graph.budget.expand(n, f"{n} differences")
     for _ in range(n):
         x = b("SUB", cut(b, x, {along: (1, None, 1)}), cut(b, x, {along: (None, -1, 1)}))
     return x
@@ -315,6 +319,7 @@ def diag(b: KerasBuilder, x: Tensor, *, k: int = 0) -> Tensor:
     if b.layer.op == "ops.Diagflat":
         x = flattened(b, x)
     if x.rank == 1:
+        b.pay(((x.shape[0] or 1) + abs(k)) ** 2, "k")
         return node(b, "MatrixDiagV3", x, k, -1, -1, 0)
     return node(b, "MatrixDiagPartV3", x, k, 0)
 
@@ -361,6 +366,7 @@ def lin_space(
     ends = [b.real(tensor(b, v, F, "end")) for v in in_order(b, xs, args)]
     if retstep:
         raise UnsupportedError("Linspace that returns its step, too")
+    b.pay(num, "num")
     parts = np.arange(num, dtype=F) / max(num - 1 if endpoint else num, 1)
     rank = max(end.rank for end in ends)
     place = axis_of(axis, rank + 1)

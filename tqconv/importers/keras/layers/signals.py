@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.compose import conv as convolutions
+from tqconv.compose import linalg, products, rearrange
 from tqconv.compose.operands import static_size
-from tqconv.compose.sizes import reshaped, sizes_of
+from tqconv.compose.sizes import reshaped, sizes_of, vector
 from tqconv.compose.windows import Window
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers import pooling
@@ -207,12 +209,87 @@ def extract_sequences(
     b: KerasBuilder, x: Tensor, *, sequence_length: int, sequence_stride: int
 ) -> Tensor:
     """Put windows of the last axis beside each other."""
-    count = (static_size(x, -1) - sequence_length) // sequence_stride + 1
+    have = static_size(x, -1)
+    if not 0 < sequence_length <= have or sequence_stride < 1:
+        raise UnsupportedError(f"windows of {sequence_length} elements of {have}")
+    count = (have - sequence_length) // sequence_stride + 1
+    b.pay(count * sequence_length, "sequence_length")
     places = np.arange(count)[:, None] * sequence_stride + np.arange(sequence_length)
     return node(b, "GatherV2", x, places, x.rank - 1)
 
 
-@handles("ops.Logdet")
-def log_det(b: KerasBuilder, x: Tensor) -> Tensor:
-    """The logarithm of the size of the determinant."""
-    return b("LOG", b("ABS", node(b, "MatrixDeterminant", b.real(x))))
+WINDOWS = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46)}
+"""The mean and the swing of windows: periodic ones of an even length, symmetric ones of an odd one,
+as TensorFlow makes them."""
+
+
+@handles("ops.STFT")
+def short_time_spectra(
+    b: KerasBuilder,
+    x: Tensor,
+    *,
+    sequence_length: int,
+    sequence_stride: int,
+    fft_length: int,
+    window: Any = "hann",
+    center: bool = True,
+) -> Sequence[Tensor]:
+    """The spectra of windows of the last axis, beside each other: real and imaginary parts."""
+    b.pay(sequence_length + fft_length, "fft_length")
+    x = b.real(x)
+    if center:
+        amounts = np.zeros((x.rank, 2), np.int32)
+        amounts[-1] = fft_length // 2
+        x = rearrange.mirror_pad(b, x, b.const(amounts, np.int32, "amounts"), "REFLECT")
+    frames = extract_sequences(b, x, sequence_length=fft_length, sequence_stride=sequence_stride)
+    if window is not None:
+        bell = _bell(window, sequence_length)
+        spare = fft_length - sequence_length
+        frames = b("MUL", frames, np.pad(bell, (spare // 2, spare - spare // 2)).astype(F))
+    return _parts(b, node(b, "RFFT", frames, [fft_length]))
+
+
+def _bell(window: Any, length: int) -> NDArray[np.float64]:
+    """Return a window: one with a name, or the numbers that the file holds."""
+    if not isinstance(window, str):
+        return np.asarray(window, np.float64)
+    if window not in WINDOWS:
+        raise UnsupportedError(f"STFT with the window `{window}`")
+    mean, swing = WINDOWS[window]
+    turns = np.arange(length) / max(length - length % 2, 1)
+    return np.asarray(mean - swing * np.cos(2 * np.pi * turns), np.float64)
+
+
+@handles("ops.ViewAsComplex")
+def as_complex(b: KerasBuilder, x: Tensor) -> Tensor:
+    """Read pairs along the last axis as complex numbers."""
+    return node(b, "Complex", *rearrange.unstacked(b, b.real(x), 2, -1))
+
+
+@handles("ops.ViewAsReal")
+def as_real(b: KerasBuilder, x: Tensor) -> Tensor:
+    """Put real and imaginary parts side by side."""
+    return rearrange.stacked(b, _parts(b, x), -1)
+
+
+@handles("ops.Polar")
+def polar(b: KerasBuilder, size: Tensor, angle: Tensor) -> Tensor:
+    """Complex numbers of sizes and angles."""
+    x, y = (b("MUL", b.real(size), b(turn, b.real(angle))) for turn in ("COS", "SIN"))
+    return node(b, "Complex", x, y)
+
+
+@handles("ops.Logdet", "ops.Slogdet")
+def log_det(b: KerasBuilder, x: Tensor) -> Sequence[Tensor]:
+    """The logarithm of the size of the determinant; for Slogdet its sign before it."""
+    found = linalg.log_matrix_determinant(b, b.real(x))
+    return found if b.layer.op == "ops.Slogdet" else found[1:]
+
+
+@handles("ops.CholeskyInverse")
+def inverse_of_product(b: KerasBuilder, x: Tensor, *, upper: bool = False) -> Tensor:
+    """The inverse of the matrix of which this is the Cholesky triangle."""
+    x = b.real(x)
+    identity = b("BROADCAST_TO", np.eye(static_size(x, -1), dtype=F), vector(b, sizes_of(b, x)))
+    inverse = linalg.matrix_triangular_solve(b, x, identity, lower=not upper)
+    return products.product(b, inverse, inverse, adj_x=not upper, adj_w=upper)

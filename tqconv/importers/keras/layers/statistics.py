@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.compose import compare, gather, norm, reduce, search
 from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import reshaped, sizes_of
 from tqconv.compose.slices import cut
 from tqconv.errors import UnsupportedError
+from tqconv.importers.keras.layers.elementwise import nan_to_num
 from tqconv.importers.keras.layers.operations import axes_of
-from tqconv.importers.keras.layers.reductions import reduced, variance
+from tqconv.importers.keras.layers.reductions import Running, place, reduced, running, variance
 from tqconv.importers.keras.layers.selection import in_order
 from tqconv.importers.keras.nodes import node, tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
@@ -57,6 +59,43 @@ def extreme_without_nan(
     y = reduced(b, type, shown, axis=axis, keepdims=keepdims)
     nothing = reduced(b, "REDUCE_ALL", hidden, axis=axis, keepdims=keepdims)
     return b("SELECT_V2", nothing, np.array(np.nan, x.dtype), y)
+
+
+@operations(
+    Nancumsum=(reduce.running_sum, 0.0),
+    Nancumprod=(reduce.running_product, 1.0),
+)
+def running_without_nan(
+    b: KerasBuilder,
+    told: tuple[Running, float],
+    x: Tensor,
+    *,
+    axis: int | None = None,
+    dtype: Any = None,
+) -> Tensor:
+    """Sums, or products, of all numbers up to each place."""
+    make, neutral = told
+    return running(b, make, nan_to_num(b, x, nan=neutral), axis=axis, dtype=dtype)
+
+
+@operations(Nanargmax=("ARG_MAX", -np.inf), Nanargmin=("ARG_MIN", np.inf))
+def place_without_nan(
+    b: KerasBuilder,
+    told: tuple[str, float],
+    x: Tensor,
+    *,
+    axis: int | None = None,
+    keepdims: bool = False,
+) -> Tensor:
+    """The place of the largest or smallest number; -1 where there is none."""
+    type, lowest = told
+    if x.dtype.kind != "f":
+        return place(b, type, x, axis=axis, keepdims=keepdims)
+    hidden = compare.is_nan(b, x)
+    shown = b("SELECT_V2", hidden, np.array(lowest, x.dtype), x)
+    found = place(b, type, shown, axis=axis, keepdims=keepdims)
+    nothing = reduced(b, "REDUCE_ALL", hidden, axis=axis, keepdims=keepdims)
+    return b("SELECT_V2", nothing, np.array(-1, np.int32), found)
 
 
 @handles("ops.Nanmean", "ops.Nanvar", "ops.Nanstd")
@@ -120,6 +159,17 @@ METHODS: Mapping[str, Callable[[float], float]] = {
 """Which place counts where one lies between two elements."""
 
 
+def _parts(b: KerasBuilder, q: Any, method: str) -> NDArray[np.float64]:
+    """Return the parts, from 0 to 1, that a quantile or percentile asks for."""
+    if q is None or method not in METHODS:
+        raise UnsupportedError(f"{b.layer.op} of a computed part, or by the method `{method}`")
+    whole = 100 if b.layer.op in ("ops.Percentile", "ops.Nanpercentile") else 1
+    parts = np.asarray(q, F) / F(whole)  # in float32, as Keras divides
+    if not np.all((parts >= 0) & (parts <= 1)):
+        raise UnsupportedError(f"{b.layer.op} of parts that are not between 0 and {whole}")
+    return np.asarray(parts, np.float64)
+
+
 def _sorted(b: KerasBuilder, x: Tensor) -> Tensor:
     """Return x with the last axis in order, the smallest first."""
     count = b.const(static_size(x, -1), np.int32, "k")
@@ -143,12 +193,9 @@ def quantile(
     Quantile of Keras 3.15 forgets its method, so that only the usual one is translated.
     """
     q = args[1] if args is not None else others[0].data if others else q
-    if q is None:
-        raise UnsupportedError(f"{b.layer.op} of a part that is computed")
-    if method not in METHODS or (b.layer.op == "ops.Quantile" and method != "linear"):
-        raise UnsupportedError(f"{b.layer.op} by the method `{method}`")
-    whole = 100 if b.layer.op == "ops.Percentile" else 1
-    parts = (np.asarray(q, F) / F(whole)).astype(np.float64)  # Keras divides in float32
+    if b.layer.op == "ops.Quantile" and method != "linear":
+        raise UnsupportedError(f"Quantile by the method `{method}`")
+    parts = _parts(b, q, method)
     x = b.real(x)
     axes = axes_of(axis, x.rank)
     rest = [i for i in range(x.rank) if i not in axes]
@@ -174,6 +221,54 @@ def _between(b: KerasBuilder, x: Tensor, place: float) -> Tensor:
     second = b("GATHER", x, np.array(low + 1, np.int32), axis=last)
     rest = b("MUL", b("SUB", second, first), np.array(place - low, F))
     return b("ADD", first, rest)
+
+
+@handles("ops.Nanmedian", "ops.Nanquantile", "ops.Nanpercentile")
+def quantile_without_nan(
+    b: KerasBuilder,
+    x: Tensor,
+    *others: Tensor,
+    axis: Any = None,
+    method: str = "linear",
+    keepdims: bool = False,
+    args: Any = None,
+) -> Tensor:
+    """What a part of all numbers is below; none where there is none."""
+    parts = _parts(b, args[1] if args is not None else others[0].data if others else 0.5, method)
+    x = b.real(x)
+    axes = axes_of(axis, x.rank)
+    rest = [i for i in range(x.rank) if i not in axes]
+    sizes = sizes_of(b, x)
+    count = int(np.prod([static_size(x, i) for i in axes]))
+    flat = reshaped(b, b.transpose(x, (*rest, *axes)), [*(sizes[i] for i in rest), count])
+    hidden = compare.is_nan(b, flat)
+    ordered = _sorted(b, b("SELECT_V2", hidden, np.array(np.inf, F), flat))
+    shown = b.cast(b("LOGICAL_NOT", hidden), F)
+    last = np.array([flat.rank - 1], np.int32)
+    final = b("SUB", b("SUM", shown, last, keep_dims=True), np.array(1, F))
+    shape = [1 if i in axes else size for i, size in enumerate(sizes)] if keepdims else None
+    shape = [sizes[i] for i in rest] if shape is None else shape
+    found = [reshaped(b, _at(b, ordered, final, part, method), shape) for part in parts.reshape(-1)]
+    return found[0] if parts.ndim == 0 else b("PACK", *found, axis=0, values_count=len(found))
+
+
+def _at(b: KerasBuilder, ordered: Tensor, final: Tensor, part: Any, method: str) -> Tensor:
+    """Return the element at a part of the way to the final place, -1 where there is none."""
+    zero = np.array(0, F)
+    place = b("MUL", b("MAXIMUM", final, zero), np.array(part, F))
+
+    def element(round: str) -> Tensor:
+        return gather.taken_along(b, ordered, b.cast(b(round, place), np.int32), ordered.rank - 1)
+
+    if method == "nearest":
+        y = element("ROUND")
+    elif method in ("lower", "higher"):
+        y = element("FLOOR" if method == "lower" else "CEIL")
+    else:
+        first, second = element("FLOOR"), element("CEIL")
+        share = b("SUB", place, b("FLOOR", place)) if method == "linear" else np.array(0.5, F)
+        y = b("ADD", first, b("MUL", b("SUB", second, first), share))
+    return b("SELECT_V2", b("LESS", final, zero), np.array(np.nan, F), y)
 
 
 @handles("ops.Moments")
