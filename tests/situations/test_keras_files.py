@@ -18,6 +18,7 @@ from networks_keras import (
     write_h5,
     write_keras,
 )
+from window_reference import conv
 
 RNG = np.random.default_rng(7)
 
@@ -56,6 +57,24 @@ def test_convert_a_depthwise_layer_that_states_one_group(tqconv: Tqconv, tmp_pat
     entry = layer("DepthwiseConv2D", "dw", groups=1, **DEPTHWISE)
     path = chain(tmp_path, entry, [1, 4, 4, 2], reals(3, 3, 2, 1))
     assert tqconv("convert", path, "-o", tmp_path / "m.tflite").code == 0
+
+
+@pytest.mark.parametrize("version", ["2.1.3", "2.15.0", "3.0.0", "3.99.1"])
+def test_convert_a_file_of_any_keras(tqconv: Tqconv, tmp_path: Path, version: str) -> None:
+    """The version that wrote a file is read and said, and never an error."""
+    model = sequential(given("x", [None, 2]), layer("Dense", "dense", units=3, activation="relu"))
+    kernel, bias = reals(2, 3), reals(3)
+    named = {"dense": [("dense/kernel:0", kernel), ("dense/bias:0", bias)]}
+    paths = [write_h5(tmp_path / "m.h5", model, named, version)]
+    if version.startswith("3"):
+        stored = {"layers/dense/vars/0": kernel, "layers/dense/vars/1": bias}
+        paths.append(write_keras(tmp_path / "m.keras", model, stored, version))
+    x = reals(4, 2)
+    for path in paths:
+        found = tqconv("convert", path, "-o", tmp_path / "m.tflite")
+        assert (found.code, found.err) == (0, "")
+        (y,) = computed(tmp_path / "m.tflite", x)
+        np.testing.assert_allclose(y, np.maximum(x @ kernel + bias, 0), atol=1e-6)
 
 
 def test_convert_a_layer_that_says_how_it_was_trained(tqconv: Tqconv, tmp_path: Path) -> None:
@@ -251,3 +270,51 @@ def test_a_convolution_of_one_channel_stays_one(tqconv: Tqconv, tmp_path: Path) 
     ops = tqconv("inspect", tmp_path / "m.tflite", "--ops").out
     assert "CONV_2D" in ops
     assert "DEPTHWISE" not in ops
+
+
+WINDOWS = [
+    ("SeparateRows", {"kernel_size": [3, 1], "strides": [2, 2]}),
+    ("OneSided", {"kernel_size": [3, 2], "dilation_rate": [2, 1]}),
+    ("OtherSide", {"kernel_size": [1, 3], "dilation_rate": [1, 3], "padding": "valid"}),
+]
+
+
+@pytest.mark.parametrize(("name", "config"), WINDOWS, ids=[name for name, _ in WINDOWS])
+@pytest.mark.parametrize("groups", [1, 2, "depthwise"])
+def test_windows_that_differ_by_axis(
+    tqconv: Tqconv, tmp_path: Path, name: str, config: dict[str, Any], groups: int | str
+) -> None:
+    """Kernels, strides and dilations of one axis alone, in groups and by channel."""
+    config = {"padding": "same", "use_bias": False, **config}
+    count = 4 if groups == "depthwise" else int(groups)
+    w = reals(*config["kernel_size"], 4 // count, 4 if groups == "depthwise" else 6)
+    if groups == "depthwise":
+        entry = layer("DepthwiseConv2D", "conv", depth_multiplier=1, **config)
+    else:
+        entry = layer("Conv2D", "conv", filters=6, groups=count, **config)
+    stored = w.swapaxes(2, 3) if groups == "depthwise" else w
+    path = chain(tmp_path, entry, [1, 9, 8, 4], stored)
+    assert tqconv("convert", path, "-o", tmp_path / "m.tflite").code == 0
+    x = reals(1, 9, 8, 4)
+    strides, rates = config.get("strides", [1, 1]), config.get("dilation_rate", [1, 1])
+    pairs = zip(np.split(x, count, axis=-1), np.split(w, count, axis=-1), strict=True)
+    parts = [conv(a, b, strides, config["padding"].upper(), rates) for a, b in pairs]
+    (y,) = computed(tmp_path / "m.tflite", x)
+    np.testing.assert_allclose(y, np.concatenate(parts, axis=-1), atol=1e-5)
+
+
+def test_quantize_a_recurrent_layer(tqconv: Tqconv, tmp_path: Path) -> None:
+    """A layer that stays a loop says so where all must be integers, and runs in floats else."""
+    config = {"units": 3, "activation": "tanh", "recurrent_activation": "sigmoid"}
+    entry = layer("GRU", "cell", **config, reset_after=True)
+    path = chain(tmp_path, entry, [1, 5, 2], reals(2, 9), reals(3, 9), reals(2, 9))
+    np.savez(tmp_path / "d.npz", x=reals(8, 5, 2)[:, None])
+    target = tmp_path / "m.tflite"
+    words = ["--quantize", "int8", "--calibration_data", tmp_path / "d.npz"]
+    found = tqconv("convert", path, "-o", target, *words, "--integer_only")
+    assert found.code == 5
+    assert "WHILE bodies of control flow stay float: 'cell/while'" in found.err
+    assert "hint: without --integer_only such operators stay float" in found.err
+    assert not target.exists()
+    assert tqconv("convert", path, "-o", target, *words).code == 0
+    assert computed(target, reals(1, 5, 2))[0].shape == (1, 3)

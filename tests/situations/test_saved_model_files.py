@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import bundles
 import numpy as np
+import pytest
 from cli.conftest import Tqconv
+from conftest import run_litert
 from flow import flow, function
 from graphs import Message
 from numpy.typing import NDArray
@@ -304,3 +307,60 @@ def test_quantize_a_model_that_keeps_a_state(tqconv: Tqconv, tmp_path: Path) -> 
     found = tqconv("convert", folder, "-o", tmp_path / "m.tflite", *words)
     assert found.code == 0  # as the hint says
     assert "note: float: ASSIGN_VARIABLE 'add'" in found.err
+
+
+LOOKED_UP = """
+    x = Placeholder dtype=string shape=(3,)
+    table = HashTableV2 key_dtype=string value_dtype=i64 container='' shared_name=''
+    keys = Const
+    values = Const
+    fill = LookupTableImportV2 table keys values
+    unknown = Const
+    y = LookupTableFindV2 table x unknown Tin=string Tout=i64
+"""
+
+
+def test_run_a_model_that_looks_words_up(tqconv: Tqconv, tmp_path: Path) -> None:
+    """A table brings what fills it: the file runs without anything done before."""
+    arrays = {
+        "keys": np.array([b"yes", b"no"], object),
+        "values": np.array([7, 9], np.int64),
+        "unknown": np.array(-1, np.int64),
+    }
+    folder, target = save(tmp_path / "m", meta(LOOKED_UP, "serve", **arrays)), tmp_path / "m.tflite"
+    found = tqconv("convert", folder, "-o", target)
+    assert found.code == 0, found.err
+    assert "CALL_ONCE" in tqconv("inspect", target).out
+    words = np.array([b"no", b"maybe", b"yes"], object)
+    assert run_litert(target.read_bytes(), [words])[0].tolist() == [9, -1, 7]
+
+
+TRAINED = """
+    x = Placeholder dtype=f32 shape=(1,2)
+    low = Const -1.0
+    high = Const 3.0
+    q = FakeQuantWithMinMaxVars x low high num_bits=8 narrow_range=False
+    w = Const
+    m = MatMul q w T=f32
+    top = Const 6.0
+    bottom = Const 0.0
+    y = FakeQuantWithMinMaxVars m bottom top num_bits=8 narrow_range=False
+"""
+
+
+def test_trained_ranges_are_the_same_through_every_door(tqconv: Tqconv, tmp_path: Path) -> None:
+    """One graph with FakeQuant as GraphDef and as SavedModel becomes the same integers."""
+    message = meta(TRAINED, "serve", w=W)
+    folder, graph = save(tmp_path / "m", message), tmp_path / "g.pb"
+    graph.write_bytes(message.graph_def.SerializeToString())
+    words = ["--quantize", "int8", "--integer_only"]
+    rows = []
+    for path in (folder, graph):
+        found = tqconv("convert", path, "-o", tmp_path / "m.tflite", *words)
+        assert found.code == 0, found.err
+        tables = json.loads(tqconv("inspect", tmp_path / "m.tflite", "--quant", "--json").out)
+        rows.append(tables["quant"])
+    assert rows[0] == rows[1]
+    scales = {row["name"]: (row["scale"], row["zero_point"]) for row in rows[0]}
+    assert scales["x"] == (pytest.approx(4 / 255, rel=1e-6), -64)
+    assert scales["y"] == (pytest.approx(6 / 255, rel=1e-6), -128)
