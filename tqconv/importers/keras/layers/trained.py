@@ -121,7 +121,8 @@ def pruned(
     """Apply the layer with the zeros of its masks."""
     inner = b.layer.inside["layer"]
     weights = toolkit.pruned(inner.weights, b.layer.weights)
-    return b.inner(replace(inner, weights=weights), xs, b.masks, inner.name, {})
+    named = _of_call(b, schedule)
+    return b.inner(replace(inner, weights=weights), xs, b.masks, inner.name, named)
 
 
 @handles("ClusterWeights", "ClusterWeightsRNN", "ClusterWeightsMHA")
@@ -132,4 +133,10 @@ def clustered(
     inner = b.layer.inside["layer"]
     first = inner.config.get("data_format") == "channels_first"
     weights = toolkit.clustered(inner.weights, b.layer.weights, first)
-    return b.inner(replace(inner, weights=weights), xs, b.masks, inner.name, {})
+    named = _of_call(b, clusters)
+    return b.inner(replace(inner, weights=weights), xs, b.masks, inner.name, named)
+
+
+def _of_call(b: KerasBuilder, others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords of the call, which the toolkit hands on to the layer inside."""
+    return {name: value for name, value in others.items() if name not in b.layer.config}
