@@ -244,3 +244,12 @@ def attended(q: Array, k: Array, v: Array, seen: Array | None = None, scale: flo
     scores = q @ k.swapaxes(-1, -2) * scale
     scores = scores if seen is None else np.where(seen, scores, -1e9)
     return np.asarray(softmax(scores) @ v)
+
+
+def grid(x: Any, low: Any, high: Any, narrow: bool = False, bits: int = 8) -> Any:
+    """TensorFlow's definition of fake quantization (fake_quant_ops_functor.h)."""
+    first, most = np.float32(narrow), np.float32(2**bits - 1)
+    scale = (high - low) / (most - first)
+    zero = np.floor(np.clip(first - low / scale, first, most) + np.float32(0.5))
+    ends = (first - zero) * scale, (most - zero) * scale
+    return np.floor((np.clip(x, *ends) - ends[0]) / scale + np.float32(0.5)) * scale + ends[0]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras_reference import grid
 from networks_keras import computed, given, layer, sequential, write_h5, write_keras
 
 from tqconv import api
@@ -23,15 +24,6 @@ B = RNG.uniform(-1, 1, 4).astype(F)
 STEP = np.array(-1, np.int32)
 SCHEME = {"weight_attrs": ["kernel"], "activation_attrs": ["activation"], "quantize_output": False}
 """Of a layer with weights, as the toolkit writes it."""
-
-
-def grid(x: Any, low: Any, high: Any, narrow: bool = False) -> Any:
-    """TensorFlow's definition of fake quantization in 8 bits (fake_quant_ops_functor.h)."""
-    first = F(narrow)
-    scale = (high - low) / (F(255) - first)
-    zero = np.floor(np.clip(first - low / scale, first, 255) + F(0.5))
-    least, most = (first - zero) * scale, (255 - zero) * scale
-    return np.floor((np.clip(x, least, most) - least) / scale + F(0.5)) * scale + least
 
 
 def scalars(*values: float) -> list[Any]:
