@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -219,3 +220,201 @@ def test_a_linear_layer_is_one_operator_with_its_bias(tqconv: Tqconv, tmp_path: 
         table = ops(tqconv, tmp_path / "m.tflite")
         assert table.startswith("1 operator\n")
         assert "FULLY_CONNECTED" in table
+
+
+def agree(tqconv: Tqconv, path: Path, inputs: Mapping[str, Array], atol: float = 1e-5) -> str:
+    """Convert, compare with the definition of the operators, and return the table of operators."""
+    target = path.with_suffix(".tflite")
+    found = tqconv("convert", path, "-o", target)
+    assert found.code == 0, found.err
+    expected = ReferenceEvaluator(str(path)).run(None, dict(inputs))
+    for have, want in zip(run_litert(target.read_bytes(), inputs), expected, strict=True):
+        np.testing.assert_allclose(have, want, atol=atol)
+    return ops(tqconv, target)
+
+
+def test_channels_that_are_shuffled_keep_their_order(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Groups of channels are turned around through five dimensions, between convolutions."""
+    nodes = [
+        node("Conv", "x w", "a", pads=[1, 1, 1, 1]),
+        node("Reshape", "a five", "b"),
+        node("Transpose", "b", "c", perm=[0, 2, 1, 3, 4]),
+        node("Reshape", "c four", "d"),
+        node("Conv", "d v", "y"),
+    ]
+    constants = {
+        "w": reals(6, 2, 3, 3),
+        "five": np.array([1, 2, 3, 6, 5]),
+        "four": np.array([1, 6, 6, 5]),
+        "v": reals(4, 6, 1, 1),
+    }
+    x = reals(1, 2, 6, 5)
+    agree(tqconv, write(tmp_path, nodes, {"x": x}, ["y"], constants), {"x": x})
+
+
+@pytest.mark.parametrize(
+    ("mode", "transformation", "sizes"),
+    [
+        ("linear", "pytorch_half_pixel", (1, 7)),
+        ("nearest", "half_pixel", (5, 6)),
+        ("linear", "half_pixel", (1, 1)),
+        ("nearest", "asymmetric", (7, 3)),
+        ("cubic", "align_corners", (5, 1)),
+    ],
+)
+def test_images_are_resized_as_they_are_meant_to_be(
+    tqconv: Tqconv, tmp_path: Path, mode: str, transformation: str, sizes: tuple[int, int]
+) -> None:
+    """Where pixels lie is what the attribute says, for sizes of 1 too."""
+    resize = node(
+        "Resize", "x _ _ sizes", "y", mode=mode, coordinate_transformation_mode=transformation
+    )
+    resize.input[:] = ["x", "", "", "sizes"]
+    x = reals(1, 2, 3, 4)
+    constants = {"sizes": np.array([1, 2, *sizes])}
+    agree(tqconv, write(tmp_path, [resize], {"x": x}, ["y"], constants), {"x": x})
+
+
+@pytest.mark.parametrize("aligned", [0, 1])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["linear", "nearest"])
+def test_a_grid_of_odd_sizes_is_sampled(
+    tqconv: Tqconv, tmp_path: Path, mode: str, padding: str, aligned: int
+) -> None:
+    """Every mode and padding, for points that lie outside of the image as well."""
+    sample = node("GridSample", "x grid", "y", mode=mode, padding_mode=padding,
+                  align_corners=aligned)  # fmt: skip
+    inputs = {"x": reals(2, 3, 5, 7), "grid": reals(2, 4, 3, 2) * F(1.4)}
+    agree(tqconv, write(tmp_path, [sample], inputs, ["y"], opset=20), inputs)
+
+
+def test_a_quantized_model_keeps_its_own_scales(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Pairs around a layer become its integers, and nothing of them is left; no samples."""
+    steps = {"x": 1 / 64, "w": 1 / 128, "y": 1 / 16}
+    constants: dict[str, Any] = {f"{name}_s": np.array(step, F) for name, step in steps.items()}
+    constants |= {f"{name}_z": np.array(0, np.int8) for name in steps}
+    constants |= {"w_q": RNG.integers(-127, 128, (4, 2, 3, 3)).astype(np.int8)}
+    nodes = [
+        node("QuantizeLinear", "x x_s x_z", "x_q"),
+        node("DequantizeLinear", "x_q x_s x_z", "x_d"),
+        node("DequantizeLinear", "w_q w_s w_z", "w_d"),
+        node("Conv", "x_d w_d", "a"),
+        node("QuantizeLinear", "a y_s y_z", "y_q"),
+        node("DequantizeLinear", "y_q y_s y_z", "y"),
+    ]
+    x = reals(1, 2, 6, 6)
+    path = write(tmp_path, nodes, {"x": x}, ["y"], constants, opset=19)
+    target = tmp_path / "m.tflite"
+    words = ["--quantize", "int8", "--inference_input_type", "int8"]
+    found = tqconv("convert", path, "-o", target, *words, "--inference_output_type", "int8")
+    assert found.code == 0, found.err
+    assert "QUANTIZE" not in ops(tqconv, target)
+    (taken,), (made,) = (
+        get()
+        for i in [Interpreter(str(target))]
+        for get in (i.get_input_details, i.get_output_details)
+    )
+    assert taken["quantization"] == (pytest.approx(steps["x"]), 0)
+    assert made["quantization"] == (pytest.approx(steps["y"]), 0)
+    codes = np.clip(np.rint(x / steps["x"]), -128, 127).astype(np.int8)
+    (expected,) = ReferenceEvaluator(str(path)).run(None, {"x": x})
+    have = run_litert(target.read_bytes(), [codes])[0]
+    assert np.abs(have - expected / steps["y"]).max() <= 1
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("cell", ["LSTM", "GRU", "old GRU"])
+def test_recurrent_layers_compute_what_they_mean(
+    tqconv: Tqconv, tmp_path: Path, cell: str, direction: str, batch: int
+) -> None:
+    """Both orders of a GRU's reset, all directions, states that are inputs, more than one row."""
+    gates, count = (4 if cell == "LSTM" else 3), 1 + (direction == "bidirectional")
+    op, more = cell.split()[-1], {} if cell != "GRU" else {"linear_before_reset": 1}
+    layer = node(op, "x w r b _ h", "y last", hidden_size=3, direction=direction, **more)
+    layer.input[:] = ["x", "w", "r", "b", "", "h"]
+    inputs = {"x": reals(5, batch, 2), "h": reals(count, batch, 3)}
+    constants = {
+        "w": reals(count, 3 * gates, 2),
+        "r": reals(count, 3 * gates, 3),
+        "b": reals(count, 6 * gates),
+    }
+    agree(tqconv, write(tmp_path, [layer], inputs, ["y", "last"], constants), inputs)
+
+
+def test_rows_of_different_lengths_end_where_they_end(tqconv: Tqconv, tmp_path: Path) -> None:
+    """What lies behind the length of a row changes nothing, and yields zeros."""
+    layer = node("LSTM", "x w r b lengths", "y", hidden_size=3)
+    x, lengths = reals(5, 2, 2), np.array([5, 3], np.int32)
+    constants = {"w": reals(1, 12, 2), "r": reals(1, 12, 3), "b": reals(1, 24)}
+    inputs = {"x": x, "lengths": lengths}
+    path, target = write(tmp_path, [layer], inputs, ["y"], constants), tmp_path / "m.tflite"
+    assert tqconv("convert", path, "-o", target).code == 0
+    y = run_litert(target.read_bytes(), inputs)[0]
+    assert not y[3:, :, 1].any()
+    longer = run_litert(target.read_bytes(), {**inputs, "lengths": np.array([5, 5], np.int32)})[0]
+    np.testing.assert_allclose(y[:3, :, 1], longer[:3, :, 1], atol=1e-6)
+    assert longer[3:, :, 1].all()
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "attributes"),
+    [
+        ((1, 2, 3, 4, 3), (2, 3, 3, 2, 3),
+         {"strides": [2, 1, 2], "pads": [1, 0, 1, 0, 1, 0], "output_padding": [1, 0, 1]}),
+        ((1, 2, 4, 5), (2, 3, 3, 3),
+         {"strides": [2, 2], "dilations": [2, 1], "pads": [1, 2, 0, 1], "output_padding": [1, 0]}),
+        ((1, 4, 4, 5), (4, 3, 3, 2), {"strides": [1, 2], "pads": [0, 1, 2, 0]}),
+    ],
+)  # fmt: skip
+def test_convolutions_are_transposed_with_odd_paddings(
+    tqconv: Tqconv, tmp_path: Path, x: Sequence[int], w: Sequence[int], attributes: dict[str, Any]
+) -> None:
+    """In two and three dimensions, dilated, with sizes that are added behind."""
+    inputs = {"x": reals(*x)}
+    nodes = [node("ConvTranspose", "x w", "y", **attributes)]
+    agree(tqconv, write(tmp_path, nodes, inputs, ["y"], {"w": reals(*w)}), inputs)
+
+
+def test_sizes_are_not_computed_in_64_bits(tqconv: Tqconv, tmp_path: Path) -> None:
+    """A shape that follows the batch leaves no arithmetic of int64, which delegates refuse."""
+    nodes = [
+        node("Shape", "x", "shape"),
+        node("Gather", "shape zero", "n"),
+        node("Mul", "n two", "rows"),
+        node("Unsqueeze", "rows axis", "first"),
+        node("Concat", "first rest", "sizes", axis=0),
+        node("Reshape", "x sizes", "y"),
+        node("Add", "indices one", "next"),
+    ]
+    constants = {
+        "zero": np.array(0),
+        "two": np.array(2),
+        "axis": np.array([0]),
+        "rest": np.array([12]),
+        "one": np.array(1),
+    }
+    inputs = {"x": reals(3, 4, 6), "indices": np.array([4, 5])}
+    path = write(tmp_path, nodes, inputs, ["y", "next"], constants, shapes={"x": ("n", 4, 6)})
+    listed = agree(tqconv, path, inputs)
+    assert "MUL" not in listed
+    words = ["inspect", path.with_suffix(".tflite"), "--tensors", "--where", "dtype=int64"]
+    found = json.loads(tqconv(*words, "--json").out)["tensors"]
+    assert {row["name"] for row in found} <= {"indices", "next", "one"}  # as the model has them
+
+
+def test_a_device_that_counts_dimensions_says_where_they_are(
+    tqconv: Tqconv, tmp_path: Path
+) -> None:
+    """Sums of five dimensions run, and a device that takes four is told of each of them."""
+    nodes = [
+        node("Unsqueeze", "x axis", "five"),
+        node("Add", "five b", "sum"),
+        node("Squeeze", "sum axis", "y"),
+    ]
+    x = reals(1, 4, 6, 5)
+    constants = {"axis": np.array([1]), "b": reals(1, 3, 4, 1, 5)[:, :1]}
+    path = write(tmp_path, nodes, {"x": x}, ["y"], constants)
+    agree(tqconv, path, {"x": x})
+    shown = tqconv("inspect", path.with_suffix(".tflite"), "--target", "gpu").out
+    assert re.search(r"ADD +\S+ +5 dimensions, at most 4 are taken", shown)
