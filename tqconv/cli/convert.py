@@ -24,7 +24,7 @@ from tqconv.records import dataclass
 
 if TYPE_CHECKING:
     from tqconv.config import ConvertOptions
-    from tqconv.exporters.report import ModelFacts
+    from tqconv.exporters.report import Interface
     from tqconv.ir.graph import Graph
     from tqconv.runtime.compare import Difference
 
@@ -45,7 +45,7 @@ def run(given: Given) -> None:
     ending = ".dot" if options.target_format == "dot" else ".tflite"
     target, more = target_of(given, source, ending)
     print_notes(given, [*notes, *more])
-    from tqconv.exporters.report import describe
+    from tqconv.exporters.report import describe, interface
     from tqconv.jobs.convert import convert
     from tqconv.jobs.phases import unwatched
 
@@ -58,18 +58,18 @@ def run(given: Given) -> None:
         read = bytes_of(Path(path))
     log.finish()
     print_notes(given, report.notes)
-    facts = describe(report.model)
-    spent = Spent(mode_word(options, facts), read, report.size, time.perf_counter() - began)
+    made = interface(report.model)
+    spent = Spent(mode_word(options, made), read, report.size, time.perf_counter() - began)
     if given.get("json"):
         files = [target, *map(str, report.files)]
         document = {"file": target, "files": files, "source": source, **spent.as_dict()}
-        document |= facts.as_dict()
+        document |= describe(report.model).as_dict()
         result: str | list[Block] = json.dumps(
             {**document, **measured(report.differences)}, indent=1
         )
     else:
-        made = result_page(facts, target, report.size)
-        result = [*made, str(spent), *also_written(report.files)]
+        page = result_page(made, target, report.size)
+        result = [*page, str(spent), *also_written(report.files)]
     print_result(given, result, target)
 
 
@@ -109,11 +109,11 @@ class Spent:
         }
 
 
-def mode_word(options: ConvertOptions, facts: ModelFacts) -> str:
+def mode_word(options: ConvertOptions, made: Interface) -> str:
     """Return the quantization that was asked for, or what the model was and still is."""
     if options.quantize.mode is not None:
         return options.quantize.mode
-    return "quantized as before" if any(t.scale for t in facts.main.tensors) else "float"
+    return "quantized as before" if made.stored else "float"
 
 
 class PassLog:

@@ -9,7 +9,14 @@ from tqconv.cli.layout import Block, Table, quantity, shape, size, titled
 from tqconv.errors import counted
 
 if TYPE_CHECKING:
-    from tqconv.exporters.report import GraphFacts, ModelFacts, OpFacts, Support, TensorFacts
+    from tqconv.exporters.report import (
+        GraphFacts,
+        Interface,
+        ModelFacts,
+        OpFacts,
+        Support,
+        TensorFacts,
+    )
     from tqconv.importers.outline import NodeFacts, Outline
 
 VALUES = 4
@@ -35,15 +42,14 @@ def model_page(facts: ModelFacts, *, verbose: bool) -> Iterator[Block]:
         yield from titled("metadata", Table(rows, names=(0,)))
 
 
-def result_page(facts: ModelFacts, target: str, size_of_file: int) -> Iterator[Block]:
+def result_page(made: Interface, target: str, size_of_file: int) -> Iterator[Block]:
     """Yield what a conversion made: the file, its size, its inputs and outputs."""
-    count = sum(facts.op_counts.values())
-    yield f"{target}: {size(size_of_file)}, {counted(count, 'operator')}"
-    for block in _borders(facts.main):
+    yield f"{target}: {size(size_of_file)}, {counted(made.operators, 'operator')}"
+    for block in _borders(made):
         yield from block
 
 
-def _borders(graph: GraphFacts, title: str = "") -> Iterator[tuple[Block, Block]]:
+def _borders(graph: GraphFacts | Interface, title: str = "") -> Iterator[tuple[Block, Block]]:
     """Yield a title and a table for the inputs, and one for the outputs."""
     for word, listed in (("inputs", graph.inputs), ("outputs", graph.outputs)):
         yield f"{word}{title}", _tensors(listed) if listed else "  none"

@@ -88,6 +88,19 @@ class ModelFacts:
         return result
 
 
+@dataclass(frozen=True)
+class Interface:
+    """What a user meets of a model: how many operators, what goes in and comes out.
+
+    stored: whether anything in the main graph has a scale.
+    """
+
+    operators: int
+    inputs: tuple[TensorFacts, ...]
+    outputs: tuple[TensorFacts, ...]
+    stored: bool
+
+
 SMALL = 8
 """Constants up to this many elements are listed with their values."""
 
@@ -113,6 +126,17 @@ def describe(model: Model) -> ModelFacts:
         metadata={name: len(content) for name, content in model.metadata.items()},
         graphs=tuple(map(describe_graph, graphs)),
         notes=tuple(model.notes),
+    )
+
+
+def interface(model: Model) -> Interface:
+    """Return the few facts that every conversion prints."""
+    main = model.main
+    return Interface(
+        operators=sum(len(graph.ops) for graph in save_order(model)),
+        inputs=tuple(map(describe_tensor, main.inputs)),
+        outputs=tuple(map(describe_tensor, main.outputs)),
+        stored=any(tensor.quant is not None for tensor in main.tensors()),
     )
 
 
@@ -196,7 +220,7 @@ def tensor_bytes(tensor: Tensor) -> int:
     """Return the size of a tensor's elements in a file; strings count their characters."""
     if tensor.dtype == STRING:
         return 0 if tensor.data is None else sum(len(s) for s in tensor.data.reshape(-1))
-    if tensor.dtype.name in ("int4", "uint4"):
+    if numpy_name(tensor.dtype) in ("int4", "uint4"):
         return (tensor.size + 1) // 2
     return tensor.size * tensor.dtype.itemsize
 

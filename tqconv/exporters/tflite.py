@@ -13,7 +13,7 @@ from tqconv.errors import InternalError, UnsupportedError
 from tqconv.exporters.checks import check_constants, check_parameters
 from tqconv.ir.arrays import Shared, memory_of
 from tqconv.ir.graph import Graph, Model, Op, Tensor
-from tqconv.ir.types import STRING, Quant, type_name
+from tqconv.ir.types import STRING, Quant, numpy_name, type_name
 from tqconv.ops.options import SUBGRAPHS, encode
 from tqconv.ops.table import known, spec
 from tqconv.ops.versions import runtime_version
@@ -237,7 +237,7 @@ def encode_array(array: NDArray[Any]) -> bytes | NDArray[Any]:
     """Return what a buffer holds: raw values, packed sub-byte integers, or the string format."""
     if array.dtype == STRING:
         return encode_strings(array)
-    if array.dtype.name in ("int4", "uint4"):
+    if numpy_name(array.dtype) in ("int4", "uint4"):
         return pack_nibbles(array)
     return array if array.dtype.byteorder != ">" else array.astype(array.dtype.newbyteorder("<"))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Op, Tensor
-from tqconv.ir.types import Shape
+from tqconv.ir.types import Shape, numpy_name
 from tqconv.ops.rules import (
     ACTIVATIONS,
     elements_or_unknown,
@@ -159,7 +159,7 @@ def _per_channel(tensor: Tensor) -> bool:
 
 
 def _types(op: Op, x: int = 0, w: int = 1) -> tuple[str, str]:
-    return str(op.input(x).dtype), str(op.input(w).dtype)
+    return numpy_name(op.input(x).dtype), numpy_name(op.input(w).dtype)
 
 
 # Minimum versions: LiteRT tools/versioning/op_version.cc. Its int16 rules ask for int16 weights and

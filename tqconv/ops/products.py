@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
-from tqconv.ir.types import Shape
+from tqconv.ir.types import Shape, numpy_name
 from tqconv.ops import stops
 from tqconv.ops.rules import broadcast_shapes, is_sub_byte, ranked, same_size, values
 from tqconv.ops.spec import QuantRule, Typed, op
@@ -57,10 +57,10 @@ def _rows(op: Op) -> NDArray[Any] | None:
 
 # Minimum versions: LiteRT tools/versioning/op_version.cc.
 def _batch_matmul_version(op: Op) -> int:
-    hybrid = (str(op.input(0).dtype), str(op.input(1).dtype)) == ("float32", "int8")
+    hybrid = tuple(numpy_name(op.input(i).dtype) for i in (0, 1)) == ("float32", "int8")
     if hybrid and op.options.get("asymmetric_quantize_inputs", False):
         return 4
-    return {"int16": 3, "int8": 2}.get(str(op.input(0).dtype), 1)
+    return {"int16": 3, "int8": 2}.get(numpy_name(op.input(0).dtype), 1)
 
 
 def _embedding_version(op: Op) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import InternalError, UnsupportedError, counted
 from tqconv.ir.graph import Op, Tensor
-from tqconv.ir.types import Shape, dtype_of
+from tqconv.ir.types import Shape, dtype_of, numpy_name
 from tqconv.ops.spec import FoldRule, ShapeRule, Typed
 
 BOOL = np.dtype(np.bool_)
@@ -158,7 +158,7 @@ def ranked(tensor: Tensor, rank: int) -> Shape:
 
 def is_sub_byte(tensor: Tensor) -> bool:
     """Whether two or more elements share a byte."""
-    return str(tensor.dtype) in ("int4", "int2")
+    return numpy_name(tensor.dtype) in ("int4", "int2")
 
 
 def has_shape(tensor: Tensor | None, shape: Iterable[int | None]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Op
-from tqconv.ir.types import Range, Shape
+from tqconv.ir.types import Range, Shape, numpy_name
 from tqconv.records import dataclass
 
 Typed = tuple[Shape, np.dtype]
@@ -284,6 +284,6 @@ def by_type(default: int = 1, *, operand: int = 0, **versions: int) -> VersionRu
 
     def rule(op: Op) -> int:
         tensor = op.inputs[operand] if operand < len(op.inputs) else None
-        return default if tensor is None else versions.get(str(tensor.dtype), default)
+        return default if tensor is None else versions.get(numpy_name(tensor.dtype), default)
 
     return rule
