@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from cli.conftest import Tqconv
 from conftest import run_litert
 from graph_text import parse
-from graphs import const, graph, node, placeholder
+from graphs import Message, attr_value, const, graph, node, placeholder
 
 from tqconv.api import save
 from tqconv.ir.graph import Model
@@ -213,3 +215,136 @@ def test_calibrate_what_training_left_out(tqconv: Tqconv, tmp_path: Path) -> Non
     assert found.code == 0, found.err
     scale, _ = Interpreter(str(target)).get_input_details()[0]["quantization"]
     assert scale == pytest.approx(2 / 255, rel=1e-3)  # as trained, not the samples' -3 … 3
+
+
+DRIFTING = """
+x: f32[1,8] -> z
+a = FULLY_CONNECTED(x, f32[8,8], f32[8])
+b = ADD(a, [100.0])
+d = SUB(b, [100.0])
+f = FULLY_CONNECTED(d, f32[8,8], f32[8]) {fused_activation_function=RELU}
+z = FULLY_CONNECTED(f, f32[3,8], f32[3])
+"""
+"""Values of about 1 stand on 100 before `d`: 8 bits lose most of them."""
+
+
+def test_ask_for_an_accuracy_that_eight_bits_miss(tqconv: Tqconv, tmp_path: Path) -> None:
+    """The few values that lose most are stored in 16 bits and named, or nothing is written."""
+    path, target = write(tmp_path, DRIFTING), tmp_path / "m.tflite"
+    data = samples(tmp_path, x=np.random.default_rng(12).normal(size=(30, 1, 8)))
+    words = ["--quantize", "int8", "--calibration_data", data, "--no_improve"]
+    plain = tqconv("convert", path, "-o", target, *words, "--verify", data)
+    (loss,) = map(float, re.findall(r"output 'z': (\S+) dB", plain.err))
+    assert loss < 32
+    found = tqconv("convert", path, "-o", target, *words, "--min_sqnr", "36")
+    assert found.code == 0, found.err
+    assert re.search(r"note: --min_sqnr: .* in 16 bits \('d', ", found.err)
+    assert " int16 " in tqconv("inspect", target, "--tensors").out
+    before = target.read_bytes()
+    words += ["--integer_only", "--min_sqnr", "120"]
+    found = tqconv("convert", path, "-o", target, *words)
+    assert found.code == 7
+    assert target.read_bytes() == before
+
+
+def test_read_that_rounded_activations_cost_more_than_weights(
+    tqconv: Tqconv, tmp_path: Path
+) -> None:
+    """Dynamic quantization rounds activations anew for each batch: a note says what that costs."""
+    path = write(tmp_path, "x: f32[4,64] -> y\ny = FULLY_CONNECTED(x, f32[64,64], _)")
+    x = np.random.default_rng(12).uniform(-1, 1, (16, 4, 64))
+    x[:, :, 5] *= 300
+    data, target = samples(tmp_path, x=x), tmp_path / "m.tflite"
+    words = ["--min_weight_elements", "1", "--verify", data]
+    found = tqconv("convert", path, "-o", target, "--quantize", "dynamic", *words)
+    said = re.search(r"--quantize weights keeps (\S+) at the same size", found.err)
+    assert said is not None, found.err
+    found = tqconv("convert", path, "-o", target, "--quantize", "weights", *words)
+    assert f"output 'y': {said[1]} dB" in found.err  # as the note says
+
+
+NORMALIZED = """
+x: f32[4,16] -> y
+m = MEAN(x, [1]) {keep_dims=true}
+d = SUB(x, m)
+s = MUL(d, d)
+v = MEAN(s, [1]) {keep_dims=true}
+e = ADD(v, 0.001)
+r = RSQRT(e)
+n = MUL(d, r)
+y = FULLY_CONNECTED(n, f32[10,16], zeros[10])
+"""
+
+
+def test_read_how_often_the_best_answer_is_the_same(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Behind a normalization in integers: how many answers agree is said, and can be asked for."""
+    path, target = write(tmp_path, NORMALIZED), tmp_path / "m.tflite"
+    data = samples(tmp_path, x=np.random.default_rng(12).uniform(-1, 1, (32, 4, 16)))
+    words = ["--quantize", "int8", "--calibration_data", data, "--verify", data, "--no_improve"]
+    found = tqconv("convert", path, "-o", target, *words)
+    assert found.code == 0, found.err
+    said = re.search(r"largest element the same in (\S+) % of the rows", found.err)
+    assert said is not None, found.err
+    assert 90 < float(said[1]) < 100
+    target.unlink()
+    assert tqconv("convert", path, "-o", target, *words, "--min_agreement", "1").code == 7
+    assert not target.exists()
+    assert tqconv("convert", path, "-o", target, *words, "--min_agreement", "0.9").code == 0
+
+
+def detector() -> Message:
+    """Return boxes and scores of a convolution, and the operator that chooses among them."""
+    anchors = RNG.uniform(0.1, 0.9, (16, 4)).astype(F)
+    low, high = const("low", np.array(-4, F)), const("high", np.array(4, F))
+    ranges = {"num_bits": 8, "narrow_range": False}
+    post = {"max_detections": 3, "max_classes_per_detection": 1, "detections_per_class": 3}
+    post |= {"num_classes": 2, "use_regular_nms": False, "_output_quantized": True}
+    post |= {"_support_output_type_float_in_quantized_op": True}
+    scales = {"y_scale": 10.0, "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0}
+    limits = {"nms_score_threshold": 0.1, "nms_iou_threshold": 0.5}
+    chosen = node(
+        "found", "TFLite_Detection_PostProcess", "b", "s", "anchors", **post, **scales, **limits
+    )
+    chosen.attr["_output_types"].CopyFrom(attr_value([F] * 4))
+
+    def trained(name: str, x: str) -> Message:
+        return node(name, "FakeQuantWithMinMaxVars", x, "low", "high", **ranges)
+
+    return graph(
+        placeholder("image", F, (1, 4, 4, 3)),
+        low,
+        high,
+        trained("q", "image"),
+        const("w", RNG.uniform(-1, 1, (1, 1, 3, 7)).astype(F)),
+        node("c", "Conv2D", "q", "w", T=F, strides=[1, 1, 1, 1], padding=b"SAME"),
+        trained("cq", "c"),
+        const("rows", np.array([1, 16, 7], np.int32)),
+        node("r", "Reshape", "cq", "rows", T=F),
+        const("zero", np.array([0, 0, 0], np.int32)),
+        const("four", np.array([0, 0, 4], np.int32)),
+        const("all_boxes", np.array([1, 16, 4], np.int32)),
+        const("all_scores", np.array([1, 16, 3], np.int32)),
+        node("b", "Slice", "r", "zero", "all_boxes", T=F, Index=np.int32),
+        node("s", "Slice", "r", "four", "all_scores", T=F, Index=np.int32),
+        const("anchors", anchors),
+        chosen,
+    )
+
+
+def test_a_detector_s_last_operator_reads_reals(tqconv: Tqconv, tmp_path: Path) -> None:
+    """In uint8 everything before it is integers, and its inputs are told in which steps."""
+    path, target = tmp_path / "g.pb", tmp_path / "m.tflite"
+    path.write_bytes(detector().SerializeToString())
+    words = ["--inference_type", "QUANTIZED_UINT8", "--mean_values", "128", "--std_values", "32"]
+    words += ["--output_arrays", "found,found:1,found:2,found:3", "--allow_custom_ops"]
+    found = tqconv("convert", path, "-o", target, *words)
+    assert found.code == 0, found.err
+    listed = tqconv("inspect", target, "--ops", "--where", "type in CONV_2D,RESHAPE,SLICE").out
+    assert "float32" not in listed
+    floats = json.loads(
+        tqconv("inspect", target, "--tensors", "--where", "dtype=float32", "--json").out
+    )
+    assert {row["name"] for row in floats["tensors"]} <= {
+        "found", "found:1", "found:2", "found:3"
+    }  # fmt: skip
+    Interpreter(str(target)).allocate_tensors()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from graph_text import parse
 from graphs import const, graph, node, placeholder
 
 from tqconv.api import load, save
+from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
+from tqconv.ir.types import Quant
 
 F = np.float32
 RNG = np.random.default_rng(13)
@@ -180,3 +183,105 @@ def test_types_of_borders_are_chosen_one_by_one(tqconv: Tqconv, tmp_path: Path) 
     found = tqconv("convert", write(tmp_path, CONV), "-o", tmp_path / "m.tflite", *words)
     assert "  x  float32  [1, 8, 8, 4]\n" in found.out
     assert "  y  int8  [1, 10]  scale" in found.out
+
+
+def test_sixteen_bits_on_a_microcontroller(tqconv: Tqconv, tmp_path: Path) -> None:
+    """What has a kernel of 16 bits there runs, what has none is named before it is flashed."""
+    np.savez(tmp_path / "d.npz", x=RNG.uniform(0.1, 1, (4, 1, 8)).astype(F))
+    words = ["--quantize", "int16x8", "--calibration_data", tmp_path / "d.npz", "--integer_only"]
+    words += ["--inference_input_type", "int16", "--inference_output_type", "int16"]
+    words += ["--target", "tflm"]
+    dense = "x: f32[1,8] -> y\na = FULLY_CONNECTED(x, f32[8,8], zeros[8])\ny = TANH(a)"
+    found = tqconv("convert", write(tmp_path, dense), "-o", tmp_path / "m.tflite", *words)
+    assert found.code == 0, found.err
+    shown = tqconv("inspect", tmp_path / "m.tflite", "--target", "tflm").out
+    assert "all 2 operators run on it" in shown
+    path = write(tmp_path, "x: f32[1,8] -> y\ny = LOG(x)")
+    found = tqconv("convert", path, "-o", tmp_path / "n.tflite", *words)
+    assert found.code == 7
+    assert "1 LOG (int16 data): 'y'" in found.err
+    assert not (tmp_path / "n.tflite").exists()
+
+
+def test_a_chain_of_sizes_folds_for_an_npu(tqconv: Tqconv, tmp_path: Path) -> None:
+    """With a fixed batch the shape of a RESHAPE is a constant, and nothing of the chain is left."""
+    path, target = dynamic(tmp_path), tmp_path / "m.tflite"
+    words = [*calibrated(tmp_path, 4, 4, 2), *INT8, "--integer_only"]
+    found = tqconv("convert", path, "-o", target, *words, "--input_shapes", "1,4,4,2")
+    assert found.code == 0, found.err
+    shown = tqconv("inspect", target, "--target", "ethos-u55").out
+    assert "all 2 operators run on it" in shown
+    assert "SHAPE " not in shown.partition("operators\n")[2].replace("RESHAPE ", "")
+
+
+def test_scales_that_a_kernel_does_not_compute_are_widened(tqconv: Tqconv, tmp_path: Path) -> None:
+    """An output far finer than what it is summed from gets steps that the kernels can make."""
+    text = (
+        "x: f32[1,4,4,2] -> y\n"
+        "y = CONV_2D(x, f32[3,1,1,2], zeros[3]) {padding=SAME, stride_h=1, stride_w=1}"
+    )
+    path, target = write(tmp_path, text), tmp_path / "m.tflite"
+    ranges = [{"name": n, "min": -end, "max": end} for n, end in (("x", 1e4), ("y", 1e-3))]
+    (tmp_path / "r.json").write_text(json.dumps({"tensors": ranges}))
+    words = ["--quantize", "int8", "--ranges", tmp_path / "r.json", *INT8, "--integer_only"]
+    found = tqconv("convert", path, "-o", target, *words)
+    assert found.code == 0, found.err
+    rows = json.loads(tqconv("inspect", target, "--quant", "--json").out)["quant"]
+    scales = {row["name"]: row["scale"] for row in rows}
+    weights = next(s for name, s in scales.items() if name not in "xy" and "bias" not in name)
+    assert scales["x"] * weights / scales["y"] < 256
+    run_litert(target.read_bytes(), [np.ones((1, 4, 4, 2), np.int8)])
+
+
+def test_what_an_npu_says_of_permutations_and_products(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Permutations and products of two activations are judged as Arm's compiler judges them."""
+    text = "x: f32[2,4,8], z: f32[2,3,8] -> y\nt = TRANSPOSE(z, [0,2,1])\ny = BATCH_MATMUL(x, t)"
+    path, target = write(tmp_path, text), tmp_path / "m.tflite"
+    shown = tqconv("inspect", path, "--target", "ethos-u55").out
+    assert re.search(r"BATCH_MATMUL +y +float32 data", shown)
+    assert "mended by: --quantize int8 --integer_only" in shown
+    shapes = {"x": (4, 2, 4, 8), "z": (4, 2, 3, 8)}
+    np.savez(tmp_path / "d.npz", **{n: RNG.uniform(-1, 1, s).astype(F) for n, s in shapes.items()})
+    words = ["--quantize", "int8", "--calibration_data", tmp_path / "d.npz", *INT8]
+    found = tqconv("convert", path, "-o", target, *words, "--integer_only")
+    assert found.code == 0, found.err
+    shown = tqconv("inspect", target, "--target", "ethos-u55").out
+    assert re.search(r"the operator runs on it|all \d operators run on it", shown)
+
+
+def test_a_file_whose_types_no_kernel_takes(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Reals in, integer weights, integers out: the operator is named, and nothing is written."""
+    made = parse("x: f32[1,8] -> y\ny = FULLY_CONNECTED(x, f32[8,8], zeros[8])")
+    weights, y = made.ops[0].input(1), made.outputs[0]
+    assert weights.data is not None
+    weights.data = np.rint(weights.data * 30).astype(np.int8)
+    weights.dtype = y.dtype = np.dtype(np.int8)
+    weights.quant, y.quant = Quant.per_tensor(0.03, 0), Quant.per_tensor(0.1, 0)
+    path = tmp_path / "odd.tflite"
+    path.write_bytes(serialize(Model([made])))
+    found = tqconv("convert", path, "-o", tmp_path / "m.tflite")
+    assert found.code == 3
+    assert "FULLY_CONNECTED 'y' in odd.tflite" in found.err
+    assert "makes FLOAT32, not INT8" in found.err
+    assert not (tmp_path / "m.tflite").exists()
+
+
+@pytest.mark.parametrize("mode", ["weights", "dynamic", "int8"])
+def test_pruned_and_clustered_weights_stay_so(tqconv: Tqconv, tmp_path: Path, mode: str) -> None:
+    """Zeros stay zeros and equal values equal: what a compressed file gains is kept, no more."""
+    made = parse("x: f32[4,64] -> y\ny = FULLY_CONNECTED(x, f32[64,64], zeros[64])")
+    weights = made.ops[0].input(1)
+    chosen = np.array([-0.75, -0.25, 0, 0, 0, 0, 0.25, 0.75], F)
+    weights.data = chosen[np.random.default_rng(3).integers(0, 8, (64, 64))]
+    path, target = tmp_path / "f.tflite", tmp_path / "m.tflite"
+    save(Model([made]), path)
+    np.savez(tmp_path / "d.npz", x=RNG.uniform(-1, 1, (8, 4, 64)).astype(F))
+    words = ["--quantize", mode]
+    words += [] if mode != "int8" else ["--calibration_data", str(tmp_path / "d.npz")]
+    found = tqconv("convert", path, "-o", target, *words)
+    assert found.code == 0, found.err
+    constants = (t.data for t in load(target).main.tensors() if t.dtype == np.int8)
+    stored = next(data for data in constants if data is not None)
+    assert stored is not None
+    assert (stored == 0).sum() == (weights.data == 0).sum()
+    assert max(len(set(row)) for row in stored) <= 5  # no row has more values than it was given

@@ -76,11 +76,13 @@ class Placement:
     def heading(self) -> str:
         """Return in one line how much runs on the device, and what runs the others."""
         share = "" if not self.macs else f", {_share(self.macs_on_target, self.macs)} of the MACs"
+        count = counted(self.operators, "operator")
+        verb = "runs" if self.operators == 1 else "run"
         if self.runs:
-            return f"all {counted(self.operators, 'operator')} run on it"
+            return f"{'the operator' if self.operators == 1 else f'all {count}'} {verb} on it"
         others = self.operators - self.on_target
         end = f"{others} on {self.rest}" if self.rest else "the model does not start there"
-        return f"{self.on_target} of {counted(self.operators, 'operator')} run on it{share}; {end}"
+        return f"{self.on_target} of {count} {verb} on it{share}; {end}"
 
     def about_sizes(self) -> str:
         """Return what becomes of sizes that are not known, in a line; empty where all are."""

@@ -16,7 +16,7 @@ from tqconv.jobs.phases import counted_through, unwatched
 from tqconv.jobs.quantize import sample_count, sample_options
 from tqconv.quant import weights
 from tqconv.runtime import samples as data
-from tqconv.runtime.compare import Difference, compare, compare_outputs
+from tqconv.runtime.compare import EXACT, Difference, compare, compare_outputs
 
 VERIFY_SHOWN = 5
 """Inner tensors that the report of `--verify` names."""
@@ -102,13 +102,15 @@ def verify(
 
 def verify_notes(found: list[Difference]) -> list[str]:
     """Return the lines of the report: every output, then the worst inner tensors."""
-    inner = [d for d in found if not d.is_output][:VERIFY_SHOWN]
-    lines = [
-        f"output '{d.name}': {d.sqnr:.1f} dB, largest difference {d.largest:.6g}{_agreement(d)}"
-        for d in found
-        if d.is_output
-    ]
+    inner = [d for d in found if not d.is_output and d.sqnr < EXACT][:VERIFY_SHOWN]
+    lines = [f"output '{d.name}': {_distance(d)}" for d in found if d.is_output]
     return lines + [f"worst inside: '{d.name}': {d.sqnr:.1f} dB" for d in inner]
+
+
+def _distance(found: Difference) -> str:
+    if found.sqnr >= EXACT:
+        return f"equal on {counted(found.samples, 'sample')}"
+    return f"{found.sqnr:.1f} dB, largest difference {found.largest:.6g}{_agreement(found)}"
 
 
 def _agreement(found: Difference) -> str:
