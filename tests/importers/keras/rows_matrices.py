@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from keras_rows import Draw, F, Known, Row, Table
+from keras_rows import Draw, F, I, Known, Row, Table
 from networks_keras import Array
 
 TABLE = Table()
@@ -27,6 +27,18 @@ def products(d: Draw, op: str) -> Row:
         )
     known = Known(y) if d.flag() else y
     return Row([x, known], x @ y, close=1e-4)
+
+
+@TABLE.examples("numpy", "Matmul", count=1)
+def products_of_bytes(d: Draw, op: str) -> Row:
+    x, y = d.ints(3, 4, low=-99, high=99, dtype=np.int8), d.ints(4, 2, low=-99, dtype=np.int8)
+    return Row([x, y], x.astype(I) @ y.astype(I))
+
+
+@TABLE.examples("numpy", "Outer", count=1)
+def times_a_number(d: Draw, op: str) -> Row:
+    x = d.ints(3, low=0, high=255, dtype=np.uint8)
+    return Row([x, -2], np.outer(x.astype(I), -2), fixed=True)
 
 
 @TABLE.examples("numpy", "Dot", count=8)

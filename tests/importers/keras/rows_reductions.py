@@ -36,6 +36,17 @@ def reduced(d: Draw, op: str) -> Row:
     return Row([x], getattr(np, op.lower())(x, **named), config, close=1e-4)
 
 
+@TABLE.examples("numpy", "Nansum", "Prod", "Sum", count=2)
+def of_bytes(d: Draw, op: str) -> Row:
+    """Few bytes hold many of them: Keras adds up in 32 bits."""
+    kind = d.pick(np.int8, np.uint8)
+    x = d.ints(*(2 + s for s in d.shape(2)), low=0, high=3 if op == "Prod" else 120, dtype=kind)
+    config, named = reduction(d, x)
+    wide = x.astype(I if kind == np.int8 else np.uint32)
+    make: Any = np.prod if op == "Prod" else np.sum
+    return Row([x], make(wide, dtype=wide.dtype, **named), config)
+
+
 @TABLE.examples("numpy", "All", "Any", count=4)
 def truth(d: Draw, op: str) -> Row:
     shape = d.shape()

@@ -14,7 +14,9 @@ import rows_elements
 import rows_images
 import rows_matrices
 import rows_networks
+import rows_pairs
 import rows_reductions
+import rows_searches
 from keras_rows import Row, Table
 from networks_keras import Array
 
@@ -24,8 +26,10 @@ from tqconv.importers.keras.registry import KERAS
 
 TABLES = {
     "elements": rows_elements.TABLE,
+    "pairs": rows_pairs.TABLE,
     "reductions": rows_reductions.TABLE,
     "arrays": rows_arrays.TABLE,
+    "searches": rows_searches.TABLE,
     "matrices": rows_matrices.TABLE,
     "networks": rows_networks.TABLE,
     "images": rows_images.TABLE,

@@ -12,6 +12,7 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.integers import bitcast
 from tqconv.importers.keras.layers.activation import sparsemax
 from tqconv.importers.keras.layers.operations import (
+    HELD,
     One,
     Two,
     binary,
@@ -157,7 +158,7 @@ def is_close(
     """Whether |x - y| is at most atol + rtol * |y|; both limits may be given by position."""
     given: list[float] = [] if args is None else list(args[2:])
     rtol, atol = given + [rtol, atol][len(given) :]
-    x, y = (b.real(t) for t in operands(b, xs, None if args is None else args[:2]))
+    x, y = (b.real(t) for t in operands(b, xs, None if args is None else args[:2], numbers=HELD))
     most = b("ADD", b("MUL", b("ABS", y), np.array(rtol, F)), np.array(atol, F))
     near = b("LESS_EQUAL", b("ABS", b("SUB", x, y)), most)
     if not equal_nan:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.compose import (
     activations,
@@ -25,10 +26,19 @@ from tqconv.ops.rules import axis_of
 F = np.float32
 
 
-def operands(b: KerasBuilder, tensors: Sequence[Tensor], args: Any) -> list[Tensor]:
+THEIRS, HELD, INT32 = "theirs", "held", "int32"
+"""The type of a whole number in the file: that of the tensors beside it, in which it may wrap
+around; the same if this holds it, else int32; always int32. Keras differs from operation to
+operation."""
+
+
+def operands(
+    b: KerasBuilder, tensors: Sequence[Tensor], args: Any, *, numbers: str = THEIRS
+) -> list[Tensor]:
     """Return the operands of a call: its tensors, numbers in their places, all of one type.
 
-    args: all that the operation is called with; None where these are only tensors.
+    args: all that the operation is called with; None where these are only tensors. numbers: the
+    type of whole numbers among them: THEIRS, HELD or INT32.
     """
     if args is None:
         return same_type(b, list(tensors))
@@ -44,9 +54,31 @@ def operands(b: KerasBuilder, tensors: Sequence[Tensor], args: Any) -> list[Tens
             found.append(b.const(array, np.bool_, f"arg{number}"))
             continue
         own = np.dtype(F if array.dtype.kind == "f" else np.int32)
-        dtype = own if base is None or (own.kind == "f" and base.kind != "f") else base
+        whole = own.kind != "f"
+        theirs = numbers == THEIRS or (numbers == HELD and base is not None and _holds(base, array))
+        dtype = base if base is not None and (base.kind == "f" or (whole and theirs)) else own
         found.append(b.const(array, dtype, f"arg{number}"))
     return same_type(b, found)
+
+
+def _holds(dtype: np.dtype, array: NDArray[Any]) -> bool:
+    """Whether a type has these numbers."""
+    if dtype.kind == "f" or not array.size:
+        return True
+    limits = np.iinfo(dtype)
+    return bool(limits.min <= array.min() and array.max() <= limits.max)
+
+
+ADDED_UP: Mapping[np.dtype, np.dtype] = {
+    **dict.fromkeys(map(np.dtype, (np.bool_, np.int8, np.int16)), np.dtype(np.int32)),
+    **dict.fromkeys(map(np.dtype, (np.uint8, np.uint16)), np.dtype(np.uint32)),
+}
+"""The types in which Keras adds and multiplies many numbers of a smaller type."""
+
+
+def added_up(b: KerasBuilder, x: Tensor) -> Tensor:
+    """Return numbers in the type in which many of them are added."""
+    return b.cast(x, ADDED_UP.get(x.dtype, x.dtype))
 
 
 def same_type(b: KerasBuilder, xs: list[Tensor]) -> list[Tensor]:
@@ -82,6 +114,17 @@ def _logical(type: str) -> Two:
     return lambda b, x, y: b(type, gather.truth(b, x), gather.truth(b, y))
 
 
+WEAK = frozenset(
+    f"ops.{name}"
+    for name in (
+        *("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Fmax", "Fmin", "FloorDivide"),
+        *("Power", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "LeftShift", "RightShift"),
+        *("BitwiseLeftShift", "BitwiseRightShift"),
+    )
+)
+"""Operations in which Keras gives a number the type of the tensor beside it."""
+
+
 @operations(
     Add=_kernel("ADD"),
     Subtract=_kernel("SUB"),
@@ -93,7 +136,7 @@ def _logical(type: str) -> Two:
     FloorDivide=arithmetic.floor_divide,
     Mod=arithmetic.floor_mod,
     Power=arithmetic.power,
-    Arctan2=functions.atan2,
+    Arctan2=lambda b, x, y: functions.atan2(b, b.cast(x, F), b.cast(y, F)),
     Equal=compare.equal,
     NotEqual=lambda b, x, y: compare.equal(b, x, y, negated=True),
     Greater=_order("GREATER"),
@@ -105,7 +148,9 @@ def _logical(type: str) -> Two:
 )
 def binary(b: KerasBuilder, make: Two, *xs: Tensor, args: Any = None) -> Tensor:
     """Combine two operands, of which one may be a number."""
-    x, y = operands(b, xs, args)
+    numbers = THEIRS if b.layer.op in WEAK else HELD
+    numbers = INT32 if b.layer.op in ("ops.Mod", "ops.Fmod") else numbers
+    x, y = operands(b, xs, args, numbers=numbers)
     return make(b, x, y)
 
 
@@ -125,7 +170,7 @@ UNARY: dict[str, One] = {
     "Abs": arithmetic.absolute,
     "Negative": arithmetic.negative,
     "Sign": arithmetic.sign,
-    "Square": arithmetic.square,
+    "Square": lambda b, x: arithmetic.square(b, b.cast(x, np.int32) if x.dtype == np.bool_ else x),
     "LogicalNot": lambda b, x: b("LOGICAL_NOT", gather.truth(b, x)),
     "Exp": _real("EXP"),
     "Log": _real("LOG"),
@@ -150,7 +195,7 @@ UNARY: dict[str, One] = {
     "Arctanh": _of_real(functions.atanh),
     "Erf": _of_real(functions.erf),
     "Erfinv": _of_real(functions.erfinv),
-    "Trunc": lambda b, x: x if x.dtype.kind in "iu" else arithmetic.truncated(b, b.cast(x, F)),
+    "Trunc": lambda b, x: x if x.dtype.kind in "iub" else arithmetic.truncated(b, b.cast(x, F)),
     "Reciprocal": _of_real(arithmetic.reciprocal),
     "Log2": lambda b, x: b("MUL", b("LOG", b.cast(x, F)), np.array(1 / np.log(2), F)),
     "Log10": lambda b, x: b("MUL", b("LOG", b.cast(x, F)), np.array(1 / np.log(10), F)),
@@ -158,7 +203,7 @@ UNARY: dict[str, One] = {
     "Isinf": _of_real(compare.is_infinite),
     "Isfinite": _of_real(compare.is_finite),
     "Relu": lambda b, x: activations.clamp(b, x, 0, None),
-    "Relu6": _of_real(activations.relu6),
+    "Relu6": lambda b, x: activations.clamp(b, x, 0, 6),
     "Silu": _of_real(activations.silu),
     "Selu": _of_real(activations.selu),
     "Softplus": _of_real(functions.softplus),

@@ -10,7 +10,7 @@ from tqconv.compose import attention as attending
 from tqconv.compose import einsum as sums
 from tqconv.compose import products
 from tqconv.compose.sizes import reshaped, sizes_of
-from tqconv.importers.keras.layers.operations import operands
+from tqconv.importers.keras.layers.operations import INT32, THEIRS, operands
 from tqconv.importers.keras.nodes import tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -19,7 +19,9 @@ from tqconv.ir.graph import Tensor
 @handles("ops.Matmul", "ops.Dot")
 def matmul(b: KerasBuilder, *xs: Tensor, args: Any = None) -> Tensor:
     """Multiply matrices; leading axes broadcast."""
-    x, y = operands(b, xs, args)
+    dots = b.layer.op == "ops.Dot"
+    x, y = operands(b, xs, args, numbers=INT32 if dots else THEIRS)
+    x, y = (x, y) if dots else _factors(b, [x, y])
     if 0 in (x.rank, y.rank):
         return b("MUL", x, y)
     if x.rank < 2 or y.rank < 2 or (b.layer.op == "ops.Dot" and y.rank > 2):
@@ -52,7 +54,12 @@ def tensordot(b: KerasBuilder, *xs: Tensor, axes: Any = 2, args: Any = None) -> 
 @handles("ops.Einsum")
 def einsum(b: KerasBuilder, *xs: Tensor, subscripts: str, args: Any = None) -> Tensor:
     """Multiply and sum as the subscripts say."""
-    return sums.einsum(b, subscripts, *operands(b, xs, args))
+    return sums.einsum(b, subscripts, *_factors(b, operands(b, xs, args)))
+
+
+def _factors(b: KerasBuilder, xs: list[Tensor]) -> list[Tensor]:
+    """Return factors in the type of their sums: bytes add up to int32."""
+    return [b.cast(x, np.int32) if x.dtype == np.int8 else x for x in xs]
 
 
 @handles("ops.DotProductAttention")

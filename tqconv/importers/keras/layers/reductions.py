@@ -11,7 +11,7 @@ from tqconv.compose import arithmetic, gather, norm, reduce, search
 from tqconv.compose.builder import Builder
 from tqconv.compose.sizes import reshaped, sizes_of
 from tqconv.errors import UnsupportedError
-from tqconv.importers.keras.layers.operations import along_one, axes_of, type_of
+from tqconv.importers.keras.layers.operations import added_up, along_one, axes_of, type_of
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
 
@@ -40,8 +40,10 @@ def reduced(
     dtype: Any = None,
 ) -> Tensor:
     """Reduce along axes."""
-    x = x if dtype is None else b.cast(x, type_of(dtype))
-    x = b.cast(x, np.int32) if x.dtype == np.bool_ and type in ("SUM", "REDUCE_PROD") else x
+    if dtype is not None:
+        x = b.cast(x, type_of(dtype))
+    elif type in ("SUM", "REDUCE_PROD"):
+        x = added_up(b, x)
     x = gather.truth(b, x) if type in ("REDUCE_ANY", "REDUCE_ALL") else x
     x = b.real(x) if type == "MEAN" else x
     y = reduce.reduced(b, type, x, axes_of(axis, x.rank), keep_dims=keepdims)

@@ -15,6 +15,7 @@ from tqconv.compose.slices import cut
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.moves import split
 from tqconv.importers.keras.layers.operations import (
+    added_up,
     along_one,
     axes_of,
     flattened,
@@ -143,7 +144,7 @@ def difference(b: KerasBuilder, x: Tensor, *, n: int = 1, axis: int = -1) -> Ten
 @handles("ops.Argsort")
 def argsort(b: KerasBuilder, x: Tensor, *, axis: int | None = -1) -> Tensor:
     """The places of the elements in their order, the smallest first."""
-    x, along = along_one(b, x, axis)
+    x, along = along_one(b, b.cast(x, np.int32) if x.dtype == np.bool_ else x, axis)
 
     def ordered(t: Tensor) -> Tensor:
         opposite = b("NEG", t) if t.dtype.kind == "f" else b("SUB", np.zeros((), t.dtype), t)
@@ -341,7 +342,7 @@ def diagonal(
 @handles("ops.Trace")
 def trace(b: KerasBuilder, x: Tensor, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """The sums of the diagonals of the matrices in two axes."""
-    found = _diagonal(b, x, offset, axis1, axis2)
+    found = added_up(b, _diagonal(b, x, offset, axis1, axis2))
     return b("SUM", found, np.array([found.rank - 1], np.int32), keep_dims=False)
 
 

@@ -17,7 +17,7 @@ from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers import pooling
 from tqconv.importers.keras.layers.convolution import FIRST, many, spread, windows_of
 from tqconv.importers.keras.layers.moves import moved
-from tqconv.importers.keras.layers.operations import operands
+from tqconv.importers.keras.layers.operations import INT32, operands
 from tqconv.importers.keras.layers.products import tensordot
 from tqconv.importers.keras.layers.selection import in_order
 from tqconv.importers.keras.nodes import node, tensor
@@ -143,7 +143,7 @@ def solve(b: KerasBuilder, *xs: Tensor, lower: bool = False, args: Any = None) -
 @handles("ops.Outer")
 def outer(b: KerasBuilder, *xs: Tensor, args: Any = None) -> Tensor:
     """Multiply all elements of one with all of the other."""
-    x, y = operands(b, xs, args)
+    x, y = operands(b, xs, args, numbers=INT32)
     return b("MUL", reshaped(b, x, [-1, 1]), reshaped(b, y, [1, -1]))
 
 
