@@ -168,6 +168,8 @@ class Table:
                 inputs.append([f"{name}_x{place}", 0, 0])
             arrays += mine
             entry = operation3(self.modules[op], op, name, **row.config)
+            if self.modules[op] == "quantizers":
+                entry["module"] = "keras.src.quantizers.quantizers"
             layers.append(call3(entry, *args, **call))
             ends += [[name, 0, place] for place in range(len(row.results))]
         model = functional(*layers, inputs=inputs, outputs=ends)

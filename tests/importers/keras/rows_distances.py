@@ -126,6 +126,20 @@ def places(d: Draw, op: str) -> Row:
     return Row([x], np.nonzero(x))
 
 
+@TABLE.examples("numpy", "Unique", count=6)
+def distinct(d: Draw, op: str) -> Row:
+    x = d.ints(*d.shape(1, 2), low=0, high=2)
+    told = {f"return_{name}": d.flag() for name in ("index", "inverse", "counts")}
+    axis = d.pick(None, None, 0 if x.ndim > 1 else None)
+    found = np.unique(x, **told, axis=axis)
+    parts = list(found) if isinstance(found, tuple) else [found]
+    if told["return_inverse"]:
+        at = 1 + told["return_index"]
+        parts[at] = parts[at].reshape(x.shape if axis is None else -1)
+    config = {"sorted": True, **told, "axis": axis, "size": None, "fill_value": None}
+    return Row([x], tuple(parts), config)
+
+
 @TABLE.examples("numpy", "View", count=6)
 def bits(d: Draw, op: str) -> Row:
     x = d.pick(d.reals(2, 4), d.ints(2, 4), d.ints(2, 8, low=0, high=9, dtype=np.uint8))

@@ -28,6 +28,18 @@ def images(d: Draw, channels: int = 3, low: float = 0, high: float = 1) -> Array
     return d.reals(2, d.number(4, 7), d.number(4, 7), channels, low=low, high=high)
 
 
+@TABLE.examples("quantizers", "FakeQuantWithMinMaxVars", count=4)
+def on_a_grid(d: Draw, op: str) -> Row:
+    x = d.reals(3, 4)
+    low, high = d.pick(-1.0, 0.0, -2.5), d.pick(2.0, 3.0)
+    scale = (high - low) / 255
+    zero = np.floor(-low / scale + 0.5)
+    code = np.floor(np.clip(x, -zero * scale, (255 - zero) * scale) / scale + 0.5)
+    known = d.pick((low, high), (Known(np.array(low, F)), Known(np.array(high, F))))
+    config = {"num_bits": 8, "narrow_range": False, "axis": None}
+    return Row([x, *known], F(code * scale), config)
+
+
 @TABLE.examples("image", "RGBToHSV", "HSVToRGB", count=4)
 def colors(d: Draw, op: str) -> Row:
     x = images(d)

@@ -8,7 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 from keras_reference import grid
-from networks_keras import computed, given, layer, sequential, write_h5, write_keras
+from networks_keras import (
+    call3,
+    computed,
+    functional,
+    given,
+    layer,
+    operation3,
+    ref3,
+    sequential,
+    write_h5,
+    write_keras,
+)
 
 from tqconv import api
 from tqconv.config import ConvertOptions, QuantizeOptions, TocoOptions
@@ -103,6 +114,34 @@ def test_a_quantized_layer_keeps_its_scales(tmp_path: Path, form: str, mode: str
     steps = codes.astype(F) - w.zero_point.reshape(-1, 1)
     reals = steps * w.scale.reshape(-1, 1)
     np.testing.assert_allclose(reals.T, grid(W, -0.75, 0.75, narrow=True), atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_ranges_of_nodes_of_keras_3_become_scales(tmp_path: Path, suffix: str) -> None:
+    module = "keras.src.quantizers.quantizers"
+    config = {"num_bits": 8, "narrow_range": False, "axis": None}
+    nodes = {
+        name: {**operation3("", "FakeQuantWithMinMaxVars", name, **config), "module": module}
+        for name in ("before", "after")
+    }
+    model = functional(
+        given("x", [None, 3]),
+        call3(nodes["before"], ref3("x"), -1.0, 2.0),
+        call3(operation3("nn", "Relu", "relu"), ref3("before")),
+        call3(nodes["after"], ref3("relu"), 0.0, 3.0),
+        inputs=["x", 0, 0],
+        outputs=["after", 0, 0],
+    )
+    path = tmp_path / f"m.{suffix}"
+    if suffix == "keras":
+        write_keras(path, model, {})
+    else:
+        write_h5(path, model, {}, "3.15.1")
+    graph = quantized(path, "int8").main
+    for tensor, zero in ((graph.inputs[0], -43), (graph.outputs[0], -128)):
+        assert tensor.quant is not None
+        np.testing.assert_allclose(tensor.quant.scale, [3 / 255], rtol=1e-6)
+        assert tensor.quant.zero_point.tolist() == [zero]
 
 
 def quantized(path: Path, mode: str) -> Model:

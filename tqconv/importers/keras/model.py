@@ -15,7 +15,7 @@ from tqconv.records import dataclass
 
 NETWORKS = frozenset({"Sequential", "Functional", "Model"})
 """Classes that are graphs of layers. Before Keras 2.3 a functional model is a `Model`."""
-OPERATIONS = ("keras.src.ops.", "keras.ops.")
+OPERATIONS = ("keras.src.ops.", "keras.ops.", "keras.src.quantizers.")
 """Starts of the modules of Keras 3's operations, which have no weights."""
 SPARE = frozenset(
     {

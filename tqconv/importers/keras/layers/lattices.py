@@ -17,6 +17,7 @@ from tqconv.importers.keras.layers.selection import in_order, lin_space
 from tqconv.importers.keras.nodes import node, tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
+from tqconv.ops.rules import axis_of
 
 F = np.float32
 
@@ -126,6 +127,31 @@ def nonzero(b: KerasBuilder, x: Tensor) -> Sequence[Tensor]:
     """The coordinates of what is not zero, those along each axis for themselves."""
     found = b.cast(node(b, "Where", x), np.int32)
     return rearrange.unstacked(b, found, x.rank, 1)
+
+
+@handles("ops.Unique")
+def unique(
+    b: KerasBuilder,
+    x: Tensor,
+    *,
+    sorted: bool = True,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    size: int | None = None,
+    fill_value: Any = None,
+) -> Sequence[Tensor]:
+    """The different elements, or slices: where each is first, which all are, how often each is."""
+    if size is not None:
+        raise UnsupportedError("Unique of a size that is given")
+    if axis is None:
+        found = search.distinct(b, flattened(b, x), in_order=sorted)
+    else:
+        found = search.distinct_slices(b, x, axis_of(axis, x.rank), in_order=sorted)
+    places = reshaped(b, found.places, sizes_of(b, x)) if axis is None else found.places
+    told = (return_index, found.first), (return_inverse, places), (return_counts, found.counts)
+    return [found.values, *(made for is_wanted, made in told if is_wanted)]
 
 
 @handles("ops.View")

@@ -11,9 +11,12 @@ import numpy as np
 
 from tqconv.compose import grids
 from tqconv.compose.builder import Builder
+from tqconv.errors import UnsupportedError
 from tqconv.importers.keras import toolkit
 from tqconv.importers.keras.layers.activation import Activation, named
+from tqconv.importers.keras.layers.selection import in_order
 from tqconv.importers.keras.model import Layer
+from tqconv.importers.keras.nodes import tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.importers.keras.toolkit import Quantizer
 from tqconv.importers.keras.walk import computed
@@ -40,8 +43,41 @@ class Ranges:
         if quantizer.by_channels:
             least, most = b.const(low, F, f"{name}_min"), b.const(high, F, f"{name}_max")
             return grids.by_channels(b, x, least, most, bits, narrow, use)
-        said = Range(float(low), float(high), "fake_quant", str(b.source), bits, narrow)
-        return grids.fake_quant(b, x, said, use, b.walk.translation.notes)
+        return _rounded(b, x, float(low), float(high), bits, narrow)
+
+
+def _rounded(
+    b: KerasBuilder, x: Tensor, low: float, high: float, bits: int, narrow: bool
+) -> Tensor:
+    """Return `x` rounded to a grid over a range."""
+    said = Range(low, high, "fake_quant", str(b.source), bits, narrow)
+    return grids.fake_quant(b, x, said, b.walk.fake_quant, b.walk.translation.notes)
+
+
+@handles("ops.FakeQuantWithMinMaxVars")
+def fake_quantized(
+    b: KerasBuilder,
+    *xs: Tensor,
+    num_bits: int = 8,
+    narrow_range: bool = False,
+    axis: int | None = None,
+    args: Any = None,
+) -> Tensor:
+    """Round to a grid over a range, or along an axis to grids of their own (`keras.quantizers`)."""
+    given, *ends = in_order(b, xs, args)
+    x = b.real(tensor(b, given))
+    low, high = (b.real(tensor(b, end, F, "end")) for end in ends)
+    if axis is None:
+        if any(end.shape not in ((), (1,)) for end in (low, high)):
+            raise UnsupportedError("a range for each channel, of which no axis is named")
+        if low.data is None or high.data is None:
+            return grids.on_grid(b, x, low, high, num_bits, narrow_range)
+        return _rounded(b, x, low.data.item(), high.data.item(), num_bits, narrow_range)
+    use = b.walk.fake_quant
+    make = partial(
+        grids.by_channels, low=low, high=high, bits=num_bits, narrow=narrow_range, use=use
+    )
+    return b.on_last_axis(x, axis, lambda t: make(b, t))
 
 
 @handles("QuantizeWrapper", "QuantizeWrapperV2")
