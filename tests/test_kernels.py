@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from op_example import Example
-from test_table import EXAMPLES, graph_of
+from test_table import EXAMPLES, STORED, graph_of, retype
 
 from tqconv.errors import FormatError, TqconvError, UnsupportedError
 from tqconv.exporters.tflite import serialize
@@ -19,8 +20,9 @@ from tqconv.importers.tflite import reader
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.types import STRING, Quant, dtype_of
 from tqconv.ops.emit import infer
-from tqconv.ops.kernels import SETS_TYPE, check_version, versions
-from tqconv.ops.operands import is_data
+from tqconv.ops.kernels import FIRST_VERSIONS, SETS_TYPE, check_version, versions
+from tqconv.ops.operands import is_data, takes
+from tqconv.ops.options import option_names
 from tqconv.ops.table import spec
 from tqconv.schema.flatbuf import enum_number, tflite, write
 
@@ -115,7 +117,10 @@ def added(a: Quant | None, b: Quant, y: Quant, dtype: type, rank: int = 1) -> by
         (added(Quant(np.ones(2), np.zeros(2, int)), SCALED, SCALED, np.int8), "has 2 scales"),
         (added(SCALED, Quant.per_tensor(np.nan, 0), SCALED, np.int8), "'b' has a scale of nan"),
         (added(SCALED, Quant.per_tensor(-1, 0), SCALED, np.int8), "'b' has a scale of -1.0"),
-        (added(SCALED, Quant.per_tensor(1, 9), SCALED, np.int16), "zero points of 0, 'b' has 9"),
+        (
+            added(SCALED, Quant.per_tensor(1, 9), SCALED, np.int16),
+            "'b' of int16 has a zero point of 9, not 0",
+        ),
         (added(Quant.per_tensor(1e9, 0), SCALED, SCALED, np.int8), "in steps of 0.0156 ('y')"),
         (added(SCALED, SCALED, SCALED, np.int8, 9), "takes at most 8 dimensions, not 9"),
     ],
@@ -221,3 +226,116 @@ def test_results_get_the_type_that_the_operator_makes(example: Example) -> None:
     runner = interpreter(content)
     runner.allocate_tensors()
     assert runner.get_output_details()[0]["dtype"] == made
+
+
+def scaled(example: Example, kind: str) -> Graph:
+    """Return the example with integers of the type `kind`, in steps that its kernel computes."""
+    graph = graph_of(example)
+    op, rule = graph.ops[-1], spec(example.type).quant
+    assert rule is not None
+    retype(op, rule, STORED[kind], per_channel=bool(rule.weight) and kind != "UINT8")
+    step, names = (1 / 4096 if kind == "INT16" else 1 / 64), spec(example.type).operands
+    for index, tensor in enumerate(op.inputs):
+        if tensor is not None and tensor.quant is not None:
+            name = names.name(index)
+            weighs = name in rule.weight
+            size = 1 / 64 if weighs else step / 64 if name in rule.bias else step
+            tensor.quant = replace(tensor.quant, scale=np.full(tensor.quant.scale.size, size))
+    for tensor in op.outputs:
+        if tensor.quant is not None:
+            tensor.quant = Quant.per_tensor(*rule.fixed.get(kind, (step, 0)))
+    if "pot_scale_int16" in option_names(op.type):
+        op.options["pot_scale_int16"] = False
+    op.version = FIRST_VERSIONS.get(op.type, 1)
+    return graph
+
+
+SCALED_EXAMPLES = [
+    (e, kind) for e in first_examples() for kind in sorted(getattr(spec(e.type).quant, "types", ()))
+]
+
+
+def twice(quant: Quant) -> Quant:
+    return replace(quant, scale=quant.scale * 2)
+
+
+def shifted(quant: Quant) -> Quant:
+    return replace(quant, zero_point=quant.zero_point + 1)
+
+
+@pytest.mark.parametrize("change", [twice, shifted])
+@pytest.mark.parametrize(("example", "kind"), SCALED_EXAMPLES, ids=str)
+def test_results_in_other_steps(
+    example: Example, kind: str, change: Callable[[Quant], Quant]
+) -> None:
+    """LOGISTIC alone looks at the scale that it builds in, and not at the zero point; some kernels
+    of int16 look at no zero point, which is 0 by specification."""
+    graph = scaled(example, kind)
+    made = graph.ops[-1].outputs[0]
+    if made.quant is None or not runs(bytes(serialize(Model([graph])))):
+        return
+    assert loaded(bytes(serialize(Model([graph]))))
+    made.quant = change(made.quant)
+    content = bytes(serialize(Model([graph])))
+    refused = change is shifted and (kind == "INT16" or example.type == "LOGISTIC")
+    assert loaded(content) == (runs(content) and not refused)
+
+
+DENSE = next(e for e in EXAMPLES if e.type == "FULLY_CONNECTED" and e.operands[2] is not None)
+CONV = next(e for e in EXAMPLES if e.type == "CONV_2D" and len(e.operands) > 2)
+
+
+@pytest.mark.parametrize(
+    ("example", "kind", "operand", "quant", "words"),
+    [
+        (DENSE, "UINT8", 2, Quant.per_tensor(1, 0), "the scale of 'y/b' is 1, its products have"),
+        (DENSE, "INT8", 1, None, "computes with 'y/w', which has no scale"),
+        (CONV, "UINT8", 2, Quant.per_tensor(1, 0), "the scale of 'y/b' is 1, its products have"),
+        (CONV, "INT8", 1, None, "computes with 'y/w', which has no scale"),
+        (CONV, "INT8", 2, Quant.per_tensor(1 / 4096, 3), "a bias has zero points of 0"),
+    ],
+    ids=str,
+)
+def test_scales_of_sums(
+    example: Example, kind: str, operand: int, quant: Quant | None, words: str
+) -> None:
+    graph = scaled(example, kind)
+    assert loaded(bytes(serialize(Model([graph]))))
+    graph.ops[-1].input(operand).quant = quant
+    content = bytes(serialize(Model([graph])))
+    assert not runs(content)
+    with pytest.raises(FormatError, match=words):
+        reader.parse(content, "n.tflite")
+
+
+@pytest.mark.parametrize("kind", ["FLOAT32", "INT8", "INT16", "UINT8"])
+@pytest.mark.parametrize("other", ["float32", "int8", "int16", "int32", "int64"])
+@pytest.mark.parametrize("example", [DENSE, CONV], ids=str)
+def test_types_of_sums(example: Example, kind: str, other: str) -> None:
+    graph = graph_of(example) if kind == "FLOAT32" else scaled(example, kind)
+    bias = graph.ops[-1].input(2)
+    assert bias.data is not None
+    bias.dtype = np.dtype(other)
+    bias.data = bias.data.astype(other)
+    bias.quant = bias.quant if bias.dtype.kind == "i" else None
+    content = bytes(serialize(Model([graph])))
+    assert loaded(content) == runs(content)
+
+
+POINTED = [
+    (e, i)
+    for e in first_examples()
+    for i, array in enumerate(e.operands)
+    if array is not None and takes(spec(e.type), spec(e.type).operands.name(i)).ranks is not None
+]
+
+
+@pytest.mark.parametrize(("example", "index"), POINTED, ids=str)
+def test_ranks_of_what_points(example: Example, index: int) -> None:
+    graph = graph_of(example)
+    tensor = graph.ops[-1].input(index)
+    tensor.shape = (1, 1, *tensor.shape)
+    if tensor.data is not None:
+        tensor.data = tensor.data.reshape([d or 1 for d in tensor.shape])
+    content = bytes(serialize(Model([graph])))
+    assert loaded(content) == runs(content)

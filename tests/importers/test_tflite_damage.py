@@ -108,6 +108,9 @@ ADD, POOL, CONV = 0, 17, 3
         (file([{"inputs": [0, 0]}]), "it makes no tensor"),
         (file([{"inputs": [0, 0], "outputs": [1], "builtin_options": ("Pool2DOptions", {})}]),
          "f.tflite: ADD has the options of another operator, Pool2DOptions"),
+        (file([{"inputs": [0, 0], "outputs": [1], "builtin_options":
+                ("AddOptions", {"fused_activation_function": 77})}]),
+         "f.tflite: `fused_activation_function` of ADD is 77, which stands for nothing"),
         (file([{"inputs": [0], "outputs": [1]}], codes=[250]),
          "f.tflite: operator code 250 is not in the schema"),
         (file([], [{"shape": [1], "name": "a", "type": 50}, {"name": "b"}]),

@@ -14,6 +14,8 @@ from tqconv.ir.graph import Op
 from tqconv.ir.types import Range
 from tqconv.ops.rules import broadcast_shapes, has_shape, same, values, with_numpy
 from tqconv.ops.spec import (
+    ALL_TYPES,
+    DELEGATED,
     ELEMENTWISE,
     LAST,
     FoldRule,
@@ -162,8 +164,16 @@ _ELEMENTWISE: dict[str, tuple[FoldRule, QuantRule, VersionRule]] = {
         by_type(),
     ),
     "GELU": (_gelu, QuantRule(), by_type(int8=2, uint8=2, int16=3)),
-    "LOGISTIC": (with_numpy(_logistic), QuantRule(fixed=UNIT), by_type(int8=2, int16=3)),
-    "TANH": (with_numpy(np.tanh), QuantRule(fixed=SIGNED_UNIT), by_type(int8=2, int16=3)),
+    "LOGISTIC": (
+        with_numpy(_logistic),
+        QuantRule(fixed=UNIT, insists=ALL_TYPES),
+        by_type(int8=2, int16=3),
+    ),
+    "TANH": (
+        with_numpy(np.tanh),
+        QuantRule(fixed=SIGNED_UNIT, insists=frozenset({"INT16"})),
+        by_type(int8=2, int16=3),
+    ),
 }
 for _name, (_fold, _quant, _version) in _ELEMENTWISE.items():
     op(
@@ -208,15 +218,19 @@ def _along_last(op: Op) -> list[Typed]:
 
 
 _LAST_AXIS: dict[str, tuple[FoldRule, QuantRule, VersionRule]] = {
-    "SOFTMAX": (_softmax, QuantRule(fixed=UNIT), by_type(int8=2, int16=3)),
+    "SOFTMAX": (
+        _softmax,
+        QuantRule(fixed=UNIT, insists=frozenset({"INT8", "INT16"})),
+        by_type(int8=2, int16=3),
+    ),
     "LOG_SOFTMAX": (
         with_numpy(_log_softmax),
-        QuantRule(fixed=LOG_UNIT, types=EIGHT_BIT),
+        QuantRule(fixed=LOG_UNIT, types=EIGHT_BIT, insists=EIGHT_BIT),
         by_type(int8=2),
     ),
     "L2_NORMALIZATION": (
         with_numpy(_l2_normalize),
-        QuantRule(fixed=UNIT_VECTOR, types=EIGHT_BIT),
+        QuantRule(fixed=UNIT_VECTOR, types=EIGHT_BIT, insists=EIGHT_BIT),
         by_type(int8=2),
     ),
 }
@@ -235,6 +249,7 @@ for _name, (_fold, _quant, _version) in _LAST_AXIS.items():
         step=_before_softmax if _name == "SOFTMAX" else None,
         decides="row" if _name.endswith("SOFTMAX") else None,
         within=_WITHIN.get(_name),
+        max_rank=DELEGATED if _name == "SOFTMAX" else None,
     )
 
 op(

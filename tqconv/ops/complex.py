@@ -38,6 +38,9 @@ def _spectrum_shape(op: Op) -> list[Typed]:
     if x.rank < 2:
         raise UnsupportedError(f"a two-dimensional transform of a tensor of rank {x.rank}")
     height, width = elements_or_unknown(op.input(1), 2)
+    for size in (height, width):
+        if size is not None and (size < 1 or size & (size - 1)):
+            raise UnsupportedError(f"a transform of {size} numbers, which is no power of two")
     half = None if width is None else width // 2 + 1
     return [((*x.shape[:-2], height, half), COMPLEX64)]
 

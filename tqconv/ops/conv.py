@@ -25,6 +25,7 @@ from tqconv.ops.rules import (
 )
 from tqconv.ops.spec import (
     ALL_TYPES,
+    DELEGATED,
     Linear,
     QuantRule,
     ShapeRule,
@@ -324,6 +325,7 @@ for _name, (_operands, _shape, _quant, _version, _macs) in _ROWS.items():
         types=FLOAT,
         linear=_LINEAR.get(_name),
         dense=_name == "FULLY_CONNECTED",
+        max_rank=DELEGATED if _name == "FULLY_CONNECTED" else None,
         fold=_dense_of_nothing if _name == "FULLY_CONNECTED" else None,
     )
 

@@ -17,7 +17,8 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import STRING, numpy_name, type_name
 from tqconv.ops.operands import takes
-from tqconv.ops.spec import OpSpec, ScaleFloor, Typed
+from tqconv.ops.scales import check_scales, has_own_type
+from tqconv.ops.spec import OpSpec, Typed
 
 LAST_VERSIONS = """
 2 COS DEPTH_TO_SPACE DIV EXP FAKE_QUANT FLOOR_MOD GREATER L2_NORMALIZATION LEAKY_RELU LESS_EQUAL LOG
@@ -82,6 +83,9 @@ write beside their memory."""
 MOST_RANK = 8
 """Dimensions that kernels of several operands hold; LiteRT aborts the process above (measured)."""
 
+MOST_RANKS = {"BATCH_MATMUL": 5, "REVERSE_V2": 8, "SQUEEZE": 8}
+"""Dimensions that other kernels load; there is no other way to compute with more."""
+
 PLAIN = frozenset(
     {"float16", "float32", "float64", "complex64", "bool"}
     | {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
@@ -145,7 +149,7 @@ def check_loads(row: OpSpec, op: Op) -> None:
     """Raise UnsupportedError where LiteRT's kernel does not load an operator as it stands."""
     _check_types(row, op)
     _check_ranks(row, op)
-    _check_scales(row, op)
+    check_scales(row, op)
 
 
 def _check_types(row: OpSpec, op: Op) -> None:
@@ -158,7 +162,7 @@ def _check_types(row: OpSpec, op: Op) -> None:
             _check_type(op, name, tensor, wanted.types)
     if not data:
         return
-    first = next((pair for pair in data if not _has_own_type(row, pair[0])), data[0])
+    first = next((pair for pair in data if not has_own_type(row, pair[0])), data[0])
     name, tensor = first
     allowed = loadable(row, scaled=tensor.quant is not None)
     if numpy_name(tensor.dtype) in loadable(row, scaled=True) - allowed:
@@ -179,14 +183,6 @@ def _check_type(op: Op, name: str, tensor: Tensor, allowed: frozenset[str] | Non
         )
 
 
-def _has_own_type(row: OpSpec, name: str) -> bool:
-    """Whether an operand may be of another type than the data: weights, biases."""
-    rule = row.quant
-    return rule is not None and (
-        name in rule.weight or name in rule.hybrid or name in rule.bias or name in rule.raw
-    )
-
-
 def _may_differ(row: OpSpec, name: str, tensor: Tensor) -> bool:
     """Whether a kernel loads an operand of another element type than the data."""
     rule, own = row.quant, numpy_name(tensor.dtype)
@@ -195,62 +191,29 @@ def _may_differ(row: OpSpec, name: str, tensor: Tensor) -> bool:
     if not rule.types:  # recurrent, of integers all through: each operand has its own type
         return True
     packed, wide = own in PACKED, own in BIASES
-    return _has_own_type(row, name) and (
-        name in rule.raw or (wide if name in rule.bias else packed)
-    )
-
-
-def _check_scales(row: OpSpec, op: Op) -> None:
-    """Kernels that move elements, or choose among them, look at none."""
-    rule, compares = row.quant, row.category == "compare" and row.copies is None
-    if rule is None or (rule.same and not compares):
-        return
-    named = [(n, t) for n, t in _named(row, op) if takes(row, n).data]
-    operands = [t for n, t in named if not _has_own_type(row, n)]
-    results = () if compares else op.outputs
-    if not any(map(_is_scaled, operands)) or not (compares or any(map(_is_scaled, results))):
-        return
-    for tensor in (*operands, *results):
-        if tensor.dtype.kind in "iu" and tensor.dtype.itemsize <= 2:
-            _check_scale(op, tensor)
-    if rule.floor is not None:
-        _check_floor(rule.floor, op, operands)
+    return has_own_type(row, name) and (name in rule.raw or (wide if name in rule.bias else packed))
 
 
 def _check_ranks(row: OpSpec, op: Op) -> None:
-    """Integers only: `passes/legal` takes dimensions of other numbers together."""
-    ranks = [t.rank for name, t in _named(row, op) if takes(row, name).data]
+    """Operands that count or point have the ranks that the row says, but where they are `flat`.
+
+    Of data only integers that stand for reals: `passes/legal` takes other dimensions together.
+    """
+    for name, tensor in _named(row, op):
+        wanted = takes(row, name)
+        if wanted.ranks is not None and not wanted.flat and tensor.rank not in wanted.ranks:
+            raise UnsupportedError(f"{op.type} reads `{name}` ('{tensor.name}') of {_rank(tensor)}")
+    data = [t for name, t in _named(row, op) if takes(row, name).data]
+    rank = max((t.rank for t in data), default=0)
+    together = row.layout.kind == "elementwise" and len(data) > 1
     scaled = any(t is not None and t.quant is not None for t in op.inputs)
-    if row.layout.kind == "elementwise" and scaled and len(ranks) > 1 and max(ranks) > MOST_RANK:
-        raise UnsupportedError(f"{op.type} takes at most {MOST_RANK} dimensions, not {max(ranks)}")
+    most = MOST_RANKS.get(op.type, MOST_RANK if together and scaled else None)
+    if most is not None and rank > most:
+        raise UnsupportedError(f"{op.type} takes at most {most} dimensions, not {rank}")
 
 
-def _check_scale(op: Op, tensor: Tensor) -> None:
-    quant = tensor.quant
-    if quant is None or quant.scale.size != 1 or not (quant.scale > 0).all():
-        lack = "no scale" if quant is None else f"{quant.scale.size} scales"
-        lack = lack if quant is None or quant.scale.size > 1 else "a scale of 0"
-        raise UnsupportedError(f"{op.type} computes with '{tensor.name}', which has {lack}")
-    if tensor.dtype == np.int16 and quant.zero_point.any():
-        raise UnsupportedError(
-            f"{op.type} of INT16 has zero points of 0, '{tensor.name}' has "
-            f"{quant.zero_point.reshape(-1)[0]}"
-        )
-
-
-def _check_floor(floor: ScaleFloor, op: Op, operands: Sequence[Tensor]) -> None:
-    scales = [float(t.quant.scale.max()) for t in operands if t.quant is not None]
-    made = op.output.quant
-    least = floor(scales, op.output.dtype.itemsize)
-    if made is not None and made.scale.min() <= least:
-        raise UnsupportedError(
-            f"{op.type} cannot compute in steps of {made.scale.min():.3g} "
-            f"('{op.output.name}'), its operands need more than {least:.3g}"
-        )
-
-
-def _is_scaled(tensor: Tensor) -> bool:
-    return tensor.quant is not None and tensor.dtype.kind in "iu" and tensor.dtype.itemsize <= 2
+def _rank(tensor: Tensor) -> str:
+    return f"rank {tensor.rank}, which is {list(tensor.shape)}"
 
 
 def true_types(op: Op, made: Sequence[Typed]) -> list[np.dtype]:

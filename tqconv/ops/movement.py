@@ -20,6 +20,7 @@ from tqconv.ops.rules import (
     with_numpy,
 )
 from tqconv.ops.spec import (
+    ALL_TYPES,
     INDEX,
     ONE_OF_DATA,
     WIDE_INDEX,
@@ -34,6 +35,7 @@ from tqconv.ops.spec import (
 )
 
 _SAME = QuantRule(same=True)
+_INSISTS = QuantRule(same=True, insists=ALL_TYPES)
 _AMOUNTS = Takes(WIDE_INDEX, ranks=(2,))
 # Element types and ranks are measured with LiteRT 2.3.0; rows without take whatever loads.
 _NUMBERS = frozenset({"float32", "int8", "int16", "int32", "int64", "uint8"})
@@ -110,7 +112,7 @@ for name, operands in {"PAD": "x paddings -> y", "PADV2": "x paddings value -> y
         shape=_padded,
         fold=_pad,
         layout=rows_input(1),
-        quant=_SAME,
+        quant=_INSISTS if name == "PADV2" else _SAME,
         version=_pad_version,
         polynomial=True,
         copies="filled",
@@ -142,7 +144,7 @@ op(
     shape=_mirrored,
     fold=_mirror,
     layout=rows_input(1),
-    quant=_SAME,
+    quant=_INSISTS,
     version=by_type(int8=2, int16=3),
     copies="chosen",
     category="movement",
@@ -173,7 +175,7 @@ op(
     polynomial=True,
     copies="chosen",
     category="movement",
-    takes={"multiples": Takes(WIDE_INDEX, ranks=(1,))},
+    takes={"multiples": Takes(WIDE_INDEX, ranks=(1,), flat=True)},
     strings=True,
 )
 
@@ -197,6 +199,7 @@ op(
     "x axes -> y",
     shape=_reversed,
     fold=_reverse,
+    stops=stops.no_axes,
     layout=moves_input(1),
     quant=_SAME,
     version=by_type(int8=3, bool=2),

@@ -23,7 +23,7 @@ _PAIRS = Takes(INDEX, ranks=(2,))
 _ANY_SHAPE = Takes(INDEX)
 
 INDICES: Mapping[str, Takes] = {
-    "axes": Takes(INDEX, ranks=(0, 1)),
+    "axes": Takes(INDEX, ranks=(0, 1), flat=True),
     "axis": _ONE,
     "begin": _LIST,
     "block": _LIST,

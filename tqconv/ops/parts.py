@@ -19,11 +19,21 @@ from tqconv.ops.rules import (
     same_size,
     values,
 )
-from tqconv.ops.spec import WIDE_INDEX, QuantRule, Takes, Typed, by_type, moves, moves_input, op
+from tqconv.ops.spec import (
+    ALL_TYPES,
+    DELEGATED,
+    WIDE_INDEX,
+    QuantRule,
+    Takes,
+    Typed,
+    by_type,
+    moves,
+    moves_input,
+    op,
+)
 
 _SAME = QuantRule(same=True)
-JOINED = 6
-"""Dimensions that XNNPACK takes; it fails to prepare more (measured)."""
+_INSISTS = QuantRule(same=True, insists=ALL_TYPES)
 # Element types are measured with LiteRT 2.3.0.
 _NUMBERS = frozenset({"float32", "int8", "int16", "int32", "int64", "uint8"})
 
@@ -60,7 +70,7 @@ op(
     copies="chosen",
     category="movement",
     types=_NUMBERS,
-    max_rank=JOINED,
+    max_rank=DELEGATED,
 )
 
 
@@ -110,7 +120,7 @@ op(
     category="movement",
     takes={"sizes": Takes(WIDE_INDEX, ranks=(1,))},
     types=_NUMBERS,
-    max_rank=JOINED,
+    max_rank=DELEGATED,
 )
 
 
@@ -145,19 +155,19 @@ op(
     shape=_joined,
     fold=_join,
     layout=moves("axis"),
-    quant=QuantRule(same=True, same_except=frozenset({"UINT8"})),
+    quant=QuantRule(same=True, same_except=frozenset({"UINT8"}), insists=frozenset({"INT8"})),
     version=by_type(uint32=4, int16=3, int8=2),
     polynomial=True,
     copies="filled",
     category="movement",
     types=_NUMBERS | {"uint32", "bool"},
-    max_rank=JOINED,
+    max_rank=DELEGATED,
 )
 
 
 def _packed(op: Op) -> list[Typed]:
     xs = _present(op)
-    same_size(int(op.options.get("values_count", len(xs))), len(xs))
+    same_size(int(op.options.get("values_count", 0)), len(xs))
     shape = same_shape(t.shape for t in xs)
     axis = axis_of(int(op.options.get("axis", 0)), len(shape) + 1)
     return [((*shape[:axis], len(xs), *shape[axis:]), xs[0].dtype)]
@@ -172,7 +182,7 @@ op(
     "*xs -> y",
     shape=_packed,
     fold=_pack,
-    quant=_SAME,
+    quant=_INSISTS,
     version=by_type(int8=2, int16=3, uint32=4),
     polynomial=True,
     copies="filled",
@@ -201,7 +211,7 @@ op(
     "x -> *ys",
     shape=_unpacked,
     fold=_unpack,
-    quant=_SAME,
+    quant=_INSISTS,
     version=by_type(int8=2, uint8=2, bool=3, int16=4),
     polynomial=True,
     copies="chosen",

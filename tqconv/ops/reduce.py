@@ -21,7 +21,18 @@ from tqconv.ops.rules import (
     scalar,
     values,
 )
-from tqconv.ops.spec import INDEX, WIDE_INDEX, QuantRule, Takes, Typed, by_type, moves_input, op
+from tqconv.ops.spec import (
+    ALL_TYPES,
+    DELEGATED,
+    INDEX,
+    WIDE_INDEX,
+    QuantRule,
+    Takes,
+    Typed,
+    by_type,
+    moves_input,
+    op,
+)
 
 
 def _reduced(op: Op) -> list[Typed]:
@@ -95,6 +106,7 @@ _REDUCTIONS: dict[str, dict[str, Any]] = {
         "quant": QuantRule(),
         "polynomial": True,
         "types": _WIDE,
+        "max_rank": DELEGATED,
     },
     "MEAN": {
         "interval": same_ends,
@@ -102,16 +114,19 @@ _REDUCTIONS: dict[str, dict[str, Any]] = {
         "version": by_type(int8=2, int16=3),
         "quant": QuantRule(),
         "types": _WIDE,
+        "max_rank": DELEGATED,
     },
     "REDUCE_MAX": {
         "fold": _largest_of,
         "version": by_type(int8=2, int16=3),
-        "quant": QuantRule(same=True),
+        "quant": QuantRule(same=True, insists=ALL_TYPES),
+        "max_rank": DELEGATED,
     },
     "REDUCE_MIN": {
         "fold": _smallest_of,
         "version": by_type(int8=2, int16=3),
-        "quant": QuantRule(same=True),
+        "quant": QuantRule(same=True, insists=ALL_TYPES),
+        "max_rank": DELEGATED,
     },
     "REDUCE_PROD": {
         "fold": _product,

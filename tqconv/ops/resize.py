@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.rules import elements, elements_or_unknown, not_negative, values
-from tqconv.ops.spec import Copies, FoldRule, QuantRule, ShapeRule, Typed, VersionRule, by_type, op
+from tqconv.ops.spec import (
+    ALL_TYPES,
+    Copies,
+    FoldRule,
+    QuantRule,
+    ShapeRule,
+    Typed,
+    VersionRule,
+    by_type,
+    op,
+)
 
 EIGHT_BIT = frozenset({"INT8", "UINT8"})
 Array = NDArray[Any]
@@ -227,6 +237,7 @@ _BILINEAR_VERSION = _resize_version("half_pixel_centers")
 _NEAREST_VERSION = _resize_version("half_pixel_centers", "align_corners")
 _SAME, _SAME_8 = QuantRule(same=True), QuantRule(same=True, types=EIGHT_BIT)
 
+_INSISTS = QuantRule(same=True, insists=ALL_TYPES)
 _MIXED = QuantRule(same=True, averages=True)
 _Types = frozenset[str] | None
 _Row = tuple[str, ShapeRule, FoldRule, QuantRule, VersionRule, _Types, Copies | None]
@@ -263,7 +274,7 @@ _ROWS: dict[str, _Row] = {
         "x block paddings -> y",
         _to_batch_shape,
         _to_batch,
-        _SAME,
+        _INSISTS,
         _block_version,
         None,
         "filled",
@@ -272,7 +283,7 @@ _ROWS: dict[str, _Row] = {
         "x block crops -> y",
         _to_space_shape,
         _to_space,
-        _SAME,
+        _INSISTS,
         _block_version,
         None,
         "chosen",

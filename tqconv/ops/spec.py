@@ -116,11 +116,13 @@ class Takes:
     """What a kernel takes as an operand; None: anything.
 
     `types`: numpy names of element types; `ranks`: numbers of dimensions; `size`: of elements;
-    `data`: the element type is that of the operands without an entry.
+    `data`: the element type is that of the operands without an entry. `flat`: the kernel reads the
+    elements in their order, in files of others whatever dimensions they have.
     """
 
     types: frozenset[str] | None = None
     ranks: tuple[int, ...] | None = None
+    flat: bool = False
     size: int | None = None
     data: bool = False
 
@@ -128,6 +130,9 @@ class Takes:
 ANYTHING = Takes()
 ONE_OF_DATA = Takes(size=1, data=True)
 SCALAR_OF_DATA = Takes(ranks=(0,), data=True)
+
+DELEGATED = 6
+"""Dimensions that XNNPACK takes; of some operators it fails to prepare more (measured)."""
 
 ALL_TYPES = frozenset({"INT8", "UINT8", "INT16"})
 
@@ -141,6 +146,7 @@ class QuantRule:
     same: operands in `same_over` (all when empty) and outputs share scale and zero point, but for
     the types in `same_except`;
     fixed: activation type -> output (scale, zero point) that the kernel builds in;
+    insists: activation types with which the kernel refuses other parameters than these two ask for;
     types: activation types with a kernel that computes right;
     hybrid: operand -> channel axis (None: per tensor) of int8 weights beside float activations;
     raw: operands that are read as they are (indices, shapes), beyond what their dtype says;
@@ -166,6 +172,7 @@ class QuantRule:
     same_over: tuple[str, ...] = ()
     same_except: frozenset[str] = frozenset()
     fixed: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    insists: frozenset[str] = frozenset()
     types: frozenset[str] = ALL_TYPES
     hybrid: Mapping[str, int | None] = field(default_factory=dict)
     sliced: Callable[[Op], bool] | None = None

@@ -104,8 +104,8 @@ def torn_segments(op: Op) -> str | None:
     ids = op.input(1).data
     if ids is None or not ids.size:
         return None
-    steps = np.diff(ids.astype(np.int64))
-    if ids[0] == 0 and np.isin(steps, (0, 1)).all():
+    steps = np.diff(ids.reshape(-1).astype(np.int64))
+    if ids.flat[0] == 0 and np.isin(steps, (0, 1)).all():
         return None
     return f"has segments '{op.input(1).name}' that do not start at 0 and grow by 1"
 
@@ -123,3 +123,9 @@ def no_steps(op: Op) -> str | None:
     """RANGE: a step of 0 leads nowhere."""
     delta = op.input(2).data
     return None if delta is None or delta.any() else "counts in steps of 0"
+
+
+def no_axes(op: Op) -> str | None:
+    """REVERSE_V2: the kernel reads an axis that is not there."""
+    axes = op.input(1)
+    return "reverses along no axis" if axes.data is not None and not axes.data.size else None

@@ -23,6 +23,8 @@ from tqconv.ops.rules import (
     values,
 )
 from tqconv.ops.spec import (
+    ALL_TYPES,
+    INDEX,
     REGROUPS,
     SCALAR_OF_DATA,
     WIDE_INDEX,
@@ -35,6 +37,7 @@ from tqconv.ops.spec import (
 )
 
 _SAME = QuantRule(same=True)
+_INSISTS = QuantRule(same=True, insists=ALL_TYPES)
 # Element types and ranks are measured with LiteRT 2.3.0; rows without take whatever loads.
 _NUMBERS = frozenset({"float32", "int8", "int16", "int32", "int64", "uint8"})
 
@@ -90,6 +93,7 @@ op(
     shape=_reshaped,
     fold=_reshape,
     layout=REGROUPS,
+    takes={"shape": Takes(INDEX, ranks=(1,), flat=True)},
     strings=True,
     quant=_SAME,
     polynomial=True,
@@ -154,7 +158,7 @@ op(
     fold=_expand,
     strings=True,
     takes={"axis": Takes(WIDE_INDEX, size=1)},
-    quant=_SAME,
+    quant=_INSISTS,
     polynomial=True,
     copies="order",
     category="shape",
@@ -260,7 +264,7 @@ op(
     fold=_fill,
     takes={"dims": Takes(WIDE_INDEX, ranks=(1,)), "value": SCALAR_OF_DATA},
     strings=True,
-    quant=_SAME,
+    quant=_INSISTS,
     version=by_type(operand=1, int8=3, int16=3, bool=2, object=2),
     polynomial=True,
     copies="filled",

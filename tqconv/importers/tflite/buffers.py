@@ -88,7 +88,8 @@ class Buffers:
 def _check_numbers(scale: Array, zero: Array, dtype: np.dtype, name: str) -> None:
     """Raise FormatError for steps that are no lengths, and zeros that the type cannot hold.
 
-    A step of 0 is one: converters of 2019 gave it to channels in which all weights are 0.
+    int16 is symmetric (LiteRT's quantization specification), and most kernels refuse what is not. A
+    step of 0 is one: converters of 2019 gave it to channels in which all weights are 0.
     """
     wrong = scale[~(np.isfinite(scale) & (scale >= 0))]
     if wrong.size:
@@ -96,6 +97,10 @@ def _check_numbers(scale: Array, zero: Array, dtype: np.dtype, name: str) -> Non
     if not zero.size or dtype.kind == "V":
         return
     limits = np.iinfo(dtype)
+    if dtype == np.int16 and zero.any():
+        raise FormatError(
+            f"tensor '{name}' of int16 has a zero point of {zero[zero != 0][0]}, not 0"
+        )
     outside = zero[(zero < limits.min) | (zero > limits.max)]
     if outside.size:
         raise FormatError(f"tensor '{name}' has a zero point of {outside[0]}, which {dtype} lacks")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tqconv.errors import FormatError, InternalError, TqconvError, UnsupportedError, counted
 from tqconv.ir.graph import Graph, Op, Tensor
@@ -10,6 +11,7 @@ from tqconv.ir.sorting import least_first
 from tqconv.ir.types import Shape, type_name
 from tqconv.ops.emit import infer
 from tqconv.ops.kernels import check_loads, check_version, true_types
+from tqconv.ops.options import default_options
 from tqconv.ops.spec import Operands
 from tqconv.ops.table import known, spec
 from tqconv.schema.flatbuf import options_table
@@ -22,6 +24,14 @@ def check_options(type: str, table: str) -> None:
     """Raise FormatError where options are of another operator's table."""
     if type != "CUSTOM" and options_table(type) != table:
         raise FormatError(f"{type} has the options of another operator, {table}")
+
+
+def check_members(type: str, options: Mapping[str, Any]) -> None:
+    """Raise FormatError where an option has a number that stands for none of its words."""
+    words = default_options(type)
+    for name, value in options.items():
+        if isinstance(words.get(name), str) and not isinstance(value, str):
+            raise FormatError(f"`{name}` of {type} is {value}, which stands for nothing")
 
 
 def check_operator(op: Op, *, shown: bool = False) -> None:

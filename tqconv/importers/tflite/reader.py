@@ -17,6 +17,7 @@ from tqconv.importers.tflite.buffers import Buffers
 from tqconv.importers.tflite.operators import (
     check_bodies,
     check_calls,
+    check_members,
     check_operator,
     check_options,
 )
@@ -230,6 +231,7 @@ class _Reader:
             return {}, ()
         check_options(type, stored[0])
         options = decode(*stored)
+        check_members(type, options)
         numbers = [options.pop(name, 0) for name in SUBGRAPHS.get(type, ())]
         if any(not 0 <= n < len(graphs) for n in numbers):
             raise FormatError(f"{type} names a graph that the file does not have")
