@@ -11,9 +11,14 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph
 from tqconv.ops.emit import emit
 from tqconv.passes.driver import Stage, run_stage
-from tqconv.passes.legal.ranks import collapse_joined, collapse_padded
+from tqconv.passes.legal.ranks import (
+    collapse_joined,
+    collapse_padded,
+    collapse_reduced,
+    collapse_rows,
+)
 
-STAGE = Stage("ranks", (collapse_padded, collapse_joined))
+STAGE = Stage("ranks", (collapse_padded, collapse_joined, collapse_reduced, collapse_rows))
 DELEGATES = pytest.mark.parametrize("delegate", [True, False], ids=["xnnpack", "builtin"])
 SHAPE = (2, 3, 1, 2, 2, 3, 2)
 X = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
@@ -67,3 +72,47 @@ def test_computed_paddings_of_many_dimensions_are_an_error() -> None:
         y = PAD(x, p)""")
     with pytest.raises(UnsupportedError, match="takes at most 5 dimensions"):
         run_stage(STAGE, graph)
+
+
+@DELEGATES
+@pytest.mark.parametrize("keep_dims", [True, False])
+@pytest.mark.parametrize(
+    ("type", "axes"),
+    [
+        ("SUM", [1, 2]),
+        ("MEAN", [-1]),
+        ("REDUCE_MAX", [0, 1, 2, 3, 4, 5, 6]),
+        ("REDUCE_MIN", [3, 6]),
+    ],
+)
+def test_reducing_seven_dimensions(
+    type: str, axes: list[int], keep_dims: bool, delegate: bool
+) -> None:
+    """The delegate fails to prepare more than six, and with it the whole model."""
+    graph = Graph("main")
+    x = graph.add_input("x", SHAPE, np.dtype(np.float32))
+    y = emit(graph, type, x, np.array(axes, np.int32), name="y", keep_dims=keep_dims)
+    graph.outputs.append(y)
+    run_stage(STAGE, graph, check=True)
+    function = {"SUM": np.sum, "MEAN": np.mean, "REDUCE_MAX": np.max, "REDUCE_MIN": np.min}[type]
+    (got,) = run_litert(graph, [X], delegate)
+    np.testing.assert_allclose(got, function(X, tuple(axes), keepdims=keep_dims), rtol=1e-6)
+
+
+@DELEGATES
+def test_rows_of_seven_dimensions(delegate: bool) -> None:
+    graph = Graph("main")
+    x = graph.add_input("x", SHAPE, np.dtype(np.float32))
+    w, b = np.array([[1, 2], [3, 4], [5, 6]], np.float32), np.ones(3, np.float32)
+    graph.outputs += [
+        emit(graph, "SOFTMAX", x, name="s", beta=0.5),
+        emit(graph, "FULLY_CONNECTED", x, w, b, name="d", keep_num_dims=True),
+        emit(graph, "FULLY_CONNECTED", x, w, b, name="f"),
+    ]
+    run_stage(STAGE, graph, check=True)
+    small = X / X.max()
+    soft, dense, flat = run_litert(graph, [small], delegate)
+    wanted = np.exp(small / 2)
+    np.testing.assert_allclose(soft, wanted / wanted.sum(-1, keepdims=True), rtol=1e-5)
+    np.testing.assert_allclose(dense, small @ w.T + b, rtol=1e-5)
+    np.testing.assert_allclose(flat, (small @ w.T + b).reshape(-1, 3), rtol=1e-5)

@@ -110,6 +110,62 @@ def _join_flat(graph: Graph, op: Op, operands: list[int], axis: int) -> None:
         graph.replace(old, _reshaped(graph, op, new, list(old.shape), name))
 
 
+def collapse_reduced(graph: Graph) -> int:
+    """Reduce runs of dimensions that are all reduced, or all kept, as one.
+
+    y = SUM(x: [2,3,1,2,2,3,2], [1,2])   ->   y = RESHAPE(SUM(RESHAPE(x, [2,3,24]), [1]), …)
+    """
+    count = 0
+    for op in of_type(graph, "SUM", "MEAN", "REDUCE_MAX", "REDUCE_MIN"):
+        x, axes = op.input(0), op.input(1).data
+        if axes is None or x.quant is not None or LITERT.refused_rank(op) is None:
+            continue
+        reduced = {int(axis) % x.rank for axis in axes.reshape(-1)}
+        groups = _runs([axis in reduced for axis in range(x.rank)])
+        if len(groups) > (LITERT.ranks(op) or 0):  # every other one: the builtin kernel does it
+            continue
+        name, source = op.output.name, op.source
+        flat = _reshaped(graph, op, x, [_size(x.shape, group) for group in groups], f"{name}/flat")
+        places = np.array([i for i, g in enumerate(groups) if g[0] in reduced], np.int32)
+        made = emit(graph, op.type, flat, places, name=f"{name}/reduced", source=source)
+        graph.replace(op.output, _reshaped(graph, op, made, list(op.output.shape), name))
+        count += 1
+    return count
+
+
+def _runs(marks: Sequence[bool]) -> list[list[int]]:
+    """Return the axes in runs with the same mark."""
+    groups: list[list[int]] = []
+    for axis, mark in enumerate(marks):
+        if groups and marks[groups[-1][0]] == mark:
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    return groups
+
+
+def collapse_rows(graph: Graph) -> int:
+    """Let operators that look at the last dimension alone see rows.
+
+    y = SOFTMAX(x: [2,3,1,2,2,3,2])   ->   y = RESHAPE(SOFTMAX(RESHAPE(x, [72,2])), …)
+    """
+    count = 0
+    for op in of_type(graph, "SOFTMAX", "FULLY_CONNECTED"):
+        x = op.input(0)
+        if not x.rank or x.quant is not None or LITERT.refused_rank(op) is None:
+            continue
+        name, last = op.output.name, x.rank - 1
+        rows = [_size(x.shape, range(last)), x.shape[last]]
+        flat = _reshaped(graph, op, x, rows, f"{name}/flat")
+        options = {k: v for k, v in op.options.items() if k != "keep_num_dims"}
+        made = emit(
+            graph, op.type, flat, *op.inputs[1:], name=f"{name}/rows", source=op.source, **options
+        )
+        graph.replace(op.output, _reshaped(graph, op, made, list(op.output.shape), name))
+        count += 1
+    return count
+
+
 def _size(shape: Shape, axes: Sequence[int]) -> int | None:
     sizes = [shape[axis] for axis in axes]
     return None if None in sizes else math.prod(d or 0 for d in sizes)

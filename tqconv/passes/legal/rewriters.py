@@ -14,5 +14,7 @@ REWRITERS: tuple[Pass, ...] = (
     decompose.join_batch_axes,
     ranks.collapse_padded,
     ranks.collapse_joined,
+    ranks.collapse_reduced,
+    ranks.collapse_rows,
 )
 """Each takes the operators that `targets.target` refuses for one reason, and leaves the others."""
