@@ -15,11 +15,12 @@ from op_example import Example
 from test_table import EXAMPLES, STORED, graph_of, retype
 
 from tqconv.errors import FormatError, TqconvError, UnsupportedError
+from tqconv.exporters import checks
 from tqconv.exporters.tflite import serialize
 from tqconv.importers.tflite import reader
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.types import STRING, Quant, dtype_of
-from tqconv.ops.emit import infer
+from tqconv.ops.emit import emit, infer
 from tqconv.ops.kernels import FIRST_VERSIONS, SETS_TYPE, check_version, versions
 from tqconv.ops.operands import is_data, takes
 from tqconv.ops.options import option_names
@@ -339,3 +340,14 @@ def test_ranks_of_what_points(example: Example, index: int) -> None:
         tensor.data = tensor.data.reshape([d or 1 for d in tensor.shape])
     content = bytes(serialize(Model([graph])))
     assert loaded(content) == runs(content)
+
+
+def test_reversing_along_no_axis_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteRT's process ends with a signal."""
+    graph = Graph("main")
+    x = graph.add_input("x", (2, 3), np.dtype(np.float32))
+    graph.outputs.append(emit(graph, "REVERSE_V2", x, np.zeros(0, np.int32), name="y"))
+    with pytest.raises(UnsupportedError, match="REVERSE_V2 reverses along no axis"):
+        serialize(Model([graph]))
+    monkeypatch.setattr(checks, "_stops", lambda op: None)
+    assert not runs(bytes(serialize(Model([graph]))))

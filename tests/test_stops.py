@@ -39,7 +39,6 @@ STOPPING: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("SEGMENT_SUM", ("x", [1, 1]), {}, "do not start at 0 and grow by 1"),
     ("SEGMENT_SUM", ("x", [0, 2]), {}, "do not start at 0 and grow by 1"),
     ("REVERSE_SEQUENCE", ("x", [4, 1]), {"seq_dim": 1, "batch_dim": 0}, "reverses 4 of 3"),
-    ("REVERSE_V2", ("x", []), {}, "reverses along no axis"),
 ]
 RUNNING: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("DIV", (REALS, 0.0), {}),
@@ -56,7 +55,7 @@ RUNNING: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
 
 def _array(value: Any) -> Any:
     array = np.asarray(value)
-    return array.astype(REAL if array.dtype.kind == "f" and array.size else INT)
+    return array.astype(REAL if array.dtype.kind == "f" else INT)
 
 
 def made(graph: Graph, type: str, operands: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
