@@ -88,7 +88,7 @@ def _measured(found: Sequence[Difference], verbose: bool) -> Iterator[Block]:
     inner = [d for d in found if not d.is_output and d.sqnr < SAME]
     listed = inner if verbose else inner[:WORST]
     heading = f"outputs on {counted(found[0].samples, 'sample')}"
-    yield from titled(heading, Table([*map(_row, outputs)], right=(1,), names=(0,)))
+    yield from titled(heading, Table([*map(_row, outputs)], right=(1,), names=(0,), prose=True))
     rows = [(d.name, f"{d.sqnr:.1f} dB") for d in listed]
     yield from titled("worst inside", Table(rows, right=(1,), names=(0,)))
 

@@ -82,12 +82,18 @@ def _padded(cell: str, columns: int, right: bool) -> str:
 
 
 def _shorten(rows: list[list[str]], table: Table, room: int) -> None:
-    """Cut the names of rows that are too wide, those of one column after the other."""
+    """Cut the names of rows that are too wide, those of one column after the other.
+
+    Where that does not make room for all cells, names lose only what is wider than a line.
+    """
     widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     counted = widths[:-1] if table.prose else widths
     excess = len(table.indent) + sum(counted) + 2 * (len(counted) - 1) - room
+    spare = {i: max(0, widths[i] - LEAST_NAME) for i in table.names}
+    if sum(spare.values()) < excess:
+        spare = {i: min(most, widths[i] + len(table.indent) - room) for i, most in spare.items()}
     for i in table.names:
-        spared = max(0, min(excess, widths[i] - LEAST_NAME))
+        spared = max(0, min(excess, spare[i]))
         widths[i] -= spared
         excess -= spared
     for row in rows:
