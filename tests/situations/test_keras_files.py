@@ -108,6 +108,42 @@ def test_convert_a_model_with_code_in_it(tqconv: Tqconv, tmp_path: Path) -> None
     assert "export the model as a SavedModel with `model.export`" in found.err
 
 
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+def test_cut_a_model_before_code_in_it(tqconv: Tqconv, tmp_path: Path, suffix: str) -> None:
+    """The cut that the report proposes works, and code outside of it is nobody's business."""
+    dense = {"units": 3, "activation": "relu", "use_bias": False}
+    model = sequential(
+        given("x", [None, 2]),
+        layer("Dense", "features", **dense),
+        {**layer("Mine", "own"), "registered_name": "package>Mine"},
+        layer("Dense", "scores", **dense),
+    )
+    kernel, other, foreign = reals(2, 3), reals(3, 3), reals(4)
+    if suffix == "h5":
+        named = {"features": kernel, "own": foreign, "scores": other}
+        stored = {name: [(f"{name}/k:0", array)] for name, array in named.items()}
+        path = write_h5(tmp_path / "m.h5", model, stored)
+    else:
+        arrays = {"dense": kernel, "mine": foreign, "dense_1": other}
+        path = write_keras(
+            tmp_path / "m.keras", model, {f"layers/{n}/vars/0": a for n, a in arrays.items()}
+        )
+    target = tmp_path / "m.tflite"
+    words = ["--input_shapes", "2,2"]
+    found = tqconv("convert", path, "-o", target, *words)
+    assert found.code == 4
+    assert "hint: cut them off with `--output_arrays features`; or export the model" in found.err
+    found = tqconv("convert", path, "-o", target, *words, "--output_arrays", "features")
+    assert found.code == 0, found.err
+    x = reals(2, 2)
+    np.testing.assert_allclose(computed(target, x)[0], np.maximum(x @ kernel, 0), atol=1e-6)
+    words = ["--input_arrays", "own", "--input_shapes", "2,3"]
+    found = tqconv("convert", path, "-o", target, *words)
+    assert found.code == 0, found.err
+    y = reals(2, 3)
+    np.testing.assert_allclose(computed(target, y)[0], np.maximum(y @ other, 0), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "entry",
     [

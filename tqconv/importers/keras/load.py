@@ -22,6 +22,7 @@ from tqconv.importers.borders import (
 )
 from tqconv.importers.keras import functions, layers  # noqa: F401  (fill the registry)
 from tqconv.importers.keras.archive import open_archive
+from tqconv.importers.keras.foreign import advise, needed_layers
 from tqconv.importers.keras.model import Layer, Network, Ref, input_shape, parse
 from tqconv.importers.keras.refused import refuse_foreign
 from tqconv.importers.keras.registry import KERAS
@@ -35,9 +36,9 @@ from tqconv.untrusted import reading
 FLOAT32 = np.dtype(np.float32)
 
 
-def load(path: Path, options: LoadOptions) -> Model:
+def load(path: Path, options: LoadOptions, *, advises: bool = True) -> Model:
     """Import a Keras file; FormatError, UsageError (names), UnsupportedError (layers)."""
-    model, major = read(path, options)
+    model, major = read(path, options, advises=advises)
     network = network_of(model)
     made = _imported(network, path.name, options, major)
     policies = sorted(set(_policies(model)) & NARROW)
@@ -67,16 +68,28 @@ def policy_name(value: Any) -> str:
     return str(value)
 
 
-def read(path: Path, options: LoadOptions, *, weights: bool = True) -> tuple[Layer, int]:
-    """Return the model in a file with its weights, and the generation of Keras it is of."""
+def read(
+    path: Path, options: LoadOptions, *, weights: bool = True, advises: bool = True
+) -> tuple[Layer, int]:
+    """Return the model in a file with its weights, and the generation of Keras it is of.
+
+    advises: an error about layers without a translation says where to cut them off.
+    """
     apart = None if options.keras_config is None else Path(options.keras_config)
     archive = open_archive(path, apart)
     with reading(f"the configuration of {path} is damaged"):
         model = parse(archive.config, archive.major)
     if weights:
-        refuse_foreign(model, path.name)
+        network = network_of(model)
+        needed = needed_layers(network, options, dict(_names(network)))
+        try:
+            refuse_foreign(model, path.name, needed)
+        except UnsupportedError as error:
+            if advises:
+                advise(error, network, options, partial(load, path, advises=False))
+            raise
         with reading(f"the weights of {path} are damaged"):
-            assign(model, archive)
+            assign(model, archive, needed)
     return model, archive.major
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.functions.operators import OPERATOR, node_of
@@ -23,9 +23,12 @@ RANDOM = ("tf.random.", "tf.nn.dropout", "tf.image.random_", "tf.image.stateless
 LAMBDA = "runs Python code that the file holds, which is never executed"
 
 
-def refuse_foreign(model: Layer, file: str) -> None:
-    """Raise UnsupportedError that lists every layer without a translation, and what to do."""
-    found = list(_foreign(model))
+def refuse_foreign(model: Layer, file: str, needed: Collection[str]) -> None:
+    """Raise UnsupportedError that lists every layer without a translation, and what to do.
+
+    needed: the layers of the model that what is asked for depends on; others may be anything.
+    """
+    found = list(_foreign(model, needed))
     if not found:
         return
     lines = [f"  {layer.op} '{layer.place}' {reason}" for layer, reason in found[:SHOWN]]
@@ -41,9 +44,11 @@ def refuse_foreign(model: Layer, file: str) -> None:
     raise error
 
 
-def _foreign(layer: Layer) -> Iterator[tuple[Layer, str]]:
+def _foreign(layer: Layer, needed: Collection[str] | None = None) -> Iterator[tuple[Layer, str]]:
     inner = [] if layer.network is None else list(layer.network.layers.values())
     for each in (*inner, *layer.inside.values()):
+        if needed is not None and each.name not in needed:
+            continue
         reason = reason_of(each)
         if reason:
             yield each, reason

@@ -7,7 +7,7 @@ trainable weights, then all others. Archives have a group for each layer, named 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from tqconv.errors import FormatError
@@ -190,12 +190,15 @@ OPTIONAL = frozenset({"Discretization", "IntegerLookup", "SpectralNormalization"
 """Classes that may lack what they would store."""
 
 
-def assign(model: Layer, archive: Archive) -> None:
-    """Give every layer of the model its weights; FormatError where they do not fit."""
+def assign(model: Layer, archive: Archive, needed: Collection[str]) -> None:
+    """Give every layer of the model its weights; FormatError where they do not fit.
+
+    needed: the layers that must have all of theirs.
+    """
     network = model.network
     assert network is not None
     if archive.is_flat:
-        _assign_lists(network, archive)
+        _assign_lists(network, archive, needed)
     else:
         _assign_groups(network, archive, "")
 
@@ -206,7 +209,7 @@ def groups_of(layer: Layer) -> list[Group]:
     return [] if spec is None else spec(layer.config)
 
 
-def _assign_lists(network: Network, archive: Archive) -> None:
+def _assign_lists(network: Network, archive: Archive, needed: Collection[str]) -> None:
     stored = archive.weights
     places = _places(network, archive)
     for layer in network.layers.values():
@@ -214,6 +217,8 @@ def _assign_lists(network: Network, archive: Archive) -> None:
         paths = [f"{place}/{name}" for name in stored.names("weight_names", place) or ()]
         slots = [*_slots(layer, True, True), *_slots(layer, False, True)]
         if layer.op in OPTIONAL and not paths:
+            continue
+        if len(slots) != len(paths) and layer.name not in needed:
             continue
         if len(slots) != len(paths):
             paths = _without_extras(layer, slots, paths)
