@@ -351,3 +351,30 @@ def test_reversing_along_no_axis_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         serialize(Model([graph]))
     monkeypatch.setattr(checks, "_stops", lambda op: None)
     assert not runs(bytes(serialize(Model([graph]))))
+
+
+ACTING = [e for e in first_examples() if "fused_activation_function" in option_names(e.type)]
+SLIDING = [e for e in first_examples() if "stride_h" in option_names(e.type)]
+
+
+@pytest.mark.parametrize("activation", ["NONE", "RELU", "RELU6", "RELU_N1_TO_1", "TANH"])
+@pytest.mark.parametrize("example", ACTING, ids=str)
+def test_activations_that_kernels_take(example: Example, activation: str) -> None:
+    graph = graph_of(example)
+    graph.ops[-1].options["fused_activation_function"] = activation
+    content = bytes(serialize(Model([graph])))
+    assert loaded(content) == runs(content)
+
+
+@pytest.mark.parametrize("size", [3, 2**14, 2**17])
+@pytest.mark.parametrize("option", ["stride_h", "dilation_h_factor", "filter_width"])
+@pytest.mark.parametrize("example", SLIDING, ids=str)
+def test_windows_that_kernels_take(example: Example, option: str, size: int) -> None:
+    """Strides are held to what kernels of two dimensions take: those of three slide no farther."""
+    if option not in option_names(example.type):
+        return
+    graph = graph_of(example)
+    graph.ops[-1].options[option] = size
+    content = bytes(serialize(Model([graph])))
+    far = option == "stride_h" and size > 2**15 and example.type.startswith("CONV_3D")
+    assert loaded(content) == (runs(content) and not far)

@@ -91,7 +91,7 @@ def file(
                 "version": 3,
                 "operator_codes": [{"builtin_code": code} for code in codes],
                 "subgraphs": [graph],
-                "buffers": [{}],
+                "buffers": [{}, {"data": bytes(4)}],
             }
         )
     )
@@ -113,10 +113,16 @@ ADD, POOL, CONV = 0, 17, 3
          "f.tflite: `fused_activation_function` of ADD is 77, which stands for nothing"),
         (file([{"inputs": [0], "outputs": [1]}], codes=[250]),
          "f.tflite: operator code 250 is not in the schema"),
+        (file([], [{"shape": [1, -3], "name": "a"}, {"name": "b"}]),
+         "f.tflite: tensor 'a' has the shape [1, -3]"),
+        (file([{"inputs": [0], "outputs": [1]}], codes=[32]),
+         "f.tflite: a custom operator has no name"),
+        (file([], [{"shape": [1], "name": "a", "is_variable": True, "buffer": 1}, {"name": "b"}]),
+         "f.tflite: tensor 'a' is a state, and stands in the file with its values"),
         (file([], [{"shape": [1], "name": "a", "type": 50}, {"name": "b"}]),
          "f.tflite: tensor 'a' has type 50, which is unknown"),
         (file([], [{"shape": [1], "name": "a", "buffer": 9}, {"name": "b"}]),
-         "f.tflite: tensor 'a' names buffer 9 of 1"),
+         "f.tflite: tensor 'a' names buffer 9 of 2"),
         (b"\x08\0\0\0TFL3" + bytes(40), "f.tflite: byte 8 of 48 is not a table"),
     ],
 )  # fmt: skip

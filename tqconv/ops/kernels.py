@@ -17,6 +17,7 @@ from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import STRING, numpy_name, type_name
 from tqconv.ops.operands import takes
+from tqconv.ops.rules import ACTIVATIONS
 from tqconv.ops.scales import check_scales, has_own_type
 from tqconv.ops.spec import OpSpec, Typed
 
@@ -83,6 +84,14 @@ write beside their memory."""
 MOST_RANK = 8
 """Dimensions that kernels of several operands hold; LiteRT aborts the process above (measured)."""
 
+WITHOUT_ACTIVATION = frozenset({"CONCATENATION", "L2_NORMALIZATION"})
+"""Their options have a fused activation, and their kernels none."""
+
+LARGEST_STEP = 2**15 - 1
+"""Convolutions keep strides and dilations in 16 bits."""
+LARGEST_WINDOW = 2**16
+"""Pools keep half of what they pad in 16 bits."""
+
 MOST_RANKS = {"BATCH_MATMUL": 5, "REVERSE_V2": 8, "SQUEEZE": 8}
 """Dimensions that other kernels load; there is no other way to compute with more."""
 
@@ -147,9 +156,23 @@ def loadable(row: OpSpec, *, scaled: bool) -> frozenset[str]:
 
 def check_loads(row: OpSpec, op: Op) -> None:
     """Raise UnsupportedError where LiteRT's kernel does not load an operator as it stands."""
+    _check_options(row, op)
     _check_types(row, op)
     _check_ranks(row, op)
     check_scales(row, op)
+
+
+def _check_options(row: OpSpec, op: Op) -> None:
+    activation = op.options.get("fused_activation_function", "NONE")
+    lacking = op.type in WITHOUT_ACTIVATION or (row.dense and activation not in ACTIVATIONS)
+    if activation != "NONE" and lacking:
+        raise UnsupportedError(f"{op.type} cannot compute {activation}")
+    pads = op.options.get("padding", "SAME") == "SAME"
+    for name, value in op.options.items():
+        steps = row.category == "conv" and name.startswith(("stride_", "dilation_"))
+        window = pads and name.startswith("filter_")
+        if (steps and value > LARGEST_STEP) or (window and value > LARGEST_WINDOW):
+            raise UnsupportedError(f"`{name}` of {op.type} is {value}")
 
 
 def _check_types(row: OpSpec, op: Op) -> None:
@@ -195,14 +218,19 @@ def _may_differ(row: OpSpec, name: str, tensor: Tensor) -> bool:
 
 
 def _check_ranks(row: OpSpec, op: Op) -> None:
-    """Operands that count or point have the ranks that the row says, but where they are `flat`.
+    """Operands that count or point have ranks and sizes of the row, but where they are `flat`.
 
     Of data only integers that stand for reals: `passes/legal` takes other dimensions together.
     """
     for name, tensor in _named(row, op):
         wanted = takes(row, name)
-        if wanted.ranks is not None and not wanted.flat and tensor.rank not in wanted.ranks:
-            raise UnsupportedError(f"{op.type} reads `{name}` ('{tensor.name}') of {_rank(tensor)}")
+        if wanted.flat:
+            continue
+        odd_rank = wanted.ranks is not None and tensor.rank not in wanted.ranks
+        odd_size = wanted.size is not None and tensor.is_static and tensor.size != wanted.size
+        if odd_rank or odd_size:
+            shape = list(tensor.shape)
+            raise UnsupportedError(f"{op.type} reads `{name}` ('{tensor.name}') of shape {shape}")
     data = [t for name, t in _named(row, op) if takes(row, name).data]
     rank = max((t.rank for t in data), default=0)
     together = row.layout.kind == "elementwise" and len(data) > 1
@@ -210,10 +238,6 @@ def _check_ranks(row: OpSpec, op: Op) -> None:
     most = MOST_RANKS.get(op.type, MOST_RANK if together and scaled else None)
     if most is not None and rank > most:
         raise UnsupportedError(f"{op.type} takes at most {most} dimensions, not {rank}")
-
-
-def _rank(tensor: Tensor) -> str:
-    return f"rank {tensor.rank}, which is {list(tensor.shape)}"
 
 
 def true_types(op: Op, made: Sequence[Typed]) -> list[np.dtype]:

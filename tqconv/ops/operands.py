@@ -27,7 +27,7 @@ INDICES: Mapping[str, Takes] = {
     "axis": _ONE,
     "begin": _LIST,
     "block": _LIST,
-    "count": _ONE,
+    "count": Takes(INDEX, ranks=(0, 1), size=1),
     "crops": _PAIRS,
     "depth": _ONE,
     "dims": _LIST,

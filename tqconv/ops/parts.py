@@ -22,6 +22,7 @@ from tqconv.ops.rules import (
 from tqconv.ops.spec import (
     ALL_TYPES,
     DELEGATED,
+    INDEX,
     WIDE_INDEX,
     QuantRule,
     Takes,
@@ -69,6 +70,7 @@ op(
     polynomial=True,
     copies="chosen",
     category="movement",
+    takes={"axis": Takes(INDEX, size=1, flat=True)},
     types=_NUMBERS,
     max_rank=DELEGATED,
 )
@@ -118,7 +120,10 @@ op(
     polynomial=True,
     copies="chosen",
     category="movement",
-    takes={"sizes": Takes(WIDE_INDEX, ranks=(1,))},
+    takes={
+        "sizes": Takes(WIDE_INDEX, ranks=(1,)),
+        "axis": Takes(INDEX, size=1, flat=True),
+    },
     types=_NUMBERS,
     max_rank=DELEGATED,
 )

@@ -118,6 +118,8 @@ class _Reader:
         signature = entry.get("shape_signature", sizes)
         if len(signature) != len(sizes):
             signature = sizes
+        if min(sizes, default=0) < 0 or min(signature, default=0) < -1:
+            raise FormatError(f"tensor '{name}' has the shape {[*map(int, sizes)]}")
         shape: Shape = tuple(None if d < 0 else int(d) for d in signature)
         check_sizes(shape, f"tensor '{name}'")
         try:
@@ -131,6 +133,8 @@ class _Reader:
         if dtype.kind in "iuV":
             tensor.quant = self.decoded.quant(entry.get("quantization", {}), shape, dtype, name)
         tensor.variable = entry.get("is_variable", False)
+        if tensor.variable and data is not None:
+            raise FormatError(f"tensor '{name}' is a state, and stands in the file with its values")
         tensor.sparsity = entry.get("sparsity")
         return tensor
 
@@ -206,6 +210,8 @@ class _Reader:
         outputs = tuple(t for t in at(entry.get("outputs", ())) if t is not None)
         options, bodies = self._options(entry, type, graphs)
         if type == "CUSTOM":
+            if not custom:
+                raise FormatError("a custom operator has no name")
             options = {
                 "custom_code": custom,
                 "custom_options": bytes(entry.get("custom_options", b"")),
