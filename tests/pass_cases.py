@@ -45,6 +45,28 @@ CASES = {
         z = NEG(y)""",
         ["RSQRT", "MUL", "MUL", "SUB", "ADD", "NEG"],
     ),
+    "a sum of five dimensions, one of them 1, is computed in fewer": (
+        """x: f32[1,4,6,5] -> z
+        r = RESHAPE(x, [1,1,4,6,5])
+        a = ADD(r, f32[1,1,4,1,5])
+        b = MUL(a, f32[1,1,1,1,1])
+        y = RESHAPE(b, [1,4,6,5])
+        z = NEG(y)""",
+        ["ADD", "MUL", "NEG"],
+    ),
+    "neighbours of an open batch are merged for a product of six dimensions": (
+        """x: f32[?,4,6] -> z
+        r = RESHAPE(x, [-1,2,2,3,1,2])
+        y = MUL(r, f32[2,2,3,1,1])
+        z = RESHAPE(y, [-1,24])""",
+        ["RESHAPE", "MUL", "RESHAPE"],
+    ),
+    "a sum of five dimensions that are all different stays": (
+        """x: f32[2,12,10] -> z
+        r = RESHAPE(x, [2,3,4,2,5])
+        z = ADD(r, f32[2,1,4,1,5])""",
+        ["RESHAPE", "ADD"],
+    ),
     "a selection of everything is a reshape": (
         """x: f32[1,8] -> z
         y = RESHAPE(x, [1,1,8])

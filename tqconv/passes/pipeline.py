@@ -56,6 +56,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     reshape.keep_reduced_dims,
     reshape.lift_over_reshape,
     reshape.sink_reshapes,
+    reshape.compute_in_four_dimensions,
     reshape.drop_leading_ones,
     reshape.drop_copies,
 )

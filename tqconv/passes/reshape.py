@@ -10,7 +10,7 @@ import numpy as np
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, sole_reader, values_of, with_constant
-from tqconv.ir.types import Source
+from tqconv.ir.types import Shape, Source
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import known, spec, those
 from tqconv.passes.fold import LINEAR
@@ -82,6 +82,76 @@ def sink_reshapes(graph: Graph, op: Op) -> bool:
     sunk.range = op.output.range
     graph.replace(op.output, _reshape(graph, sunk, op.output, like[0]))
     return True
+
+
+FOUR = 4
+"""Dimensions that every device and delegate takes; kernels of LiteRT take more."""
+
+
+@at()
+def compute_in_four_dimensions(graph: Graph, op: Op) -> bool:
+    """Leave dimensions of 1 out, and merge neighbours, where RESHAPEs before it made too many.
+
+    y = ADD(RESHAPE(x: [1,4,6,5], [1,1,4,6,5]), c: [1,1,4,1,5])
+    ->   y = RESHAPE(ADD(x, c: [1,4,1,5]), [1,1,4,6,5])      (a RESHAPE of a RESHAPE goes)
+    """
+    y = op.output if len(op.outputs) == 1 else None
+    if y is None or y.rank <= FOUR or y.shape.count(None) > 1 or not is_elementwise(op):
+        return False
+    wide = [t for t in op.inputs if t is not None and t.rank > 0]
+    computed = [t for t in wide if not t.is_constant]
+    if not computed or any(
+        made_by(t, "RESHAPE") is None or sole_reader(graph, t) is not op for t in computed
+    ):
+        return False
+    groups = _merged(y.shape, [_extended(t, y.rank) for t in wide])
+    if len(groups) > FOUR:
+        return False
+    name = f"{y.name}/{op.type.lower()}"
+    inputs: list[Operand] = list(op.inputs)
+    for place, t in enumerate(op.inputs):
+        if t is None or t.rank == 0:
+            continue
+        shape = [_product(_extended(t, y.rank), group) for group in groups]
+        if t.data is None:
+            inputs[place] = reshaped(graph, t, shape, f"{t.name}/reshape", op.source)
+        else:
+            inputs[place] = t.data.reshape([-1 if d is None else d for d in shape])
+    made: Tensor = emit(graph, op.type, *inputs, name=name, source=op.source, **op.options)
+    made.range = y.range
+    graph.replace(y, _reshape(graph, made, y, op))
+    return True
+
+
+def _extended(tensor: Tensor, rank: int) -> Shape:
+    return (1,) * (rank - tensor.rank) + tensor.shape
+
+
+def _merged(whole: Shape, operands: Sequence[Shape]) -> list[list[int]]:
+    """Return the axes in at most four groups, or in more where that cannot be.
+
+    Axes of size 1 are in none, but for the first ones while there is room; the last neighbours that
+    every operand has whole, or as 1, are in one group where there are too many.
+    """
+    groups = [[axis] for axis, size in enumerate(whole) if size != 1]
+
+    def alike(first: Sequence[int], second: Sequence[int]) -> bool:
+        axes = (first[-1], second[0])
+        marks = [tuple(shape[axis] == whole[axis] for shape in operands) for axis in axes]
+        return marks[0] == marks[1] and None not in [whole[axis] for axis in (*first, *second)]
+
+    while len(groups) > FOUR:
+        pairs = [i for i in range(len(groups) - 1) if alike(groups[i], groups[i + 1])]
+        if not pairs:
+            return groups
+        groups[pairs[-1]] += groups.pop(pairs[-1] + 1)
+    ones = [[axis] for axis, size in enumerate(whole) if size == 1]
+    return sorted([*groups, *ones[: FOUR - len(groups)]])
+
+
+def _product(shape: Shape, axes: Sequence[int]) -> int | None:
+    sizes = [shape[axis] for axis in axes]
+    return None if None in sizes else math.prod(d for d in sizes if d is not None)
 
 
 def is_elementwise(op: Op) -> bool:
