@@ -50,7 +50,10 @@ def joined(b: KerasBuilder) -> Tensor | None:
 
 
 def concatenated(b: KerasBuilder, xs: Sequence[Tensor], axis: int) -> Tensor | None:
-    """Return the mask of tensors that stand one behind the other; one without a mask shows all."""
+    """Return the mask of tensors that stand one behind the other; one without a mask shows all.
+
+    Where channels stand beside each other, Keras 2 shows what all masks do, Keras 3 what any does.
+    """
     if all(mask is None for mask in b.masks):
         return None
     parts = []
@@ -61,4 +64,5 @@ def concatenated(b: KerasBuilder, xs: Sequence[Tensor], axis: int) -> Tensor | N
         sizes = vector(b, sizes_of(b, x))
         parts.append(b("BROADCAST_TO", flags, sizes))
     whole = rearrange.joined(b, parts, axis)
-    return b("REDUCE_ANY", whole, np.array([whole.rank - 1], np.int32), keep_dims=False)
+    last = np.array([whole.rank - 1], np.int32)
+    return b("REDUCE_ALL" if b.major < 3 else "REDUCE_ANY", whole, last, keep_dims=False)

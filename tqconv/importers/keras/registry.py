@@ -64,8 +64,9 @@ class KerasBuilder(Builder):
     """A builder that also knows the layer, the masks of its inputs, and how to call others.
 
     masks: one for each input, None where there is none. mask: that of the result; None by default,
-    or for layers that pass masks on that of the first input. is_mask_said: whether the call names
-    the first of the masks, which else was handed on.
+    or for layers that pass masks on that of the first input. mask_inside: that of what the layer
+    inside made last. is_mask_said: whether the call names the first of the masks, which else was
+    handed on.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class KerasBuilder(Builder):
         self.walk = walk
         self.masks = list(masks)
         self.mask: Tensor | None = None
+        self.mask_inside: Tensor | None = None
         self.is_mask_said = False
 
     @property

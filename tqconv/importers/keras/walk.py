@@ -155,7 +155,10 @@ class Walk:
         name: str,
         kwargs: Mapping[str, Any],
     ) -> list[Tensor]:
-        """Translate a layer or model inside the one that `b` stands for; return its tensors."""
+        """Translate a layer or model inside the one that `b` stands for; return its tensors.
+
+        What masks the first of them is `b.mask_inside` then.
+        """
         if layer.network is not None:
             inputs = [
                 Value(t, m) for t, m in zip(args, [*masks, *[None] * len(args)], strict=False)
@@ -168,6 +171,7 @@ class Walk:
             if isinstance(value.tensor, Failed):
                 raise ReportedError(value.tensor.node)
             found.append(value.tensor)
+        b.mask_inside = made[0].mask
         return found
 
 

@@ -30,12 +30,38 @@ def aligned(b: KerasBuilder, xs: tuple[Tensor, ...]) -> list[Tensor]:
 
 @handles(Add="ADD", Subtract="SUB", Multiply="MUL", Maximum="MAXIMUM", Minimum="MINIMUM")
 def combine(b: KerasBuilder, type: str, *xs: Tensor) -> Tensor:
-    """Combine all tensors from the left."""
-    if type == "MUL" and b.major >= 3 and any(mask is not None for mask in b.masks):
-        return _masked_product(b, xs)
+    """Combine all tensors from the left; with Keras 3, some leave out what masks hide."""
     extreme = type in ("MAXIMUM", "MINIMUM")
+    if b.major >= 3 and any(mask is not None for mask in b.masks):
+        if type == "MUL":
+            return _masked_product(b, xs)
+        if extreme:
+            return _masked_extreme(b, type, xs)
     make = arithmetic.extreme if extreme else arithmetic.combine
     return reduce(lambda x, y: make(b, type, x, y), aligned(b, xs))
+
+
+def _shown(b: KerasBuilder, mask: Tensor) -> Tensor:
+    """Return a mask [n, t] as it stands beside [n, t, c]."""
+    return b("EXPAND_DIMS", b.cast(mask, np.bool_), np.array(mask.rank, np.int32))
+
+
+def _masked_extreme(b: KerasBuilder, type: str, xs: tuple[Tensor, ...]) -> Tensor:
+    """Return the extreme of what masks show: what is hidden takes the value it is compared with.
+
+    Keras shows a result from then on only where it has had masks of all tensors before.
+    """
+    parts = list(zip(aligned(b, xs), b.masks, strict=True))
+    y, mask = parts[0]
+    shown = None if mask is None else _shown(b, mask)
+    for x, mask in parts[1:]:
+        also = None if mask is None else _shown(b, mask)
+        x = x if also is None else b("SELECT_V2", also, x, y)
+        y = y if shown is None else b("SELECT_V2", shown, y, x)
+        both = shown is not None and also is not None
+        shown = b("LOGICAL_OR", shown, also) if both else None
+        y = arithmetic.extreme(b, type, y, x)
+    return y
 
 
 def _masked_product(b: KerasBuilder, xs: tuple[Tensor, ...]) -> Tensor:
@@ -47,7 +73,7 @@ def _masked_product(b: KerasBuilder, xs: tuple[Tensor, ...]) -> Tensor:
         if mask is None:
             parts.append(x)
             continue
-        shown.append(b("EXPAND_DIMS", b.cast(mask, np.bool_), np.array(mask.rank, np.int32)))
+        shown.append(_shown(b, mask))
         parts.append(b("SELECT_V2", shown[-1], x, one))
     y = reduce(lambda x, y: b("MUL", x, y), parts)
     if len(shown) < len(xs):

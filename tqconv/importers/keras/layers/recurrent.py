@@ -290,4 +290,6 @@ def time_distributed(
 @handles("SpectralNormalization")
 def spectral(b: KerasBuilder, x: Tensor, *, layer: Any, training: bool | None = False) -> Tensor:
     """Apply the layer inside: its kernel is stored as it was normalized last."""
-    return b.inner(b.layer.inside["layer"], [x], b.masks[:1], "layer", {})[0]
+    (y,) = b.inner(b.layer.inside["layer"], [x], b.masks[:1], "layer", {})
+    b.mask = b.mask_inside
+    return y
