@@ -83,8 +83,9 @@ class Example:
 
     config: what the file says of it. xs: its operands, one after the other, or several as one list.
     ys: its results. weights: in the order in which Keras lists them. named: what the call says by
-    keyword; arrays, and lists of arrays, are inputs of the model, too. hidden: a mask [n, t] of the
-    operand, made by a Masking layer in front; the operand is 0 where it is false.
+    keyword; arrays, and lists of arrays, are inputs of the model, too. hidden: masks [n, t] of the
+    first operands, or None, made by Masking layers in front; operands are 0 where they are false.
+    carried: the mask of the first result, by which a GlobalAveragePooling1D behind it weighs.
     later: inputs and results of further runs of the same model, whose batch is then fixed.
     free: axes whose sizes are not known before the model runs; the batch is one anyway.
     """
@@ -94,7 +95,8 @@ class Example:
     ys: Sequence[Array]
     weights: Sequence[Array] = ()
     named: Mapping[str, Any] = field(default_factory=dict)
-    hidden: Array | None = None
+    hidden: Sequence[Array | None] = ()
+    carried: Array | None = None
     later: Sequence[tuple[Sequence[Array], Sequence[Array]]] = ()
     free: Sequence[int] = ()
     atol: float = 1e-4
@@ -107,26 +109,36 @@ class Example:
 
     def runs(self) -> list[tuple[Sequence[Array], Sequence[Array]]]:
         """Return the inputs and the results of all runs of the model."""
-        return [(self.inputs(), self.ys), *self.later]
+        runs = [(self.inputs(), self.ys), *self.later]
+        if self.carried is None:
+            return runs
+        return [(xs, [*ys, mean_of(ys[0], self.carried)]) for xs, ys in runs]
 
     def write(self, folder: Path, op: str, major: int) -> Path:
         """Write the model into a folder, as this generation of Keras writes HDF5 files."""
         inputs = [self._operand(i, array) for i, array in enumerate(self.inputs())]
         first, others = inputs[: len(self.xs)], iter(inputs[len(self.xs) :])
         named = {key: _operands(value, others) for key, value in self.named.items()}
-        front = []
-        if self.hidden is not None:
-            front = [_called(layer("Masking", "front", mask_value=0.0), first[:1], {}, major)]
-            first = [replace(first[0], name="front"), *first[1:]]
+        around = []
+        for i, mask in enumerate(self.hidden):
+            if mask is not None:
+                front = layer("Masking", f"front{i}", mask_value=0.0)
+                around.append(called_in(front, [first[i]], {}, major))
+                first[i] = replace(first[i], name=front["name"])
+        outputs = [["tested", 0, index] for index in range(len(self.ys))]
+        if self.carried is not None:
+            result = Operand("tested", (None, *self.ys[0].shape[1:]), "float32")
+            around.append(called_in(layer("GlobalAveragePooling1D", "behind"), [result], {}, major))
+            outputs.append(["behind", 0, 0])
         entry = layer(op, "tested", **self.config)
         if major >= 3 and op in UNSAID:
             del entry["config"]["trainable"]
         model = functional(
             *(given(x.name, x.shape, x.dtype) for x in inputs),
-            *front,
-            _called(entry, first, named, major),
+            *around,
+            called_in(entry, first, named, major),
             inputs=[[x.name, 0, 0] for x in inputs],
-            outputs=[["tested", 0, index] for index in range(len(self.ys))],
+            outputs=outputs,
         )
         stored = {"tested": [(f"tested/{i}:0", w) for i, w in enumerate(self.weights)]}
         return write_h5(folder / "model.h5", model, stored, VERSIONS[major])
@@ -152,6 +164,12 @@ class Operand:
         return [self.name, 0, 0]
 
 
+def mean_of(y: Array, mask: Array) -> Array:
+    """Return the mean of the steps of y: [n, t, c] that a mask shows, NaN of none."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray((y * mask[..., None]).sum(1) / mask.sum(1, keepdims=True))
+
+
 def _arrays(value: Any) -> list[Array]:
     found = value if isinstance(value, list) else [value]
     return [item for item in found if isinstance(item, np.ndarray)]
@@ -164,7 +182,7 @@ def _operands(value: Any, inputs: Iterator[Operand]) -> Any:
     return next(inputs) if isinstance(value, np.ndarray) else value
 
 
-def _called(
+def called_in(
     entry: dict[str, Any], first: Sequence[Operand], named: Mapping[str, Any], major: int
 ) -> dict[str, Any]:
     """Return the entry of a layer with one call."""

@@ -45,7 +45,9 @@ def attention(d: Draw, op: str) -> Example:
     if d.flag():
         named["return_attention_scores"] = True
         ys.append(chosen)
-    return Example(options, [q, v] if k is v else [q, v, k], ys, weights, named, hidden)
+    made = Example(options, [q, v] if k is v else [q, v, k], ys, weights, named, [hidden])
+    made.carried = shown if hidden is not None else None
+    return made
 
 
 def view(t: int, s: int, causal: bool, window: int | None) -> Array:
@@ -156,4 +158,5 @@ def heads(d: Draw, op: str) -> Example:
     if options["use_bias"]:
         weights.append(d.reals(*outputs))
         y = y + weights[-1]
-    return Example(options, [q], [y, chosen] if shows else [y], weights, named, hidden)
+    ys = [y, chosen] if shows else [y]
+    return Example(options, [q], ys, weights, named, [hidden], hidden if y.ndim == 3 else None)

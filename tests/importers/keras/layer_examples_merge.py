@@ -33,13 +33,50 @@ def merge(d: Draw, op: str) -> Example:
         shapes.append([2, *tail])
     xs = [make(*shape) for shape in shapes]
     wide = [x.reshape(2, *[1] * (len(sizes) - x.ndim), *x.shape[1:]) for x in xs]
-    shown = None
-    if len(sizes) == 3 and not whole and d.flag():
-        shown = d.shown(2, sizes[1])
-        xs[0] = wide[0] = xs[0] * shown[..., None]
-        if op == "Multiply" and d.major >= 3:  # what is hidden does not count
-            wide[0] = np.where(shown[..., None], xs[0], 1)
-    return Example({}, xs, [MERGES[op](wide)], hidden=shown)
+    if len(sizes) < 3 or whole or d.flag():
+        return Example({}, xs, [MERGES[op](wide)])
+    return hidden_in_part(d, op, [d.reals(*sizes[:3]) for _ in xs])
+
+
+def hidden_in_part(d: Draw, op: str, xs: list[Array]) -> Example:
+    """Return the example of operands [n, t, c] of which masks hide some.
+
+    Up to Keras 2 the result shows what all masks do, and each operand counts as it is. With Keras 3
+    it shows what any does, if all have masks, and some layers leave out what is hidden.
+    """
+    masks = [d.shown(*x.shape[:2]) if d.flag() else None for x in xs]
+    found = [mask for mask in masks if mask is not None]
+    for i, mask in enumerate(masks):
+        xs[i] = xs[i] if mask is None else xs[i] * mask[..., None]
+    carried = np.logical_and.reduce(found) if found else np.ones(xs[0].shape[:2], bool)
+    y = MERGES[op](xs)
+    if d.major >= 3:
+        every = len(found) == len(xs)
+        carried = np.logical_or.reduce(found) if every else np.ones(xs[0].shape[:2], bool)
+        y = products_shown(xs, masks, carried) if op == "Multiply" else y
+        y = extremes_shown(op, xs, masks) if op in ("Maximum", "Minimum") else y
+    return Example({}, xs, [y], hidden=masks, carried=carried)
+
+
+def products_shown(xs: Sequence[Array], masks: Sequence[Array | None], carried: Array) -> Array:
+    """Multiply what is shown; nothing is 0."""
+    pairs = zip(xs, masks, strict=True)
+    parts = [x if mask is None else np.where(mask[..., None], x, 1) for x, mask in pairs]
+    return np.where(carried[..., None], math.prod(parts), 0)
+
+
+def extremes_shown(op: str, xs: Sequence[Array], masks: Sequence[Array | None]) -> Array:
+    """Compare from the left: what is hidden takes the value that it is compared with.
+
+    A result is hidden where all so far are, if all so far have masks.
+    """
+    y, shown = xs[0], masks[0]
+    for x, mask in zip(xs[1:], masks[1:], strict=True):
+        x = x if mask is None else np.where(mask[..., None], x, y)
+        y = y if shown is None else np.where(shown[..., None], y, x)
+        shown = None if shown is None or mask is None else shown | mask
+        y = MERGES[op]([y, x])
+    return y
 
 
 @example("Concatenate")
@@ -48,8 +85,25 @@ def concatenate(d: Draw, op: str) -> Example:
     axis = d.number(1, len(sizes) - 1)
     shapes = [[*sizes[:axis], d.number(1, 4), *sizes[axis + 1 :]] for _ in range(d.number(2, 4))]
     xs = [d.reals(*shape) for shape in shapes]
+    if len(sizes) == 3 and d.flag():
+        return shown_together(d, xs, axis)
     y = np.concatenate(xs, axis)
     return Example({"axis": d.one_of(axis, axis - len(sizes))}, xs, [y])
+
+
+def shown_together(d: Draw, xs: list[Array], axis: int) -> Example:
+    """Return the example of operands [n, t, c] that all have masks.
+
+    Beside each other, Keras 2 shows what all masks do and Keras 3 what any does.
+    """
+    masks = [d.shown(*x.shape[:2]) for x in xs]
+    xs = [x * mask[..., None] for x, mask in zip(xs, masks, strict=True)]
+    if axis == 1:
+        carried = np.concatenate(masks, 1)
+    else:
+        carried = np.logical_and.reduce(masks) if d.major < 3 else np.logical_or.reduce(masks)
+    y = np.concatenate(xs, axis)
+    return Example({"axis": axis}, xs, [y], hidden=masks, carried=carried)
 
 
 @example("Dot", count=12)

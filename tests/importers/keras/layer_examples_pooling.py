@@ -42,7 +42,7 @@ def global_pooling(d: Draw, op: str) -> Example:
         shown = d.shown(*x.shape[:2], some=True)
         x = x * shown[..., None]
         y = x.sum(1, keepdims=keeps) / shown.sum(1).reshape(-1, *[1] * (1 + keeps))
-        return Example({"keepdims": keeps}, [x], [y], hidden=shown)
+        return Example({"keepdims": keeps}, [x], [y], hidden=[shown])
     y = x.mean(axes, keepdims=keeps) if is_mean else x.max(axes, keepdims=keeps)
     return in_layout(d, {"keepdims": keeps}, x, y)
 

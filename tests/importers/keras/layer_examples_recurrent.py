@@ -77,7 +77,8 @@ def over_time(
         found, states = ref.run(step, operand.x, states, operand.counts, back, zeros)
         result = found if sequences else found[:, -1]
         runs.append([result, *states] if shows else [result])
-    made = Example(config, [operand.x], runs[0], weights, named, operand.hidden)
+    made = Example(config, [operand.x], runs[0], weights, named, [operand.hidden])
+    made.carried = operand.hidden if sequences else None
     made.later = [(made.inputs(), ys) for ys in runs[1:]]
     return made
 
@@ -180,8 +181,9 @@ def bidirectional(d: Draw, op: str) -> Example:
         config = {**cells[1].config, **said, "go_backwards": True}
         options["backward_layer"] = inside(d.major, kind, "back", **config)
     weights = [*cells[0].weights, *cells[1].weights]
-    ys = [*ys, *after] if shows else ys
-    return Example(options, [operand.x], ys, weights, named | operand.named, operand.hidden)
+    ys, named = [*ys, *after] if shows else ys, named | operand.named
+    carried = operand.hidden if sequences else None
+    return Example(options, [operand.x], ys, weights, named, [operand.hidden], carried)
 
 
 @example("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")

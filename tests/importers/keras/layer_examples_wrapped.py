@@ -39,7 +39,7 @@ def clustered(d: Draw, op: str) -> Example:
     listed += [np.zeros(made.weights[i].shape, np.int64) for i in kernels]
     config = {"layer": layer(kind, "inner", **made.config), "number_of_clusters": 8}
     config |= {"cluster_per_channel": apart, "preserve_sparsity": False}
-    return replace(made, config=config, weights=listed)
+    return replace(made, config=config, weights=listed, carried=None)
 
 
 def kernels_of(kind: str, made: Example) -> Sequence[int]:

@@ -1,0 +1,81 @@
+"""Layers hand the masks of their operands on, or not, as their generation of Keras does.
+
+Layers that compute with masks are tested where their examples are (`Example.carried`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given as drawn
+from hypothesis import settings
+from hypothesis import strategies as st
+from layer_example import EXAMPLES, VERSIONS, Draw, Example, F, Operand, called_in, mean_of, run
+from networks_keras import functional, given, layer, write_h5
+from test_keras_random import RUN
+
+from tqconv import api
+
+HAND_ON = {
+    *("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "ThresholdedReLU", "Dense", "Dropout"),
+    *("SpatialDropout1D", "GaussianNoise", "GaussianDropout", "AlphaDropout"),
+    *("ActivityRegularization", "BatchNormalization", "LayerNormalization", "UnitNormalization"),
+    *("GroupNormalization", "SyncBatchNormalization", "SpectralNormalization"),
+}
+"""Layers whose result has the mask of their operand, as tf_keras 2.21 and Keras 3.15.1 have it."""
+SINCE_3 = {"Identity", "Rescaling", "Normalization"}
+COUNT = {
+    *("Masking", "Softmax", "TimeDistributed", "GlobalAveragePooling1D"),
+    *("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention"),
+    *("SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional"),
+    *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"),
+}
+"""Layers that compute with masks, or make one."""
+
+
+@pytest.mark.parametrize("op", sorted(EXAMPLES.keys() - COUNT))
+def test_a_mask_is_handed_on_or_lost(tmp_path: Path, op: str) -> None:
+    maker = EXAMPLES[op]
+
+    @settings(RUN, max_examples=4)
+    @drawn(st.data())
+    def check(data: st.DataObject) -> None:
+        d = Draw(data, maker.majors)
+        example = maker.make(d, op)
+        if fits(example):
+            compare(tmp_path, op, d.major, example)
+
+    check()
+
+
+def fits(example: Example) -> bool:
+    """Whether operand and result are reals [n, t, c], with two steps at least."""
+    x, y = example.xs[0], example.ys[0]
+    alone = len(example.xs) == 1 and not example.named and not any(example.hidden)
+    return alone and x.ndim == y.ndim == 3 and x.dtype == y.dtype == F and x.shape[1] > 1
+
+
+def compare(folder: Path, op: str, major: int, example: Example) -> None:
+    """Compare the mean of a result whose operand, any numbers, comes from a table with a mask."""
+    x, y = example.xs[0], example.ys[0]
+    ids = np.arange(1, x[..., 0].size + 1, dtype=np.int32).reshape(x.shape[:2])
+    ids[0, 1] = 0  # the one step that is hidden
+    table = np.zeros((ids.max() + 1, x.shape[2]), F)
+    table[ids] = x
+    options = {"input_dim": len(table), "output_dim": x.shape[2], "mask_zero": True}
+    chain = [Operand("x0", (None, *ids.shape[1:]), "int32")]
+    chain += [Operand(n, (None, *a.shape[1:]), "float32") for n, a in (("front", x), ("tested", y))]
+    entries = [layer("Embedding", "front", **options), layer(op, "tested", **example.config)]
+    entries.append(layer("GlobalAveragePooling1D", "behind"))
+    called = [called_in(e, [t], {}, major) for e, t in zip(entries, chain, strict=True)]
+    border = given("x0", chain[0].shape, "int32")
+    model = functional(border, *called, inputs=[["x0", 0, 0]], outputs=[["behind", 0, 0]])
+    stored = {"front": [("table:0", table)]}
+    stored["tested"] = [(f"tested/{i}:0", w) for i, w in enumerate(example.weights)]
+    path = write_h5(folder / "model.h5", model, stored, VERSIONS[major])
+    ((made,),) = run(api.optimize(api.load(path)), [[ids]], delegate=True)
+    carries = op in HAND_ON or (op in SINCE_3 and major >= 3)
+    mask = ids > 0 if carries else np.ones(y.shape[:2], bool)
+    np.testing.assert_allclose(made, mean_of(y, mask), atol=1e-4, rtol=1e-4)
