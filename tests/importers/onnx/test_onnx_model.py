@@ -286,3 +286,10 @@ def test_an_operator_of_another_domain_is_kept_where_that_is_asked_for(tmp_path:
 def test_what_reads_a_tensor_of_unknown_shape_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="the shape of 'd' is not known"):
         load(foreign(False), tmp_path, LoadOptions(allow_custom_ops=True))
+
+
+def test_an_output_without_a_name_is_damage(tmp_path: Path) -> None:
+    model = two_layers()
+    model.graph.output[0].name = ""
+    with pytest.raises(FormatError, match="output 0 of the graph has no name"):
+        load(model, tmp_path)

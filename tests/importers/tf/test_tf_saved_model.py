@@ -391,3 +391,14 @@ def test_a_function_that_calls_itself_is_refused(tmp_path: Path) -> None:
     body = function("serve(x, b, k) -> c:output:0", "c = PartitionedCall x b k f=fn('serve')")
     with pytest.raises(UnsupportedError, match="function `serve` calls itself"):
         api.load(tf2(tmp_path / "m", body))
+
+
+@pytest.mark.parametrize("key", [None, "quiet"])
+def test_a_signature_without_outputs_computes_nothing(tmp_path: Path, key: str | None) -> None:
+    meta = tf1("")
+    for name in list(meta.signature_def):
+        del meta.signature_def[name]
+    signature(meta, "quiet", {"x": "x:0"}, {})
+    save(tmp_path / "m", meta, **{"other/name": W})
+    with pytest.raises(UsageError, match=r"no outputs|no signature"):
+        api.load(tmp_path / "m", LoadOptions(signature=key))

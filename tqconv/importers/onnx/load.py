@@ -51,7 +51,10 @@ def import_network(
     model = Model([Graph("main")], origin=file)
     if options.allow_nonexistent_arrays:
         options = without_missing(options, partial(_exists, body), model.notes)
-    outputs = [_resolve(n, body) for n in options.outputs or (o.name for o in body.outputs)]
+    names = list(options.outputs or (o.name for o in body.outputs))
+    if "" in names:
+        raise FormatError(f"output {names.index('')} of the graph has no name", where=file)
+    outputs = [_resolve(name, body) for name in names]
     given = {_resolve(name, body): text for name, text in options.values.items()}
     inputs = _inputs(body, options, given)
     declared = [_declared(network, file, name, options) for name in inputs]

@@ -132,7 +132,7 @@ def choose_entries(meta: Any, options: LoadOptions, notes: list[str]) -> list[En
     if not computing:
         sign_callables(meta)
         known = _signatures(meta)
-        computing = list(known)
+        computing = [k for k, s in known.items() if len(s.outputs)]
         if keys is None and options.inputs is not None and options.outputs is not None:
             return [Entry(DEFAULT_SIGNATURE, {}, {})]
         if keys is None:
@@ -150,6 +150,11 @@ def choose_entries(meta: Any, options: LoadOptions, notes: list[str]) -> list[En
             raise UsageError(
                 f"the SavedModel has no signature `{key}`{suggestion(key, known)}",
                 hint=f"it has {', '.join(known) or 'none'}",
+            )
+        if not len(known[key].outputs):
+            raise UsageError(
+                f"the signature `{key}` has no outputs",
+                hint=f"with outputs there are {', '.join(computing) or 'none'}",
             )
     return [_entry(key, known[key]) for key in wanted]
 
