@@ -13,7 +13,9 @@ import numpy as np
 from tqconv.compose.builder import Builder
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
+from tqconv.ir.types import STRING, type_name
 from tqconv.ops.emit import finish
+from tqconv.ops.operands import HANDLES
 from tqconv.ops.table import spec
 
 INT32 = np.dtype(np.int32)
@@ -38,6 +40,8 @@ def bitcast(b: Builder, x: Tensor, dtype: np.dtype) -> Tensor:
         x = x.producer.input(0) if x.producer.input(0).dtype == dtype else x
     if x.dtype == dtype:
         return x
+    if HANDLES & {x.dtype, dtype} or STRING in (x.dtype, dtype):
+        raise UnsupportedError(f"the bits of {type_name(x.dtype)} as {type_name(dtype)}")
     shape = x.shape
     if x.dtype.itemsize > dtype.itemsize:
         shape = (*x.shape, x.dtype.itemsize // dtype.itemsize)

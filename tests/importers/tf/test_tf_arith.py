@@ -303,6 +303,12 @@ def test_what_has_no_kernel_is_refused() -> None:
     cut = one_op("Cast", y, DstT=np.int32, Truncate=True)[0]
     with pytest.raises(UnsupportedError, match="Truncate"):
         model_of(cut)
+    bits = one_op("Bitcast", y, type=np.int32)[0]
+    for made in bits.node:
+        if made.op == "Bitcast":
+            made.attr["type"].type = 20
+    with pytest.raises(UnsupportedError, match="the bits of FLOAT32 as RESOURCE"):
+        model_of(bits)
 
 
 @pytest.mark.parametrize("op", ["SquaredDifference", "Add", "Maximum"])
