@@ -105,3 +105,17 @@ def test_a_square_uses_the_difference_that_is_there(tmp_path: Path, run: Run) ->
     data = str(tmp_path / "s.npz")
     quantize(model, QuantizeOptions(mode="int8", calibration_data=data, improve=False))
     assert kinds(model) == ["SUB", "MUL"]
+
+
+@pytest.mark.parametrize("mode", ["int8", "int16x8", "uint8"])
+@pytest.mark.parametrize(
+    ("threshold", "order"), [("1.25", "GREATER"), ("1.25", "GREATER_EQUAL"), ("0.0", "GREATER")]
+)
+def test_what_is_compared_with_a_number_is_not_cut_off_there(
+    tmp_path: Path, run: Run, mode: str, threshold: str, order: str
+) -> None:
+    """A comparison makes no real, so the number it compares with bounds nothing."""
+    text = f"x: f32[1,8] -> y\na = ABS(x)\nc = {order}(a, {threshold})\ny = SELECT_V2(c, x, 0.0)"
+    x = np.linspace(0.5, 3, 64, dtype=np.float32).reshape(8, 8) * [[1, -1] * 4]
+    model = quantized(text, x.astype(np.float32), tmp_path, mode)
+    assert quality(run, text, model, x.astype(np.float32)) > 30

@@ -264,6 +264,8 @@ class _Builder:
                 whole.ranges += mine.ranges  # an element beyond them would count for less
             return
         saturates = sole and rule is not None and not rule.averages and whole.ends is not None
+        # What a comparison makes is no real: its group is the other operand, which bounds nothing.
+        saturates &= any(map(is_real, op.outputs))
         if saturates and mine.pin is None and mine.tensors == [tensor]:
             # What lies outside the output's range never reaches the output.
             mine.ranges = [r for r in mine.ranges if r.kind == "user"]
@@ -287,6 +289,8 @@ def _conflict(mine: Group, whole: Group, sole: bool) -> str | None:
     if whole.centered and not mine.centered:
         return "its neighbours need zero point 0"
     ratio = _joint(mine.ends, whole.ends) / max(mine.ends[1] - mine.ends[0], LEAST)
+    if (mine.ends[1] - mine.ends[0]) / max(whole.ends[1] - whole.ends[0], LEAST) > FINEST:
+        return None
     return f"shared steps would be {ratio:.3g} times as coarse" if ratio > COARSER else None
 
 
