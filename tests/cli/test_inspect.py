@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from networks_keras import given, layer, sequential, write_h5
 
 from tqconv.api import save
 from tqconv.compose.builder import Builder
@@ -233,3 +234,20 @@ def test_a_target_is_answered_from_one_reading(
     assert "all 6 operators run on it" in result.out
     assert "  operators    11 of 7 kinds" in result.out  # the facts are of the file, not optimized
     assert len(read) == 1
+
+
+def test_bodies_of_loops_are_shown_where_all_is(tqconv: Tqconv, tmp_path: Path) -> None:
+    config = {"units": 2, "activation": "tanh", "recurrent_activation": "sigmoid"}
+    rng = np.random.default_rng(1)
+    arrays = [rng.normal(size=shape).astype(np.float32) for shape in ((2, 6), (2, 6), (2, 6))]
+    path = write_h5(
+        tmp_path / "m.h5",
+        sequential(given("x", [1, 5, 2]), layer("GRU", "cell", **config, reset_after=True)),
+        {"cell": [(f"cell/{i}:0", array) for i, array in enumerate(arrays)]},
+    )
+    shown = tqconv("inspect", path).out
+    assert "graphs       3, 2 of them run by operators (--verbose)" in shown
+    assert "inputs of graph" not in shown
+    assert "inputs of graph 2 `" in tqconv("inspect", path, "-v").out
+    graphs = json.loads(tqconv("inspect", path, "--json").out)["graphs"]
+    assert [graph["is_body"] for graph in graphs] == [False, True, True]

@@ -23,9 +23,11 @@ VALUES = 4
 
 
 def model_page(facts: ModelFacts, *, verbose: bool) -> Iterator[Block]:
-    """Yield the description of a model; `verbose` adds every operator and every tensor."""
+    """Yield the description of a model; `verbose` adds bodies, and every operator and tensor."""
     yield Table(_totals(facts), prose=True)
     for index, graph in enumerate(facts.graphs):
+        if graph.is_body and not verbose:
+            continue
         title = "" if index == 0 else f" of graph {index} `{graph.name}`"
         for block in _borders(graph, title):
             yield from ("", *block)
@@ -65,7 +67,9 @@ def _totals(facts: ModelFacts) -> list[tuple[str, str]]:
         ("MACs", quantity(facts.macs).strip()),
     ]
     if len(facts.graphs) > 1:
-        rows.append(("graphs", str(len(facts.graphs))))
+        inner = sum(graph.is_body for graph in facts.graphs)
+        note = f", {inner} of them run by operators (--verbose)" if inner else ""
+        rows.append(("graphs", f"{len(facts.graphs)}{note}"))
     if facts.description:
         rows.append(("description", facts.description))
     return rows

@@ -52,7 +52,10 @@ class OpFacts:
 
 @dataclass(frozen=True)
 class GraphFacts:
-    """One graph; `peak_bytes` is the largest sum of tensors that live at the same time."""
+    """One graph; `peak_bytes` is the largest sum of tensors that live at the same time.
+
+    is_body: whether operators of other graphs run it: a loop's condition or body, a branch.
+    """
 
     name: str
     inputs: tuple[TensorFacts, ...]
@@ -60,6 +63,7 @@ class GraphFacts:
     ops: tuple[OpFacts, ...]
     tensors: tuple[TensorFacts, ...]
     peak_bytes: int
+    is_body: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ SMALL = 8
 
 def describe(model: Model) -> ModelFacts:
     """Return the facts about a model; nothing is computed that an import did not find."""
-    graphs = save_order(model)
+    graphs, entries = save_order(model), model.graphs
     constants = _constants(graphs)
     return ModelFacts(
         origin=model.origin,
@@ -124,7 +128,7 @@ def describe(model: Model) -> ModelFacts:
             for s in model.signatures
         },
         metadata={name: len(content) for name, content in model.metadata.items()},
-        graphs=tuple(map(describe_graph, graphs)),
+        graphs=tuple(_describe_graph(g, all(g is not entry for entry in entries)) for g in graphs),
         notes=tuple(model.notes),
     )
 
@@ -140,8 +144,7 @@ def interface(model: Model) -> Interface:
     )
 
 
-def describe_graph(graph: Graph) -> GraphFacts:
-    """Return the facts about one graph."""
+def _describe_graph(graph: Graph, is_body: bool) -> GraphFacts:
     return GraphFacts(
         name=graph.name,
         inputs=tuple(map(describe_tensor, graph.inputs)),
@@ -149,6 +152,7 @@ def describe_graph(graph: Graph) -> GraphFacts:
         ops=tuple(map(describe_op, graph.ops)),
         tensors=tuple(map(describe_tensor, graph.tensors())),
         peak_bytes=peak_bytes(graph),
+        is_body=is_body,
     )
 
 
