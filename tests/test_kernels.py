@@ -378,3 +378,45 @@ def test_windows_that_kernels_take(example: Example, option: str, size: int) -> 
     content = bytes(serialize(Model([graph])))
     far = option == "stride_h" and size > 2**15 and example.type.startswith("CONV_3D")
     assert loaded(content) == (runs(content) and not far)
+
+
+@pytest.mark.parametrize("kind", ["FLOAT32", "INT8"])
+@pytest.mark.parametrize("example", [DENSE, CONV], ids=str)
+def test_a_bias_of_several_dimensions_is_flattened(example: Example, kind: str) -> None:
+    """LiteRT counts its elements."""
+    graph = graph_of(example) if kind == "FLOAT32" else scaled(example, kind)
+    bias = graph.ops[-1].input(2)
+    assert bias.data is not None
+    bias.data = bias.data.reshape(1, 1, 1, -1)
+    bias.shape = bias.data.shape
+    content = bytes(serialize(Model([graph])))
+    assert runs(content)
+    model = reader.parse(content, "n.tflite")
+    assert model.main.ops[-1].input(2).rank == 1
+    assert runs(bytes(serialize(model)))
+
+
+def test_recurrent_layers_of_integers_go_on() -> None:
+    """Nothing here makes them: weights of int8, states of int8 and int16, biases of int32."""
+    example = next(e for e in EXAMPLES if str(e) == "UNIDIRECTIONAL_SEQUENCE_LSTM-projected")
+    graph = graph_of(example)
+    op = graph.ops[-1]
+    wide = dict.fromkeys(("w_ci", "w_cf", "w_co", "c"), (np.int16, 1 / 2048))
+    for index, tensor in enumerate(op.inputs):
+        name = spec(op.type).operands.name(index)
+        if tensor is not None:
+            narrow = (np.int32, 1 / 4096) if name.startswith("b_") else (np.int8, 1 / 64)
+            integer, step = wide.get(name, narrow)
+            tensor.dtype, tensor.quant = np.dtype(integer), Quant.per_tensor(step, 0)
+            if tensor.data is not None:
+                tensor.data = np.round(np.clip(tensor.data, -1, 1) / step / 2).astype(integer)
+    op.outputs[0].dtype, op.outputs[0].quant = np.dtype(np.int8), Quant.per_tensor(1 / 64, 0)
+    kinds = [np.int16] * 4 + [np.int8]
+    op.intermediates = tuple(
+        Tensor(f"i{k}", (0,), np.dtype(kind), quant=Quant.per_tensor(1 / 1024, 0))
+        for k, kind in enumerate(kinds)
+    )
+    op.version = 2
+    content = bytes(serialize(Model([graph])))
+    assert runs(content)
+    assert runs(bytes(serialize(reader.parse(content, "n.tflite"))))

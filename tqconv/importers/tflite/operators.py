@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tqconv.errors import FormatError, InternalError, TqconvError, UnsupportedError, counted
@@ -32,6 +33,22 @@ def check_members(type: str, options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if isinstance(words.get(name), str) and not isinstance(value, str):
             raise FormatError(f"`{name}` of {type} is {value}, which stands for nothing")
+
+
+def flatten_bias(graph: Graph, op: Op) -> None:
+    """Give a constant bias one dimension, before the operator is part of the graph.
+
+    Kernels count its elements; some converters write [1, 1, 1, n].
+    """
+    names = spec(op.type).operands.names if known(op.type) else ()
+    if not {"w", "b"} <= set(names) or len(op.inputs) <= (place := names.index("b")):
+        return
+    bias = op.inputs[place]
+    if bias is None or bias.data is None or bias.rank == 1:
+        return
+    flat = graph.constant(f"{bias.name}/flat", bias.data.reshape(-1))
+    flat.quant = None if bias.quant is None else replace(bias.quant, axis=0)
+    op.inputs = (*op.inputs[:place], flat, *op.inputs[place + 1 :])
 
 
 def check_operator(op: Op, *, shown: bool = False) -> None:

@@ -20,6 +20,7 @@ from tqconv.importers.tflite.operators import (
     check_members,
     check_operator,
     check_options,
+    flatten_bias,
 )
 from tqconv.ir.graph import Graph, Model, Op, Signature, Tensor
 from tqconv.ir.types import Shape, Source, dtype_of
@@ -180,8 +181,9 @@ class _Reader:
                 raise FormatError(
                     f"graph '{graph.name}' names operator code {code} of {len(self.codes)}"
                 )
-            op = graph.add(self._operator(entry, self.codes[code], at, graphs))
-            check_operator(op, shown=self.shown)
+            op = self._operator(entry, self.codes[code], at, graphs)
+            flatten_bias(graph, op)
+            check_operator(graph.add(op), shown=self.shown)
         graph.outputs[:] = [t for t in at(subgraph.get("outputs", ())) if t is not None]
         self._check_order(graph)
 
