@@ -16,7 +16,7 @@ from tqconv.jobs.record import Record
 from tqconv.jobs.requests import check_scaling
 from tqconv.output import write_atomically
 from tqconv.passes.driver import run_stages
-from tqconv.passes.pipeline import STAGES
+from tqconv.passes.pipeline import INTEGER_STAGES
 from tqconv.records import dataclass
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def calibrate(
     before = None if options.update is None else evidence.load(Path(options.update))
     model = file.load(options.load)
     turn_images(model, options.load)
-    run_stages(model, STAGES)
+    run_stages(model, INTEGER_STAGES)
     inputs.tell(model, asked)
     samples = quantize.samples_of(model, asked)
     total = None if progress is None else quantize.sample_count(model, asked)

@@ -211,7 +211,7 @@ def _may_differ(row: OpSpec, name: str, tensor: Tensor) -> bool:
     rule, own = row.quant, numpy_name(tensor.dtype)
     if rule is None:
         return False
-    if not rule.types:  # recurrent, of integers all through: each operand has its own type
+    if row.category == "recurrent":  # of integers all through: each operand has its own type
         return True
     packed, wide = own in PACKED, own in BIASES
     return has_own_type(row, name) and (name in rule.raw or (wide if name in rule.bias else packed))

@@ -289,6 +289,36 @@ def _weights(operands: str) -> QuantRule:
     return _hybrid(*(n for n in names if n.removeprefix("bw_").startswith(("w_", "aux_w_"))))
 
 
+def _not_plain(op: Op) -> str | None:
+    """Return what keeps the integer kernel from an LSTM (unidirectional_sequence_lstm.cc)."""
+    names = ROWS[op.type].operands
+    given = {names.name(i) for i, t in enumerate(op.inputs) if t is not None}
+    for what, some in (
+        ("peepholes", {"w_ci", "w_cf", "w_co"}),
+        ("a projection", {"w_proj", "b_proj"}),
+        ("normalized gates", {"ln_i", "ln_f", "ln_c", "ln_o"}),
+    ):
+        if given & some:
+            return f"has {what}, of which no range is measured"
+    if "w_xi" not in given:
+        return "has no input gate of its own"
+    if op.options.get("fused_activation_function", "TANH") != "TANH":
+        return "squashes its cells by another function than TANH"
+    return None
+
+
+_GATED = ("i", "f", "c", "o")
+_INTEGER_LSTM = replace(
+    _weights(LSTM),
+    types=frozenset({"INT8"}),
+    weight={f"w_{part}{gate}": None for part in "xh" for gate in _GATED},
+    bias={f"b_{gate}": ("x", f"w_x{gate}") for gate in _GATED},
+    states={"h": "y", "c": ""},
+    scratch=5,
+    refuses=_not_plain,
+)
+"""LiteRT 2.3.0 has it in 8 bits only; the gates are computed in 16 bits, the cells kept so."""
+
 _RNN = "x w r b h -> y"
 _BOTH_RNN = "x w r b h bw_w bw_r bw_b bw_h aux? aux_w? bw_aux_w? -> y bw_y"
 _STATES = {"UNIDIRECTIONAL_SEQUENCE_LSTM": ("h", "c"), "UNIDIRECTIONAL_SEQUENCE_RNN": ("h",)}
@@ -297,7 +327,7 @@ _ROWS = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": (
         LSTM,
         _sequence_lstm,
-        _weights(LSTM),
+        _INTEGER_LSTM,
         _sequence_lstm_version,
     ),
     "BIDIRECTIONAL_SEQUENCE_LSTM": (

@@ -160,6 +160,11 @@ class QuantRule:
     bytes of the activation type;
     sliced: whether the hybrid kernel of an operator needs a scale for each channel;
     nibbles: activation types (FLOAT32: hybrid) beside which the weights may be int4;
+    states: operand -> the result whose parameters its integers share, or "" for int16 with a power
+    of two as scale; the operator starts each run from what they are given;
+    scratch: how many tensors the kernel wants to be told beside, the last with the parameters of
+    the result;
+    refuses: why the integer kernel does not take an operator, None where it does;
     hybrid_all: all operands in `hybrid` must have the same type;
     skewed: beside one int8 scale the kernel takes `asymmetric_quantize_inputs`, with which skewed
     inputs come out twice as exact (FULLY_CONNECTED version 9; per channel it has none, 12);
@@ -176,6 +181,9 @@ class QuantRule:
     types: frozenset[str] = ALL_TYPES
     hybrid: Mapping[str, int | None] = field(default_factory=dict)
     sliced: Callable[[Op], bool] | None = None
+    states: Mapping[str, str] = field(default_factory=dict)
+    scratch: int = 0
+    refuses: Callable[[Op], str | None] | None = None
     nibbles: frozenset[str] = frozenset()
     raw: tuple[str, ...] = ()
     free_weights: frozenset[str] = frozenset()

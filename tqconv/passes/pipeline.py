@@ -97,8 +97,15 @@ FLOAT_STAGES: tuple[Stage, ...] = (
     Stage("pixels", (pixels.recognize_depth_to_space,)),
     Stage("states", (steps.own_states,)),
 )
-"""The same for a result that computes with reals: the recurrent operators have no integer plan, and
-DEPTH_TO_SPACE has no kernel for 16 bits."""
+"""The same for a result that computes with reals: DEPTH_TO_SPACE has no kernel for 16 bits, and of
+recurrent layers that are written out step by step each operator has an integer one."""
+
+INTEGER_STAGES: tuple[Stage, ...] = (
+    Stage("recurrent", (memory.size_first_states, loops.fuse_loops)),
+    *STAGES,
+    Stage("states", (steps.own_states,)),
+)
+"""The same before a quantization: bodies of loops stay float, what they became need not."""
 
 
 def stages_before(
@@ -124,7 +131,7 @@ def stages_before(
     # In 8 bits the squares of a spelled-out norm lose far more than its epsilon is worth.
     norms = Stage("norms", (patterns.recognize_loose_l2_normalization,))
     conversions = Stage("conversions", (fake_quant.read_conversions,))
-    return (conversions, Stage("evidence", passes), norms, *STAGES)
+    return (conversions, Stage("evidence", passes), norms, *INTEGER_STAGES)
 
 
 QUANTIZED = Stage("quantization", (cleanup.share_constants,))

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import NOWHERE
+from tqconv.ops.table import spec
 from tqconv.quant.evidence.intervals import clamp_of
 from tqconv.quant.params import Params, activation, encode
 from tqconv.quant.plan import Plan
 from tqconv.quant.schemes import INT8, INT16, UINT8
-from tqconv.quant.select import rule_of
+from tqconv.quant.select import State, rule_of, states
 
 APART = (INT16, UINT8)
 """From the first to the second LiteRT has no QUANTIZE (back it has); int8 lies between."""
@@ -87,6 +88,8 @@ class _Writer:
             if tensor is None:
                 continue
             wanted = self.plan.read_as(Use(op, index))
+            if tensor.variable:
+                continue
             if tensor.is_constant:
                 if wanted is not None:
                     self.graph.set_input(op, index, self._constant(tensor, Use(op, index), wanted))
@@ -94,9 +97,46 @@ class _Writer:
             have = self.plan.tensors.get(tensor)
             if wanted is not have and not (wanted is not None and wanted.equals(have)):
                 self.graph.set_input(op, index, self._read(tensor, have, wanted))
+        for state in states(op):
+            self._fill(op, state)
         rule = rule_of(op)
+        if rule is not None and rule.scratch and op in self.plan.types:
+            op.intermediates = self._scratch(op, rule.scratch)
+            # Compilers for accelerators count the operands, also those that are left out.
+            op.inputs = (
+                *op.inputs,
+                *(None,) * (len(spec(op.type).operands.names) - len(op.inputs)),
+            )
         if self.plan.types.get(op) == INT16 and rule is not None:
             op.options.update(rule.int16_options)
+
+    def _fill(self, op: Op, state: State) -> None:
+        """Keep a state in integers, filled in every run with what the real one was filled with."""
+        wanted = self.plan.read_as(Use(op, state.index))
+        if wanted is None:
+            return
+        first = state.first
+        if first.is_constant:
+            use = Use(state.variable.producer or op, 0)
+            stored = self._constant(first, use, wanted)
+        else:
+            have = self.plan.tensors.get(first)
+            stored = first if wanted.equals(have) else self._read(first, have, wanted)
+        name = self.graph.unique(f"{state.variable.name}/stored")
+        variable = Tensor(name, state.variable.shape, wanted.dtype, variable=True)
+        variable.quant = wanted.quant
+        self.made.add(self.graph.add(Op("MAXIMUM", (stored, stored), (variable,), {}, op.source)))
+        self.graph.set_input(op, state.index, variable)
+
+    def _scratch(self, op: Op, count: int) -> tuple[Tensor, ...]:
+        """Return the tensors that the kernel of an LSTM wants: it reads the scale of the last."""
+        made = []
+        for i in range(count):
+            name = self.graph.unique(f"{op.output.name}/intermediate{i}")
+            made.append(Tensor(name, (0,), np.dtype(np.float32)))
+        params = self.plan.tensors[op.output]
+        made[-1].dtype, made[-1].quant = params.dtype, params.quant
+        return tuple(made)
 
     def _constant(self, tensor: Tensor, use: Use, wanted: Params) -> Tensor:
         """Return a constant stored as wanted; the first such takes the name of the float one."""

@@ -17,7 +17,16 @@ from tqconv.ir.types import Range, type_name
 from tqconv.ops.spec import QuantRule
 from tqconv.quant.params import Params, activation, with_zero
 from tqconv.quant.schemes import INT16
-from tqconv.quant.select import in_group, is_real, is_same, operand_name, reals, rule_of
+from tqconv.quant.select import (
+    State,
+    in_group,
+    is_real,
+    is_same,
+    operand_name,
+    reals,
+    rule_of,
+    states,
+)
 from tqconv.records import dataclass
 
 ROUNDING = 1.000001
@@ -212,6 +221,9 @@ class _Builder:
                     made.append(made_for_constant)
             else:
                 self._home(tensor, dtype)
+        for state in states(op):
+            if state.like is not None:
+                self._begin(state, self._home(state.like, dtype))
         if type_name(dtype) in rule.fixed:
             self._pin(op, dtype, rule)
         if is_same(rule, dtype):
@@ -241,6 +253,15 @@ class _Builder:
         self.result.constants[Use(op, index)] = made
         return made
 
+    def _begin(self, state: State, whole: Group) -> None:
+        """Let a result's group hold what its state begins with."""
+        first = state.first
+        if first.data is not None and first.data.size:
+            ends = float(first.data.min()), float(first.data.max())
+            whole.ranges += [Range(*ends, "fixed", "constant")] if any(ends) else []
+        elif first in self.found:
+            whole.ranges += [self.found[first]]
+
     def _pin(self, op: Op, dtype: np.dtype, rule: QuantRule) -> None:
         scale, zero_point = rule.fixed[type_name(dtype)]
         why = f"built into the kernel of {op.type}"
@@ -266,6 +287,7 @@ class _Builder:
         saturates = sole and rule is not None and not rule.averages and whole.ends is not None
         # What a comparison makes is no real: its group is the other operand, which bounds nothing.
         saturates &= any(map(is_real, op.outputs))
+        saturates &= not _is_kept(tensor)
         if saturates and mine.pin is None and mine.tensors == [tensor]:
             # What lies outside the output's range never reaches the output.
             mine.ranges = [r for r in mine.ranges if r.kind == "user"]
@@ -273,6 +295,12 @@ class _Builder:
 
     def _only_reader(self, tensor: Tensor, op: Op) -> bool:
         return tensor not in self.outputs and all(use.op is op for use in tensor.uses)
+
+
+def _is_kept(tensor: Tensor) -> bool:
+    """Whether the operator that makes a value goes on from it: all of its range matters."""
+    maker = tensor.producer
+    return maker is not None and any(state.like is tensor for state in states(maker))
 
 
 def _conflict(mine: Group, whole: Group, sole: bool) -> str | None:

@@ -17,7 +17,7 @@ from tqconv.quant.plan import Borders, Plan, Stored, plan
 from tqconv.quant.report import coarse_lines, float_lines, joined_lines
 from tqconv.quant.rewrites import guard_divisors, prepare
 from tqconv.quant.schemes import Scheme, scheme
-from tqconv.quant.select import Choice, is_real
+from tqconv.quant.select import Choice, is_real, states
 
 BORDER_TYPES = {name: np.dtype(name) for name in ("int8", "uint8", "int16")}
 
@@ -125,17 +125,22 @@ def known_ranges(
     told = said_of_inputs(graph, options, stored)
     found: dict[Tensor, Range] = {}
     reals = [t for t in graph.tensors() if is_real(t) and not t.is_constant]
-    for tensor in reals:
+    cells = [s.variable for op in graph.ops for s in states(op) if s.like is None]
+    for tensor in [*reals, *cells]:
         best = told.get(tensor) or evidence(tensor, ranges, wide=wide or chosen.symmetric)
         if best is not None:
             _check_finite(tensor, best)
             found[tensor] = best
     # Behind exact ranges the rest was trained with reals; where none may remain, bounds must do.
     pairs = any(known.exact for known in found.values())
+    measured = set(found)
     found = propagate(graph, found, computed=options.integer_only or not pairs)
+    for cell in cells:  # what one is filled with at first says nothing of what it will hold
+        if cell not in measured:
+            found.pop(cell, None)
     if default is not None:
         filler = Range(*default, "default", "--default_ranges")
-        found.update({t: filler for t in reals if t not in found})
+        found.update({t: filler for t in [*reals, *cells] if t not in found})
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.ir.types import Quant
+from tqconv.ir.types import Quant, Range
 from tqconv.quant.clipping import nearest_peaks
 from tqconv.records import dataclass
 
@@ -211,6 +211,21 @@ def from_peaks(
     wide = np.maximum(peak, TINY_WEIGHTS)
     scale = (wide / limits(dtype)[1]).astype(np.float32).astype(np.float64)
     return Params(scale, np.zeros(scale.size, np.int64), dtype, axis or 0, why, narrow=True)
+
+
+CELLS = (-15, -9)
+"""Exponents of the scale of an LSTM's cells: its kernel computes TANH of 0 to 6 integer bits."""
+
+
+def cells(known: Range) -> Params:
+    """Return int16 parameters of an LSTM's cells: a power of two, 2**15 of which cover the range.
+
+    TensorFlow's converter chooses the same (lstm_utils); cells beyond 64 saturate, where TANH is 1.
+    """
+    peak = max(abs(known.low), abs(known.high), 2.0 ** CELLS[0])
+    exponent = int(np.clip(np.ceil(np.log2(peak)) - 15, *CELLS))
+    why = f"cells of [{known.low:.6g}, {known.high:.6g}], a power of two"
+    return Params.of(2.0**exponent, 0, np.dtype(np.int16), why)
 
 
 def legacy_weights(data: Reals, dtype: np.dtype, why: str = "") -> Params:

@@ -33,6 +33,7 @@ from tqconv.quant.select import (
     reals,
     rule_of,
     select,
+    states,
     weight_type,
 )
 from tqconv.quant.untold import untold
@@ -184,7 +185,7 @@ def _without_range(selection: Selection, missing: Set[Tensor]) -> dict[Op, str]:
     """Return the integer operators that read or make a value without a range."""
     reasons = {}
     for op in selection.types:
-        touched = [*op.outputs, *(t for _, t in reals(op))]
+        touched = [*op.outputs, *(t for _, t in reals(op)), *(s.variable for s in states(op))]
         unknown = next((t for t in touched if t in missing), None)
         if unknown is not None:
             reasons[op] = f"no range is known of '{unknown.name}'"
@@ -242,6 +243,8 @@ def _missing(
     """Return the tensors whose group knows no range, in the order of the graph."""
     unknown = {t for t in members(g for g in groups.groups() if g.params() is None)}
     unknown |= untold(graph, groups, selection.types, found)
+    cells = {s.variable for op in selection.types for s in states(op) if s.like is None}
+    unknown |= cells - found.keys()
     stored = {t for t, _ in groups.homes}
     ends = [(t, borders.inputs) for t in graph.inputs]
     ends += [(t, borders.of_output(t)) for t in graph.outputs]
@@ -310,6 +313,10 @@ def _plan_operands(op: Op, groups: Grouping, request: Request, result: Plan) -> 
                 result.edges[use] = wanted
     for name, (x, w) in rule.bias.items():
         _plan_bias(op, name, x, w, result)
+    for state in states(op):
+        like = None if state.like is None else result.tensors[state.like]
+        made = like or arithmetic.cells(request.found[state.variable])
+        result.edges[Use(op, state.index)] = made
 
 
 def _weights(op: Op, tensor: Tensor, axis: int | None, dtype: np.dtype, choice: Choice) -> Params:

@@ -58,7 +58,7 @@ class Selection:
 
 def is_real(tensor: Tensor | None) -> bool:
     """Whether a tensor holds reals that can be quantized."""
-    return tensor is not None and tensor.dtype == np.float32
+    return tensor is not None and tensor.dtype == np.float32 and not tensor.variable
 
 
 def takes_integers(op: Op) -> bool:
@@ -90,6 +90,38 @@ def reals(op: Op) -> Iterator[tuple[int, Tensor]]:
             yield index, tensor
 
 
+@dataclass(frozen=True)
+class State:
+    """A variable that an operator starts from: what it is filled with in every run.
+
+    `like`: the result whose parameters it shares, None for cells, which have 16 bits.
+    """
+
+    index: int
+    variable: Tensor
+    first: Tensor
+    like: Tensor | None
+
+
+def states(op: Op) -> list[State]:
+    """Return the states that an integer kernel keeps, as far as each run fills them anew."""
+    rule = rule_of(op)
+    found = []
+    for name, like in (rule.states if rule is not None else {}).items():
+        index = spec(op.type).operands.index(name)
+        tensor = op.inputs[index] if index < len(op.inputs) else None
+        maker = tensor.producer if tensor is not None else None
+        if tensor is not None and tensor.variable and maker is not None and fills_states(maker):
+            found.append(State(index, tensor, maker.input(0), op.output if like else None))
+    return found
+
+
+def fills_states(op: Op) -> bool:
+    """Whether an operator does nothing but copy the first states of another into its variables."""
+    copies = len(op.inputs) > 0 and all(t is op.inputs[0] for t in op.inputs)
+    return copies and len(op.outputs) == 1 and op.outputs[0].variable
+
+
 def in_group(op: Op, index: int, rule: QuantRule) -> bool:
     """Whether an input shares the scale of a `same` operator."""
     return not rule.same_over or operand_name(op, index) in rule.same_over
@@ -106,7 +138,7 @@ def select(graph: Graph, scheme: Scheme, choice: Choice) -> Selection:
     chosen = Selection({}, {})
     for op in graph.ops:
         touches = any(True for _ in reals(op)) or any(is_real(t) for t in op.outputs)
-        if not touches or op.type in CONVERSIONS:
+        if not touches or op.type in CONVERSIONS or fills_states(op):
             continue
         reason = _refusal(op, scheme, choice)
         if reason is None:
@@ -141,16 +173,18 @@ def _refusal(op: Op, scheme: Scheme, choice: Choice) -> str | None:
         return "is a custom operator, which reads and makes reals"
     if op.graphs:
         return "bodies of control flow stay float"
-    if any(t is not None and t.variable for t in op.inputs):
-        return "its state stays float"
     rule = rule_of(op)
+    owned = {state.index for state in states(op)}
+    if any(t is not None and t.variable and i not in owned for i, t in enumerate(op.inputs)):
+        return "its state stays float"
     if rule is None or not rule.types:
         return "has no integer kernel that computes right"
     allowed = {wanted} | set(FALLBACK_TYPES if choice.integer_only else ())
     allowed |= {"INT16"} if _is_wide(op, choice) else set()
     if not allowed & rule.types:
         return f"has no {wanted.lower()} kernel that computes right"
-    return _operand_refusal(op, rule, type_name(_type_of(op, scheme, choice)))
+    reason = None if rule.refuses is None else rule.refuses(op)
+    return reason or _operand_refusal(op, rule, type_name(_type_of(op, scheme, choice)))
 
 
 def _operand_refusal(op: Op, rule: QuantRule, kind: str) -> str | None:

@@ -12,6 +12,7 @@ from tqconv.ir.containers import Border
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.histogram import Extremes, Histogram
 from tqconv.ir.tally import Counting, Tallies
+from tqconv.runtime import cells
 from tqconv.runtime.litert import Array, Feed, Session
 
 Serialize = Callable[[Model], bytes]
@@ -83,11 +84,12 @@ class _Meter:
     ) -> None:
         wide = exposed(model, tensors)
         self.names = [t.name for t in tensors]
+        self.cells = cells.measurable(model.main)
         self.positions = {t.name: i for i, t in enumerate(wide.main.outputs)}
         self.content = serialize(wide)
         self.session = Session(self.content)
         self.delegated = True
-        self.tallies = Tallies(len(tensors), counting)
+        self.tallies = Tallies(len(tensors) + len(self.cells), counting)
 
     def measure(self, feed: Feed) -> None:
         """Run one sample and look at what it makes."""
@@ -103,7 +105,8 @@ class _Meter:
     def _measure(self, feed: Feed) -> None:
         self.session.run(feed)
         read = self.reader(feed)
-        self.tallies.add([read(name) for name in self.names])
+        inside = [cells.values(op, read) for _, op in self.cells]
+        self.tallies.add([*(read(name) for name in self.names), *inside])
 
     def reader(self, feed: Feed) -> Read:
         """Return what reads the activations of the sample that was run last."""
@@ -113,4 +116,5 @@ class _Meter:
         """Return what was seen, by tensor name."""
         tallies = self.tallies
         found = tallies.extremes if tallies.counters is None else tallies.histogram
-        return {name: found(i) for i, name in enumerate(self.names)}
+        names = [*self.names, *(tensor.name for tensor, _ in self.cells)]
+        return {name: found(i) for i, name in enumerate(names)}

@@ -206,15 +206,21 @@ class _Loop:
 
     def _last(self, y: Sequence3, name: str) -> Tensor:
         axis = 0 if y.time_major else 1
-        last = np.array(self.steps - 1, np.int32)
+        first, end = np.zeros(3, np.int32), np.zeros(3, np.int32)
+        first[axis], end[axis] = self.steps - 1, self.steps
+        others = 0b111 & ~(1 << axis)
         made: Tensor = emit(
             self.graph,
-            "GATHER",
+            "STRIDED_SLICE",  # more accelerators take it than take GATHER
             y.tensor,
-            last,
+            first,
+            end,
+            np.ones(3, np.int32),
             name=f"{name}/last",
             source=self.op.source,
-            axis=axis,
+            begin_mask=others,
+            end_mask=others,
+            shrink_axis_mask=1 << axis,
         )
         return made
 
