@@ -169,6 +169,35 @@ def test_convert_a_file_that_names_code_to_run(
     assert not (tmp_path / "m.tflite").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "shape"),
+    [
+        (layer("TextVectorization", "words", output_mode="int", output_sequence_length=4), "?,4"),
+        (layer("StringLookup", "words", output_mode="int"), "?,4"),
+    ],
+)
+def test_begin_a_model_behind_its_words(
+    tqconv: Tqconv, tmp_path: Path, words: dict[str, Any], shape: str
+) -> None:
+    """Text is no matter of kernels: the report names the place where integers begin."""
+    table = reals(5, 3)
+    model = sequential(
+        given("text", [None, 4], "string"),
+        words,
+        layer("Embedding", "table", input_dim=5, output_dim=3),
+    )
+    path = write_h5(tmp_path / "m.h5", model, {"table": [("table/embeddings:0", table)]})
+    found = tqconv("convert", path, "-o", tmp_path / "m.tflite")
+    assert found.code == 4
+    assert "'model/words' works on text" in found.err
+    cut = ["--input_arrays", "words", "--input_shapes", f"words={shape}"]
+    assert f"cut them off with `--input_arrays words --input_shapes 'words={shape}'`" in found.err
+    found = tqconv("convert", path, "-o", tmp_path / "m.tflite", *cut)
+    assert found.code == 0, found.err
+    places = np.array([[0, 1, 4, 2]], np.int64)
+    np.testing.assert_array_equal(computed(tmp_path / "m.tflite", places)[0], table[places])
+
+
 ODD = [
     (layer("Dense", "odd", units="many"), "units"),
     (layer("Dense", "odd"), "units"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from tqconv.config import LoadOptions
+from tqconv.config import Dims, LoadOptions
 from tqconv.errors import UnsupportedError
 from tqconv.importers.cuts import Cuts
-from tqconv.importers.keras.model import Network, Ref
+from tqconv.importers.keras.model import Layer, Network, Ref, input_shape
+from tqconv.importers.keras.refused import TEXT
 from tqconv.ir.graph import Model
 
 
@@ -70,6 +71,7 @@ def advise(
         maker,
         lambda name: reads(network, name),
         attempt,
+        lambda name: shape_of_words(network, name),
     )
     cut = cuts.advice(missing, lost, [name for name in frontier if name not in lost]).cut
     if cut:
@@ -88,3 +90,20 @@ def _behind(network: Network, missing: Collection[str]) -> dict[str, None]:
             if any(name in lost for name in reads(network, layer.name))
         }
     return lost
+
+
+def shape_of_words(network: Network, name: str) -> Dims | None:
+    """Return the shape of the integers that a layer makes of words; None where it makes none."""
+    layer = network.layers.get(name)
+    if layer is None or not makes_integers(layer):
+        return None
+    if layer.op == "TextVectorization":
+        length = layer.config.get("output_sequence_length")
+        return (None, length if isinstance(length, int) else None)
+    read = [network.layers[each] for each in reads(network, name) if each in network.layers]
+    return input_shape(read[0]) if len(read) == 1 and read[0].op == "InputLayer" else None
+
+
+def makes_integers(layer: Layer) -> bool:
+    """Whether a layer makes one integer of each word."""
+    return layer.op in TEXT and layer.config.get("output_mode", "int") == "int"

@@ -22,7 +22,7 @@ from tqconv.importers.borders import (
 )
 from tqconv.importers.keras import functions, layers  # noqa: F401  (fill the registry)
 from tqconv.importers.keras.archive import open_archive
-from tqconv.importers.keras.foreign import advise, needed_layers
+from tqconv.importers.keras.foreign import advise, makes_integers, needed_layers
 from tqconv.importers.keras.model import Layer, Network, Ref, input_shape, parse
 from tqconv.importers.keras.refused import refuse_foreign
 from tqconv.importers.keras.registry import KERAS
@@ -33,7 +33,7 @@ from tqconv.importers.values import parse_value
 from tqconv.ir.graph import Graph, Model, Signature, Tensor
 from tqconv.untrusted import reading
 
-FLOAT32 = np.dtype(np.float32)
+FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
 
 def load(path: Path, options: LoadOptions, *, advises: bool = True) -> Model:
@@ -227,7 +227,8 @@ def _declared(network: Network, file: str, name: str, options: LoadOptions, majo
         return Declared(name, input_shape(layer), dtype_of(layer.config.get("dtype")))
     tensor = _computed_before(network, file, name, major)
     if tensor is None:
-        return Declared(name, None, FLOAT32, fixed=False, guessed=True)
+        words = layer is not None and makes_integers(layer)
+        return Declared(name, None, INT64 if words else FLOAT32, fixed=False, guessed=True)
     return Declared(name, tensor.shape, tensor.dtype, fixed=False)
 
 
