@@ -65,6 +65,7 @@ def over_time(
     if not config["stateful"] and d.flag():
         states = [d.reals(len(x), *size) for size in sizes]
         named = {"initial_state": states}
+    free = (1,) if not named and d.flag() else ()  # how many steps there are
     operand = masked(d, x, bool(named))
     zeros = not operand.counts.all() and d.flag()
     if zeros:
@@ -77,7 +78,7 @@ def over_time(
         found, states = ref.run(step, operand.x, states, operand.counts, back, zeros)
         result = found if sequences else found[:, -1]
         runs.append([result, *states] if shows else [result])
-    made = Example(config, [operand.x], runs[0], weights, named, [operand.hidden])
+    made = Example(config, [operand.x], runs[0], weights, named, [operand.hidden], free=free)
     made.carried = operand.hidden if sequences else None
     made.later = [(made.inputs(), ys) for ys in runs[1:]]
     return made
