@@ -54,6 +54,7 @@ DEPTHWISE = {"kernel_size": [3, 3], "padding": "same", "use_bias": False}
 
 
 def test_convert_a_depthwise_layer_that_states_one_group(tqconv: Tqconv, tmp_path: Path) -> None:
+    """A key that another version writes with its neutral value is no reason to refuse a layer."""
     entry = layer("DepthwiseConv2D", "dw", groups=1, **DEPTHWISE)
     path = chain(tmp_path, entry, [1, 4, 4, 2], reals(3, 3, 2, 1))
     assert tqconv("convert", path, "-o", tmp_path / "m.tflite").code == 0
@@ -78,6 +79,7 @@ def test_convert_a_file_of_any_keras(tqconv: Tqconv, tmp_path: Path, version: st
 
 
 def test_convert_a_layer_that_says_how_it_was_trained(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Initializers, regularizers and constraints matter in training alone."""
     trained = {
         "kernel_initializer": {"class_name": "VarianceScaling", "config": {"seed": None}},
         "depthwise_regularizer": {"class_name": "L2", "config": {"l2": 0.1}},
@@ -95,6 +97,7 @@ def test_convert_a_layer_that_says_how_it_was_trained(tqconv: Tqconv, tmp_path: 
 
 
 def test_convert_a_model_with_code_in_it(tqconv: Tqconv, tmp_path: Path) -> None:
+    """All layers of the user's own stand in one report, with their places and the way out."""
     model = sequential(
         given("x", [None, 2]),
         layer("Lambda", "scaled", function=["4wEAAAA", None, None]),
@@ -160,6 +163,7 @@ def test_cut_a_model_before_code_in_it(tqconv: Tqconv, tmp_path: Path, suffix: s
 def test_convert_a_file_that_names_code_to_run(
     tqconv: Tqconv, tmp_path: Path, entry: dict[str, Any], suffix: str
 ) -> None:
+    """Nothing that a file names is imported, run or opened."""
     model = sequential(given("x", [None, 2]), entry)
     write = write_h5 if suffix == "h5" else write_keras
     path = write(tmp_path / f"m.{suffix}", model, {})
@@ -215,6 +219,7 @@ ODD = [
 def test_convert_a_layer_with_an_odd_field(
     tqconv: Tqconv, tmp_path: Path, entry: dict[str, Any], said: str
 ) -> None:
+    """The error names layer, class and the field that is missing or odd."""
     arrays = {
         "Dense": [reals(2, 3), reals(3)],
         "Conv2D": [reals(3, 3, 2, 3), reals(3)],
@@ -228,6 +233,7 @@ def test_convert_a_layer_with_an_odd_field(
 
 
 def test_convert_a_layer_with_a_new_key_that_is_not_set(tqconv: Tqconv, tmp_path: Path) -> None:
+    """A key of a later version that is not set changes nothing."""
     entry = layer("Dense", "dense", units=3, new_in_some_version=None)
     path = chain(tmp_path, entry, [None, 2], reals(2, 3), reals(3))
     assert tqconv("convert", path, "-o", tmp_path / "m.tflite").code == 0
@@ -238,6 +244,7 @@ LSTM = {"units": 3, "return_sequences": True, "activation": "tanh"}
 
 @pytest.mark.parametrize("version", ["2.2.4-tf", "2.21.0", "3.15.1"])
 def test_convert_an_lstm_of_any_keras(tqconv: Tqconv, tmp_path: Path, version: str) -> None:
+    """Whatever wrote the file, a plain LSTM is one operator, and both directions are two."""
     inner = layer("LSTM", "forward", **LSTM, recurrent_activation="sigmoid")
     both = layer("Bidirectional", "both", layer=inner, merge_mode="concat")
     arrays = [("kernel", (2, 12)), ("recurrent_kernel", (3, 12)), ("bias", (12,))]
@@ -253,6 +260,7 @@ def test_convert_an_lstm_of_any_keras(tqconv: Tqconv, tmp_path: Path, version: s
 
 @pytest.mark.parametrize("op", ["GRU", "LSTM"])
 def test_run_a_recurrent_model_with_another_batch(tqconv: Tqconv, tmp_path: Path, op: str) -> None:
+    """An open batch runs with any number of rows, and each row is what it is alone."""
     gates = {"GRU": 3, "LSTM": 4}[op]
     bias = {"GRU": (2, 9), "LSTM": (12,)}[op]
     config = {"units": 3, "activation": "tanh", "recurrent_activation": "sigmoid"}
@@ -284,6 +292,7 @@ def computed(path: Path, x: Array) -> list[Array]:
 def test_names_and_order_of_outputs_are_those_of_the_model(
     tqconv: Tqconv, tmp_path: Path, mode: str | None
 ) -> None:
+    """Names and their order are the model's own in every mode, in tensors and signature."""
     words: list[object] = [] if mode is None else ["--quantize", mode]
     if mode in ("int8", "int16x8"):
         np.savez(tmp_path / "data.npz", photo=reals(8, 3))
@@ -304,6 +313,7 @@ def test_names_and_order_of_outputs_are_those_of_the_model(
 
 
 def test_convert_volumes_with_channels_first(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Channels first are taken in three dimensions too, and turned at the borders alone."""
     config = {"filters": 4, "kernel_size": [3, 3, 3], "padding": "same", "use_bias": False}
     volumes = [layer("Conv3D", n, **config, data_format="channels_first") for n in "ab"]
     path = write_h5(
@@ -319,6 +329,7 @@ def test_convert_volumes_with_channels_first(tqconv: Tqconv, tmp_path: Path) -> 
 
 
 def test_convert_sequences_of_unknown_length(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Sizes that the model leaves open stay open."""
     entry = layer("Conv1D", "conv", filters=3, kernel_size=[3], padding="same", use_bias=False)
     path = chain(tmp_path, entry, [None, None, 2], reals(3, 2, 3))
     target = tmp_path / "m.tflite"
@@ -329,6 +340,7 @@ def test_convert_sequences_of_unknown_length(tqconv: Tqconv, tmp_path: Path) -> 
 
 
 def test_a_convolution_of_one_channel_stays_one(tqconv: Tqconv, tmp_path: Path) -> None:
+    """One input channel does not make a convolution depthwise."""
     entry = layer("Conv2D", "conv", filters=4, kernel_size=[3, 3], use_bias=False)
     path = chain(tmp_path, entry, [1, 6, 6, 1], reals(3, 3, 1, 4))
     assert tqconv("convert", path, "-o", tmp_path / "m.tflite").code == 0

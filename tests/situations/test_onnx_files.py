@@ -45,6 +45,7 @@ def ops(tqconv: Tqconv, path: Path) -> str:
 
 
 def test_a_named_batch_stays_open(tqconv: Tqconv, tmp_path: Path) -> None:
+    """A dimension with a name stays open until it is given a size."""
     x = reals(1, 3)
     path = write(tmp_path, [node("Relu", "x", "y")], {"x": x}, ["y"], shapes={"x": ("batch", 3)})
     target = tmp_path / "m.tflite"
@@ -59,6 +60,7 @@ def test_a_named_batch_stays_open(tqconv: Tqconv, tmp_path: Path) -> None:
 def test_names_and_their_order_are_those_of_the_file(
     tqconv: Tqconv, tmp_path: Path, mode: str | None
 ) -> None:
+    """Inputs and outputs are called and ordered as in the file, in integers too."""
     nodes = [node("Sub", "zeta alpha", "late"), node("Mul", "zeta alpha", "early")]
     inputs = {"zeta": reals(2, 3), "alpha": reals(2, 3)}
     path, target = write(tmp_path, nodes, inputs, ["late", "early"]), tmp_path / "m.tflite"
@@ -110,6 +112,7 @@ def blocks() -> tuple[list[Any], dict[str, Array]]:
 
 
 def test_transposes_are_left_at_the_borders_only(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Nothing is transposed between the layers of residual, gated and pyramid nets."""
     nodes, constants = blocks()
     path = write(tmp_path, nodes, {"x": reals(1, 4, 8, 8)}, ["y"], constants)
     target = tmp_path / "m.tflite"
@@ -123,6 +126,7 @@ def test_transposes_are_left_at_the_borders_only(tqconv: Tqconv, tmp_path: Path)
 def test_a_dense_layer_behind_a_convolution_reads_its_elements_in_order(
     tqconv: Tqconv, tmp_path: Path
 ) -> None:
+    """What is flattened behind a convolution keeps the order of elements that ONNX means."""
     nodes = [
         node("Conv", "x w", "a"),
         node("Flatten", "a", "flat"),
@@ -137,6 +141,7 @@ def test_a_dense_layer_behind_a_convolution_reads_its_elements_in_order(
 
 
 def test_a_detection_head_says_what_has_five_dimensions(tqconv: Tqconv, tmp_path: Path) -> None:
+    """A head of five dimensions runs, and a device that takes four is told of it."""
     nodes = [
         node("Conv", "x w", "a"),
         node("Reshape", "a five", "b"),
@@ -154,6 +159,7 @@ def test_a_detection_head_says_what_has_five_dimensions(tqconv: Tqconv, tmp_path
 
 
 def test_a_sampled_grid_does_not_grow_with_the_batch(tqconv: Tqconv, tmp_path: Path) -> None:
+    """No constant of a sampled grid grows with the batch."""
     sizes = []
     for batch in (1, 32):
         inputs = {"x": reals(batch, 2, 6, 5), "grid": reals(batch, 4, 3, 2)}
@@ -165,6 +171,7 @@ def test_a_sampled_grid_does_not_grow_with_the_batch(tqconv: Tqconv, tmp_path: P
 
 
 def test_suppression_returns_as_many_boxes_as_it_keeps(tqconv: Tqconv, tmp_path: Path) -> None:
+    """The number of detections is not lost in padding."""
     boxes = np.array([[[0, 0, 1, 1], [0, 0, 1, 1.1], [5, 5, 6, 6]]], F)
     scores = np.array([[[0.9, 0.8, 0.7]]], F)
     constants = {"most": np.array([3]), "iou": np.array([0.5], F), "least": np.array([0.1], F)}
@@ -178,6 +185,7 @@ def test_suppression_returns_as_many_boxes_as_it_keeps(tqconv: Tqconv, tmp_path:
 
 
 def test_the_classes_of_an_attention_sum_to_one_in_int8(tqconv: Tqconv, tmp_path: Path) -> None:
+    """The steps of a softmax are 1/256, so that its integers sum to one."""
     nodes = [
         node("MatMul", "x k", "scores"),
         node("Softmax", "scores", "weights", axis=-1),
@@ -196,6 +204,7 @@ def test_the_classes_of_an_attention_sum_to_one_in_int8(tqconv: Tqconv, tmp_path
 
 
 def test_all_operators_without_translation_are_listed_once(tqconv: Tqconv, tmp_path: Path) -> None:
+    """The first missing operator does not hide the others."""
     nodes = [
         node("Mystery", "x", "a"),
         node("Relu", "a", "b"),
@@ -212,6 +221,7 @@ def test_all_operators_without_translation_are_listed_once(tqconv: Tqconv, tmp_p
 
 
 def test_a_linear_layer_is_one_operator_with_its_bias(tqconv: Tqconv, tmp_path: Path) -> None:
+    """A product with a constant matrix and the sum behind it are one dense layer."""
     nodes = [node("MatMul", "x w", "a"), node("Add", "a b", "y")]
     constants = {"w": reals(4, 5), "b": reals(5)}
     for shape in ((2, 4), (2, 3, 4)):

@@ -53,6 +53,7 @@ y = CONCATENATION(u, s) {axis=3}
 
 
 def test_join_boxes_and_scores_of_a_detector(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Scores are not drowned in the steps of the boxes that they are joined with."""
     path, target = write(tmp_path, DETECTOR), tmp_path / "m.tflite"
     data = samples(tmp_path, x=RNG.uniform(-1, 1, (8, 8, 8, 4)))
     found = tqconv("convert", path, "-o", target, "--quantize", "int8", "--calibration_data", data)
@@ -64,6 +65,7 @@ def test_join_boxes_and_scores_of_a_detector(tqconv: Tqconv, tmp_path: Path) -> 
 
 
 def test_join_boxes_and_scores_where_all_must_be_integers(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Where a join must be integers, the note says what is lost and which flag keeps it."""
     path, target = write(tmp_path, DETECTOR), tmp_path / "m.tflite"
     data = samples(tmp_path, x=RNG.uniform(-1, 1, (8, 8, 8, 4)))
     words = ["--quantize", "int8", "--integer_only", "--calibration_data", data]
@@ -83,6 +85,7 @@ def test_join_boxes_and_scores_where_all_must_be_integers(tqconv: Tqconv, tmp_pa
 
 
 def test_ask_for_an_operator_without_an_integer_kernel(tqconv: Tqconv, tmp_path: Path) -> None:
+    """An operator without a kernel of the type stays float and is named; the file allocates."""
     path = write(tmp_path, "x: f32[4,8] -> y\na = EXP(x)\ny = SIN(a)")
     words = ["--quantize", "int16x8", "--calibration_data", samples(tmp_path, x=np.ones((4, 8)))]
     found = tqconv("convert", path, "-o", tmp_path / "m.tflite", *words)
@@ -98,6 +101,7 @@ y = DEPTHWISE_CONV_2D(x, f32[1,3,3,4], zeros[4]) {padding=SAME, stride_h=1, stri
 
 
 def test_quantize_depthwise_weights_with_one_scale(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Weights of a depthwise layer have a scale per channel whatever is asked for."""
     path, target = write(tmp_path, DEPTHWISE), tmp_path / "m.tflite"
     words = ["--quantize", "dynamic", "--no_per_channel", "--min_weight_elements", "1"]
     assert tqconv("convert", path, "-o", target, *words).code == 0
@@ -105,6 +109,7 @@ def test_quantize_depthwise_weights_with_one_scale(tqconv: Tqconv, tmp_path: Pat
 
 
 def test_store_weights_alone_in_eight_bits(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Weights in eight bits, everything else in floats, with the loss in a number."""
     path = write(tmp_path, "x: f32[4,64] -> y\ny = FULLY_CONNECTED(x, f32[64,64], _)")
     target = tmp_path / "m.tflite"
     data = samples(tmp_path, x=RNG.uniform(-1, 1, (4, 64)))
@@ -116,6 +121,7 @@ def test_store_weights_alone_in_eight_bits(tqconv: Tqconv, tmp_path: Path) -> No
 
 
 def test_calibrate_on_samples_far_from_zero(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Every range contains zero, also where no sample comes near it."""
     path, target = write(tmp_path, "x: f32[1,4] -> y\ny = MUL(x, x)"), tmp_path / "m.tflite"
     data = samples(tmp_path, x=RNG.uniform(1.3, 1.4, (16, 4)))
     words = ["--quantize", "int8", "--calibration_data", data]
@@ -132,6 +138,7 @@ y = CONV_2D(x, f32[2,3,3,3], zeros[2]) {padding=SAME, stride_h=1, stride_w=1}
 
 
 def test_read_how_pixels_are_mapped(tqconv: Tqconv, tmp_path: Path) -> None:
+    """The byte that stands for a real is printed as scale, zero point, mean and deviation."""
     data = samples(tmp_path, x=RNG.uniform(0, 1, (4, 4, 4, 3)))
     words = ["--quantize", "int8", "--calibration_data", data, "--inference_input_type", "uint8"]
     words += ["--input_range", "x:0,1"]
@@ -142,6 +149,7 @@ def test_read_how_pixels_are_mapped(tqconv: Tqconv, tmp_path: Path) -> None:
 
 
 def test_calibrate_on_samples_that_were_scaled_otherwise(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Samples that fill a small part of the stated range are told."""
     data = samples(tmp_path, x=RNG.uniform(0, 1, (4, 4, 4, 3)))
     words = ["--quantize", "int8", "--calibration_data", data, "--input_range", "x:0,255"]
     found = tqconv("convert", write(tmp_path, IMAGE), "-o", tmp_path / "m.tflite", *words)
@@ -151,6 +159,7 @@ def test_calibrate_on_samples_that_were_scaled_otherwise(tqconv: Tqconv, tmp_pat
 
 @pytest.mark.parametrize("asked", ["int8", "uint8", "float32"])
 def test_ask_for_integers_at_the_borders(tqconv: Tqconv, tmp_path: Path, asked: str) -> None:
+    """Borders have the type that was asked for, and change it later without loss."""
     data = samples(tmp_path, x=RNG.uniform(-1, 1, (4, 4, 4, 3)))
     path, target = write(tmp_path, IMAGE), tmp_path / "m.tflite"
     words = ["--quantize", "int8", "--calibration_data", data, "--inference_input_type", asked]
@@ -166,6 +175,7 @@ def test_ask_for_integers_at_the_borders(tqconv: Tqconv, tmp_path: Path, asked: 
 
 
 def test_ask_for_integers_of_a_float_model(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Integers at the borders of a float model are refused with the flag that is missing."""
     path, target = write(tmp_path, IMAGE), tmp_path / "m.tflite"
     found = tqconv("convert", path, "-o", target, "--inference_input_type", "uint8")
     assert found.code == 2
@@ -174,6 +184,7 @@ def test_ask_for_integers_of_a_float_model(tqconv: Tqconv, tmp_path: Path) -> No
 
 
 def test_tile_and_join_in_integers(tqconv: Tqconv, tmp_path: Path) -> None:
+    """What is repeated and joined shares one scale, so that it allocates and runs."""
     text = """
     x: f32[1,4], z: f32[1,4] -> y
     a = TILE(x, [2,1])
@@ -207,6 +218,7 @@ def trained() -> object:
 
 
 def test_calibrate_what_training_left_out(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Trained ranges win over samples, which fill what training left out."""
     path, target = tmp_path / "g.pb", tmp_path / "m.tflite"
     path.write_bytes(trained().SerializeToString())  # type: ignore[attr-defined]
     data = samples(tmp_path, x=RNG.uniform(-3, 3, (8, 1, 4)))

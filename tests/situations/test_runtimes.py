@@ -53,6 +53,7 @@ def calibrated(folder: Path, *shape: int) -> list[object]:
 def test_put_a_hybrid_file_on_a_microcontroller(
     tqconv: Tqconv, tmp_path: Path, mode: str, why: str, mended: str
 ) -> None:
+    """Integer weights beside float data are refused before they are flashed."""
     target = tmp_path / "m.tflite"
     words = ["--quantize", mode, "--target", "tflm"]
     found = tqconv("convert", write(tmp_path, CONV), "-o", target, *words)
@@ -64,6 +65,7 @@ def test_put_a_hybrid_file_on_a_microcontroller(
 
 
 def test_give_a_dense_layer_one_scale(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Dense layers have one scale where a runtime wants it, convolutions keep theirs."""
     path, target = write(tmp_path, CONV), tmp_path / "m.tflite"
     words = [*calibrated(tmp_path, 8, 8, 4), *INT8, "--integer_only", "--no_per_channel_dense"]
     assert tqconv("convert", path, "-o", target, *words, "--target", "tflm").code == 0
@@ -73,6 +75,7 @@ def test_give_a_dense_layer_one_scale(tqconv: Tqconv, tmp_path: Path) -> None:
 
 
 def test_make_int8_of_an_old_uint8_file(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Bytes of 2018 become int8 for runtimes that take nothing else, without samples."""
     old, new = tmp_path / "old.tflite", tmp_path / "new.tflite"
     words = ["--quantize", "uint8", *calibrated(tmp_path, 8, 8, 4)[2:], "--integer_only"]
     words += ["--inference_type", "QUANTIZED_UINT8", "--std_values", "127", "--mean_values", "128"]
@@ -102,6 +105,7 @@ def test_make_int8_of_an_old_uint8_file(tqconv: Tqconv, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("release", ["tflite-2.4", "litert-1.0"])
 def test_load_a_file_on_an_older_runtime(tqconv: Tqconv, tmp_path: Path, release: str) -> None:
+    """Operators have versions, and forms, that the runtime knows."""
     target = tmp_path / "m.tflite"
     text = "x: f32[2,4] -> y\na = FULLY_CONNECTED(x, f32[300,4], zeros[300])\ny = GELU(a)"
     found = tqconv("convert", write(tmp_path, text), "-o", target, "--target", release)
@@ -133,6 +137,7 @@ def dynamic(folder: Path) -> Path:
 
 
 def test_put_an_open_batch_on_an_edge_tpu(tqconv: Tqconv, tmp_path: Path) -> None:
+    """The tensor without a fixed size is named, and the flag that fixes it works."""
     path, target = dynamic(tmp_path), tmp_path / "m.tflite"
     words = [*calibrated(tmp_path, 4, 4, 2), *INT8, "--integer_only", "--target", "edgetpu"]
     words += ["--no_per_channel_dense"]
@@ -147,6 +152,7 @@ def test_put_an_open_batch_on_an_edge_tpu(tqconv: Tqconv, tmp_path: Path) -> Non
 
 
 def test_ask_why_a_device_calls_a_file_unquantized(tqconv: Tqconv, tmp_path: Path) -> None:
+    """What is float in a quantized file is listed, with what mends it."""
     path, target = write(tmp_path, CONV), tmp_path / "m.tflite"
     words = [*calibrated(tmp_path, 8, 8, 4), "--keep_float", "^y$"]
     assert tqconv("convert", path, "-o", target, *words).code == 0
@@ -158,6 +164,7 @@ def test_ask_why_a_device_calls_a_file_unquantized(tqconv: Tqconv, tmp_path: Pat
 
 
 def test_ask_which_operators_an_edge_tpu_leaves_to_the_cpu(tqconv: Tqconv, tmp_path: Path) -> None:
+    """The operator that stops the mapping is named before the compiler is called."""
     path, target = write(tmp_path, CONV), tmp_path / "m.tflite"
     words = [*calibrated(tmp_path, 8, 8, 4), *INT8, "--integer_only", "--target", "edgetpu"]
     found = tqconv("convert", path, "-o", target, *words)
@@ -172,6 +179,7 @@ def test_ask_which_operators_an_edge_tpu_leaves_to_the_cpu(tqconv: Tqconv, tmp_p
 def test_weights_with_one_scale_for_a_compiler_that_wants_it(
     tqconv: Tqconv, tmp_path: Path
 ) -> None:
+    """No weights have a scale per channel where a compiler refuses that."""
     path, target = write(tmp_path, CONV), tmp_path / "m.tflite"
     words = [*calibrated(tmp_path, 8, 8, 4), "--no_per_channel"]
     assert tqconv("convert", path, "-o", target, *words).code == 0
@@ -179,6 +187,7 @@ def test_weights_with_one_scale_for_a_compiler_that_wants_it(
 
 
 def test_types_of_borders_are_chosen_one_by_one(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Float in and integers out is possible, and printed."""
     words = [*calibrated(tmp_path, 8, 8, 4), "--inference_output_type", "int8", "--no_per_channel"]
     found = tqconv("convert", write(tmp_path, CONV), "-o", tmp_path / "m.tflite", *words)
     assert "  x  float32  [1, 8, 8, 4]\n" in found.out

@@ -51,6 +51,7 @@ SQUARED = "x = Placeholder dtype=f32 shape=(2,2)\ny = Square x T=f32"
 def test_convert_a_model_for_training_evaluation_and_serving(
     tqconv: Tqconv, tmp_path: Path
 ) -> None:
+    """Of several graphs the one for serving is taken, others by their tags."""
     metas = [meta(SQUARED, "train"), meta(SQUARED, "eval"), meta(NEGATED, "serve")]
     folder = save(tmp_path / "m", *metas)
     target = tmp_path / "m.tflite"
@@ -61,6 +62,7 @@ def test_convert_a_model_for_training_evaluation_and_serving(
 
 
 def test_convert_a_model_whose_only_graph_has_other_tags(tqconv: Tqconv, tmp_path: Path) -> None:
+    """The only graph is taken whatever its tags are, with a note."""
     folder = save(tmp_path / "m", meta(NEGATED, "train", "serve"))
     found = tqconv("convert", folder, "-o", tmp_path / "m.tflite")
     assert found.code == 0
@@ -70,6 +72,7 @@ def test_convert_a_model_whose_only_graph_has_other_tags(tqconv: Tqconv, tmp_pat
 def test_convert_a_model_of_several_graphs_none_of_which_serves(
     tqconv: Tqconv, tmp_path: Path
 ) -> None:
+    """Where none of several graphs serves, all sets of tags are listed."""
     folder = save(tmp_path / "m", meta(NEGATED, "train", "gpu"), meta(NEGATED, "eval"))
     found = tqconv("convert", folder, "-o", tmp_path / "m.tflite")
     assert found.code == 2
@@ -89,6 +92,7 @@ def several(folder: Path) -> Path:
 
 
 def test_choose_a_signature(tqconv: Tqconv, tmp_path: Path) -> None:
+    """One of several signatures is taken, others by name."""
     folder, target = several(tmp_path / "m"), tmp_path / "m.tflite"
     assert tqconv("convert", folder, "-o", target).code == 0
     assert "serving_default  (x) -> (y)" in tqconv("inspect", target).out
@@ -98,6 +102,7 @@ def test_choose_a_signature(tqconv: Tqconv, tmp_path: Path) -> None:
 
 
 def test_misspell_a_signature(tqconv: Tqconv, tmp_path: Path) -> None:
+    """An unknown signature lists those that exist."""
     folder = several(tmp_path / "m")
     found = tqconv("convert", folder, "-o", tmp_path / "m.tflite", "--signature", "predcit")
     assert found.code == 2
@@ -106,6 +111,7 @@ def test_misspell_a_signature(tqconv: Tqconv, tmp_path: Path) -> None:
 
 
 def test_convert_two_signatures_that_share_weights(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Two signatures become one file, whose weights are stored once."""
     text = """
     x = Placeholder dtype=f32 shape=(200,2)
     z = Placeholder dtype=f32 shape=(200,2)
@@ -144,6 +150,7 @@ WORDS = """
 
 
 def test_convert_a_model_that_reads_text(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Text is refused with the tensor behind which numbers begin."""
     arrays = {
         "layer/keys": np.array([b"a", b"b"], object),
         "layer/values": np.array([0, 1], np.int64),
@@ -160,6 +167,7 @@ def test_convert_a_model_that_reads_text(tqconv: Tqconv, tmp_path: Path) -> None
 
 
 def test_convert_a_graph_without_signatures(tqconv: Tqconv, tmp_path: Path) -> None:
+    """Without signatures the error says how to name tensors."""
     message = meta(NEGATED, "serve")
     message.signature_def.clear()
     folder, target = save(tmp_path / "m", message), tmp_path / "m.tflite"
@@ -232,6 +240,7 @@ ADDED = "y = Add x k:value:0 T=f32"
 def test_convert_the_only_function_of_a_model_without_signatures(
     tqconv: Tqconv, tmp_path: Path
 ) -> None:
+    """The only function that can be called is taken, and said."""
     folder = callables(tmp_path / "m", __call__=MULTIPLIED, train=ADDED)
     target = tmp_path / "m.tflite"
     found = tqconv("convert", folder, "-o", target)
@@ -246,6 +255,7 @@ def test_convert_the_only_function_of_a_model_without_signatures(
 def test_convert_one_of_the_functions_of_a_model_without_signatures(
     tqconv: Tqconv, tmp_path: Path
 ) -> None:
+    """Several functions are listed, to choose from."""
     folder = callables(tmp_path / "m", encode=MULTIPLIED, decode=ADDED)
     target = tmp_path / "m.tflite"
     found = tqconv("convert", folder, "-o", target)
@@ -258,6 +268,7 @@ def test_convert_one_of_the_functions_of_a_model_without_signatures(
 
 
 def test_convert_an_embedding_that_a_function_reads(tqconv: Tqconv, tmp_path: Path) -> None:
+    """A table that is only read is a constant, through a function too."""
     text = """
     x = Placeholder dtype=i32 shape=(2,)
     v = VarHandleOp dtype=f32 shape=(2,3) shared_name='v' container=''
@@ -286,6 +297,7 @@ COUNTER = """
 
 
 def test_convert_a_model_that_keeps_a_state(tqconv: Tqconv, tmp_path: Path) -> None:
+    """A variable that the signature assigns stays one, without a switch."""
     folder = save(tmp_path / "m", meta(COUNTER, "serve"), v=np.ones((1, 2), np.float32))
     target = tmp_path / "m.tflite"
     found = tqconv("convert", folder, "-o", target)
@@ -296,6 +308,7 @@ def test_convert_a_model_that_keeps_a_state(tqconv: Tqconv, tmp_path: Path) -> N
 
 
 def test_quantize_a_model_that_keeps_a_state(tqconv: Tqconv, tmp_path: Path) -> None:
+    """States without an integer kernel are named where none may be float."""
     folder = save(tmp_path / "m", meta(COUNTER, "serve"), v=np.ones((1, 2), np.float32))
     np.savez(tmp_path / "d.npz", x=np.ones((4, 1, 2), np.float32))
     words = ["--quantize", "int8", "--calibration_data", tmp_path / "d.npz"]
