@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MODEL = ROOT / "sample_models" / "digits_cnn"
+MODELS = ("digits_cnn/graph.pb", "digits_rows/saved_model")
 WARM, MORE = 10, 40
 GROWTH_KIB = 2048
 """What fifty conversions may leave: the allocator's own fluctuation. A graph that is kept each time
@@ -34,7 +34,9 @@ print(resident() - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's count of pages")
-def test_fifty_conversions_leave_memory_flat() -> None:
-    command = [sys.executable, "-c", CODE, str(MODEL / "graph.pb"), str(WARM), str(MORE)]
+@pytest.mark.parametrize("model", MODELS)
+def test_fifty_conversions_leave_memory_flat(model: str) -> None:
+    path = str(ROOT / "sample_models" / model)
+    command = [sys.executable, "-c", CODE, path, str(WARM), str(MORE)]
     grown = int(subprocess.check_output(command, text=True))
     assert grown < GROWTH_KIB
