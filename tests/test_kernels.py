@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from op_example import Example
 from test_table import EXAMPLES, STORED, graph_of, retype
 
+from tqconv import api
+from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, TqconvError, UnsupportedError
 from tqconv.exporters import checks
 from tqconv.exporters.tflite import serialize
@@ -420,3 +423,33 @@ def test_recurrent_layers_of_integers_go_on() -> None:
     content = bytes(serialize(Model([graph])))
     assert runs(content)
     assert runs(bytes(serialize(reader.parse(content, "n.tflite"))))
+
+
+def test_scales_of_channels_go_through_a_slice_of_everything(tmp_path: Path) -> None:
+    graph = Graph("main")
+    x = graph.add_input("x", (2, 3), np.dtype(np.int8))
+    x.quant = Quant(np.array([0.5, 0.25]), np.zeros(2, np.int64))
+    y = Tensor("y", (2, 3), np.dtype(np.int8), quant=replace(x.quant))
+    constants = [graph.constant(n, np.array(v, np.int32)) for n, v in zip("bes", ENDS, strict=True)]
+    graph.add(Op("STRIDED_SLICE", (x, *constants), (y,), version=2))
+    graph.outputs.append(y)
+    source, target = tmp_path / "a.tflite", tmp_path / "b.tflite"
+    source.write_bytes(serialize(Model([graph])))
+    api.convert(source, target)
+    made = reader.load(target, LoadOptions()).main.outputs[0].quant
+    assert made is not None
+    assert made.scale.tolist() == [0.5, 0.25]
+
+
+ENDS = ([0, 0], [2, 3], [1, 1])
+
+
+def test_clamps_fit_into_the_steps_of_a_result() -> None:
+    example = next(e for e in EXAMPLES if str(e) == "MUL-relu6")
+    graph = scaled(example, "INT8")
+    assert loaded(bytes(serialize(Model([graph]))))
+    graph.ops[-1].outputs[0].quant = Quant.per_tensor(1e-9, 0)
+    content = bytes(serialize(Model([graph])))
+    assert not runs(content)
+    with pytest.raises(FormatError, match="MUL cannot clamp in steps of 1e-09"):
+        reader.parse(content, "n.tflite")

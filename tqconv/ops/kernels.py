@@ -191,8 +191,13 @@ def _check_types(row: OpSpec, op: Op) -> None:
     if numpy_name(tensor.dtype) in loadable(row, scaled=True) - allowed:
         raise UnsupportedError(f"{op.type} computes with '{tensor.name}', which has no scale")
     _check_type(op, name, tensor, allowed)
+    rule = row.quant
+    if rule is not None and rule.hybrid_all and first[1].dtype == np.float32:
+        weights = {type_name(t.dtype) for n, t in data if n in rule.hybrid}
+        if len(weights) > 1:
+            raise UnsupportedError(f"{op.type} has weights of {' and '.join(sorted(weights))}")
     for name, tensor in data:
-        if tensor.dtype != first[1].dtype and not _may_differ(row, name, tensor):
+        if tensor.dtype != first[1].dtype and not _may_differ(row, name, tensor, first[1]):
             raise UnsupportedError(
                 f"{op.type} of {type_name(first[1].dtype)} reads "
                 f"`{name}` ('{tensor.name}'), which is {type_name(tensor.dtype)}"
@@ -206,12 +211,12 @@ def _check_type(op: Op, name: str, tensor: Tensor, allowed: frozenset[str] | Non
         )
 
 
-def _may_differ(row: OpSpec, name: str, tensor: Tensor) -> bool:
+def _may_differ(row: OpSpec, name: str, tensor: Tensor, first: Tensor) -> bool:
     """Whether a kernel loads an operand of another element type than the data."""
     rule, own = row.quant, numpy_name(tensor.dtype)
     if rule is None:
         return False
-    if row.category == "recurrent":  # of integers all through: each operand has its own type
+    if row.category == "recurrent" and first.dtype != np.float32:  # each operand has its own type
         return True
     packed, wide = own in PACKED, own in BIASES
     return has_own_type(row, name) and (name in rule.raw or (wide if name in rule.bias else packed))

@@ -31,6 +31,9 @@ WEIGHTS = {
 }
 """Type of the data -> types of the weights that it is multiplied with."""
 
+CLAMPS = {"RELU6": 6.0, "RELU_N1_TO_1": 1.0}
+"""Fused activation -> where it ends, which has to fit into 32 bits in steps of the result."""
+
 SUM_ERROR = 0.02
 """Of a step of the result: how far the scale of a bias may be from the product of the two that it
 stands beside (GetQuantizedConvolutionMultipler in kernels/kernel_util.cc)."""
@@ -70,6 +73,12 @@ def check_scales(row: OpSpec, op: Op) -> None:
             if compares and tensor.quant is not None and tensor.quant.scale[0] >= 1:
                 raise UnsupportedError(f"{op.type} compares '{tensor.name}' in steps of 1 or more")
     _check_floor(rule, op, data)
+    ends = CLAMPS.get(op.options.get("fused_activation_function", "NONE"), 0.0)
+    made = op.output.quant
+    if made is not None and ends >= made.scale.min() * 2**31:
+        raise UnsupportedError(
+            f"{op.type} cannot clamp in steps of {made.scale.min():.3g} ('{op.output.name}')"
+        )
 
 
 def _check_agreement(rule: QuantRule, op: Op, data: list[Tensor]) -> None:
@@ -119,6 +128,8 @@ def _check_sum(row: OpSpec, op: Op, x: Tensor | None, w: Tensor | None, b: Tenso
         raise UnsupportedError(
             f"{op.type} of {kind} adds '{b.name}', which is {type_name(b.dtype)}"
         )
+    if w.dtype != x.dtype and w.quant is None:
+        raise UnsupportedError(f"{op.type} computes with '{w.name}', which has no scale")
     if not _is_scaled(x):
         return
     if numpy_name(w.dtype) not in WEIGHTS[kind]:

@@ -151,6 +151,8 @@ def _cuts(op: Op) -> list[_Cut]:
     for index in (1, 2, 3):
         has_shape(op.input(index), (count,))
     begin, end, strides = (elements_or_unknown(op.input(i), count) for i in (1, 2, 3))
+    if -(2**31) in strides:  # it has no positive counterpart in 32 bits, which the kernel asks for
+        raise UnsupportedError(f"strides of {list(strides)}")
     ellipsis = _mask(op, "ellipsis_mask", count)
     bits = _mask(op, "new_axis_mask", count)
     new = [bit and not other for bit, other in zip(bits, ellipsis, strict=True)]

@@ -58,8 +58,11 @@ def described_shape(tensor: Tensor) -> Shape:
 
 
 def _target(op: Op) -> Shape:
-    """Return the wanted shape, -1 where it follows from the rest: input 1, else the option."""
-    if len(op.inputs) > 1 and op.inputs[1] is not None:
+    """Return the wanted shape, -1 where it follows from the rest: input 1, else the option.
+
+    The kernel reads a list, and takes the option where the operand is none.
+    """
+    if len(op.inputs) > 1 and op.inputs[1] is not None and op.input(1).rank == 1:
         return described_shape(op.input(1))
     if "new_shape" not in op.options:
         raise UnsupportedError("RESHAPE has neither a shape operand nor `new_shape`")

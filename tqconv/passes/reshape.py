@@ -257,7 +257,7 @@ def whole_as_reshape(graph: Graph, op: Op) -> bool:
     """
     x, y = op.input(0), op.output
     takes_all = _gathers_all if op.type == "GATHER" else _slices_all
-    if x.quant != y.quant or y.shape.count(None) > 1 or not takes_all(op):
+    if not x.means(y) or y.shape.count(None) > 1 or not takes_all(op):
         return False
     graph.replace(y, _reshape(graph, x, y, op))
     return True
@@ -276,7 +276,7 @@ def take_from_pack(graph: Graph, op: Op) -> bool:
     if place is None or len(place) != 1 or op.options.get("begin_mask"):
         return False
     element = pack.input(place[0])
-    if element.quant != op.output.quant or element.dtype != op.output.dtype:
+    if not element.means(op.output) or element.dtype != op.output.dtype:
         return False
     graph.replace(op.output, element, keep_name=False)
     return True
