@@ -455,3 +455,12 @@ def test_clamps_fit_into_the_steps_of_a_result() -> None:
     assert not runs(content)
     with pytest.raises(FormatError, match="MUL cannot clamp in steps of 1e-09"):
         reader.parse(content, "n.tflite")
+
+
+def test_parts_are_counted_by_their_option() -> None:
+    graph = graph_of(next(e for e in EXAMPLES if e.type == "SPLIT_V"))
+    assert loaded(bytes(serialize(Model([graph]))))
+    graph.ops[-1].options["num_splits"] = 0
+    content = bytes(serialize(Model([graph])))
+    assert not loaded(content)
+    assert not runs(content)

@@ -78,7 +78,9 @@ op(
 
 def _parts(op: Op, size: int | None) -> list[int | None]:
     """Return the sizes of a SPLIT_V; -1 stands for what the others leave."""
-    count = int(op.options.get("num_splits", 0)) or op.input(1).shape[0] or 0
+    count = int(op.options.get("num_splits", 0))
+    if not op.outputs:  # one that is being made; the kernel reads the option
+        count = count or op.input(1).shape[0] or 0
     sizes = list(elements_or_unknown(op.input(1), count))
     if len(sizes) != count:
         raise UnsupportedError(f"{counted(len(sizes), 'size')} for {counted(count, 'part')}")
