@@ -19,6 +19,7 @@ from tqconv.exporters.placement import place, remedies
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
 from tqconv.ir.types import Quant
+from tqconv.ops.table import spec
 from tqconv.targets.device import judge
 from tqconv.targets.devices import DEVICES, device
 
@@ -35,6 +36,10 @@ def integers(text: str, kind: str = "int8") -> Model:
             tensor.quant = Quant.per_tensor(0.25 if tensor in biases else 0.5, 0)
             if tensor.data is not None:
                 tensor.data = np.rint(tensor.data * 100).astype(tensor.dtype)
+    for op in graph.ops:
+        rule = spec(op.type).quant
+        if rule is not None and kind.upper() in rule.fixed:
+            op.output.quant = Quant.per_tensor(*rule.fixed[kind.upper()])
     return Model([graph])
 
 
@@ -243,6 +248,22 @@ def test_ethos_rules_are_those_of_its_compiler(
     target = tmp_path / "m.tflite"
     target.write_bytes(bytes(serialize(model_of(text, kind))))
     agrees(target, name, f"{name}-{128 if name == 'ethos-u55' else 256}")
+
+
+@pytest.mark.skipif(shutil.which("vela") is None, reason="Arm's compiler is not installed")
+@pytest.mark.parametrize(("name", "config"), [("ethos-u55", "128"), ("ethos-u85", "256")])
+def test_an_npu_runs_a_recurrent_network_whole(tmp_path: Path, name: str, config: str) -> None:
+    target, folder = tmp_path / "m.tflite", SAMPLE.parent / "digits_rows"
+    package.convert(
+        folder / "saved_model",
+        target,
+        quantize="int8",
+        integer_only=True,
+        shapes=((1, 8, 8, 1),),
+        samples=dict(np.load(folder / "calibration.npz")),
+    )
+    assert judge(device(name), package.load(target)).refused == ()
+    agrees(target, name, f"{name}-{config}")
 
 
 def agrees(path: Path, name: str, config: str) -> None:
