@@ -205,7 +205,7 @@ def loudest(
     judge = Judge(model, heard, _outputs, known)
     if not judge.decisions or (least := judge.score(made).least) >= POOR:
         return []
-    parts = _halved(model, made, heard[:1], watch=watch)
+    parts = _halved(judge.among([0]), made, watch=watch)
     total = sum(noise for _, noise in parts)
     shares = ", ".join(f"{_stretch(part)} {100 * n / total:.0f} %" for part, n in parts[:NAMED])
     return [
@@ -214,14 +214,12 @@ def loudest(
     ]
 
 
-def _halved(
-    model: Model, made: Plan, samples: Sequence[Feed], *, watch: Watch
-) -> list[tuple[list[Site], float]]:
+def _halved(judge: Judge, made: Plan, *, watch: Watch) -> list[tuple[list[Site], float]]:
     """Return parts of the graph and what they add to the outputs, the loudest first.
 
     The part that adds most is halved and both halves are measured, again and again.
     """
-    judge = Judge(model, samples, _outputs)
+    model = judge.model
     found = sites(model.main, made)
     steps = Steps(watch("measuring noise", "parts"), FIRST + 2 * HALVINGS)
 
