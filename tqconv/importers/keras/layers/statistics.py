@@ -54,11 +54,24 @@ def extreme_without_nan(
     type, lowest = told
     if x.dtype.kind != "f":
         return reduced(b, type, x, axis=axis, keepdims=keepdims)
+    none = np.array(np.nan, x.dtype)
+    return _of_numbers(b, reduced, type, x, lowest, none, axis=axis, keepdims=keepdims)
+
+
+def _of_numbers(
+    b: KerasBuilder,
+    make: Callable[..., Tensor],
+    type: str,
+    x: Tensor,
+    lowest: float,
+    none: NDArray[Any],
+    **over: Any,
+) -> Tensor:
+    """Reduce reals of which those that are no number stand last; `none` where all are such."""
     hidden = compare.is_nan(b, x)
     shown = b("SELECT_V2", hidden, np.array(lowest, x.dtype), x)
-    y = reduced(b, type, shown, axis=axis, keepdims=keepdims)
-    nothing = reduced(b, "REDUCE_ALL", hidden, axis=axis, keepdims=keepdims)
-    return b("SELECT_V2", nothing, np.array(np.nan, x.dtype), y)
+    made = make(b, type, shown, **over)
+    return b("SELECT_V2", reduced(b, "REDUCE_ALL", hidden, **over), none, made)
 
 
 @operations(
@@ -91,11 +104,8 @@ def place_without_nan(
     type, lowest = told
     if x.dtype.kind != "f":
         return place(b, type, x, axis=axis, keepdims=keepdims)
-    hidden = compare.is_nan(b, x)
-    shown = b("SELECT_V2", hidden, np.array(lowest, x.dtype), x)
-    found = place(b, type, shown, axis=axis, keepdims=keepdims)
-    nothing = reduced(b, "REDUCE_ALL", hidden, axis=axis, keepdims=keepdims)
-    return b("SELECT_V2", nothing, np.array(-1, np.int32), found)
+    none = np.array(-1, np.int32)
+    return _of_numbers(b, place, type, x, lowest, none, axis=axis, keepdims=keepdims)
 
 
 @handles("ops.Nanmean", "ops.Nanvar", "ops.Nanstd")
