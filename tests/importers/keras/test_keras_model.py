@@ -117,6 +117,18 @@ def test_an_input_may_be_an_output_as_well(tmp_path: Path) -> None:
         np.testing.assert_array_equal(y, expected)
 
 
+@pytest.mark.parametrize(("name", "words"), [("r", "is a ReLU"), ("s", "is no layer")])
+def test_inputs_are_input_layers(tmp_path: Path, name: str, words: str) -> None:
+    model = functional(
+        given("x", [None, 2]),
+        {**layer("ReLU", "r"), "inbound_nodes": [[["x", 0, 0, {}]]]},
+        inputs=[[name, 0, 0]],
+        outputs=[["r", 0, 0]],
+    )
+    with pytest.raises(FormatError, match=f"the input '{name}' of 'model' {words}"):
+        api.load(write_h5(tmp_path / "m.h5", model, {}))
+
+
 def test_all_foreign_layers_are_reported_at_once(tmp_path: Path) -> None:
     model = sequential(
         given("x", [None, 2]),

@@ -186,6 +186,10 @@ def _functional(config: Mapping[str, Any], major: int, place: str) -> Network:
         layer.calls = [Call(counted(call.args), counted(call.kwargs)) for call in layer.calls]
     ends = [border(config[key]) for key in ("input_layers", "output_layers")]
     whole = [counted(_of_border(ends_, layers) if major >= 3 else ends_) for ends_ in ends]
+    for ref in whole[0]:
+        if ref.layer not in layers or layers[ref.layer].op != "InputLayer":
+            kind = f"a {layers[ref.layer].op}" if ref.layer in layers else "no layer of it"
+            raise FormatError(f"the input '{ref.layer}' of '{place}' is {kind}, not an InputLayer")
     return Network(str(config.get("name", place)), layers, *whole)
 
 
