@@ -20,6 +20,13 @@ CASES = {
         w = NEG(v)""",
         ["SHAPE", "STRIDED_SLICE", "PACK", "NEG", "NEG"],
     ),
+    "a permutation that counts from the end is passed and undone": (
+        """x: f32[2,3,4] -> z
+        t = TRANSPOSE(x, [2,0,-2])
+        a = NEG(t)
+        z = TRANSPOSE(a, [1,-1,0])""",
+        ["NEG"],
+    ),
     "a layer norm scales what is left without the mean": (
         """x: f32[2,8] -> z
         m = MEAN(x, [1]) {keep_dims=true}

@@ -122,10 +122,11 @@ class Builder:
         return result
 
     def transpose(self, x: Tensor, perm: Sequence[int]) -> Tensor:
-        """Permute the dimensions; a no-op for the identity."""
-        if list(perm) == list(range(x.rank)):
+        """Permute the dimensions; a no-op for the identity. Axes may be counted from the end."""
+        axes = [axis_of(axis, x.rank) for axis in perm]
+        if axes == list(range(x.rank)):
             return x
-        result: Tensor = self("TRANSPOSE", x, np.array(perm, np.int32))
+        result: Tensor = self("TRANSPOSE", x, np.array(axes, np.int32))
         return result
 
     def to_channels_last(self, x: Tensor) -> Tensor:

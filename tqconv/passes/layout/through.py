@@ -42,9 +42,9 @@ class Passed:
 
 
 def permutation(op: Op | None) -> Perm | None:
-    """Return the constant permutation of a TRANSPOSE, or None."""
+    """Return the constant permutation of a TRANSPOSE, or None; axes may be counted from the end."""
     values = values_of(op.inputs[1]) if op is not None and op.type == "TRANSPOSE" else None
-    return tuple(values) if values is not None else None
+    return None if values is None else tuple(axis % len(values) for axis in values)
 
 
 def inverse(perm: Perm) -> Perm:

@@ -20,6 +20,7 @@ from tqconv.ir.match import made_by
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import infer
 from tqconv.ops.table import having, known, spec
+from tqconv.passes.layout.through import permutation
 from tqconv.passes.recurrent.cells import cell_of
 from tqconv.passes.rewrite import at
 
@@ -123,10 +124,10 @@ def size_first_states(graph: Graph, op: Op) -> bool:
 def _before_transpose(dim: Dim) -> tuple[Tensor, int]:
     """Return the tensor that a dimension comes from, so that its TRANSPOSE can go, and its axis."""
     made = made_by(dim.tensor, "TRANSPOSE")
-    perm = None if made is None else made.input(1).data
+    perm = permutation(made)
     if made is None or perm is None:
         return dim.tensor, dim.axis
-    return made.input(0), int(perm[dim.axis])
+    return made.input(0), perm[dim.axis]
 
 
 def _one_of_each_row(b: Builder, x: Tensor, axis: int) -> Tensor:

@@ -18,7 +18,7 @@ def transpose(b: Builder, x: Tensor, perm: Tensor) -> Tensor:
     """Permute the dimensions."""
     if perm.data is None:
         return b("TRANSPOSE", x, int32_of(b, perm))
-    return b.transpose(x, [axis_of(axis, x.rank) for axis in b.ints(perm, "perm")])
+    return b.transpose(x, b.ints(perm, "perm"))
 
 
 @handles("ConjugateTranspose")
