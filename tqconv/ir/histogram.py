@@ -158,17 +158,17 @@ class Histogram:
         return Histogram(samples, low, high, exponent, first, counts, zeros, lost)
 
 
-def selected(flat: NDArray[Any]) -> NDArray[Any]:
-    """Return the values of one sample that are counted."""
-    return flat[:: _step(flat.size)]
+def selected(flat: NDArray[Any], most: int = COUNTED) -> NDArray[Any]:
+    """Return the values of one sample that are counted, about `most` or up to twice as many."""
+    return flat[:: _step(flat.size, most)]
 
 
-def _step(size: int) -> int:
+def _step(size: int, most: int) -> int:
     """Return the distance of the values that count, which meets every channel equally often.
 
     A step that shares a factor with the size would see the same few channels again and again.
     """
-    step = max(1, size // COUNTED)
+    step = max(1, size // most)
     while math.gcd(step, size) != 1:
         step += 1
     return step

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.ir.histogram import FINEST, Extremes, Histogram, exponent_for, selected
+from tqconv.ir.histogram import COUNTED, FINEST, Extremes, Histogram, exponent_for, selected
 
 SMALL = 1 << 12
 """Elements up to which tensors are looked at together."""
@@ -23,6 +23,8 @@ WAITING = 1 << 24
 
 THINNED = 8
 """Samples that are all counted where only some are; of four times as many every second one is."""
+THIN = 1 << 13
+"""Elements of one sample that are counted where only some samples are."""
 
 Floats = NDArray[np.floating[Any]]
 
@@ -83,12 +85,13 @@ class Tallies:
         weight = self.counting.weight(self.samples - 1)
         if not weight:
             return
+        most = COUNTED if self.counting is Counting.ALL else THIN
         if weight != self._weight:
             self._settle()
             self._weight = weight
         for i, array in enumerate(arrays):
             if array.size > SMALL or i in wild:
-                self._count(i, selected(wild.get(i, array.reshape(-1))))
+                self._count(i, selected(wild.get(i, array.reshape(-1)), most))
         if together is not None:
             if wild:
                 small = [i for i in small if i not in wild]
