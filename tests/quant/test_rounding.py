@@ -15,7 +15,7 @@ from tqconv.jobs.quantize import quantize
 from tqconv.quant.fit import moments as moments_page
 from tqconv.quant.fit import products as products_page
 from tqconv.quant.fit.codes import is_clustered
-from tqconv.quant.fit.moments import columns, empty, portions
+from tqconv.quant.fit.moments import Windows, empty, portions
 from tqconv.quant.fit.products import Products, summed
 from tqconv.quant.fit.rounding import fitted_codes
 
@@ -104,13 +104,13 @@ def test_columns_times_weights_are_what_litert_computes(
     graph = parse(f"x: f32[2,7,6,4] -> y\ny = {product} {{padding={padding}, {stride}}}")
     x = RNG.normal(size=(2, 7, 6, 4)).astype(np.float32)
     op = graph.ops[0]
-    met = columns(op, x, 10_000)
+    met = Windows(op, x.shape, 10_000).columns(x)
     w = op.inputs[1].data
     if op.type == "CONV_2D":
-        mine = met[:, 0] @ w.reshape(5, -1).T
+        mine = met[:, :, 0] @ w.reshape(5, -1).T
     else:
         per_channel = w.reshape(6, 4, 2).transpose(1, 2, 0)
-        mine = np.einsum("rgn,gon->rgo", met, per_channel).reshape(len(met), -1)
+        mine = np.einsum("rng,gon->rgo", met, per_channel).reshape(len(met), -1)
     wanted = run(graph, [x])[0]
     np.testing.assert_allclose(mine.reshape(wanted.shape), wanted, atol=1e-4)
 
@@ -120,7 +120,7 @@ def test_moments_sum_over_samples_whatever_the_portions() -> None:
     rows = RNG.normal(size=(30, 4)).astype(np.float32)
     moments = empty([op], 10)
     for part in np.split(rows, 10):
-        moments.add(columns(op, part, 100))
+        moments.add(Windows(op, part.shape, 100).columns(part))
     moments.settle()
     assert moments.rows == 30
     np.testing.assert_allclose(moments.second.whole()[0], rows.T @ rows, rtol=1e-4)
@@ -162,7 +162,7 @@ def test_columns_that_wait_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(moments_page, "TOGETHER_BYTES", 100 * 8 * 4)
     seen = empty([op], 10)
     for _ in range(5):
-        seen.add(RNG.normal(size=(40, 1, 8)).astype(np.float32))
+        seen.add(RNG.normal(size=(40, 8, 1)).astype(np.float32))
         assert sum(part.nbytes for part in seen.waiting) < 100 * 8 * 4
 
 

@@ -21,7 +21,7 @@ ENOUGH = 2
 """Columns seen per weight of an output, below which rounding would fit the samples alone."""
 PRODUCTS = 1 << 34
 """Products for the second moments of one operator: half a second. Wide ones take what they need."""
-FEWEST_ROWS = 32
+FEWEST_ROWS = 16
 """Columns of one sample, at least."""
 TOGETHER, TOGETHER_BYTES = 1024, 1 << 22
 """Columns that are multiplied at once, and the bytes that may wait for that."""
@@ -50,7 +50,7 @@ class Moments:
     waiting_rows: int = 0
 
     def add(self, columns: Floats) -> None:
-        """Take in columns [rows, g, n]."""
+        """Take in columns [rows, n, g]."""
         self.waiting.append(columns)
         self.waiting_rows += columns.shape[0]
         bytes_each = columns[:1].nbytes
@@ -61,14 +61,15 @@ class Moments:
         """Multiply what is waiting; until then `second` and `first` lack it."""
         if not self.waiting:
             return
-        columns = np.concatenate(self.waiting)
+        columns = np.concatenate(self.waiting, dtype=np.float32)
         self.waiting.clear()
         self.waiting_rows = 0
         if self.second is not None:
-            grouped = np.ascontiguousarray(columns.transpose(1, 0, 2), np.float32)
-            self.second.add(grouped)
-        self.first += columns.sum(axis=0, dtype=np.float64)
-        self.rows += columns.shape[0]
+            self.second.add(np.ascontiguousarray(columns.transpose(2, 0, 1)))
+        rows = columns.shape[0]
+        total = np.ones(rows, np.float32) @ columns.reshape(rows, -1)
+        self.first += total.reshape(columns.shape[1:]).T
+        self.rows += rows
 
     def forget_second(self) -> None:
         """Give the memory of the second moments back."""
@@ -86,11 +87,16 @@ class Lesson:
         for same in sharing(ops):
             self.moments |= dict.fromkeys(same, empty(same, samples))
         self._rows = {op: rows_each(op, samples) for op in ops}
+        self._windows: dict[Op, Windows] = {}
 
     def hear(self, read: Callable[[str], Floats]) -> None:
         """Take in a sample; `read` returns what it makes of the tensor of a name."""
         for op, moments in self.moments.items():
-            moments.add(columns(op, read(op.input(0).name), self._rows[op]))
+            x = read(op.input(0).name)
+            found = self._windows.get(op)
+            if found is None or found.shape != x.shape:
+                found = self._windows[op] = Windows(op, x.shape, self._rows[op])
+            moments.add(found.columns(x))
 
     def settle(self) -> None:
         """Multiply what is waiting."""
@@ -184,40 +190,42 @@ def rows_each(op: Op, samples: int) -> int:
     return max(FEWEST_ROWS, rows // max(samples, 1))
 
 
-def columns(op: Op, x: Floats, most: int) -> Floats:
-    """Return columns [rows, g, n] that the weights meet in one sample `x` of the input.
+class Windows:
+    """Which windows of an input of this shape are looked at: an even selection, at most `most`."""
 
-    At most so many; an even selection of them.
-    """
-    if op.type == "FULLY_CONNECTED":
-        flat = x.reshape(-1, int(op.input(1).shape[1] or 1))
-        return np.array(_some(flat, most)[:, None, :])
-    kernel = [int(d or 1) for d in op.input(1).shape[1:3]]
-    patches = _patches(op, x, kernel, most)
-    if op.type == "DEPTHWISE_CONV_2D":
-        return patches.transpose(0, 2, 1)
-    return patches.reshape(patches.shape[0], 1, -1)
+    def __init__(self, op: Op, shape: tuple[int, ...], most: int) -> None:
+        self.shape = shape
+        self.apart = op.type == "DEPTHWISE_CONV_2D"
+        self.outside: NDArray[np.bool_] | None = None
+        if op.type == "FULLY_CONNECTED":
+            self.size = int(op.input(1).shape[1] or 1)
+            count = math.prod(shape) // self.size
+            self.rows = np.arange(0, count, max(1, -(-count // most)))[:, None]
+        else:
+            self.size = shape[3]
+            self._look(op, most)
 
+    def _look(self, op: Op, most: int) -> None:
+        """Choose windows of an image [b, h, w, c]."""
+        height, across = self.shape[1:3]
+        down = _line(op, "h", height, int(op.input(1).shape[1] or 1))
+        over = _line(op, "w", across, int(op.input(1).shape[2] or 1))
+        places = _spread(self.shape[0] * len(down) * len(over), len(over), most)
+        rest, column = np.divmod(places, len(over))
+        batch, row = np.divmod(rest, len(down))
+        ys, xs = down[row][:, :, None], over[column][:, None, :]
+        outside = (ys < 0) | (ys >= height) | (xs < 0) | (xs >= across)
+        nearest = (batch[:, None, None] * height + ys.clip(0, height - 1)) * across
+        self.rows = (nearest + xs.clip(0, across - 1)).reshape(len(places), -1)
+        if outside.any():
+            self.outside = outside.reshape(len(places), -1)
 
-def _some(rows: Floats, most: int) -> Floats:
-    return rows[:: max(1, -(-rows.shape[0] // most))]
-
-
-def _patches(op: Op, x: Floats, kernel: list[int], most: int) -> Floats:
-    """Return windows [rows, kh * kw, c] of an image [b, h, w, c], an even selection of them."""
-    down = _line(op, "h", x.shape[1], kernel[0])
-    over = _line(op, "w", x.shape[2], kernel[1])
-    places = _spread(x.shape[0] * len(down) * len(over), len(over), most)
-    rest, column = np.divmod(places, len(over))
-    batch, row = np.divmod(rest, len(down))
-    ys, xs = down[row][:, :, None], over[column][:, None, :]
-    height, across, channels = x.shape[1:]
-    inside = (ys >= 0) & (ys < height) & (xs >= 0) & (xs < across)
-    nearest = (batch[:, None, None] * height + ys.clip(0, height - 1)) * across
-    chosen = x.reshape(-1, channels).take(nearest + xs.clip(0, across - 1), axis=0)
-    if not inside.all():
-        chosen[~inside] = 0
-    return chosen.reshape(len(places), -1, channels)
+    def columns(self, x: Floats) -> Floats:
+        """Return columns [rows, n, g] that the weights meet in the windows of `x`."""
+        chosen = x.reshape(-1, self.size).take(self.rows, axis=0)
+        if self.outside is not None:
+            chosen[self.outside] = 0
+        return chosen if self.apart else chosen.reshape(len(chosen), -1, 1)
 
 
 def _line(op: Op, axis: str, size: int, kernel: int) -> NDArray[np.intp]:
