@@ -15,7 +15,7 @@ from tqconv.jobs.quantize import quantize
 from tqconv.quant.fit import moments as moments_page
 from tqconv.quant.fit import products as products_page
 from tqconv.quant.fit.codes import is_clustered
-from tqconv.quant.fit.moments import Windows, empty, portions
+from tqconv.quant.fit.moments import Windows, empty, portions, selection
 from tqconv.quant.fit.products import Products, summed
 from tqconv.quant.fit.rounding import fitted_codes
 
@@ -146,9 +146,24 @@ def test_memory_of_moments_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     b = FULLY_CONNECTED(a, f32[32,8], zeros[32])
     z = FULLY_CONNECTED(b, f32[4,32], zeros[4])"""
     ops = parse(text).ops
-    assert portions(ops, 10) == [ops]
+    assert [set(part) for part in portions(ops, 10)] == [set(ops)]
     monkeypatch.setattr(moments_page, "BUDGET", 32 * 32 * 4)
-    assert portions(ops, 10) == [ops[:1], ops[1:2], ops[2:]]
+    assert sorted(portions(ops, 10), key=lambda part: part[0].name) == [[op] for op in ops]
+
+
+def test_what_needs_most_samples_is_taught_while_calibrating(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = """x: f32[1,20,20,8] -> z
+    a = CONV_2D(x, f32[8,1,1,8], zeros[8]) {stride_h=1, stride_w=1}
+    b = MAX_POOL_2D(a) {filter_height=20, filter_width=20, stride_h=1, stride_w=1, padding=VALID}
+    z = FULLY_CONNECTED(b, f32[4,8], zeros[4])"""
+    wide, _, narrow = parse(text).ops
+    monkeypatch.setattr(moments_page, "BUDGET", 1)
+    assert portions([wide, narrow], 100) == [[narrow], [wide]]
+    samples = range(100)
+    assert list(selection([narrow], samples)) == list(samples)
+    assert 12 <= len(selection([wide], samples)) < 20
 
 
 def test_what_cannot_be_fitted_has_no_second_moments() -> None:

@@ -110,6 +110,21 @@ def test_the_loudest_place_is_found_alone_or_among_neighbours(tmp_path: Path, mo
     assert "'b'" in widen.loudest(Model([graph]), made, feeds)[0]
 
 
+def test_large_models_are_halved_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = [f"a{i + 1} = FULLY_CONNECTED(a{i}, f32[8,8], f32[8])" for i in range(100)]
+    graph = parse("\n".join(["a0: f32[1,8] -> a100", *chain]))
+    found = {t: Range(-8, 8, "user", "") for t in graph.tensors() if not t.is_constant}
+    made = plan(graph, SCHEMES["int8"], found, Choice(), Borders())
+    totals = set()
+    for room in (1 << 30, 100 * 288 * 10, 1):
+        monkeypatch.setattr(widen, "HEARD_BYTES", room)
+        feeds = [{"a0": rows(1)}]
+        assert widen.loudest(
+            Model([graph]), made, feeds, watch=lambda *_: lambda _, n: totals.add(n)
+        )
+    assert totals == {4 + 2 * 10, 4 + 2 * 3, 4 + 2 * 2}
+
+
 def test_nothing_is_named_where_little_is_lost() -> None:
     graph = parse("x: f32[1,8] -> z\nz = RELU(x)")
     found = {t: Range(-8, 8, "user", "") for t in graph.tensors()}

@@ -12,7 +12,7 @@ from tqconv.errors import DependencyError, UsageError, VerificationError
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.copy import copy_graph
 from tqconv.ir.graph import Model
-from tqconv.runtime.calibrate import calibrate
+from tqconv.runtime.calibrate import calibrate, leading_to
 from tqconv.runtime.compare import EXACT, compare, difference
 from tqconv.runtime.litert import Session, run
 
@@ -24,6 +24,16 @@ z = MUL(b, 2.0)
 """
 RNG = np.random.default_rng(6)
 FEEDS = [{"x": RNG.normal(size=(1, 4, 4, 2)).astype(np.float32)} for _ in range(3)]
+
+
+def test_only_what_leads_to_the_asked_tensors_is_computed() -> None:
+    graph = parse(NETWORK)
+    short = leading_to(Model([graph]), [graph.ops[0].output, graph.inputs[0]])
+    assert [op.type for op in short.main.ops] == ["CONV_2D"]
+    wanted = run(serialize(Model([parse(NETWORK.replace("-> z", "-> a"))])), FEEDS)
+    for got, want in zip(run(serialize(short), FEEDS), wanted, strict=True):
+        assert np.array_equal(got[0], want[0])
+    assert len(graph.ops) == 3
 
 
 def test_every_activation_is_measured_over_all_samples() -> None:

@@ -16,9 +16,9 @@ from tqconv.jobs.memory import FEWEST, Memory, Parts, parts_of
 from tqconv.jobs.phases import Steps, unwatched
 from tqconv.quant.decisions import Decision
 from tqconv.quant.fit import codes as fitting
-from tqconv.quant.fit.moments import Lesson, Moments, joined, portions, sharing
+from tqconv.quant.fit.moments import Lesson, Moments, joined, portions, selection, sharing
 from tqconv.quant.plan import Plan
-from tqconv.runtime.calibrate import exposed, reader
+from tqconv.runtime.calibrate import leading_to, reader
 from tqconv.runtime.litert import Feed, Session
 
 GAIN = 0.05
@@ -82,12 +82,13 @@ def improved(
 
 def _count(plan: Plan, parts: Parts[Feed], others: int, taught: Sequence[Lesson]) -> int:
     """Return the most steps: samples that run through a model, and weights that are rounded."""
-    judging, teaching = (sum(map(len, some)) for some in (parts.judging, parts.teaching))
+    judging = sum(map(len, parts.judging))
     ops = fitting.fittable(plan)
     rounds = _rounds(len(parts.teaching))
     trials = (others + TRIALS) * (1 if len(parts.judging) == 1 else 2)
     rest = [op for op in ops if not _is_known(op, taught)]
-    fit = len(portions(rest, max(map(len, parts.teaching)))) * teaching
+    again = portions(rest, max(map(len, parts.teaching)))
+    fit = sum(len(selection(some, part)) for some in again for part in parts.teaching)
     return (
         judging * (2 + trials)
         + fit
@@ -299,13 +300,16 @@ def _portions(
     taught: Sequence[Lesson],
     step: Callable[[], None],
 ) -> Iterator[tuple[list[Op], list[Lesson]]]:
-    """Yield operators with what each part teaches about them: what is known, then by new runs."""
+    """Yield operators with what each part teaches about them: what is known, then by new runs.
+
+    Of a new run's samples, as many as teach enough.
+    """
     told = [op for op in ops if _is_known(op, taught)]
     if told:
         yield told, list(taught)
     rest = [op for op in ops if not _is_known(op, taught)]
     for some in portions(rest, max(map(len, parts.teaching))):
-        yield some, [_lesson(model, some, part, step) for part in parts.teaching]
+        yield some, [_lesson(model, some, selection(some, p), step) for p in parts.teaching]
 
 
 def _lesson(
@@ -313,7 +317,7 @@ def _lesson(
 ) -> Lesson:
     """Return what the float model teaches about operators when it runs samples once more."""
     lesson = Lesson(ops, len(samples))
-    wide = exposed(model, dict.fromkeys(op.input(0) for op in ops))
+    wide = leading_to(model, dict.fromkeys(op.input(0) for op in ops))
     positions = {t.name: i for i, t in enumerate(wide.main.outputs)}
     session = Session(serialize(wide))
     for feed in samples:

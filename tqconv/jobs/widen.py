@@ -38,6 +38,9 @@ POOR, HALVINGS = 15.0, 10
 graph is measured as two: two of 200 places are found alone, or some more that are neighbours."""
 FIRST = 4
 """Parts of the graph that are measured before any is halved."""
+HEARD_BYTES, FEWEST_HALVINGS = 1 << 30, 2
+"""Bytes of constants that all these models may hold together: a large one is halved less often,
+but so many times at least."""
 LEAST = 1e-30
 """Keeps a share of no noise finite."""
 
@@ -221,14 +224,15 @@ def _halved(judge: Judge, made: Plan, *, watch: Watch) -> list[tuple[list[Site],
     """
     model = judge.model
     found = sites(model.main, made)
-    steps = Steps(watch("measuring noise", "parts"), FIRST + 2 * HALVINGS)
+    halvings = _halvings(model.main)
+    steps = Steps(watch("measuring noise", "parts"), FIRST + 2 * halvings)
 
     def heard(part: list[Site]) -> tuple[list[Site], float]:
         return part, float(_noise(judge, _with_noise(model, made, part), steps).mean())
 
     size = max(1, -(-len(found) // FIRST))
     parts = [heard(found[i : i + size]) for i in range(0, len(found), size)]
-    for _ in range(HALVINGS):
+    for _ in range(halvings):
         many = [part for part in parts if len(part[0]) > 1]
         if not many:
             break
@@ -236,8 +240,14 @@ def _halved(judge: Judge, made: Plan, *, watch: Watch) -> list[tuple[list[Site],
         middle = len(loudest[0]) // 2
         parts.remove(loudest)
         parts += [heard(loudest[0][:middle]), heard(loudest[0][middle:])]
-    steps.reach(FIRST + 2 * HALVINGS)
+    steps.reach(steps.total)
     return sorted(parts, key=lambda part: -part[1])
+
+
+def _halvings(graph: Graph) -> int:
+    """Return how often the loudest part is halved: each half is a float model that runs once."""
+    size = sum(t.data.nbytes for t in graph.tensors() if t.data is not None)
+    return min(HALVINGS, max(FEWEST_HALVINGS, (HEARD_BYTES // max(size, 1) - FIRST) // 2))
 
 
 def _stretch(part: Sequence[Site]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from tqconv.config import Progress
 from tqconv.errors import UsageError, VerificationError
 from tqconv.ir.containers import Border
-from tqconv.ir.graph import Graph, Model, Tensor
+from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.histogram import Extremes, Histogram
 from tqconv.ir.tally import Counting, Tallies
 from tqconv.runtime import cells
@@ -36,6 +36,25 @@ def exposed(model: Model, tensors: Iterable[Tensor]) -> Model:
     main = model.main
     more = [t for t in tensors if t not in main.outputs and t not in main.inputs]
     graph = Graph(main.name, main.inputs, Border([*main.outputs, *more]), main.ops)
+    return Model([graph, *model.graphs[1:]], model.origin)
+
+
+def leading_to(model: Model, tensors: Iterable[Tensor]) -> Model:
+    """Return a model that shares what makes these tensors with `model`, and has them as outputs.
+
+    What is done without an output, such as to keep a state, is done.
+    """
+    main = model.main
+    asked = [t for t in tensors if t not in main.inputs]
+    if not asked:
+        return model
+    wanted: set[Tensor | None] = {*asked}
+    ops: list[Op] = []
+    for op in reversed(main.ops):
+        if not op.outputs or not wanted.isdisjoint(op.outputs):
+            ops.append(op)
+            wanted.update(op.inputs)
+    graph = Graph(main.name, main.inputs, Border(asked), ops[::-1])
     return Model([graph, *model.graphs[1:]], model.origin)
 
 

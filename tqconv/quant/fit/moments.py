@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import gcd
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ PRODUCTS = 1 << 34
 """Products for the second moments of one operator: half a second. Wide ones take what they need."""
 FEWEST_ROWS = 16
 """Columns of one sample, at least."""
+FEWEST_SAMPLES = 12
+"""Samples that teach, at least, however many columns each of them has."""
 TOGETHER, TOGETHER_BYTES = 1024, 1 << 22
 """Columns that are multiplied at once, and the bytes that may wait for that."""
 WIDEST = 2304
@@ -33,6 +35,7 @@ FITTED = those(lambda row: row.linear is not None and row.linear.x == 0)
 """Linear operators whose outputs read windows; those of TRANSPOSE_CONV add them up."""
 
 Floats = NDArray[np.floating[Any]]
+T = TypeVar("T")
 
 
 @dataclass
@@ -146,11 +149,11 @@ def empty(ops: Sequence[Op], samples: int) -> Moments:
 def portions(ops: Sequence[Op], samples: int) -> list[list[Op]]:
     """Return the operators in parts whose second moments take `BUDGET` bytes, or one set of them.
 
-    Operators that share weights stay together.
+    Operators that share weights stay together; those that need most samples come first.
     """
     result: list[list[Op]] = []
     left = 0
-    for same in sharing(ops):
+    for same in sorted(sharing(ops), key=lambda same: -_samples_for(same)):
         second = empty(same, samples).second
         size = 0 if second is None else second.nbytes
         if not result or size > left:
@@ -159,6 +162,18 @@ def portions(ops: Sequence[Op], samples: int) -> list[list[Op]]:
         result[-1] += same
         left -= size
     return result
+
+
+def selection(ops: Sequence[Op], samples: Sequence[T]) -> Sequence[T]:
+    """Return as many samples, an even selection, as teach enough about the operators."""
+    wanted = max([FEWEST_SAMPLES, *map(_samples_for, sharing(ops))])
+    count = min(wanted, len(samples))
+    return [samples[i * len(samples) // count] for i in range(count)]
+
+
+def _samples_for(ops: Sequence[Op]) -> int:
+    """Return how many samples have all columns that are worth looking at."""
+    return -(-_enough(ops[0]) // max(sum(map(_places, ops)), 1))
 
 
 def sharing(ops: Iterable[Op]) -> list[list[Op]]:
@@ -178,16 +193,21 @@ def _places(op: Op) -> int:
     return count // width(op) if op.type == "FULLY_CONNECTED" else count
 
 
+GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it, without their whole parts, are spread most evenly from 0 to 1."""
 MANY = 1 << 30
 """A number of columns that is enough for all weights."""
 
 
 def rows_each(op: Op, samples: int) -> int:
     """Return how many columns of each of so many samples are worth looking at."""
+    return max(FEWEST_ROWS, -(-_enough(op) // max(samples, 1)))
+
+
+def _enough(op: Op) -> int:
+    """Return how many columns are worth looking at in all."""
     n = width(op)
-    # Twice what is enough: an even selection may be half of what it may be.
-    rows = min(ROWS_PER_WEIGHT * n + ROWS_AT_LEAST, max(2 * ENOUGH * n, PRODUCTS // max(n, 1) ** 2))
-    return max(FEWEST_ROWS, rows // max(samples, 1))
+    return min(ROWS_PER_WEIGHT * n + ROWS_AT_LEAST, max(ENOUGH * n, PRODUCTS // max(n, 1) ** 2))
 
 
 class Windows:
@@ -200,7 +220,7 @@ class Windows:
         if op.type == "FULLY_CONNECTED":
             self.size = int(op.input(1).shape[1] or 1)
             count = math.prod(shape) // self.size
-            self.rows = np.arange(0, count, max(1, -(-count // most)))[:, None]
+            self.rows = _spread(count, most)[:, None]
         else:
             self.size = shape[3]
             self._look(op, most)
@@ -210,7 +230,7 @@ class Windows:
         height, across = self.shape[1:3]
         down = _line(op, "h", height, int(op.input(1).shape[1] or 1))
         over = _line(op, "w", across, int(op.input(1).shape[2] or 1))
-        places = _spread(self.shape[0] * len(down) * len(over), len(over), most)
+        places = _spread(self.shape[0] * len(down) * len(over), most)
         rest, column = np.divmod(places, len(over))
         batch, row = np.divmod(rest, len(down))
         ys, xs = down[row][:, :, None], over[column][:, None, :]
@@ -241,12 +261,15 @@ def _line(op: Op, axis: str, size: int, kernel: int) -> NDArray[np.intp]:
     return np.arange(count)[:, None] * stride - before + taps
 
 
-def _spread(places: int, line: int, most: int) -> NDArray[np.intp]:
-    """Return an even selection of the places; the step shares no factor with the line's length.
+def _spread(places: int, most: int) -> NDArray[np.intp]:
+    """Return an even selection of the places: all of them, or `most`.
 
-    A step that is a multiple of it would see one column of the image only, a border even.
+    They lie a golden section of the whole apart, all the way round: no two are the same, and none
+    of the lines and channels that the places are ordered by is preferred.
     """
-    step = max(1, -(-places // most))
-    while step > 1 and gcd(step, line) > 1:
+    if places <= most:
+        return np.arange(places)
+    step = max(1, round(places * GOLDEN))
+    while gcd(step, places) > 1:
         step += 1
-    return np.arange(0, places, step)
+    return np.sort(np.arange(most) * step % places)
