@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from graph_text import parse
 
 import tqconv
 from tqconv.config import QuantizeOptions
 from tqconv.exporters.tflite import serialize
 from tqconv.importers.tflite.reader import parse as read
-from tqconv.ir.graph import Graph, Model, Op
+from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.types import Range
 from tqconv.jobs.quantize import quantize
 from tqconv.ops.emit import emit
@@ -71,7 +72,8 @@ def layer(*, time_major: bool = False, given: bool = False, **parts: tuple[int, 
 
 def feeds(graph: Graph, count: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(10)
-    return {t.name: rng.normal(size=(count, *map(int, t.shape))).astype(F) for t in graph.inputs}
+    shapes = {t.name: [2 if size is None else size for size in t.shape] for t in graph.inputs}
+    return {name: rng.normal(size=(count, *shape)).astype(F) for name, shape in shapes.items()}
 
 
 def in_integers(graph: Graph, path: Path, **more: object) -> Model:
@@ -111,6 +113,58 @@ def test_each_run_is_near_the_float_one(kind: str, how: dict[str, bool], tmp_pat
         runner.invoke()
         got = runner.get_tensor(runner.get_output_details()[0]["index"])
         assert difference(plain.outputs()[0], got)[0] > 28
+
+
+def reals_within(model: Model) -> set[str]:
+    """The tensors of reals, but those of no element that the kernel asks for."""
+    return {t.name for t in model.main.tensors() if t.dtype == np.float32 and t.shape != (0,)}
+
+
+def test_what_a_layer_begins_with_may_be_computed_in_integers(tmp_path: Path) -> None:
+    def begun() -> Graph:
+        graph = layer(given=True)
+        fills = [op for op in graph.ops if op.type == "MAXIMUM"]
+        weights = np.random.default_rng(3).normal(size=(2, C, C), scale=0.2).astype(F)
+        for fill, w in zip(fills, weights, strict=True):
+            made = emit(graph, "FULLY_CONNECTED", fill.input(0), w, name=f"{fill.output.name}/made")
+            graph.set_input(fill, 0, made)
+            graph.set_input(fill, 1, made)
+        graph.sort()
+        return graph
+
+    model = in_integers(begun(), tmp_path, integer_only=True, input_type="int8")
+    assert not reals_within(model)
+    sample = {name: values[0] for name, values in feeds(layer(given=True), 1).items()}
+    plain, mine = Session(serialize(Model([begun()]))), Session(serialize(model))
+    plain.run(sample)
+    mine.run({t.name: stored(sample[t.name], t) for t in model.main.inputs})
+    assert difference(plain.output(0), decode(mine.output(0), model.main.outputs[0]))[0] > 28
+
+
+def stored(x: np.ndarray, tensor: Tensor) -> np.ndarray:
+    assert tensor.quant is not None
+    steps = np.rint(x / tensor.quant.scale[0]) + tensor.quant.zero_point[0]
+    return np.clip(steps, -128, 127).astype(np.int8)
+
+
+def decode(x: np.ndarray, tensor: Tensor) -> np.ndarray:
+    assert tensor.quant is not None
+    return ((x.astype(F) - tensor.quant.zero_point[0]) * tensor.quant.scale[0]).astype(F)
+
+
+def test_first_states_of_an_open_number_of_rows_are_integers(tmp_path: Path) -> None:
+    """As many rows of zeros as the input has: ZEROS_LIKE has no integer kernel."""
+    graph = parse(
+        """
+        x: f32[?,3] -> y
+        zeros = ZEROS_LIKE(x)
+        y = CONCATENATION(x, zeros) {axis=1}"""
+    )
+    model = in_integers(graph, tmp_path, integer_only=True)
+    assert not reals_within(model)
+    session = Session(serialize(model))
+    session.run({"x": np.array([[-90, 3, 127], [0, 1, -128]], np.int8)})
+    np.testing.assert_array_equal(decode(session.output(0), model.main.outputs[0])[:, 3:], 0)
 
 
 def test_cells_are_what_the_kernel_holds() -> None:

@@ -27,6 +27,7 @@ from tqconv.quant.select import (
     Choice,
     Selection,
     coarse_ends,
+    fills_states,
     is_real,
     makes_reals,
     operand_name,
@@ -157,7 +158,7 @@ def plan(
     for op in graph.ops:
         if op in selection.types:
             _plan_operands(op, groups, request, result)
-        else:
+        elif not _begins_integers(op, selection):
             _read_reals(op, result)
     _plan_borders(graph, found, borders, result)
     return result
@@ -279,6 +280,11 @@ def _plan_tensors(graph: Graph, groups: Grouping, selection: Selection, result: 
         types = [selection.types[u.op] for u in tensor.uses if u.op in selection.types]
         if is_real(tensor) and types:
             result.tensors[tensor] = groups.home(tensor, types[0]).known()
+
+
+def _begins_integers(op: Op, selection: Selection) -> bool:
+    """Whether an operator only fills states that an operator on integers keeps."""
+    return fills_states(op) and all(use.op in selection.types for use in op.output.uses)
 
 
 def _read_reals(op: Op, result: Plan) -> None:

@@ -277,6 +277,7 @@ def _swap_middle(graph: Graph, op: Op, split: tuple[int, ...]) -> Tensor | None:
 
 REWRITES: dict[str, Rewrite] = {
     "NEG": _negate,
+    "ZEROS_LIKE": _clamp(0.0, 0.0),
     "SQUARE": _square,
     "ADD_N": _add_n,
     "POW": _power,
