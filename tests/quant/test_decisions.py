@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from graph_text import parse
 
+from tqconv.compose import variables
+from tqconv.compose.builder import Builder
 from tqconv.config import QuantizeOptions
 from tqconv.ir.graph import Model
+from tqconv.ir.types import Source
 from tqconv.jobs import improve
 from tqconv.jobs.judge import CEILING, Judge, Score
-from tqconv.jobs.memory import parts_of
-from tqconv.jobs.quantize import quantize
+from tqconv.jobs.memory import Memory, parts_of
+from tqconv.jobs.quantize import calibrate, quantize
 from tqconv.quant.decisions import decisions
 
 RNG = np.random.default_rng(4)
@@ -84,6 +87,27 @@ def test_what_all_classes_have_in_common_is_no_error() -> None:
     assert found.agreement == (1.0,)
     assert found.worst > 90
     assert judge.of(network()).mean == CEILING
+
+
+def counting() -> Model:
+    """A model whose result depends on all that it was fed before."""
+    graph = parse("x: f32[1,4] -> y\na = FULLY_CONNECTED(x, f32[4,4])\ny = TANH(a)")
+    b = Builder(graph, Source("", "sum", ""), "sum")
+    total = variables.zero(b, "total", (1, 4))
+    y = b("ADD", graph.outputs[0], total.read)
+    variables.assign(b, total, y)
+    graph.outputs[:] = [y]
+    graph.sort()
+    return Model([graph])
+
+
+def test_samples_are_judged_alone_where_states_go_on(tmp_path: Path) -> None:
+    feeds = [{"x": x[None]} for x in RNG.normal(size=(6, 4)).astype(np.float32)]
+    model = counting()
+    memory = Memory(model, len(feeds))
+    calibrate(model, memory.watch(feeds), hear=memory.hear)
+    judge = Judge(model, feeds[::2], known=memory.floats)
+    assert judge.of(counting()).mean == judge.among([1]).of(counting()).mean == CEILING
 
 
 @pytest.mark.parametrize(("count", "judging"), [(8, [4, 4]), (24, [12, 12]), (30, [6])])

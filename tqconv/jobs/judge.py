@@ -17,7 +17,7 @@ from tqconv.quant.decisions import Decision, decisions
 from tqconv.quant.fit.codes import mapped
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Plan
-from tqconv.runtime.calibrate import exposed
+from tqconv.runtime.calibrate import exposed, goes_on
 from tqconv.runtime.compare import EXACT, difference, reals
 from tqconv.runtime.litert import Array, Feed, Session
 
@@ -155,12 +155,14 @@ class Judge:
 def _watch(
     model: Model, tensors: Sequence[Tensor], samples: Sequence[Feed], step: Callable[[], None]
 ) -> list[list[Array]]:
-    """Return what the tensors hold for each sample, as reals."""
+    """Return what the tensors hold for each sample, as reals; no sample knows of another."""
     wide = exposed(model, tensors)
     positions = {t: i for i, t in enumerate(wide.main.outputs)}
-    session = Session(serialize(wide))
+    content, alone = serialize(wide), goes_on(model)
+    session = Session(content)
     seen = []
     for feed in samples:
+        session = Session(content) if alone and seen else session
         session.run(feed)
         seen.append(
             [

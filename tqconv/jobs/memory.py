@@ -15,7 +15,7 @@ import numpy as np
 from tqconv.ir.graph import Model, Op
 from tqconv.quant.decisions import decisions
 from tqconv.quant.fit.moments import Lesson, can_fit, portions
-from tqconv.runtime.calibrate import Read, observed
+from tqconv.runtime.calibrate import Read, goes_on, observed
 from tqconv.runtime.litert import Array, Feed
 
 HELD_BACK = 5
@@ -134,7 +134,12 @@ class Memory:
 
 
 def _places(model: Model) -> set[str]:
-    """Return the names of what decides about the outputs, and of these, where they are reals."""
+    """Return the names of what decides about the outputs, and of these, where they are reals.
+
+    Not where a sample makes something else of them when it runs alone.
+    """
+    if goes_on(model):
+        return set()
     found = [*(d.tensor for d in decisions(model.main)), *model.main.outputs]
     return {t.name for t in found} & _readable(model)
 

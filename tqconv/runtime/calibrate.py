@@ -58,6 +58,14 @@ def leading_to(model: Model, tensors: Iterable[Tensor]) -> Model:
     return Model([graph, *model.graphs[1:]], model.origin)
 
 
+def goes_on(model: Model) -> bool:
+    """Whether a run begins with what the one before left in variables.
+
+    A calibration follows them from sample to sample, as who uses the model does.
+    """
+    return any(op.type == "ASSIGN_VARIABLE" for op in model.main.ops)
+
+
 def calibrate(
     model: Model,
     samples: Iterable[Feed],
