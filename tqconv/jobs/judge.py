@@ -160,7 +160,7 @@ def _watch(
     positions = {t: i for i, t in enumerate(wide.main.outputs)}
     content, alone = serialize(wide), goes_on(model)
     session = Session(content)
-    seen = []
+    seen: list[list[Array]] = []
     for feed in samples:
         session = Session(content) if alone and seen else session
         session.run(feed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,12 @@ from tqconv.ops.rules import (
 )
 from tqconv.ops.spec import ELEMENTWISE, OPAQUE, QuantRule, Takes, Typed, VersionRule, by_type, op
 
-# The 8-bit kernels rescale both sides; the int16 kernels compare the stored integers.
-_COMPARED = QuantRule(same=True, same_except=frozenset({"INT8", "UINT8"}))
+# Kernels that rescale both sides shift integers by 8 bits and multiply them with the step, as with
+# a number below 1: with other steps they end the process (1 exactly) or compare other numbers
+# (kernels/comparisons.cc; measured). The other int16 kernels compare the stored integers.
+_BYTES = frozenset({"INT8", "UINT8"})
+_COMPARED = QuantRule(same=True, same_except=_BYTES, shifted=_BYTES)
+_COMPARED_EQUAL = replace(_COMPARED, shifted=_BYTES | {"INT16"})
 # Element types here and below: measured with LiteRT 2.3.0. Without a scale the 8-bit kernels divide
 # by zero, and NOT_EQUAL of int16 is wrong.
 _ORDERED = frozenset({"float32", "int16", "int32", "int64"})
@@ -51,7 +56,7 @@ for name, (function, version, types) in _COMPARISONS.items():
         shape=broadcast_as(BOOL),
         fold=with_numpy(function),
         layout=ELEMENTWISE,
-        quant=_COMPARED,
+        quant=_COMPARED_EQUAL if "EQUAL" in (name, name.removeprefix("NOT_")) else _COMPARED,
         version=version,
         category="compare",
         types=types,

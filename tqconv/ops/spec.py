@@ -156,6 +156,8 @@ class QuantRule:
     centered: constants at these operands have zero point 0; with `same` the whole group has;
     nonzero: operands in which a stored zero stops the kernel;
     averages: outputs mix elements, so inputs may not saturate at the range of the output;
+    shifted: activation types whose operands the kernel compares as multiples of 1/256, with steps
+    that must lie below 1;
     floor: the least output scale that the kernel computes, from the scales of the inputs and the
     bytes of the activation type;
     sliced: whether the hybrid kernel of an operator needs a scale for each channel;
@@ -191,6 +193,7 @@ class QuantRule:
     centered: tuple[str, ...] = ()
     averages: bool = False
     nonzero: tuple[str, ...] = ()
+    shifted: frozenset[str] = frozenset()
     floor: ScaleFloor | None = None
     hybrid_all: bool = False
     skewed: bool = False

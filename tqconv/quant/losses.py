@@ -7,16 +7,17 @@ A value of 0 … 10 that shares a scale with one of 0 … 10**8, or that is thei
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor, Use
-from tqconv.ir.types import Range
+from tqconv.ir.types import Range, type_name
 from tqconv.ops.table import having, those
 from tqconv.quant.groups import Group, Grouping
 from tqconv.quant.params import with_zero
 from tqconv.quant.scale_limits import product_step
+from tqconv.quant.schemes import INT16
 from tqconv.quant.select import bound_of, ends_in, operand_name, reals, rule_of
 
 FEWEST_STEPS = 4
@@ -26,6 +27,8 @@ SAME_UNIT = those(lambda row: row.same_unit or row.clamp is not None)
 STEEP = having(lambda row: row.step)
 JOINS = those(lambda row: row.operands.variadic and row.copies is not None)
 """Operators that put the elements of several operands side by side, in one scale."""
+SPAN_COMPARED = 255 / 256
+"""Width below which a range holds fewer multiples of 1/256 than 8 bits hold values."""
 UNEVEN = 4.0
 """How much wider a part of a join at an output may not be than another: that costs two bits."""
 
@@ -124,6 +127,34 @@ def stopped(groups: Grouping, types: Mapping[Op, np.dtype]) -> dict[Op, str]:
             if bound and params is not None and abs(bound) <= float(params.scale[0]):
                 reasons[op] = f"stops where '{tensor.name}' is stored as zero"
     return reasons
+
+
+def blurred(groups: Grouping, types: Mapping[Op, np.dtype]) -> dict[Op, str]:
+    """Return the comparisons of values whose steps the kernel does not tell apart, and why."""
+    reasons: dict[Op, str] = {}
+    for op, dtype in types.items():
+        rule = rule_of(op)
+        if rule is None or type_name(dtype) not in rule.shifted:
+            continue
+        read = {t: groups.read(Use(op, i), t, dtype).params() for i, t in reals(op)}
+        known = {t: params for t, params in read.items() if params is not None}
+        tensor = max(known, key=lambda t: known[t].scale[0], default=None)
+        if tensor is None:
+            continue
+        step, (low, high) = float(known[tensor].scale[0]), known[tensor].covers()
+        if step >= 1 or high - low < SPAN_COMPARED:
+            reasons[op] = (
+                f"compares '{tensor.name}', {low:.3g} … {high:.3g}, of which its kernel tells "
+                + ("no steps of 1 or more apart" if step >= 1 else "multiples of 1/256 apart")
+            )
+    return reasons
+
+
+def seen_wider(ops: Iterable[Op], types: Mapping[Op, np.dtype]) -> dict[Op, np.dtype]:
+    """Return the comparisons of 8 bits among these whose kernel may see in 16 what it does not."""
+    eight = [op for op in ops if types[op].itemsize == 1]
+    rules = [(op, rule) for op in eight if (rule := rule_of(op)) is not None and rule.shifted]
+    return {op: INT16 for op, rule in rules if type_name(INT16) in rule.types}
 
 
 def _needs(

@@ -18,7 +18,7 @@ from tqconv.ir.grid import extremes
 from tqconv.ir.types import Range, type_name
 from tqconv.quant import params as arithmetic
 from tqconv.quant.groups import Grouping, group, members
-from tqconv.quant.losses import lost, stopped, uneven_ends
+from tqconv.quant.losses import blurred, lost, seen_wider, stopped, uneven_ends
 from tqconv.quant.params import Params
 from tqconv.quant.scale_limits import MOST_RESCALE, raise_scales
 from tqconv.quant.schemes import BY_ACTIVATION, UINT8, Scheme
@@ -26,8 +26,8 @@ from tqconv.quant.select import (
     DENSE,
     Choice,
     Selection,
+    begins_integers,
     coarse_ends,
-    fills_states,
     is_real,
     makes_reals,
     operand_name,
@@ -158,7 +158,7 @@ def plan(
     for op in graph.ops:
         if op in selection.types:
             _plan_operands(op, groups, request, result)
-        elif not _begins_integers(op, selection):
+        elif not begins_integers(op, selection.types):
             _read_reals(op, result)
     _plan_borders(graph, found, borders, result)
     return result
@@ -199,15 +199,17 @@ def _grouped(graph: Graph, selection: Selection, request: Request) -> Grouping:
     while True:
         real_inputs = request.borders.inputs is None
         groups = group(graph, selection.types, found, request.wide, real_inputs=real_inputs)
-        reasons = stopped(groups, selection.types)
-        if choice.integer_only and reasons:
-            raise float_report(reasons, WITH_FLOATS)
-        if choice.integer_only:
-            return groups
-        reasons = {**lost(graph, groups, selection.types, found), **reasons}
+        reasons = {**blurred(groups, selection.types), **stopped(groups, selection.types)}
+        if not choice.integer_only:
+            reasons = {**lost(graph, groups, selection.types, found), **reasons}
         if not reasons:
             return groups
-        selection.keep_float(graph, reasons)
+        if not choice.integer_only:
+            selection.keep_float(graph, reasons)
+        elif wider := seen_wider(reasons, selection.types):
+            selection.types.update(wider)
+        else:
+            raise float_report(reasons, WITH_FLOATS)
 
 
 class MissingRangesError(QuantizationError):
@@ -280,11 +282,6 @@ def _plan_tensors(graph: Graph, groups: Grouping, selection: Selection, result: 
         types = [selection.types[u.op] for u in tensor.uses if u.op in selection.types]
         if is_real(tensor) and types:
             result.tensors[tensor] = groups.home(tensor, types[0]).known()
-
-
-def _begins_integers(op: Op, selection: Selection) -> bool:
-    """Whether an operator only fills states that an operator on integers keeps."""
-    return fills_states(op) and all(use.op in selection.types for use in op.output.uses)
 
 
 def _read_reals(op: Op, result: Plan) -> None:

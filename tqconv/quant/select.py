@@ -122,6 +122,11 @@ def fills_states(op: Op) -> bool:
     return copies and len(op.outputs) == 1 and op.outputs[0].variable
 
 
+def begins_integers(op: Op, types: Mapping[Op, np.dtype]) -> bool:
+    """Whether an operator only fills states that operators on integers keep."""
+    return fills_states(op) and all(use.op in types for use in op.output.uses)
+
+
 def in_group(op: Op, index: int, rule: QuantRule) -> bool:
     """Whether an input shares the scale of a `same` operator."""
     return not rule.same_over or operand_name(op, index) in rule.same_over
