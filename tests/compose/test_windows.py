@@ -183,10 +183,17 @@ def test_windows_rounded_up(size: int, window: Window, count: int) -> None:
     assert (room // window.stride + 1, room % window.stride) == (count, 0)
 
 
-def test_windows_rounded_up_need_a_size() -> None:
-    assert pool.ceiled(Window(3), None) == Window(3)
-    with pytest.raises(UnsupportedError, match="rounded up"):
-        pool.ceiled(Window(3, 2), None)
+@pytest.mark.parametrize(
+    "window", [Window(3), Window(3, 2, padding=(1, 1)), Window(2, 3, padding=(0, 1)), Window(1, 4)]
+)
+def test_windows_rounded_up_over_any_size(window: Window) -> None:
+    made = pool.ceiled(window, None)
+    for size in range(window.reach, 20):
+        counts = [
+            (size + sum(w.padding) - w.reach) // w.stride  # type: ignore[arg-type]
+            for w in (made, pool.ceiled(window, size))
+        ]
+        assert counts[0] == counts[1]
 
 
 def test_places_of_maxima() -> None:

@@ -33,7 +33,6 @@ from tqconv.compose.windows import (
     padded,
     taps,
 )
-from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 
 MAX, AVERAGE = "MAX_POOL_2D", "AVERAGE_POOL_2D"
@@ -76,18 +75,14 @@ def average_pool(
 def ceiled(window: Window, size: int | None) -> Window:
     """Return a window with so much padding behind that the last, partial window counts.
 
-    A window that would begin in the padding behind is left out.
+    A window that would begin in the padding behind is left out. Where the size is unknown, there
+    is as much padding as any size may need; what is too much for one makes no window.
     """
     if not isinstance(window.padding, tuple):
         return window
-    if size is None:
-        if window.stride == 1:
-            return window
-        raise UnsupportedError(
-            "how many windows there are, rounded up, depends on a size that is unknown",
-            hint="give the inputs a shape with --input_shapes",
-        )
     before, after = window.padding
+    if size is None:
+        return replace(window, padding=(before, min(after + window.stride, window.reach) - 1))
     room = size + before + after - window.reach
     count = -(-room // window.stride) + 1
     if (count - 1) * window.stride >= size + before:
@@ -97,9 +92,14 @@ def ceiled(window: Window, size: int | None) -> Window:
     )
 
 
+def padded_mean(b: Builder, x: Tensor, windows: Sequence[Window]) -> Tensor:
+    """Return the mean of each window over x: [n, …, c]; all padding counts as zeros."""
+    return _mean(b, framed(b, x, windows), _unpadded(windows))
+
+
 def sum_pool(b: Builder, x: Tensor, windows: Sequence[Window]) -> Tensor:
     """Return the sum of each window over x: [n, …, c]; padding is zeros."""
-    mean = _mean(b, framed(b, x, windows), _unpadded(windows))
+    mean = padded_mean(b, x, windows)
     return b("MUL", mean, np.array(np.prod([w.size for w in windows]), x.dtype))
 
 

@@ -39,6 +39,51 @@ def test_places_of_the_largest(
     assert_like_reference(network(nodes, {"x": x}, ["y", "i"]), tmp_path, {"x": x}, want)
 
 
+def seen_by_windows(size: int, kernel: int, stride: int, pads: tuple[int, int]) -> list[range]:
+    """Return the places that each window sees, rounded up; a last one in the padding is none."""
+    starts = range(-pads[0], size, stride)
+    most = -(-(size + sum(pads) - kernel) // stride) + 1
+    return [range(start, start + kernel) for start in starts[:most]]
+
+
+@pytest.mark.parametrize("size", [5, 6, 7, 8])
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool", "counted"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "pads"), [(3, 2, (1, 1)), (2, 2, (0, 0)), (2, 3, (0, 1)), (3, 3, (1, 0))]
+)
+def test_partial_windows_over_an_unknown_size(
+    tmp_path: Path, op: str, size: int, kernel: int, stride: int, pads: tuple[int, int]
+) -> None:
+    x = RNG.normal(size=(2, 3, size)).astype(F)
+    told: dict[str, Any] = {"kernel_shape": [kernel], "strides": [stride], "pads": list(pads)}
+    want = []
+    for places in seen_by_windows(size, kernel, stride, pads):
+        inner = x[:, :, max(places.start, 0) : min(places.stop, size)]
+        counted = len(range(places.start, min(places.stop, size + pads[1])))
+        totals = {"MaxPool": inner.max(2), "AveragePool": inner.mean(2)}
+        want.append(totals.get(op, inner.sum(2) / counted))
+    if op == "counted":
+        op, told = "AveragePool", told | {"count_include_pad": 1}
+    nodes = [node(op, "x", "y", ceil_mode=1, **told)]
+    model = network(nodes, {"x": x}, ["y"], opset=19, shapes={"x": ["n", 3, "t"]})
+    assert_like_reference(model, tmp_path, {"x": x}, [np.stack(want, 2)])
+
+
+@pytest.mark.parametrize("size", [5, 6, 7])
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER"])
+def test_padding_that_counts_over_an_unknown_size(tmp_path: Path, auto_pad: str, size: int) -> None:
+    x = RNG.normal(size=(2, 3, size)).astype(F)
+    told: dict[str, Any] = {"kernel_shape": [4], "strides": [2], "count_include_pad": 1}
+    need = max((-(-size // 2) - 1) * 2 + 4 - size, 0)
+    less, more = need // 2, need - need // 2
+    around = (less, more) if auto_pad == "SAME_UPPER" else (more, less)
+    wide = np.pad(x, [(0, 0), (0, 0), around])
+    want = np.lib.stride_tricks.sliding_window_view(wide, 4, 2)[:, :, ::2].mean(-1)
+    nodes = [node("AveragePool", "x", "y", auto_pad=auto_pad, **told)]
+    model = network(nodes, {"x": x}, ["y"], opset=19, shapes={"x": ["n", 3, "t"]})
+    assert_like_reference(model, tmp_path, {"x": x}, [want])
+
+
 @pytest.mark.parametrize("p", [1, 2, 3])
 @pytest.mark.parametrize("padding", [{"auto_pad": "SAME_LOWER"}, {"pads": [1, 0, 0, 1]}])
 def test_norms_of_windows(tmp_path: Path, p: int, padding: Any) -> None:

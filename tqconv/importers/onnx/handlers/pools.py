@@ -12,7 +12,6 @@ from tqconv.compose import pool
 from tqconv.compose.builder import Builder
 from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import sizes_of
-from tqconv.compose.windows import Window, known_amounts
 from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.handlers.windows import AUTO_PADS, windows_of
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
@@ -88,23 +87,13 @@ def average_pool(
         auto_pad=auto_pad,
         ceil_mode=ceil_mode,
     )
-    counted = None
     if count_include_pad and auto_pad in AUTO_PADS:
-        counted = [_amounts(b, size, w) for size, w in zip(x.shape[2:], windows, strict=True)]
-    elif count_include_pad:
+        return b.channels_last(x, True, lambda t: pool.padded_mean(b, t, windows))
+    counted = None
+    if count_include_pad:
         amounts = list(pads) if pads else [0] * (2 * len(windows))
         counted = list(zip(amounts[: len(windows)], amounts[len(windows) :], strict=True))
     return b.channels_last(x, True, lambda t: pool.average_pool(b, t, windows, counted))
-
-
-def _amounts(b: ONNXBuilder, size: int | None, window: Window) -> tuple[int, int]:
-    """Return the padding of a window that `auto_pad` places."""
-    if size is None and window.stride > 1:
-        raise UnsupportedError(
-            "how much padding counts depends on a size that is unknown",
-            hint="give the inputs a shape with --input_shapes",
-        )
-    return known_amounts(b, size or 0, window)
 
 
 @handles("LpPool")
