@@ -682,6 +682,26 @@ CASES = {
         z = DIV(1.0, a)""",
         ["LOGISTIC"],
     ),
+    "a mask that adds -inf chooses it": (
+        """x: f32[2,4], o: f32[4] -> z
+        m = GREATER(o, 0.0)
+        a = SELECT_V2(m, 0.0, -1e999)
+        s = ADD(x, a)
+        e = EXP(s)
+        c = SELECT_V2(m, -1e999, 0.0)
+        t = ADD(c, x)
+        f = EXP(t)
+        z = ADD(e, f)""",
+        ["GREATER", "SELECT_V2", "EXP", "SELECT_V2", "EXP", "ADD"],
+    ),
+    "a mask that adds something else stays": (
+        """x: f32[2,4], o: f32[4] -> z
+        m = GREATER(o, 0.0)
+        a = SELECT_V2(m, 1.0, -1e999)
+        s = ADD(x, a)
+        z = EXP(s)""",
+        ["GREATER", "SELECT_V2", "ADD", "EXP"],
+    ),
     "a reciprocal of another sum stays": (
         """x: f32[3,5] -> z
         n = NEG(x)
