@@ -13,8 +13,17 @@ from tqconv.compose import complex
 from tqconv.compose.arithmetic import combine
 from tqconv.compose.builder import Builder
 from tqconv.compose.integers import UINT64, as_signed
-from tqconv.compose.operands import in_order, int32_of, out_of_order
-from tqconv.compose.sizes import calculate, inserted, operand, size_of, vector
+from tqconv.compose.operands import in_order, int32_of, out_of_order, static_size
+from tqconv.compose.sizes import (
+    Size,
+    calculate,
+    inserted,
+    operand,
+    reshaped,
+    size_of,
+    sizes_of,
+    vector,
+)
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
@@ -110,15 +119,16 @@ class Rows:
 
 def rows_of(b: Builder, x: Tensor, indices: Tensor, updates: Tensor) -> Rows:
     """Flatten the dimensions that the coordinates address, and those that they do not."""
-    depth = indices.shape[-1]
-    outer = x.shape[:depth]
-    if depth is None or None in outer[1:]:
-        raise UnsupportedError(f"the dimensions of '{x.name}' that are written to are not known")
-    coordinates = b.reshape(b.cast(indices, INT32), (_size(indices.shape[:-1]), depth))
-    ids = b("SUM", b("MUL", coordinates, _strides(outer)), np.array([1], INT32))
-    inner = _size(x.shape[depth:])
-    flat = b.reshape(x, (_size(outer), inner))
-    updates = b.reshape(updates, (_size(indices.shape[:-1]), inner))
+    depth = static_size(indices, -1)
+    sizes, several = sizes_of(b, x), calculate(b, "MUL", 1, *sizes_of(b, indices)[:-1])
+    steps: list[Size] = [1]
+    for size in sizes[depth - 1 : 0 : -1]:
+        steps.insert(0, calculate(b, "MUL", steps[0], size))
+    coordinates = reshaped(b, b.cast(indices, INT32), [several, depth])
+    ids = b("SUM", b("MUL", coordinates, vector(b, steps[:depth])), np.array([1], INT32))
+    inner = calculate(b, "MUL", 1, *sizes[depth:])
+    flat = reshaped(b, x, [calculate(b, "MUL", 1, *sizes[:depth]), inner])
+    updates = reshaped(b, updates, [several, inner])
     return Rows(flat, updates, ids, row_count(b, flat))
 
 

@@ -62,3 +62,30 @@ def test_one_hot(tmp_path: Path, given: str) -> None:
     nodes = [node("OneHot", "i d v", "y", axis=1)]
     want = np.where(feeds["i"][:, None] % 4 == np.arange(4)[:, None], F(5), F(-1))
     assert_like_reference(network(nodes, feeds, ["y"], constants), tmp_path, feeds, [want])
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("open_axes", [(0, 1, 2), (1,), (1, 2)])
+def test_scatters_into_open_sizes(
+    tmp_path: Path, reduction: str, open_axes: tuple[int, ...]
+) -> None:
+    x = RNG.integers(-9, 9, (3, 4, 5)).astype(F)
+    places = {"none": [[[0, 1], [2, -1]], [[1, 0], [0, 3]]]}.get(reduction, [[[1, 2], [1, 2]]] * 2)
+    coordinates = np.array(places)
+    feeds = {"x": x, "i": coordinates, "u": RNG.integers(-9, 9, (2, 2, 5)).astype(F)}
+    shapes = {"x": [f"x{a}" if a in open_axes else s for a, s in enumerate(x.shape)]}
+    shapes |= {"i": ["a", "b", 2], "u": ["a", "b", shapes["x"][2]]}
+    nodes = [node("ScatterND", "x i u", "y", reduction=reduction)]
+    assert_like_reference(network(nodes, feeds, ["y"], opset=18, shapes=shapes), tmp_path, feeds)
+    feeds = {"x": x, "i": np.array([[[0, 3, 1]], [[2, 1, 0]]]), "u": feeds["u"][:, :1, :3]}
+    shapes = {"x": shapes["x"], "i": ["a", 1, "b"], "u": ["a", 1, "b"]}
+    nodes = [node("ScatterElements", "x i u", "y", axis=1, reduction=reduction)]
+    assert_like_reference(network(nodes, feeds, ["y"], opset=18, shapes=shapes), tmp_path, feeds)
+
+
+@pytest.mark.parametrize("opset", [7, 9])
+def test_the_largest_by_an_attribute(tmp_path: Path, opset: int) -> None:
+    x = RNG.permutation(24).reshape(2, 4, 3).astype(F)
+    model = network([node("TopK", "x", "v i", k=2, axis=1)], {"x": x}, ["v", "i"], opset=opset)
+    order = np.argsort(-x, 1)[:, :2]
+    assert_like_reference(model, tmp_path, {"x": x}, [np.take_along_axis(x, order, 1), order])

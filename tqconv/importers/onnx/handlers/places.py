@@ -75,6 +75,12 @@ def non_zero(b: ONNXBuilder, x: Tensor) -> Tensor:
     return b.transpose(b("WHERE", gathering.truth(b, x)), (1, 0))
 
 
+@handles("TopK")
+def top_k_1(b: ONNXBuilder, x: Tensor, *, k: int, axis: int = -1) -> tuple[Tensor, ...]:
+    """The largest elements along an axis, and their places; their number is an attribute."""
+    return _top_k(b, x, b.const(k, np.int32, "k"), axis, largest=True)
+
+
 @handles("TopK", since=10)
 def top_k(
     b: ONNXBuilder,
@@ -86,11 +92,16 @@ def top_k(
     sorted: int = 1,
 ) -> tuple[Tensor, ...]:
     """The largest (or smallest) elements along an axis, and their places."""
+    return _top_k(b, x, b.reshape(k, ()), axis, largest=bool(largest))
+
+
+def _top_k(
+    b: ONNXBuilder, x: Tensor, count: Tensor, axis: int, *, largest: bool
+) -> tuple[Tensor, ...]:
     axis = axis % x.rank
     order = [i for i in range(x.rank) if i != axis] + [axis]
     back = [order.index(i) for i in range(x.rank)]
     moved = b.transpose(x, order)
-    count = b.reshape(k, ())
     turned = moved if largest else arithmetic.negative(b, moved)
     values, places = search.top_k(b, turned, count)
     values = values if largest else arithmetic.negative(b, values)
