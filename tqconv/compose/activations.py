@@ -45,8 +45,8 @@ def clamp(b: Builder, x: Tensor, low: float | None, high: float | None) -> Tenso
         name = _CLAMPS.get((-math.inf if low is None else low, math.inf if high is None else high))
         if name is not None:
             return b(name, x)
-    y = x if high is None else b("MINIMUM", x, np.array(high, x.dtype))
-    return y if low is None else b("MAXIMUM", y, np.array(low, x.dtype))
+    y = x if low is None else b("MAXIMUM", x, np.array(low, x.dtype))
+    return y if high is None else b("MINIMUM", y, np.array(high, x.dtype))
 
 
 def leaky_relu(b: Builder, x: Tensor, alpha: float) -> Tensor:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tqconv.compose import reduce
-from tqconv.compose.arithmetic import truncate_divide
+from tqconv.compose import arithmetic, reduce
+from tqconv.compose.casts import converted
 from tqconv.compose.sizes import calculate, operand, size_of
-from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.ir.graph import Tensor
 
@@ -27,21 +26,25 @@ def _square_sum(b: ONNXBuilder, x: Tensor, axes: Sequence[int], keep: bool) -> T
 
 
 def _size_sum(b: ONNXBuilder, x: Tensor, axes: Sequence[int], keep: bool) -> Tensor:
-    return reduce.reduced(b, "SUM", b("ABS", x), axes, keep_dims=keep)
+    return reduce.reduced(b, "SUM", arithmetic.absolute(b, x), axes, keep_dims=keep)
 
 
 def _norm(b: ONNXBuilder, x: Tensor, axes: Sequence[int], keep: bool) -> Tensor:
-    if x.dtype.kind != "f":
-        raise UnsupportedError(f"the norm of {x.dtype}")
-    return b("SQRT", _square_sum(b, x, axes, keep))
+    return _as_real(b, "SQRT", _square_sum(b, x, axes, keep))
 
 
 def _log_sum(b: ONNXBuilder, x: Tensor, axes: Sequence[int], keep: bool) -> Tensor:
-    return b("LOG", reduce.reduced(b, "SUM", x, axes, keep_dims=keep))
+    return _as_real(b, "LOG", reduce.reduced(b, "SUM", x, axes, keep_dims=keep))
 
 
 def _log_sum_exp(b: ONNXBuilder, x: Tensor, axes: Sequence[int], keep: bool) -> Tensor:
-    return reduce.log_sum_exp(b, x, axes, keep_dims=keep)
+    real = x if x.dtype.kind == "f" else b.cast(x, np.float32)
+    return converted(b, reduce.log_sum_exp(b, real, axes, keep_dims=keep), x.dtype)
+
+
+def _as_real(b: ONNXBuilder, type: str, x: Tensor) -> Tensor:
+    """Return a function of reals; of integers, without its fraction."""
+    return b(type, x) if x.dtype.kind == "f" else b.cast(b(type, b.cast(x, np.float32)), x.dtype)
 
 
 def _mean(b: ONNXBuilder, x: Tensor, axes: Sequence[int], keep: bool) -> Tensor:
@@ -52,7 +55,9 @@ def _mean(b: ONNXBuilder, x: Tensor, axes: Sequence[int], keep: bool) -> Tensor:
     sizes = [size_of(b, x, axis) for axis in axes]
     count = operand(calculate(b, "MUL", 1, *sizes))
     count = count.astype(x.dtype) if isinstance(count, np.ndarray) else b.cast(count, x.dtype)
-    return truncate_divide(b, total, b.const(count) if isinstance(count, np.ndarray) else count)
+    return arithmetic.truncate_divide(
+        b, total, b.const(count) if isinstance(count, np.ndarray) else count
+    )
 
 
 def _extreme(type: str, logical: str) -> Reduce:
@@ -84,10 +89,9 @@ AXES_ARE_INPUT = {name: 13 if name == "ReduceSum" else 18 for name in REDUCTIONS
 def _reduce(
     b: ONNXBuilder, made: Reduce, x: Tensor, axes: Sequence[int] | None, keep: int, nothing: bool
 ) -> Tensor:
+    """Reduce `axes`; without any, all of them, or `nothing`: elements become what one makes."""
     if not axes:
-        if nothing:
-            return x
-        axes = range(x.rank)
+        axes = () if nothing else range(x.rank)
     along = sorted({axis % x.rank for axis in axes}) if x.rank else []
     return made(b, x, along, bool(keep))
 
