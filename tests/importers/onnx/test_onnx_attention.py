@@ -81,3 +81,26 @@ def test_heads_side_by_side(tmp_path: Path) -> None:
     shapes = {"q": (2, 4, 12), "k": (2, 6, 6), "v": (2, 6, 10)}
     feeds = {name: rng.normal(size=shape).astype(F) for name, shape in shapes.items()}
     check(tmp_path, feeds, "q k v", q_num_heads=4, kv_num_heads=2)
+
+
+@pytest.mark.parametrize("interleaved", [0, 1])
+@pytest.mark.parametrize("turned", [8, 4])
+@pytest.mark.parametrize("rank", [3, 4])
+@pytest.mark.parametrize("placed", [True, False])
+@pytest.mark.parametrize("known", [True, False])
+def test_turned_pairs(
+    tmp_path: Path, interleaved: int, turned: int, rank: int, placed: bool, known: bool
+) -> None:
+    rng = np.random.default_rng(6)
+    shape: Any = (2, 4, 24) if rank == 3 else (2, 3, 4, 8)
+    feeds: dict[str, Any] = {"x": rng.normal(size=shape).astype(F)}
+    caches = (9, turned // 2) if placed else (2, 4, turned // 2)
+    feeds |= {name: rng.normal(size=caches).astype(F) for name in ("c", "s")}
+    feeds |= {"p": rng.integers(0, 9, (2, 4))} if placed else {}
+    told: dict[str, Any] = {"interleaved": interleaved, "num_heads": 3}
+    told |= {"rotary_embedding_dim": turned} if turned < 8 else {}
+    nodes = [node("RotaryEmbedding", "x c s p" if placed else "x c s", "y", **told)]
+    open_shape: Any = ["n", "t", 24] if rank == 3 else ["n", 3, "t", 8]
+    shapes = {} if known else {"x": open_shape}
+    model = network(nodes, feeds, ["y"], opset=23, shapes=shapes)
+    assert_like_reference(model, tmp_path, feeds)

@@ -218,7 +218,7 @@ def _unpacked(b: ONNXBuilder, x: Tensor, count: int) -> list[Tensor]:
 
 
 @handles("com.microsoft:RotaryEmbedding")
-def rotary(
+def rotary_of_optimizer(
     b: ONNXBuilder,
     x: Tensor,
     places: Tensor,
@@ -231,19 +231,45 @@ def rotary(
     rotary_embedding_dim: int = 0,
     scale: float = 1.0,
 ) -> Tensor:
-    """Turn pairs of elements by the angles of their places; x: [n, t, c] or [n, heads, t, d]."""
+    """Turn pairs of elements by the angles of their places, or of the first place and on."""
     if is_packed_batching or scale != 1:
         raise UnsupportedError("a RotaryEmbedding of packed images, or with a scale")
-    if x.rank == 3:
-        width = 2 * static_size(cosines, 1)
-        heads = num_heads or static_size(x, 2) // width
-        y = compose.split_heads(b, x, heads)
-    else:
-        y = x
     if places.rank == 1:
         zero, one = np.array(0, np.int32), np.array(1, np.int32)
-        steps = b("RANGE", zero, operand(size_of(b, y, 2)), one)
+        steps = b("RANGE", zero, operand(size_of(b, x, x.rank - 2)), one)
         places = b("ADD", inserted(b, steps, 0), inserted(b, b.cast(places, np.int32), 0))
-    angles = [inserted(b, b("GATHER", t, places, axis=0), 1) for t in (cosines, sines)]
-    y = compose.rotated(b, y, angles[0], angles[1], interleaved=bool(interleaved))
-    return compose.joined_heads(b, y) if x.rank == 3 else y
+    angles = [b("GATHER", t, places, axis=0) for t in (cosines, sines)]
+    heads = num_heads
+    if x.rank == 3 and not heads:
+        heads = static_size(x, 2) // (2 * static_size(cosines, 1))
+    return _turned(b, x, angles, heads, bool(interleaved))
+
+
+@handles("RotaryEmbedding", since=23)
+def rotary(
+    b: ONNXBuilder,
+    x: Tensor,
+    cosines: Tensor,
+    sines: Tensor,
+    places: Tensor | None = None,
+    *,
+    interleaved: int = 0,
+    num_heads: int = 0,
+    rotary_embedding_dim: int = 0,
+) -> Tensor:
+    """Turn pairs of elements by the angles of their places, or by angles that are given."""
+    angles = [cosines, sines]
+    if places is not None:
+        angles = [b("GATHER", t, places, axis=0) for t in angles]
+    return _turned(b, x, angles, num_heads, bool(interleaved))
+
+
+def _turned(
+    b: ONNXBuilder, x: Tensor, angles: Sequence[Tensor], heads: int, interleaved: bool
+) -> Tensor:
+    """Return x: [n, t, c] or [n, heads, t, d], turned by [n or 1, t, r / 2] cosines and sines."""
+    cosines, sines = (inserted(b, t, 1) for t in angles)
+    if x.rank == 4:
+        return compose.rotated(b, x, cosines, sines, interleaved=interleaved)
+    y = compose.split_heads(b, x, heads)
+    return compose.joined_heads(b, compose.rotated(b, y, cosines, sines, interleaved=interleaved))
