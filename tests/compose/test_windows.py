@@ -14,7 +14,6 @@ from window_reference import transposed as transposed_reference
 
 from tqconv.compose import conv, pool, transposed
 from tqconv.compose.windows import SAME, SAME_LOWER, VALID, Padding, Window, windows_over
-from tqconv.errors import UnsupportedError
 
 Array = NDArray[Any]
 SIZES = {1: (9,), 2: (9, 7), 3: (5, 6, 4)}

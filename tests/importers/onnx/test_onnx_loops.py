@@ -152,3 +152,66 @@ def test_a_loop_whose_condition_counts_rounds_carries_a_sequence(tmp_path: Path)
 def test_a_loop_without_an_end_carries_no_sequence(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="a loop of 256 rounds and more carries a sequence"):
         load(sequence_loop(9999), tmp_path)
+
+
+def appending(declared: Any) -> Any:
+    """A body: round i adds i times v, plus what is carried, to a sequence."""
+    sequence = helper.make_tensor_sequence_value_info
+    return helper.make_graph(
+        [
+            node("Cast", "n", "time", to=FLOAT),
+            node("Mul", "v time", "part"),
+            node("Add", "part k", "sum"),
+            node("SequenceInsert", "s sum", "t"),
+            node("Neg", "k", "more"),
+            node("Identity", "c", "on"),
+        ],
+        "body",
+        [
+            info("n", INT64, declared),
+            info("c", BOOL, declared),
+            sequence("s", FLOAT, None),
+            info("k"),
+        ],
+        [info("on", BOOL, declared), sequence("t", FLOAT, None), info("more")],
+    )
+
+
+@pytest.mark.parametrize("rounds", [1, 3, 300])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("declared", [(), (1,)])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_a_sequence_that_a_loop_grows(
+    tmp_path: Path, rounds: int, known: bool, declared: Any, axis: int
+) -> None:
+    feeds: dict[str, Any] = {"v": X, "k": np.array(0.5, F)}
+    count = {"m": np.array(rounds)}
+    nodes = [
+        node("SequenceEmpty", "", "none"),
+        node("Loop", "m go none k", "parts last", body=appending(declared)),
+        node("ConcatFromSequence", "parts", "apart", axis=axis, new_axis=1),
+        node("ConcatFromSequence", "parts", "joined", axis=axis),
+        node("SequenceAt", "parts end", "final"),
+        node("SequenceLength", "parts", "length"),
+    ]
+    constants = {"go": np.array(True), "end": np.array(-1), **(count if known else {})}
+    feeds |= {} if known else count
+    made = ["apart", "joined", "final", "length"]
+    model = network(nodes, feeds, made, constants, opset=18)
+    parts = [X * i + F(0.5) * F(-1) ** i for i in range(rounds)]
+    want = [np.stack(parts, axis), np.concatenate(parts, axis), parts[-1], np.array(rounds)]
+    assert_like_reference(model, tmp_path, feeds, want)
+
+
+def test_a_loop_of_unknown_length_that_reads_its_sequence(tmp_path: Path) -> None:
+    body = appending(())
+    body.node.insert(0, node("SequenceLength", "s", "others"))
+    nodes = [
+        node("SequenceEmpty", "", "none"),
+        node("Loop", "m go none k", "parts last", body=body),
+        node("ConcatFromSequence", "parts", "y", axis=0),
+    ]
+    feeds = {"v": X, "k": np.array(1, F), "m": np.array(3)}
+    model = network(nodes, feeds, ["y"], {"go": np.array(True)}, opset=18)
+    with pytest.raises(UnsupportedError, match="does more with a sequence than add to it"):
+        load(model, tmp_path)

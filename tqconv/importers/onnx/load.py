@@ -25,7 +25,7 @@ from tqconv.importers.cuts import Cuts
 from tqconv.importers.onnx import handlers  # noqa: F401  (fills the registry)
 from tqconv.importers.onnx.model import Body, Network, ValueInfo, read
 from tqconv.importers.onnx.registry import ONNX
-from tqconv.importers.onnx.sequences import Absent, Several
+from tqconv.importers.onnx.sequences import Absent, Grown, Several
 from tqconv.importers.onnx.shared import Shared
 from tqconv.importers.onnx.tensors import computed, dtype_of
 from tqconv.importers.onnx.walk import computed_inputs, run
@@ -79,7 +79,7 @@ def import_network(
         mention_shapes(error, model.notes)
         raise
     for name, value in zip(outputs, values, strict=True):
-        if isinstance(value, Several | Absent):
+        if isinstance(value, Several | Grown | Absent):
             raise UnsupportedError(
                 f"output '{name}' is a sequence, not a tensor",
                 hint="let the model end before it is put together, with --output_arrays",

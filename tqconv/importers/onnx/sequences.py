@@ -1,4 +1,4 @@
-"""Sequences of tensors, whose length is known while a model is imported, and optional values."""
+"""Sequences of tensors, known while a model is imported or grown by a loop, and optional values."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ class Several:
     items: tuple[Tensor, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """A sequence that a loop adds a tensor of one shape to each round: [rounds, …], stacked."""
+
+    stack: Tensor
+
+
 class Absent:
     """An optional value that holds nothing."""
 
@@ -30,6 +37,6 @@ def items_of(value: Any) -> tuple[Tensor, ...]:
 def only_tensors(values: Any, where: str) -> list[Tensor]:
     """Return values that are all tensors; UnsupportedError where one is a sequence."""
     found = list(values)
-    if any(isinstance(value, Several | Absent) for value in found):
+    if any(isinstance(value, Several | Grown | Absent) for value in found):
         raise UnsupportedError(f"a sequence of tensors in {where}")
     return found

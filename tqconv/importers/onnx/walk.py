@@ -9,14 +9,14 @@ from typing import Any
 from tqconv.errors import FormatError
 from tqconv.importers.onnx.model import Body, Node, in_order
 from tqconv.importers.onnx.registry import ONNXBuilder
-from tqconv.importers.onnx.sequences import Absent, Several
+from tqconv.importers.onnx.sequences import Absent, Grown, Several
 from tqconv.importers.onnx.shared import Shared
 from tqconv.importers.onnx.tensors import array_of, computed
 from tqconv.importers.translate import Failed, ReportedError
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source
 
-Value = Tensor | Failed | Several | Absent
+Value = Tensor | Failed | Several | Grown | Absent
 
 
 def run(
@@ -60,7 +60,7 @@ def _value(
 
 def _captured(
     shared: Shared, graph: Graph, body: Body, values: dict[str, Value], name: str
-) -> Tensor | Several | Absent:
+) -> Tensor | Several | Grown | Absent:
     """Return an outer value that a body reads; ReportedError where it could not be made."""
     value = _value(shared, graph, body, values, name)
     if isinstance(value, Failed):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from tqconv.compose.builder import Builder
 from tqconv.compose.control import as_predicate, branch, within
 from tqconv.compose.rearrange import stacked
 from tqconv.compose.rounds import Round, repeated
 from tqconv.errors import FormatError, UnsupportedError
-from tqconv.importers.onnx.model import Body, body_of
+from tqconv.importers.onnx.model import Body, ValueInfo, body_of, reads
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
-from tqconv.importers.onnx.sequences import Absent, Several, only_tensors
+from tqconv.importers.onnx.sequences import Absent, Grown, Several, only_tensors
 from tqconv.importers.onnx.walk import run
 from tqconv.importers.translate import Failed, ReportedError
 from tqconv.ir.graph import Graph, Tensor
@@ -85,12 +87,23 @@ def loop_(
 ) -> list[Any]:
     """Repeat a graph; what it yields each round is stacked behind the carried values."""
     inner = body_of(body, b.node.files)
-    inputs = [i.name for i in inner.inputs]
     count = len(carried)
     check_counts("Loop", inner, 2 + count, 1 + count)
     first = b.const(True) if condition is None else as_predicate(b, condition)
-    if any(isinstance(value, Several | Absent) for value in carried):
+    if not any(isinstance(value, Several | Grown | Absent) for value in carried):
+        return _repeated(b, inner, trips, first, carried)
+    few = trips is None or (trips.data is not None and bool((trips.data <= MOST_ROUNDS).all()))
+    if few and first.data is not None:
         return _unrolled(b, inner, trips, first, carried)
+    return _grown(b, inner, trips, first, carried)
+
+
+def _repeated(
+    b: ONNXBuilder, inner: Body, trips: Tensor | None, first: Tensor, carried: Sequence[Tensor]
+) -> list[Tensor]:
+    """Return the carried values behind the last round, then what all rounds yield, stacked."""
+    inputs = [i.name for i in inner.inputs]
+    count = len(carried)
     outer = Outer(b, inner.captured())
 
     def turn(
@@ -101,13 +114,69 @@ def loop_(
         fixed: Sequence[Tensor],
     ) -> Round:
         here = within(b, graph)
-        own = [here.cast(time, np.int64), goes_on, *values, *outer.inside(fixed)]
+        heads = _declared(here, inner, here.cast(time, np.int64), goes_on)
+        own = [*heads, *values, *outer.inside(fixed)]
         made = only_tensors(filled(b, graph, inner, [*inputs, *outer.names], own), "a loop")
         return Round(as_predicate(here, made[0]), made[1 : 1 + count], made[1 + count :])
 
     yields = len(inner.outputs) - 1 - count
     done = repeated(b, turn, first, _limit(b, trips), carried, outer.tensors, yields)
     return [*done.carried, *done.stacks]
+
+
+def _declared(b: Builder, inner: Body, *heads: Tensor) -> list[Tensor]:
+    """Return the number of a round, and whether it goes on, in the ranks that a body declares.
+
+    PyTorch writes bodies that take them as vectors of one element.
+    """
+    ranks = [len(info.shape or ()) for info in inner.inputs]
+    return [b.reshape(t, (1,) * rank) for t, rank in zip(heads, ranks, strict=False)]
+
+
+def _grown(
+    b: ONNXBuilder, inner: Body, trips: Tensor | None, first: Tensor, carried: Sequence[Any]
+) -> list[Any]:
+    """Repeat a graph that adds a tensor to an empty sequence each round: one more thing it yields.
+
+    s = Loop(n, c, SequenceEmpty()) <body = (i, c, q) => (c, SequenceInsert(q, x))>
+    """
+    count = len(carried)
+    pairs = zip(inner.inputs[2:], inner.outputs[1 : 1 + count], carried, strict=True)
+    added = [_added(inner, i, o, v) for i, o, v in pairs]
+    plain = [place for place, name in enumerate(added) if name is None]
+    adding = {inner.outputs[1 + i].name for i, name in enumerate(added) if name is not None}
+    simpler = replace(
+        inner,
+        nodes=tuple(node for node in inner.nodes if adding.isdisjoint(node.outputs)),
+        inputs=(*inner.inputs[:2], *(inner.inputs[2 + i] for i in plain)),
+        outputs=(
+            inner.outputs[0],
+            *(inner.outputs[1 + i] for i in plain),
+            *inner.outputs[1 + count :],
+            *(ValueInfo(name, 0, None) for name in added if name is not None),
+        ),
+    )
+    made = _repeated(b, simpler, trips, first, only_tensors((carried[i] for i in plain), "a loop"))
+    values, stacks = iter(made[: len(plain)]), made[len(plain) :]
+    yielded = len(inner.outputs) - 1 - count
+    grown = iter(stacks[yielded:])
+    ends = [next(values) if name is None else Grown(next(grown)) for name in added]
+    return [*ends, *stacks[:yielded]]
+
+
+def _added(inner: Body, read: ValueInfo, made: ValueInfo, value: Any) -> str | None:
+    """Return the tensor that a round adds to a sequence; None for a value of another kind."""
+    if not isinstance(value, Several):
+        return None
+    node = inner.makers.get(made.name)
+    readers = [n for n in inner.nodes if read.name in reads(n) or made.name in reads(n)]
+    if value.items or node is None or node.op != "SequenceInsert" or readers != [node]:
+        raise UnsupportedError(
+            "a loop of unknown length that does more with a sequence than add to it at its end"
+        )
+    if len(node.inputs) != 2 or node.inputs[0] != read.name:
+        raise UnsupportedError("a loop of unknown length that adds to a sequence inside of it")
+    return node.inputs[1]
 
 
 MOST_ROUNDS = 256
@@ -127,7 +196,8 @@ def _unrolled(
             break
         if time >= MOST_ROUNDS:
             raise UnsupportedError(f"a loop of {MOST_ROUNDS} rounds and more carries a sequence")
-        own = [b.const(time, np.int64, "round"), goes_on, *values, *outer]
+        heads = _declared(b, inner, b.const(time, np.int64, "round"), goes_on)
+        own = [*heads, *values, *outer]
         made = filled(b, b.graph, inner, [*(i.name for i in inner.inputs), *names], own)
         goes_on, values = made[0], made[1 : 1 + len(values)]
         rows.append(only_tensors(made[1 + len(values) :], "the stacked results of a loop"))

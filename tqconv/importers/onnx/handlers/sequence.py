@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from tqconv.compose import gather as gathering
 from tqconv.compose.operands import static_size
 from tqconv.compose.rearrange import joined, split_by_sizes, stacked
-from tqconv.compose.sizes import removed
+from tqconv.compose.sizes import calculate, removed, reshaped, size_of, sizes_of
 from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
-from tqconv.importers.onnx.sequences import Absent, Several, items_of
+from tqconv.importers.onnx.sequences import Absent, Grown, Several, items_of
 from tqconv.ir.graph import Tensor
 
 MOST_PIECES = 1024
@@ -41,6 +42,9 @@ def _place(b: ONNXBuilder, sequence: tuple[Tensor, ...], position: Tensor, ends:
 @handles("SequenceAt", since=11)
 def at(b: ONNXBuilder, sequence: Any, position: Tensor) -> Tensor:
     """Return one tensor of a sequence."""
+    if isinstance(sequence, Grown):
+        place = gathering.from_start(b, sequence.stack, b.reshape(position, ()), 0)
+        return gathering.gathered(b, sequence.stack, place, 0)
     items = items_of(sequence)
     return items[_place(b, items, position, 0)]
 
@@ -68,6 +72,9 @@ def erase(b: ONNXBuilder, sequence: Any, position: Tensor | None = None) -> list
 @handles("SequenceLength", since=11)
 def length(b: ONNXBuilder, sequence: Any) -> Tensor:
     """Return how many tensors there are."""
+    if isinstance(sequence, Grown):
+        count = size_of(b, sequence.stack, 0)
+        return b.const(count, np.int64) if isinstance(count, int) else b.cast(count, np.int64)
     return b.const(len(items_of(sequence)), np.int64)
 
 
@@ -96,12 +103,25 @@ def split_to_sequence(
 @handles("ConcatFromSequence", since=11)
 def concat(b: ONNXBuilder, sequence: Any, *, axis: int, new_axis: int = 0) -> Tensor:
     """Join the tensors of a sequence along an axis, or along a new one."""
+    if isinstance(sequence, Grown):
+        return _end_to_end(b, sequence.stack, axis, bool(new_axis))
     items = items_of(sequence)
     if not items:
         raise UnsupportedError("the joined tensors of an empty sequence")
     if not new_axis:
         return joined(b, items, axis % items[0].rank)
     return stacked(b, items, axis % (items[0].rank + 1))
+
+
+def _end_to_end(b: ONNXBuilder, stack: Tensor, axis: int, apart: bool) -> Tensor:
+    """Return [rounds, …] with the rounds along an axis of their own, or along one that is there."""
+    axis = axis % (stack.rank if apart else stack.rank - 1)
+    y = b.transpose(stack, [*range(1, axis + 1), 0, *range(axis + 1, stack.rank)])
+    if apart:
+        return y
+    sizes = sizes_of(b, y)
+    merged = calculate(b, "MUL", sizes[axis], sizes[axis + 1])
+    return reshaped(b, y, [*sizes[:axis], merged, *sizes[axis + 2 :]])
 
 
 @handles("Optional", since=15)
