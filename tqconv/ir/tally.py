@@ -64,22 +64,29 @@ class Tallies:
         self._small: list[int] = []
         self._weight = 1
 
-    def add(self, arrays: Sequence[Floats]) -> None:
-        """Look at a sample: one array for each tensor, which may change afterwards."""
+    def add(self, arrays: Sequence[Floats], rows: Sequence[Floats] = ()) -> None:
+        """Look at a sample: an array for each tensor, which may change afterwards.
+
+        rows: of small tensors of one size, [tensors, elements]; they stand behind the others.
+        """
         self.samples += 1
         small = [i for i, array in enumerate(arrays) if 0 < array.size <= SMALL]
-        low, high = np.full(len(arrays), np.inf), np.full(len(arrays), -np.inf)
-        together = None
+        large = {i: array.reshape(-1) for i, array in enumerate(arrays) if array.size > SMALL}
+        together, starts = _joined([arrays[i] for i in small], rows)
+        small += range(len(arrays), self.low.size)
+        low, high = np.full(self.low.size, np.inf), np.full(self.low.size, -np.inf)
         if small:
-            parts = [arrays[i].reshape(-1) for i in small]
-            together = np.concatenate(parts)
-            starts = np.cumsum([0, *(part.size for part in parts)])
             low[small] = np.minimum.reduceat(together, starts[:-1])
             high[small] = np.maximum.reduceat(together, starts[:-1])
-        for i, array in enumerate(arrays):
-            if array.size > SMALL:
-                low[i], high[i] = array.min(), array.max()
-        wild = self._wild(arrays, low, high)
+        for i, array in large.items():
+            low[i], high[i] = array.min(), array.max()
+        wild: dict[int, Floats] = {}
+        for i in np.flatnonzero(~(np.isfinite(low) & np.isfinite(high))).tolist():
+            if i in large:
+                wild[i] = self._finite(i, large.pop(i), low, high)
+            elif i in small:
+                start, stop = starts[small.index(i) :][:2]
+                wild[i] = self._finite(i, together[start:stop], low, high)
         np.minimum(self.low, low, out=self.low)
         np.maximum(self.high, high, out=self.high)
         weight = self.counting.weight(self.samples - 1)
@@ -89,27 +96,22 @@ class Tallies:
         if weight != self._weight:
             self._settle()
             self._weight = weight
-        for i, array in enumerate(arrays):
-            if array.size > SMALL or i in wild:
-                self._count(i, selected(wild.get(i, array.reshape(-1)), most))
-        if together is not None:
-            if wild:
-                small = [i for i in small if i not in wild]
-                together = np.concatenate([arrays[i].reshape(-1) for i in small] or [together[:0]])
-                starts = np.cumsum([0, *(arrays[i].size for i in small)])
+        for i, array in {**large, **wild}.items():
+            self._count(i, selected(array, most))
+        if not wild.keys().isdisjoint(small):
+            parts = zip(small, np.split(together, starts[1:-1]), strict=True)
+            kept = {i: part for i, part in parts if i not in wild}
+            small = list(kept)
+            together, starts = _joined(list(kept.values()), ())
+        if small:
             self._wait(small, starts, together)
 
-    def _wild(self, arrays: Sequence[Floats], low: Floats, high: Floats) -> dict[int, Floats]:
-        """Return the finite values of tensors that hold others too, and mend their extremes."""
-        finite: dict[int, Floats] = {}
-        for i in np.flatnonzero(~(np.isfinite(low) & np.isfinite(high))).tolist():
-            if not arrays[i].size:
-                continue
-            flat = arrays[i].reshape(-1)
-            kept = finite[i] = flat[np.isfinite(flat)]
-            self.lost[i] += flat.size - kept.size
-            low[i], high[i] = kept.min(initial=np.inf), kept.max(initial=-np.inf)
-        return finite
+    def _finite(self, i: int, values: Floats, low: Floats, high: Floats) -> Floats:
+        """Return the finite values of a tensor that holds others too, and mend its extremes."""
+        kept = values[np.isfinite(values)]
+        self.lost[i] += values.size - kept.size
+        low[i], high[i] = kept.min(initial=np.inf), kept.max(initial=-np.inf)
+        return kept
 
     def _wait(self, small: list[int], starts: NDArray[np.intp], together: Floats) -> None:
         """Let the values of small tensors wait for more of the same."""
@@ -157,6 +159,15 @@ class Tallies:
             found.zeros,
             seen.lost,
         )
+
+
+def _joined(arrays: Sequence[Floats], rows: Sequence[Floats]) -> tuple[Floats, NDArray[np.intp]]:
+    """Return the values of arrays, then of rows, one behind the other, and where each starts."""
+    parts = [*(array.reshape(-1) for array in arrays), *(row.reshape(-1) for row in rows)]
+    sizes = [np.array([array.size for array in arrays], np.intp)]
+    sizes += [np.full(len(row), row.shape[1], np.intp) for row in rows]
+    starts = np.cumsum(np.concatenate([[0], *sizes]))
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32), starts
 
 
 class _Counter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tqconv.ir.containers import Border
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.histogram import Extremes, Histogram
 from tqconv.ir.tally import Counting, Tallies
-from tqconv.runtime import cells
+from tqconv.runtime import cells, packs
 from tqconv.runtime.litert import Array, Feed, Session
 
 Serialize = Callable[[Model], bytes]
@@ -27,15 +27,17 @@ def observed(graph: Graph) -> list[Tensor]:
     ]
 
 
-def exposed(model: Model, tensors: Iterable[Tensor]) -> Model:
+def exposed(model: Model, tensors: Iterable[Tensor], more: Sequence[Op] = ()) -> Model:
     """Return a model that shares everything with `model` and has these tensors as outputs too.
 
     As outputs they can be read although the default delegate runs the model, which is several
-    times faster than to run without it and keep every tensor.
+    times faster than to run without it and keep every tensor. `more`: operators that it has, too,
+    with what they make.
     """
     main = model.main
-    more = [t for t in tensors if t not in main.outputs and t not in main.inputs]
-    graph = Graph(main.name, main.inputs, Border([*main.outputs, *more]), main.ops)
+    new = [t for t in tensors if t not in main.outputs and t not in main.inputs]
+    new += [t for op in more for t in op.outputs]
+    graph = Graph(main.name, main.inputs, Border([*main.outputs, *new]), [*main.ops, *more])
     return Model([graph, *model.graphs[1:]], model.origin)
 
 
@@ -109,10 +111,15 @@ class _Meter:
     def __init__(
         self, model: Model, tensors: list[Tensor], serialize: Serialize, counting: Counting
     ) -> None:
-        wide = exposed(model, tensors)
+        alone, groups = packs.sorted_out(tensors)
+        joined = [packs.joined(i, group) for i, group in enumerate(groups)]
+        wide = exposed(model, alone, joined)
         self.names = [t.name for t in tensors]
+        self.alone = [t.name for t in alone]
         self.cells = cells.measurable(model.main)
         self.positions = {t.name: i for i, t in enumerate(wide.main.outputs)}
+        self.groups = {op.name: [t.name for t in op.inputs if t] for op in joined}
+        self.members = {n: (g, i) for g, names in self.groups.items() for i, n in enumerate(names)}
         self.content = serialize(wide)
         self.session = Session(self.content)
         self.delegated = True
@@ -133,15 +140,28 @@ class _Meter:
         self.session.run(feed)
         read = self.reader(feed)
         inside = [cells.values(op, read) for _, op in self.cells]
-        self.tallies.add([*(read(name) for name in self.names), *inside])
+        rows = [read(group).reshape(len(names), -1) for group, names in self.groups.items()]
+        self.tallies.add([*(read(name) for name in self.alone), *inside], rows)
 
     def reader(self, feed: Feed) -> Read:
         """Return what reads the activations of the sample that was run last."""
-        return reader(self.session, self.positions, feed)
+        whole = reader(self.session, self.positions, feed)
+
+        def read(name: str) -> Array:
+            if name not in self.members:
+                return whole(name)
+            group, place = self.members[name]
+            rows = whole(group)
+            count = len(self.groups[group])
+            return rows.reshape(count, len(rows) // count, *rows.shape[1:])[place]
+
+        return read
 
     def seen(self) -> dict[str, Histogram | Extremes]:
         """Return what was seen, by tensor name."""
         tallies = self.tallies
         found = tallies.extremes if tallies.counters is None else tallies.histogram
-        names = [*self.names, *(tensor.name for tensor, _ in self.cells)]
-        return {name: found(i) for i, name in enumerate(names)}
+        inside = [tensor.name for tensor, _ in self.cells]
+        order = [*self.alone, *inside, *self.members]
+        places = {name: i for i, name in enumerate(order)}
+        return {name: found(places[name]) for name in [*self.names, *inside]}
