@@ -14,6 +14,7 @@ from tqconv.config import QuantizeOptions
 from tqconv.ir.graph import Model
 from tqconv.ir.types import Source
 from tqconv.jobs import improve
+from tqconv.jobs.drafts import Drafts
 from tqconv.jobs.judge import CEILING, Judge, Score
 from tqconv.jobs.memory import Memory, parts_of
 from tqconv.jobs.quantize import calibrate, quantize
@@ -127,6 +128,19 @@ def test_a_few_samples_judge_each_other(tmp_path: Path) -> None:
     assert "judged on 9 samples held back" in note
 
 
+@pytest.mark.parametrize("count", [9, 60])
+def test_no_plan_is_written_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    asked, made = [], []
+    score, draft = Judge.score, Judge._draft
+    monkeypatch.setattr(Judge, "score", lambda self, plan: asked.append(plan) or score(self, plan))
+    monkeypatch.setattr(Judge, "_draft", lambda self, plan: made.append(plan) or draft(self, plan))
+    model = network()
+    quantize(model, samples(tmp_path, count))
+    assert len(made) == len({id(plan) for plan in made}) < len(asked)
+
+
 class Scores:
     """Judges that know what to say of plans, which are names here."""
 
@@ -144,7 +158,7 @@ class Scores:
         return Score(found, (None,) * len(found), np.array(self.ends[name]))
 
     def search(self) -> improve._Search:
-        return improve._Search(self, "first")  # type: ignore[arg-type]
+        return improve._Search(self, "first", Drafts())  # type: ignore[arg-type]
 
 
 def trial(name: str) -> improve._Trial:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from tqconv.config import Watch
 from tqconv.errors import counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model, Op
+from tqconv.jobs.drafts import Drafts
 from tqconv.jobs.judge import Judge, Score
 from tqconv.jobs.memory import FEWEST, Memory, Parts, parts_of
 from tqconv.jobs.phases import Steps, unwatched
@@ -59,22 +61,24 @@ def improved(
     parts = parts_of(memory.kept)
     taught = memory.lessons()
     steps = Steps(watch("fitting", "steps"), _count(plan, parts, len(others), taught))
-    judges = [Judge(model, part, known=memory.floats, step=steps) for part in parts.judging]
+    drafts = Drafts()
+
+    def judge(samples: Sequence[Feed]) -> Judge:
+        return Judge(model, samples, known=memory.floats, step=steps, drafts=drafts)
+
+    judges = [judge(part) for part in parts.judging]
     panel = _Panel(judges)
     if not panel.decisions:  # no real number decides anything, so nothing says what is better
         return plan
-    search = _Search(panel, plan)
+    search = _Search(panel, plan, drafts)
     for name, other in others:
         search.offer(name, _Trial.same(other()))
     trials = _Fit(model, search.best, parts, taught, steps).trials()
     for i, trial in enumerate(trials):
         if search.offer(*trial, expected=i == 0):
             break
-    if (
-        search.best is not plan
-        and parts.watched
-        and _spoils(Judge(model, parts.watched, known=memory.floats, step=steps), plan, search.best)
-    ):
+    taken = search.best is not plan
+    if taken and parts.watched and _spoils(judge(parts.watched), plan, search.best):
         search.withdraw()
     steps.reach(steps.total)
     return replace(search.best, notes=[*search.best.notes, *search.notes()])
@@ -127,8 +131,9 @@ class _Panel:
 class _Search:
     """The best plan so far, how near it is, and what became of the others."""
 
-    def __init__(self, panel: _Panel, plan: Plan) -> None:
+    def __init__(self, panel: _Panel, plan: Plan, drafts: Drafts) -> None:
         self.panel = panel
+        self.drafts = drafts
         self.first = self.best = plan
         self.before = self.score = self.made = panel.score(_Trial.same(plan))
         self.kept: list[str] = []
@@ -145,6 +150,7 @@ class _Search:
         clear = gain > self._least(found, expected=expected)
         taken = bool(clear and not spoiled and self._accept(trial.plan(), found, gain))
         (self.kept if taken else self.refused).append(f"{name} ({gain:+.1f})")
+        self.drafts.keep(self.first, self.best)
         return taken
 
     def _least(self, found: Score, *, expected: bool) -> float:
@@ -266,12 +272,13 @@ class _Fit:
         ]
 
     def _trial(self, *, rounding: bool, biases: bool) -> _Trial:
+        @cache
         def made(part: int | None) -> Plan:
             codes = self._rounded(part) if rounding else {}
             more = fitting.corrected_biases(self.plan, codes, self._lesson(part)) if biases else {}
             return fitting.with_codes(self.plan, {**codes, **more})
 
-        return _Trial(lambda: made(None), made)
+        return _Trial(lambda: made(0 if len(self.seen) == 1 else None), made)
 
     def _rounded(self, part: int | None) -> fitting.Codes:
         return self._codes.get(0 if len(self.seen) == 1 else part, {})

@@ -8,18 +8,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tqconv.exporters.tflite import serialize
 from tqconv.ir.copy import copy_graph
 from tqconv.ir.graph import Graph, Model, Tensor
+from tqconv.jobs.drafts import Draft, Drafts
 from tqconv.jobs.phases import nothing
 from tqconv.quant.apply import apply
 from tqconv.quant.decisions import Decision, decisions
 from tqconv.quant.fit.codes import mapped
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Plan
-from tqconv.runtime.calibrate import exposed, goes_on
-from tqconv.runtime.compare import EXACT, difference, reals
-from tqconv.runtime.litert import Array, Feed, Session
+from tqconv.runtime.compare import EXACT, difference
+from tqconv.runtime.litert import Array, Feed
 
 CEILING = 120.0
 """Decibels that are as good as exact: an equal sample must not outweigh all others."""
@@ -85,6 +84,7 @@ class Judge:
     `places`: where, in a graph and in the integers that it became; the tensors that decide about
     the outputs, if nothing else is said. `known`: what the float model made of a sample by the
     names of tensors, as far as that is known already. `step` is called when a sample has run.
+    `drafts`: shared with other judges of the same model and places.
     """
 
     def __init__(
@@ -94,8 +94,10 @@ class Judge:
         places: Callable[[Graph], list[Decision]] = decisions,
         known: Known | None = None,
         step: Callable[[], None] = nothing,
+        drafts: Drafts | None = None,
     ) -> None:
         self.model = model
+        self.drafts = drafts
         self.step = step
         self.samples = samples
         self.places = places
@@ -110,7 +112,7 @@ class Judge:
         told = [known(feed) for feed in self.samples]
         asked = [any(t.name not in made for t in tensors) for made in told]
         lacking = [feed for feed, more in zip(self.samples, asked, strict=True) if more]
-        fresh = iter(self._run(self.model, lacking) if lacking else [])
+        fresh = iter(Draft.of(self.model, tensors).run(lacking, self.step) if lacking else [])
         return [
             next(fresh) if more else [made[t.name] for t in tensors]
             for made, more in zip(told, asked, strict=True)
@@ -125,14 +127,22 @@ class Judge:
 
     def score(self, plan: Plan) -> Score:
         """Return how near the plan's integers come to the float model."""
-        mine = copy_graph(self.model.main)
-        floats: dict[Tensor, Params | None] = {mine.tensors[t]: None for t in plan.borders}
-        apply(mine.graph, replace(mapped(plan, mine.tensors, mine.ops), borders=floats))
-        return self.of(Model([mine.graph, *self.model.graphs[1:]]))
+        if self.drafts is None:
+            return self._scored(self._draft(plan))
+        return self._scored(self.drafts.of(plan, lambda: self._draft(plan)))
 
     def of(self, other: Model) -> Score:
         """Return how near a model made of the judge's own comes; reals at its ends."""
-        made = self._run(other, self.samples)
+        return self._scored(Draft.of(other, self._places(other.main)))
+
+    def _draft(self, plan: Plan) -> Draft:
+        mine = copy_graph(self.model.main)
+        floats: dict[Tensor, Params | None] = {mine.tensors[t]: None for t in plan.borders}
+        apply(mine.graph, replace(mapped(plan, mine.tensors, mine.ops), borders=floats))
+        return Draft.of(Model([mine.graph, *self.model.graphs[1:]]), self._places(mine.graph))
+
+    def _scored(self, draft: Draft) -> Score:
+        made = draft.run(self.samples, self.step)
         pairs = [([w[i] for w in self.wanted], [m[i] for m in made]) for i in range(len(made[0]))]
         inside, outside = pairs[: len(self.decisions)], pairs[len(self.decisions) :]
         ends = [_ratios(*pair, None) for pair in outside if pair[0][0].dtype.kind == "f"]
@@ -143,37 +153,10 @@ class Judge:
             np.array(ends, np.float64).reshape(-1, len(self.samples)),
         )
 
-    def _run(self, model: Model, samples: Sequence[Feed]) -> list[list[Array]]:
-        return _watch(model, self._places(model.main), samples, self.step)
-
     def _places(self, graph: Graph) -> list[Tensor]:
         """Return the deciding tensors, then the outputs."""
         found = self.places(graph)
         return [*(found[i].tensor for i in self.judged), *graph.outputs]
-
-
-def _watch(
-    model: Model, tensors: Sequence[Tensor], samples: Sequence[Feed], step: Callable[[], None]
-) -> list[list[Array]]:
-    """Return what the tensors hold for each sample, as reals; no sample knows of another."""
-    wide = exposed(model, tensors)
-    positions = {t: i for i, t in enumerate(wide.main.outputs)}
-    content, alone = serialize(wide), goes_on(model)
-    session = Session(content)
-    seen: list[list[Array]] = []
-    for feed in samples:
-        session = Session(content) if alone and seen else session
-        session.run(feed)
-        seen.append(
-            [
-                np.array(feed[t.name])
-                if t not in positions
-                else np.array(reals(session.output(positions[t]), t))
-                for t in tensors
-            ]
-        )
-        step()
-    return seen
 
 
 def _ratios(wanted: list[Array], got: list[Array], axis: int | None) -> list[float]:

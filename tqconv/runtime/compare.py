@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from tqconv.ir.graph import Model, Tensor
+from tqconv.ir.types import Quant
 from tqconv.records import dataclass
 from tqconv.runtime.calibrate import exposed
 from tqconv.runtime.layout import Borders
@@ -66,8 +67,8 @@ def compare(
         left = first(feed)
         right = second(feed if borders is None else borders.feed(feed))
         for name in names:
-            wanted = reals(left[mine[name].name], mine[name])
-            got = reals(right[theirs[name].name], theirs[name])
+            wanted = reals(left[mine[name].name], mine[name].quant)
+            got = reals(right[theirs[name].name], theirs[name].quant)
             if borders is not None and name in outputs:
                 got = borders.output(outputs.index(name), got)
             tallies[name].add(wanted, got)
@@ -97,7 +98,7 @@ def compare_outputs(
         got = run(feed)
         for name, end in pairs:
             if name in wanted:
-                tallies[name].add(wanted[name], reals(got[end.name], end))
+                tallies[name].add(wanted[name], reals(got[end.name], end.quant))
     return [t.result(n, is_output=True) for n, t in tallies.items() if t.samples]
 
 
@@ -198,7 +199,7 @@ def outputs_of(model: Model, serialize: Serialize) -> Callable[[Feed], list[Arra
 
     def outputs(feed: Feed) -> list[Array]:
         made = run(feed)
-        return [reals(made[t.name], t) for t in model.main.outputs]
+        return [reals(made[t.name], t.quant) for t in model.main.outputs]
 
     return outputs
 
@@ -212,9 +213,9 @@ def _stored(array: Array, tensor: Tensor) -> Array:
     return np.clip(steps, limits.min, limits.max).astype(tensor.dtype)
 
 
-def reals(array: Array, tensor: Tensor) -> Array:
-    """Return the reals that an array read from a tensor stands for."""
-    if tensor.quant is None:
+def reals(array: Array, quant: Quant | None) -> Array:
+    """Return the reals that an array stands for, by the parameters of its tensor."""
+    if quant is None:
         return array
-    scale, zero = tensor.quant.scale[0], tensor.quant.zero_point[0]
+    scale, zero = quant.scale[0], quant.zero_point[0]
     return np.asarray((array.astype(np.float64) - zero) * scale)
