@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, sole_reader, with_constant
 from tqconv.ops.emit import emit
-from tqconv.quant.schemes import Scheme
+from tqconv.quant.schemes import INT8, Scheme
 
 ACTIVATION = "fused_activation_function"
 SIDES = ("height", "width")
@@ -38,18 +38,39 @@ def _average_all(graph: Graph, op: Op, scheme: Scheme) -> bool:
     image, window = op.input(0).shape[1:3], [op.options.get(f"filter_{d}") for d in SIDES]
     if list(image) != window or op.output.shape[1:3] != (1, 1):
         return False
-    axes = np.array([1, 2], np.int32)
-    mean = emit(
-        graph,
-        "MEAN",
-        op.input(0),
-        axes,
-        name=f"{op.output.name}/mean",
-        source=op.source,
-        keep_dims=True,
-    )
-    graph.replace(op.output, mean)
+    graph.replace(op.output, _mean(graph, op, op.input(0), scheme))
     return True
+
+
+def _mean_over_places(graph: Graph, op: Op, scheme: Scheme) -> bool:
+    """MEAN over the places of an image that keeps their axes = one that drops them, and RESHAPE."""
+    x, y, axes = op.input(0), op.output, op.input(1).data
+    if not op.options.get("keep_dims") or x.rank != 4 or axes is None or not y.is_static:
+        return False
+    if sorted(axis % 4 for axis in np.ravel(axes)) != [1, 2] or scheme.activation != INT8:
+        return False
+    graph.replace(y, _mean(graph, op, x, scheme))
+    return True
+
+
+def _mean(graph: Graph, op: Op, x: Tensor, scheme: Scheme) -> Tensor:
+    """Return the mean [n, 1, 1, c] over the places of an image, in place of an operator's result.
+
+    Where a mean of int8 keeps these two axes, LiteRT has a kernel of its own without the delegate,
+    which cuts the digits of its zero point off: results are half a step lower on average, and up to
+    a whole one (kernels/internal/optimized/reduce.h).
+    """
+    axes, y = np.array([1, 2], np.int32), op.output
+    drops = scheme.activation == INT8 and y.is_static
+    name = f"{y.name}/mean"
+    made: Tensor = emit(graph, "MEAN", x, axes, name=name, source=op.source, keep_dims=not drops)
+    made.range = y.range
+    if not drops:
+        return made
+    sizes = np.array(y.shape, np.int32)
+    spread: Tensor = emit(graph, "RESHAPE", made, sizes, name=f"{y.name}/spread", source=op.source)
+    spread.range = y.range
+    return spread
 
 
 def _scale_channels(graph: Graph, op: Op, scheme: Scheme) -> bool:
@@ -125,6 +146,7 @@ def _is_difference(op: Op, a: Tensor, b: Tensor) -> bool:
 
 FORMS: dict[str, Callable[[Graph, Op, Scheme], bool]] = {
     "AVERAGE_POOL_2D": _average_all,
+    "MEAN": _mean_over_places,
     "MUL": _scale_channels,
     "SQUARED_DIFFERENCE": _square_apart,
 }
