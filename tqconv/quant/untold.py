@@ -17,7 +17,7 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Range
 from tqconv.ops.table import spec
 from tqconv.quant.groups import Grouping
-from tqconv.quant.select import is_real, is_same, rule_of
+from tqconv.quant.select import is_real, is_same, reals, rule_of
 
 
 def untold(
@@ -38,28 +38,38 @@ def untold(
             return True
         return any(told(u.op.output) for u in tensor.uses if u.op in types and _holds_all(u.op))
 
+    held = _held(graph, types, found)
     makes = {t for use in groups.requantized for t in use.op.outputs}
     values = [t for t in makes if is_real(t)]
     for tensor, dtype in groups.homes:
         maker = tensor.producer
         real = maker is not None and maker not in types
-        if not tensor.is_constant and (real or _is_cut(graph, groups, types, found, tensor, dtype)):
+        if tensor.is_constant or (tensor in held and not real):
+            continue
+        if real or _is_cut(graph, groups, types, tensor, dtype):
             values.append(tensor)
     return {t for t in values if not told(t)}
+
+
+def _held(graph: Graph, types: Mapping[Op, np.dtype], found: Mapping[Tensor, Range]) -> set[Tensor]:
+    """Return the values with a range, and those that have one because what they are made of has."""
+    held = set(found)
+    for op in graph.ops:
+        if op in types and _ties(op, types[op]):
+            operands = {t for _, t in reals(op) if not t.is_constant}
+            held.update(op.outputs if operands <= held else ())
+    return held
 
 
 def _is_cut(
     graph: Graph,
     groups: Grouping,
     types: Mapping[Op, np.dtype],
-    found: Mapping[Tensor, Range],
     tensor: Tensor,
     dtype: np.dtype,
 ) -> bool:
     """Whether a value has the range of others, and more depends on it than they say."""
-    group, maker = groups.home(tensor, dtype), tensor.producer
-    if tensor in found or (maker is not None and types.get(maker) == dtype and _ties(maker, dtype)):
-        return False
+    group = groups.home(tensor, dtype)
     if all(known.kind == "fixed" for known in group.ranges) and group.pin is None:
         return True
     if not any(known.exact for known in group.ranges):
@@ -67,6 +77,7 @@ def _is_cut(
     within = (
         types.get(use.op) == dtype
         and _ties(use.op, dtype)
+        and not _averages(use.op)
         and groups.read(use, tensor, dtype) is groups.home(use.op.outputs[0], dtype)
         for use in tensor.uses
     )
@@ -76,6 +87,11 @@ def _is_cut(
 def _ties(op: Op, dtype: np.dtype) -> bool:
     rule = rule_of(op)
     return rule is not None and is_same(rule, dtype)
+
+
+def _averages(op: Op) -> bool:
+    rule = rule_of(op)
+    return rule is not None and rule.averages
 
 
 def _holds_all(op: Op) -> bool:
