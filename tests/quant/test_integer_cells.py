@@ -19,7 +19,7 @@ from tqconv.jobs.quantize import quantize
 from tqconv.ops.emit import emit
 from tqconv.passes.recurrent.steps import own_states
 from tqconv.quant.params import cells
-from tqconv.quant.plan import MissingRangesError
+from tqconv.quant.refusals import MissingRangesError
 from tqconv.quant.select import states
 from tqconv.runtime import cells as inside
 from tqconv.runtime.compare import difference

@@ -11,7 +11,8 @@ from graph_text import parse
 from tqconv.errors import QuantizationError, UsageError
 from tqconv.ir.graph import Graph, Tensor, Use
 from tqconv.ir.types import Range
-from tqconv.quant.plan import Borders, MissingRangesError, Plan, plan
+from tqconv.quant.plan import Borders, Plan, plan
+from tqconv.quant.refusals import MissingRangesError
 from tqconv.quant.report import coarse_lines, describe
 from tqconv.quant.schemes import INT8, INT16, SCHEMES, UINT8
 from tqconv.quant.select import Choice

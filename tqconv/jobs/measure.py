@@ -63,7 +63,7 @@ def unranged(model: Model, source: SourceFile, options: LoadOptions) -> frozense
     from dataclasses import replace
 
     from tqconv.quant.integer_mode import plan_for, rewrite_for
-    from tqconv.quant.plan import MissingRangesError
+    from tqconv.quant.refusals import MissingRangesError
 
     asked = QuantizeOptions(mode="int8")
     trained = source.load(replace(options, quantizing=True))

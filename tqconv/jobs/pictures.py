@@ -69,7 +69,7 @@ class Pictures:
         try:
             yield
         except QuantizationError as error:
-            from tqconv.quant.plan import MissingRangesError
+            from tqconv.quant.refusals import MissingRangesError
 
             if self.folder is not None and isinstance(error, MissingRangesError):
                 self.write(model, MISSING, unranged=[tensor.name for tensor in error.tensors])

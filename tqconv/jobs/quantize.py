@@ -23,7 +23,8 @@ from tqconv.quant import integer_mode, weights
 from tqconv.quant.evidence import ranges as evidence
 from tqconv.quant.evidence.inputs import outside_notes
 from tqconv.quant.evidence.ranges import Ranges
-from tqconv.quant.plan import MissingRangesError, Plan, Stored
+from tqconv.quant.plan import Plan, Stored
+from tqconv.quant.refusals import MissingRangesError
 from tqconv.quant.schemes import scheme
 from tqconv.quant.toco import mode as toco_mode
 from tqconv.runtime import calibrate as measure

@@ -95,7 +95,9 @@ class _Writer:
                     self.graph.set_input(op, index, self._constant(tensor, Use(op, index), wanted))
                 continue
             have = self.plan.tensors.get(tensor)
-            if wanted is not have and not (wanted is not None and wanted.equals(have)):
+            if have is wanted is None and tensor in self.plan.rounded:
+                self.graph.set_input(op, index, self._rounded(tensor))
+            elif wanted is not have and not (wanted is not None and wanted.equals(have)):
                 self.graph.set_input(op, index, self._read(tensor, have, wanted))
         for state in states(op):
             self._fill(op, state)
@@ -168,7 +170,7 @@ class _Writer:
         if key not in self.converted:
             real = self.outer.get(tensor)
             stored = _stored(tensor) if have is None else None
-            if real is not None and real.quant is None:
+            if real is not None and real.quant is None and tensor not in self.plan.rounded:
                 # Fed as reals: rounding them once loses less than requantizing.
                 self.converted[key] = self._convert(real, None, wanted)
             elif stored is not None and wanted is not None:
@@ -176,6 +178,11 @@ class _Writer:
             else:
                 self.converted[key] = self._convert(tensor, have, wanted)
         return self.converted[key]
+
+    def _rounded(self, tensor: Tensor) -> Tensor:
+        """Return the reals that are left of a tensor where the source stores it in integers."""
+        wanted = self.plan.rounded[tensor]
+        return self._read(self._read(tensor, None, wanted), wanted, None)
 
     def _convert(self, tensor: Tensor, have: Params | None, wanted: Params | None) -> Tensor:
         """Return a tensor with the same reals, stored as wanted."""
@@ -208,7 +215,7 @@ class _Writer:
             outer.dtype, outer.quant = wanted.dtype, wanted.quant
         self.graph.inputs[:] = [outer if t is tensor else t for t in self.graph.inputs]
         self.outer[tensor] = outer
-        if wanted is None:
+        if wanted is None and tensor not in self.plan.rounded:
             self.converted[(tensor, _key(None))] = outer
         source = outer
         if inner is not None and wanted is not None and (wanted.dtype, inner.dtype) == APART:

@@ -15,7 +15,7 @@ from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import Range, type_name
 from tqconv.ops.spec import QuantRule
-from tqconv.quant.params import Params, activation, with_zero
+from tqconv.quant.params import Params, activation, limits, whole_steps, with_zero
 from tqconv.quant.schemes import INT16
 from tqconv.quant.select import (
     State,
@@ -31,6 +31,8 @@ from tqconv.records import dataclass
 
 ROUNDING = 1.000001
 """Keeps a widened scale from being rounded below its bound."""
+STEP = 1.001
+"""One step, whatever float32 makes of the ends of ranges: 255 steps of 1/255 are 1.00000006."""
 COARSER = 1.25
 """Values are requantized rather than let the steps of others grow by more than this."""
 LEAST = 1e-30
@@ -96,6 +98,11 @@ class Group:
             told = [r for r in told if r.low < low - step or r.high > high + step] + exact
         return (min(r.low for r in told), max(r.high for r in told)) if told else None
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether the source itself stores a member in integers of this size."""
+        return any(known.exact and known.bits == 8 * self.dtype.itemsize for known in self.ranges)
+
     def params(self) -> Params | None:
         """Return how the members are stored; None when no range is known."""
         if "_made" not in vars(self):
@@ -113,6 +120,9 @@ class Group:
         narrow &= any(r.narrow for r in self.ranges)
         low, high = self.ends
         why = self._why()
+        if self.is_exact and symmetric:
+            high = max(high, low / limits(self.dtype)[0] * limits(self.dtype)[1])
+            low = -high  # the lowest integer has no counterpart, and stands for a real of its own
         made = activation(low, high, self.dtype, symmetric=symmetric, narrow=narrow, why=why)
         if made.scale[0] >= self.least:
             return made
@@ -215,7 +225,9 @@ class _Builder:
             if (name in rule.weight and tensor.is_constant) or name in rule.bias:
                 continue
             if tensor.is_constant:
-                made_for_constant = self._constant(op, index, tensor, dtype)
+                apart = not is_same(rule, dtype) or not in_group(op, index, rule)
+                apart &= name not in rule.centered
+                made_for_constant = self._constant(op, index, tensor, dtype, apart=apart)
                 made_for_constant.centered = name in rule.centered
                 if in_group(op, index, rule):
                     made.append(made_for_constant)
@@ -245,10 +257,15 @@ class _Builder:
             homes[(tensor, dtype)] = Group(dtype, [tensor], told)
         return homes[(tensor, dtype)].whole()
 
-    def _constant(self, op: Op, index: int, tensor: Tensor, dtype: np.dtype) -> Group:
+    def _constant(
+        self, op: Op, index: int, tensor: Tensor, dtype: np.dtype, *, apart: bool
+    ) -> Group:
+        """Return the group of a constant; one that nothing is tied to keeps steps of its own."""
         data = tensor.data
         assert data is not None
         ends = (float(data.min()), float(data.max())) if data.size else (0.0, 0.0)
+        if apart and dtype.itemsize == 1:
+            ends = whole_steps(data) or ends
         made = Group(dtype, [tensor], [tensor.range or Range(*ends, "fixed", "constant")])
         self.result.constants[Use(op, index)] = made
         return made
@@ -312,6 +329,8 @@ def _conflict(mine: Group, whole: Group, sole: bool) -> str | None:
         return None if fits else f"{mine.pin.why}, its neighbours go further"
     if whole.pin is not None:
         return None if _within(mine.ends, whole.pin) else f"its neighbours are {whole.pin.why}"
+    if mine.is_exact and whole.is_exact and mine.ends != whole.ends:
+        return "the source gives both steps of their own"
     if sole or mine.ends is None or whole.ends is None:
         return None
     if whole.centered and not mine.centered:
@@ -351,7 +370,7 @@ def _within(ends: tuple[float, float] | None, pin: Params) -> bool:
     if ends is None:
         return True
     low, high = pin.covers()
-    step = float(pin.scale[0])
+    step = float(pin.scale[0]) * STEP
     return ends[0] >= low - step and ends[1] <= high + step
 
 

@@ -176,6 +176,26 @@ def last_codes(
     return found
 
 
+def whole_steps(data: Reals) -> tuple[float, float] | None:
+    """Return the ends of 255 steps on which constants lie, zero among them, or None.
+
+    Of the grids that hold them all it is the finest.
+    """
+    peak = float(np.max(np.abs(data), initial=0.0))
+    if peak <= TINY_WEIGHTS:
+        return None
+    low, high = with_zero(float(data.min()), float(data.max()))
+    codes = np.arange(int(255 * peak / (high - low) + ON_GRID), 0, -1)
+    rows = _slices(data, None, 1) / np.float64(peak)
+    likely = _is_whole(_glance(rows) * codes[:, None])
+    found = next((code for code in codes[likely] if _is_whole(rows * code)[0]), None)
+    if found is None:
+        return None
+    step = peak / float(found)
+    first = round(low / step)
+    return first * step, (first + 255) * step
+
+
 def _slices(data: Reals, axis: int | None, count: int) -> Reals:
     """Return the weights as one row for each scale."""
     return data.reshape(1, -1) if axis is None else np.moveaxis(data, axis, 0).reshape(count, -1)

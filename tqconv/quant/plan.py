@@ -5,14 +5,14 @@ Planning reads the graph and changes nothing; `apply` carries a plan out; `repor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import QuantizationError, counted
+from tqconv.errors import QuantizationError
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import extremes
 from tqconv.ir.types import Range, type_name
@@ -20,6 +20,8 @@ from tqconv.quant import params as arithmetic
 from tqconv.quant.groups import Grouping, group, members
 from tqconv.quant.losses import blurred, lost, seen_wider, stopped, uneven_ends
 from tqconv.quant.params import Params
+from tqconv.quant.refusals import WITH_FLOATS, MissingRangesError, float_report
+from tqconv.quant.rounded import other_steps, rounded
 from tqconv.quant.scale_limits import MOST_RESCALE, raise_scales
 from tqconv.quant.schemes import BY_ACTIVATION, UINT8, Scheme
 from tqconv.quant.select import (
@@ -40,7 +42,6 @@ from tqconv.quant.select import (
 from tqconv.quant.untold import untold
 from tqconv.records import dataclass
 
-WITH_FLOATS = "without --integer_only such operators stay float, and `note: float:` names them"
 LEAST_RESCALE = 2.0**-31
 """Least scale(x) * scale(w) / scale(y): kernels shift the product right by at most 31 bits."""
 
@@ -71,7 +72,8 @@ class Plan:
     `tensors`: parameters of values that are made (or fed) as integers; `edges`: what an operator
     reads instead of the tensor as it is made, None for reals; `borders`: parameters of graph inputs
     and outputs that the user wants as integers, None for float ones; `codes`: integers of constants
-    that an improver chose, else they are the nearest; `floats`: operators that stay float, and why;
+    that an improver chose, else they are the nearest; `rounded`: how the source stores values that
+    operators then read as reals; `floats`: operators that stay float, and why;
     `request`: what was planned for, so that it can be planned again with other wishes.
     """
 
@@ -80,6 +82,7 @@ class Plan:
     edges: dict[Use, Params | None] = field(default_factory=dict)
     borders: dict[Tensor, Params | None] = field(default_factory=dict)
     codes: dict[Use, NDArray[Any]] = field(default_factory=dict)
+    rounded: dict[Tensor, Params] = field(default_factory=dict)
     floats: dict[Op, str] = field(default_factory=dict)
     types: dict[Op, np.dtype] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -146,6 +149,7 @@ def plan(
         real = {t for t in graph.outputs if borders.of_output(t) is None}
         selection.keep_float(graph, coarse_ends(graph, selection.types, real))
         selection.keep_float(graph, uneven_ends(graph, selection.types, found, real))
+        selection.keep_float(graph, other_steps(graph, selection.types, found))
     floats = {op: why for op, why in selection.floats.items() if op.type != "CUSTOM"}
     if choice.integer_only and floats:
         raise float_report(floats, WITH_FLOATS)
@@ -155,6 +159,7 @@ def plan(
     result = Plan(scheme, floats=selection.floats, types=selection.types)
     result.request = request
     _plan_tensors(graph, groups, selection, result)
+    result.rounded = rounded(graph, found, scheme.activation, result.tensors)
     for op in graph.ops:
         if op in selection.types:
             _plan_operands(op, groups, request, result)
@@ -212,30 +217,6 @@ def _grouped(graph: Graph, selection: Selection, request: Request) -> Grouping:
             raise float_report(reasons, WITH_FLOATS)
 
 
-class MissingRangesError(QuantizationError):
-    """Tensors of which no range is known, all of them."""
-
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
-        self.tensors = list(tensors)
-        lines = list(dict.fromkeys(f"  '{t.name}', {_origin(t)}" for t in tensors))
-        more = [f"  … {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-        count = counted(len(lines), "tensor")
-        super().__init__(
-            "\n".join([f"{count} without a range of values", *lines[:SHOWN], *more]),
-            hint="give samples with `--calibration_data`, or ranges with `--ranges FILE` "
-            "(`--write_ranges_template FILE` writes one to fill in), or `--default_ranges_min` and "
-            "`--default_ranges_max` for all of them",
-        )
-
-
-SHOWN = 10
-"""Tensors that the report names."""
-
-
-def _origin(tensor: Tensor) -> str:
-    return "an input" if tensor.producer is None else f"made by {tensor.producer.type}"
-
-
 def _missing(
     graph: Graph,
     groups: Grouping,
@@ -256,18 +237,6 @@ def _missing(
         if dtype is not None and is_real(tensor) and not told:
             unknown.add(tensor)
     return [t for t in graph.tensors() if t in unknown]
-
-
-def float_report(floats: Mapping[Op, str], hint: str | None = None) -> QuantizationError:
-    """Return the error that lists the operators without an integer form, by reason."""
-    by_reason: dict[str, list[Op]] = {}
-    for op, reason in floats.items():
-        by_reason.setdefault(f"{op.type} {reason}", []).append(op)
-    lines = [f"{counted(len(floats), 'operator')} cannot run on integers"]
-    for reason, ops in by_reason.items():
-        names = ", ".join(f"'{op.name}'" for op in ops[:4])
-        lines.append(f"  {reason}: {names}{f', … {len(ops) - 4} more' if len(ops) > 4 else ''}")
-    return QuantizationError("\n".join(lines), hint=hint)
 
 
 def _plan_tensors(graph: Graph, groups: Grouping, selection: Selection, result: Plan) -> None:

@@ -301,9 +301,13 @@ def ends_in(tensor: Tensor, graph: Graph, real: Set[Tensor]) -> bool:
 
 
 def _leave_idle_moves(graph: Graph, chosen: Selection) -> None:
-    """Keep moves float that no computing integer operator reaches through other moves."""
+    """Keep moves float that no computing integer operator reaches through other moves.
+
+    One whose result the source rounds has a meaning of its own, if anything computes with it.
+    """
     moves = {op for op in chosen.types if (rule := rule_of(op)) is not None and rule.same}
     reached = set(chosen.types) - moves
+    reached |= {op for op in moves if _is_rounded(op) and _is_used(op, moves)}
     frontier = list(reached)
     while frontier:
         for neighbour in _neighbours(frontier.pop()):
@@ -315,6 +319,22 @@ def _leave_idle_moves(graph: Graph, chosen: Selection) -> None:
         del chosen.types[op]
     order: Mapping[Op, int] = {op: i for i, op in enumerate(graph.ops)}
     chosen.floats = dict(sorted(chosen.floats.items(), key=lambda item: order[item[0]]))
+
+
+def _is_rounded(op: Op) -> bool:
+    return op.outputs[0].range is not None and op.outputs[0].range.exact
+
+
+def _is_used(op: Op, moves: Set[Op]) -> bool:
+    """Whether an operator that is no move reads the result, or what moves make of it."""
+    seen, frontier = {op}, [op]
+    while frontier:
+        readers = {use.op for tensor in frontier.pop().outputs for use in tensor.uses}
+        if not readers <= moves:
+            return True
+        frontier += readers - seen
+        seen |= readers
+    return False
 
 
 def _neighbours(op: Op) -> Iterator[Op]:

@@ -130,3 +130,114 @@ def test_a_dense_layer_of_rows_keeps_the_range_of_its_pair(tmp_path: Path) -> No
     dense = next(op.output for op in report.model.main.ops if op.type == "FULLY_CONNECTED")
     assert dense.quant is not None
     assert (dense.quant.scale, dense.quant.zero_point) == (np.float64(F(0.03)), -28)
+
+
+def outputs(folder: Path) -> list[NDArray[Any]]:
+    """Return the only output as LiteRT computes it, with the delegate and without."""
+    content = (folder / "net.tflite").read_bytes()
+    return [run_litert(content, {"x": X}, delegate)[0] for delegate in (True, False)]
+
+
+def test_what_computes_with_reals_reads_the_rounded_ones(tmp_path: Path) -> None:
+    graph = Pairs()
+    graph.pair("x", "a", 4 / 255, 128)
+    graph.add("Sin", "a", "y")
+    graph.converted(tmp_path, ["y"])
+    for got in outputs(tmp_path):
+        np.testing.assert_allclose(got, np.sin(rounded(X, 4 / 255, 128)), rtol=0, atol=1e-5)
+
+
+FIXED = {"Sigmoid": (1 / 255, 0), "Tanh": (0.0075, 128), "Softmax": (1 / 255, 0)}
+
+
+@pytest.mark.parametrize("op", FIXED)
+def test_other_steps_than_those_of_a_kernel_are_kept(tmp_path: Path, op: str) -> None:
+    """The pair behind it rounds once: to the steps that the network was trained with."""
+    scale, zero = FIXED[op]
+    graph = Pairs()
+    graph.pair("x", "a", 4 / 255, 128)
+    graph.add(op, "a", "p")
+    graph.pair("p", "b", scale, zero)
+    graph.weights("w", np.full((4, 4, 1, 1), 127, np.int8), 0.01)
+    graph.add("Conv", "b w", "c")
+    graph.pair("c", "y", 0.04, 0)
+    report = graph.converted(tmp_path, ["y"])
+    kernel = {"Sigmoid": "LOGISTIC"}.get(op, op.upper())
+    assert types(report)[kernel] == "float32"
+    assert any(kernel in n and "its result was trained with" in n for n in report.notes)
+    a = rounded(X, 4 / 255, 128)
+    shares = np.exp(a) / np.exp(a).sum(-1, keepdims=True)
+    reals = {"Sigmoid": 1 / (1 + np.exp(-a)), "Tanh": np.tanh(a), "Softmax": shares}[op]
+    sums = 127 * np.float64(F(0.01)) * rounded(reals, scale, zero).sum(1, keepdims=True)
+    want = rounded(np.broadcast_to(sums, X.shape), 0.04, 0)
+    for got in outputs(tmp_path):
+        assert np.mean(np.abs(got - want) > 1e-5) < 0.02  # a sum beside the middle of two steps
+    own = types(graph.converted(tmp_path, ["y"], integer_only=True))
+    assert own[kernel] == "int8"
+
+
+def test_a_result_that_no_pair_rounds_is_not_rounded_by_a_kernel(tmp_path: Path) -> None:
+    graph = Pairs()
+    graph.pair("x", "a", 4 / 255, 128)
+    graph.add("Tanh", "a", "t")
+    graph.add("Sin", "t", "y")
+    graph.converted(tmp_path, ["y"])
+    for got in outputs(tmp_path):
+        want = np.sin(np.tanh(rounded(X, 4 / 255, 128)))
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
+
+
+def test_steps_on_both_sides_of_an_average_are_kept(tmp_path: Path) -> None:
+    graph = Pairs()
+    graph.pair("x", "a", 4 / 255, 128)
+    graph.add("AveragePool", "a", "p", kernel_shape=[3, 3])
+    graph.pair("p", "y", 0.004, 128)
+    graph.converted(tmp_path, ["y"])
+    a = rounded(X, 4 / 255, 128)
+    means = np.lib.stride_tricks.sliding_window_view(a, (3, 3), (2, 3)).mean((4, 5))
+    for got in outputs(tmp_path):
+        np.testing.assert_allclose(got, rounded(means, 0.004, 128), rtol=0, atol=1e-6)
+
+
+def test_parts_of_a_join_keep_their_steps(tmp_path: Path) -> None:
+    graph = Pairs()
+    graph.pair("x", "a", 4 / 255, 128)
+    graph.weights("w", RNG.integers(-127, 128, (8, 4, 1, 1)).astype(np.int8), 0.01)
+    graph.add("Conv", "a w", "c")
+    graph.pair("c", "d", 0.033, 128)
+    graph.add("Concat", "a d", "j", axis=1)
+    graph.pair("j", "y", 0.031, 128)
+    report = graph.converted(tmp_path, ["y"])
+    (conv,) = (op.output for op in report.model.main.ops if op.type == "CONV_2D")
+    assert conv.quant is not None
+    assert float(conv.quant.scale[0]) == float(F(0.033))
+
+
+def test_a_constant_factor_lies_on_its_own_steps(tmp_path: Path) -> None:
+    graph = Pairs()
+    graph.pair("x", "a", 4 / 255, 128)
+    graph.weights("f", np.array([[[100]], [[-13]], [[7]], [[90]]], np.int8), 0.01)
+    graph.add("Mul", "a f", "p")
+    graph.pair("p", "y", 4 / 255, 128)
+    report = graph.converted(tmp_path, ["y"])
+    assert types(report)["MUL"] == "int8"
+    factors = graph.constants["f_q"] * np.float64(F(0.01))
+    want = rounded(rounded(X, 4 / 255, 128) * factors, 4 / 255, 128)
+    for got in outputs(tmp_path):
+        # int8 kernels round halves away from zero, and twice where they shift.
+        assert np.mean(np.abs(got - want) > 1e-5) < 0.01
+
+
+def test_sixteen_bits_keep_their_scale(tmp_path: Path) -> None:
+    graph = Pairs()
+    graph.constants |= {"s": np.array(1e-4, F), "z": np.array(0, np.int16)}
+    graph.add("QuantizeLinear", "x s z", "q")
+    graph.add("DequantizeLinear", "q s z", "a")
+    graph.add("Relu", "a", "y")
+    path = tmp_path / "net.onnx"
+    model = network(graph.nodes, {"x": X}, ["y"], graph.constants, opset=21)
+    path.write_bytes(model.SerializeToString())
+    made = tqconv.convert(path, tmp_path / "net.tflite", quantize="int16x8", integer_only=True)
+    (x,) = made.model.main.inputs
+    assert x.quant is not None
+    assert float(x.quant.scale[0]) == float(F(1e-4))

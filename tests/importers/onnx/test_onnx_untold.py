@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import run_litert
 from networks import network, node
-from test_onnx_pairs import Pairs, X, rounded, types
+from test_onnx_pairs import RNG, Pairs, X, rounded, types
 
 import tqconv
 
@@ -52,7 +52,7 @@ def test_large_and_small_values_that_meet_in_one_tensor_stay_reals(tmp_path: Pat
     graph.pair("x", "a", 4 / 255, 128)
     graph.constants |= {"much": np.array(100, F)}
     graph.add("Sigmoid", "a", "p")
-    graph.pair("p", "b", 1 / 255, 0)
+    graph.pair("p", "b", 1 / 256, 0)
     graph.add("Mul", "a much", "l")
     graph.pair("l", "c", 400 / 255, 128)
     graph.add("Concat", "b c", "y", axis=1)
@@ -65,6 +65,40 @@ def test_large_and_small_values_that_meet_in_one_tensor_stay_reals(tmp_path: Pat
         (got,) = run_litert(content, {"x": X}, delegate)
         np.testing.assert_allclose(got[:, :4], 1 / (1 + np.exp(-a)), rtol=0, atol=1.1 / 255)
         np.testing.assert_allclose(got[:, 4:], 100 * a, rtol=0, atol=1.1 * 400 / 255)
+
+
+def test_an_average_of_reals_is_not_cut_off_at_its_own_range(tmp_path: Path) -> None:
+    graph = Pairs()
+    graph.add("AveragePool", "x", "p", kernel_shape=[3, 3])
+    graph.pair("p", "y", 0.004, 128)
+    graph.converted(tmp_path, ["y"])
+    means = np.lib.stride_tricks.sliding_window_view(X, (3, 3), (2, 3)).mean((4, 5))
+    check(tmp_path, rounded(means, 0.004, 128), 1.001 * 0.004)
+
+
+def test_a_minimum_with_a_stored_value_is_not_cut_off_at_its_range(tmp_path: Path) -> None:
+    graph = Pairs()
+    graph.pair("x", "a", 1 / 255, 128)
+    graph.constants["ten"] = np.array(10, F)
+    graph.add("Mul", "x ten", "t")
+    graph.add("Min", "a t", "m")
+    graph.add("Abs", "m", "y")
+    graph.converted(tmp_path, ["y"])
+    check(tmp_path, np.abs(np.minimum(rounded(X, 1 / 255, 128), 10 * X)), 1e-5)
+
+
+def test_one_reads_what_another_reads_rounded(tmp_path: Path) -> None:
+    """Layout passes give both one transpose, which must stay real."""
+    graph = Pairs()
+    graph.pair("x", "a", 1 / 255, 128)
+    graph.weights("w", RNG.integers(-127, 128, (4, 4, 1, 1)).astype(np.int8), 0.01)
+    graph.add("Conv", "a w", "c")
+    graph.pair("c", "d", 0.02, 128)
+    graph.add("Sub", "x d", "y")
+    graph.converted(tmp_path, ["y"])
+    w = graph.constants["w_q"][:, :, 0, 0] * np.float64(F(0.01))
+    sums = np.einsum("oi,nihw->nohw", w, rounded(X, 1 / 255, 128))
+    check(tmp_path, X - rounded(sums, 0.02, 128), 1.001 * 0.02)
 
 
 @pytest.mark.parametrize("filled", ["zero", "z", "other"])

@@ -14,7 +14,8 @@ from tqconv.quant.evidence.inputs import said_of_inputs
 from tqconv.quant.evidence.ranges import Ranges, evidence
 from tqconv.quant.integer_mode import borders
 from tqconv.quant.params import activation
-from tqconv.quant.plan import MissingRangesError, Plan, plan
+from tqconv.quant.plan import Plan, plan
+from tqconv.quant.refusals import MissingRangesError
 from tqconv.quant.schemes import INT16, SCHEMES, UINT8
 from tqconv.quant.select import Choice, is_real, rule_of
 from tqconv.quant.toco import ranges as toco_ranges

@@ -18,7 +18,8 @@ from tqconv.ir.grid import Grid, extremes, grid
 from tqconv.ir.types import type_name
 from tqconv.quant.evidence.intervals import CLAMPS, clamp_of
 from tqconv.quant.evidence.ranges import hollow, unfit
-from tqconv.quant.plan import Plan, float_report
+from tqconv.quant.plan import Plan
+from tqconv.quant.refusals import float_report
 from tqconv.quant.schemes import INT32, Scheme
 from tqconv.quant.select import is_real, makes_reals, reals, rule_of, takes_integers
 from tqconv.quant.toco.repair import params_of, repair
