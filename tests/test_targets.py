@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import tqconv as package
 from tests.cli.conftest import Tqconv
 from tests.cli.conftest import tqconv as tqconv
+from tests.ethos_cases import integers
 from tests.graph_text import parse
 from tqconv.errors import UsageError
 from tqconv.exporters.placement import place, remedies
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
 from tqconv.ir.types import Quant
-from tqconv.ops.table import spec
 from tqconv.targets.device import judge
 from tqconv.targets.devices import DEVICES, device
 
 SAMPLE = Path(__file__).parents[1] / "sample_models" / "digits_cnn"
-
-
-def integers(text: str, kind: str = "int8") -> Model:
-    """Return a graph of reals as a quantized file has it: biases int32, the rest `kind`."""
-    graph = parse(text)
-    biases = {op.inputs[2] for op in graph.ops if op.type == "CONV_2D"}
-    for tensor in list(graph.tensors()):
-        if tensor.dtype.name == "float32":
-            tensor.dtype = np.dtype("int32" if tensor in biases else kind)
-            tensor.quant = Quant.per_tensor(0.25 if tensor in biases else 0.5, 0)
-            if tensor.data is not None:
-                tensor.data = np.rint(tensor.data * 100).astype(tensor.dtype)
-    for op in graph.ops:
-        rule = spec(op.type).quant
-        if rule is not None and kind.upper() in rule.fixed:
-            op.output.quant = Quant.per_tensor(*rule.fixed[kind.upper()])
-    return Model([graph])
 
 
 def conv(stride: int = 1, padding: str = "SAME") -> str:
@@ -221,55 +200,3 @@ def test_a_misspelt_target_names_those_that_exist(name: str) -> None:
     with pytest.raises(UsageError) as raised:
         device(name)
     assert all(known in str(raised.value.hint) for known in DEVICES)
-
-
-@pytest.mark.skipif(shutil.which("vela") is None, reason="Arm's compiler is not installed")
-@pytest.mark.parametrize(
-    ("name", "config"), [("ethos-u55", "128"), ("ethos-u65", "256"), ("ethos-u85", "256")]
-)
-@pytest.mark.parametrize("mode", [None, "int8", "int16x8"])
-def test_ethos_verdicts_are_those_of_its_compiler(
-    tmp_path: Path, name: str, config: str, mode: str | None
-) -> None:
-    target = tmp_path / "m.tflite"
-    samples = np.load(SAMPLE / "calibration.npz")
-    quantized = {} if mode is None else {"quantize": mode, "samples": samples}
-    package.convert(SAMPLE / "graph.pb", target, **quantized)
-    agrees(target, name, f"{name}-{config}")
-
-
-@pytest.mark.skipif(shutil.which("vela") is None, reason="Arm's compiler is not installed")
-@pytest.mark.parametrize(
-    ("name", "kind", "text"), [row[:3] for row in (*TAKEN, *REFUSED) if "ethos" in row[0]]
-)
-def test_ethos_rules_are_those_of_its_compiler(
-    tmp_path: Path, name: str, kind: str, text: str
-) -> None:
-    target = tmp_path / "m.tflite"
-    target.write_bytes(bytes(serialize(model_of(text, kind))))
-    agrees(target, name, f"{name}-{128 if name == 'ethos-u55' else 256}")
-
-
-@pytest.mark.skipif(shutil.which("vela") is None, reason="Arm's compiler is not installed")
-@pytest.mark.parametrize(("name", "config"), [("ethos-u55", "128"), ("ethos-u85", "256")])
-def test_an_npu_runs_a_recurrent_network_whole(tmp_path: Path, name: str, config: str) -> None:
-    target, folder = tmp_path / "m.tflite", SAMPLE.parent / "digits_rows"
-    package.convert(
-        folder / "saved_model",
-        target,
-        quantize="int8",
-        integer_only=True,
-        shapes=((1, 8, 8, 1),),
-        samples=dict(np.load(folder / "calibration.npz")),
-    )
-    assert judge(device(name), package.load(target)).refused == ()
-    agrees(target, name, f"{name}-{config}")
-
-
-def agrees(path: Path, name: str, config: str) -> None:
-    """Compare our verdict with what the compiler leaves to the CPU, operator by operator."""
-    words = ["vela", str(path), "--accelerator-config", config, "--output-dir", str(path.parent)]
-    ran = subprocess.run(words, capture_output=True, text=True, check=True)
-    theirs = set(re.findall(r"Warning \([^)]*\) operator: \w+, ofm: '(.*?)'\n", ran.stdout))
-    verdict = judge(device(name), package.load(path))
-    assert {found.op.outputs[0].name for found in verdict.refused} == theirs

@@ -20,7 +20,10 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class RefusedFacts:
-    """One operator that does not run on the device; `behind`: only because an earlier one stops."""
+    """One operator that does not run on the device.
+
+    `behind`: only because an earlier one stops; `ends`: its compiler ends there with an error.
+    """
 
     type: str
     name: str
@@ -28,6 +31,7 @@ class RefusedFacts:
     reason: str
     remedy: str
     behind: bool
+    ends: bool
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ class Placement:
         """Whether the device runs all of it."""
         return not self.refused
 
+    @property
+    def ends(self) -> int:
+        """Return how many operators there are at which the device's compiler ends."""
+        return sum(op.ends for op in self.refused)
+
     def as_dict(self) -> dict[str, Any]:
         """Return everything as values that JSON has."""
         return {**asdict(self), "runs": self.runs}
@@ -64,13 +73,14 @@ class Placement:
         """Return operator, reason, remedy and the names of those refused so, most frequent first.
 
         A reason that names a tensor is that of the first one; those that are only behind another
-        are one group.
+        are one group; those at which the compiler ends come first.
         """
         found: dict[tuple[str, str, str], list[str]] = {}
         for op in self.refused:
             key = ("operators", op.reason, "") if op.behind else (op.type, op.reason, op.remedy)
             found.setdefault(key, []).append(op.name)
-        ordered = sorted(found.items(), key=lambda item: -len(item[1]))
+        ending = {(op.type, op.reason, op.remedy) for op in self.refused if op.ends}
+        ordered = sorted(found.items(), key=lambda item: (item[0] not in ending, -len(item[1])))
         return [(*key, names) for key, names in ordered]
 
     def heading(self) -> str:
@@ -80,6 +90,8 @@ class Placement:
         verb = "runs" if self.operators == 1 else "run"
         if self.runs:
             return f"{'the operator' if self.operators == 1 else f'all {count}'} {verb} on it"
+        if self.ends:
+            return f"its compiler ends with an error at {self.ends} of {count}, and writes nothing"
         others = self.operators - self.on_target
         end = f"{others} on {self.rest}" if self.rest else "the model does not start there"
         return f"{self.on_target} of {count} {verb} on it{share}; {end}"
@@ -135,6 +147,7 @@ def _facts(found: Refused) -> RefusedFacts:
         reason=found.reason,
         remedy=found.remedy,
         behind=found.behind,
+        ends=found.ends,
     )
 
 

@@ -35,7 +35,7 @@ class Device:
     general: rules for all of them; rest: what runs the others, empty where nothing does and the
     model does not start; stops: behind the first operator that is refused nothing runs on it;
     remedies: operator that it lacks -> what to do instead; open_sizes: what becomes there of an
-    input with a size that is not known.
+    input with a size that is not known; reads: rules without which its compiler ends with an error.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Device:
     stops: bool = False
     remedies: Mapping[str, str] = field(default_factory=dict)
     open_sizes: str = "a size that is not known is 1 until the input is resized, then any"
+    reads: tuple[Rule, ...] = ()
 
     def refuses(self, op: Op) -> Refusal | None:
         """Return why an operator is refused, or None where it is taken."""
@@ -54,15 +55,23 @@ class Device:
         own = () if self.takes is None else self.takes[op.type]
         return next((found for rule in (*self.general, *own) if (found := rule(op))), None)
 
+    def ends_at(self, op: Op) -> Refusal | None:
+        """Return why the compiler reads no model with this operator, or None."""
+        return next((found for rule in self.reads if (found := rule(op))), None)
+
 
 @dataclass(frozen=True)
 class Refused:
-    """An operator that does not run on a device; `behind`: only because an earlier one does not."""
+    """An operator that does not run on a device.
+
+    behind: only because an earlier one does not; ends: the compiler ends there with an error.
+    """
 
     op: Op
     reason: str
     remedy: str
     behind: bool = False
+    ends: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,7 @@ class Verdict:
     @property
     def starts(self) -> bool:
         """Whether the model runs at all: something takes what the device refuses."""
-        return self.runs or bool(self.device.rest)
+        return self.runs or (bool(self.device.rest) and not any(op.ends for op in self.refused))
 
 
 def judge(device: Device, model: Model) -> Verdict:
@@ -91,8 +100,10 @@ def judge(device: Device, model: Model) -> Verdict:
         stopped = False
         for op in graph.ops:
             count += 1
-            found = device.refuses(op)
-            if found is not None:
+            found, end = device.refuses(op), device.ends_at(op)
+            if end is not None:
+                refused.append(Refused(op, end.reason, end.remedy, ends=True))
+            elif found is not None:
                 refused.append(Refused(op, found.reason, found.remedy))
             elif stopped:
                 refused.append(

@@ -2,71 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from tqconv.ir.graph import Op
 from tqconv.targets import ethos_rules as rules
-from tqconv.targets.device import Device, Rule, each
+from tqconv.targets import ethos_shapes as shapes
+from tqconv.targets.device import Device, Refusal, Rule, each
+from tqconv.targets.ethos_batches import dilates
 from tqconv.targets.rules import BORDERS, constant
 
 _U55_FILTER = rules.filter(rules.WEIGHTS, rules.WEIGHTS, 40)
 _U85_FILTER = rules.filter(rules.WEIGHTS, rules.WIDE_WEIGHTS, 48)
-_ANY = "EXPAND_DIMS MUL NEG RESHAPE SQUEEZE SUB ADD"
-_PLAIN = """ABS CONCATENATION EXP HARD_SWISH LEAKY_RELU LOGISTIC PACK PRELU QUANTIZE RELU RELU6
-RELU_0_TO_1 RELU_N1_TO_1 REVERSE_V2 SPLIT SPLIT_V SQUARED_DIFFERENCE TANH TILE UNPACK"""
-_U85_TYPED = """ABS ADD CONCATENATION DIV EQUAL EXP EXPAND_DIMS GREATER GREATER_EQUAL HARD_SWISH
-LEAKY_RELU LESS LESS_EQUAL LOGICAL_AND LOGICAL_NOT LOGICAL_OR LOGISTIC MUL NEG NOT_EQUAL PACK PRELU
-QUANTIZE REDUCE_MAX REDUCE_MIN RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 RESHAPE REVERSE_V2 SPLIT SPLIT_V
-SQUARED_DIFFERENCE SQUEEZE SUB SUM TANH TILE UNPACK BATCH_MATMUL"""
 
-_U55 = {
-    **each(_ANY),
-    **each(_PLAIN, rules.narrow),
-    **each("REDUCE_MAX REDUCE_MIN", rules.narrow),
-    **each("SUM"),
-    **each("ARG_MAX", rules.arg_max),
-    **each("AVERAGE_POOL_2D MAX_POOL_2D", rules.narrow, rules.window, rules.long_strides),
+_PLAIN = """ABS CONCATENATION EXP HARD_SWISH LEAKY_RELU LOGISTIC PACK PRELU QUANTIZE REDUCE_MAX
+REDUCE_MIN RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 SPLIT SPLIT_V SQUARED_DIFFERENCE TANH TILE UNPACK"""
+_WIDE = "ADD EXPAND_DIMS MUL NEG RESHAPE SQUEEZE SUB SUM"
+"""Operators of 32-bit data on the U55 and U65, too."""
+_U85_ONLY = """ASSIGN_VARIABLE CAST DIV EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL LOGICAL_AND
+LOGICAL_NOT LOGICAL_OR NOT_EQUAL READ_VARIABLE REDUCE_ALL REDUCE_ANY SELECT SELECT_V2"""
+
+_SHARED: dict[str, tuple[Rule, ...]] = {
+    **each(_PLAIN),
+    **each(_WIDE),
+    **each("ELU", rules.alike("int8")),
+    **each("GELU", rules.alike("int8 uint8")),
+    **each("LOG", rules.alike("int8 int16")),
+    **each("MAXIMUM MINIMUM", rules.same_parameters),
+    **each("MEAN", shapes.mean),
+    **each("MIRROR_PAD PAD", constant("paddings")),
+    **each("PADV2", constant("paddings", "value")),
+    **each("RSQRT", rules.operand_types("int8 int16")),
+    **each("SLICE", constant("begin", "size")),
+    **each("SOFTMAX", shapes.softmax),
+    **each("STRIDED_SLICE", constant("begin", "end", "strides"), shapes.steps),
+    **each("TRANSPOSE", constant("perm")),
+    **each("UNIDIRECTIONAL_SEQUENCE_LSTM", rules.lstm),
+}
+"""What all of them take, with the rules that all of them have."""
+
+_KEEPS_32 = frozenset(_WIDE.split()) | {
+    "ARG_MAX",
+    "BATCH_MATMUL",
+    "FULLY_CONNECTED",
+    "MIRROR_PAD",
+    "TRANSPOSE",
+}
+_U55_OWN = {
+    **_SHARED,
+    **each("ARG_MAX", shapes.arg_max),
+    **each("AVERAGE_POOL_2D MAX_POOL_2D", shapes.window, shapes.long_strides),
     **each("BATCH_MATMUL", rules.product),
-    **each("CONV_2D", rules.narrow, _U55_FILTER, rules.long_strides),
-    **each("DEPTHWISE_CONV_2D", rules.narrow, _U55_FILTER, rules.short_strides),
-    **each("FULLY_CONNECTED", _U55_FILTER, rules.product),
-    **each("TRANSPOSE_CONV", rules.narrow, _U55_FILTER, rules.transposed),
-    **each("ELU", rules.narrow, rules.alike("int8")),
-    **each("GELU", rules.narrow, rules.alike("int8 uint8")),
-    **each("LOG", rules.narrow, rules.alike("int8 int16")),
-    **each("MAXIMUM MINIMUM", rules.narrow, rules.same_parameters),
-    **each("MEAN", rules.narrow, rules.mean),
-    **each("MIRROR_PAD", constant("paddings")),
-    **each("PAD PADV2", rules.narrow, constant("paddings")),
-    **each("RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR", rules.narrow, rules.resize),
-    **each("RSQRT", rules.narrow, rules.operand_types("int8 int16")),
-    **each("SLICE", rules.narrow, constant("begin", "size")),
-    **each("SOFTMAX", rules.narrow, rules.softmax),
-    **each("STRIDED_SLICE", rules.narrow, constant("begin", "end", "strides"), rules.steps),
-    **each("TRANSPOSE", constant("perm")),
-    **each("UNIDIRECTIONAL_SEQUENCE_LSTM", rules.narrow, rules.lstm),
+    **each("CONV_2D", _U55_FILTER, shapes.long_strides),
+    **each("DEPTHWISE_CONV_2D", _U55_FILTER, shapes.short_strides),
+    **each("FULLY_CONNECTED", _U55_FILTER, rules.dense, rules.product),
+    **each("RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR", shapes.resize),
+    **each("REVERSE_V2", shapes.reverse),
+    **each("TRANSPOSE", constant("perm"), shapes.transpose),
+    **each("TRANSPOSE_CONV", _U55_FILTER, shapes.transposed, shapes.exact_size),
+}
+_U85 = {
+    **_SHARED,
+    **each(_U85_ONLY),
+    **each("ARG_MAX BATCH_MATMUL REVERSE_V2"),
+    **each("AVERAGE_POOL_2D MAX_POOL_2D", shapes.window),
+    **each("CONV_2D DEPTHWISE_CONV_2D", _U85_FILTER),
+    **each("FULLY_CONNECTED", _U85_FILTER, rules.dense),
+    **each("GATHER", shapes.gather),
+    **each("RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR", shapes.resize_by_power),
+    **each("SCATTER_ND", constant("indices", "shape"), shapes.scatter),
+    **each("TRANSPOSE_CONV", _U85_FILTER, shapes.exact_size),
 }
 
-_U85 = {
-    **each(_U85_TYPED, rules.scaled),
-    **each("ARG_MAX ASSIGN_VARIABLE READ_VARIABLE REDUCE_ALL REDUCE_ANY SELECT SELECT_V2"),
-    **each("AVERAGE_POOL_2D MAX_POOL_2D", rules.scaled, rules.window),
-    **each("CAST", rules.scaled),
-    **each("CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED", rules.scaled, _U85_FILTER),
-    **each("TRANSPOSE_CONV", rules.scaled, _U85_FILTER, rules.exact_size),
-    **each("ELU", rules.scaled, rules.alike("int8")),
-    **each("GELU", rules.scaled, rules.alike("int8 uint8")),
-    **each("LOG", rules.scaled, rules.alike("int8 int16")),
-    **each("GATHER", rules.gather),
-    **each("MAXIMUM MINIMUM", rules.scaled, rules.same_parameters),
-    **each("MEAN", rules.scaled, rules.mean),
-    **each("MIRROR_PAD PAD PADV2", constant("paddings")),
-    **each("RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR", rules.scaled, rules.resize_by_power),
-    **each("RSQRT", rules.scaled, rules.operand_types("int8 int16")),
-    **each("SCATTER_ND", constant("indices", "shape")),
-    **each("SLICE", rules.scaled, constant("begin", "size")),
-    **each("SOFTMAX", rules.scaled, rules.softmax),
-    **each("STRIDED_SLICE", rules.scaled, constant("begin", "end", "strides"), rules.steps),
-    **each("TRANSPOSE", constant("perm")),
-    **each("UNIDIRECTIONAL_SEQUENCE_LSTM", rules.scaled, rules.lstm),
-}
+
+def _narrowed(takes: Mapping[str, tuple[Rule, ...]]) -> dict[str, tuple[Rule, ...]]:
+    """Return rules with those about 32 and 64 bits of the U55 and U65."""
+    wide, long = rules.narrow(32), rules.narrow(64)
+    few = {name: (*(() if name in _KEEPS_32 else (wide,)), long) for name in takes}
+    few["ARG_MAX"] = ()
+    return {name: (*few[name], *own) for name, own in takes.items()}
+
 
 REMEDIES = {
     "DEQUANTIZE": BORDERS,
@@ -75,17 +89,40 @@ REMEDIES = {
 }
 
 
-def _ethos(name: str, title: str, takes: dict[str, tuple[Rule, ...]], *general: Rule) -> Device:
+def _ethos(name: str, title: str, takes: Mapping[str, tuple[Rule, ...]], *general: Rule) -> Device:
     sizes = "the compiler takes 1 for an open batch, and no other size that is not known"
-    return Device(name, title, takes, general, rest="the CPU", remedies=REMEDIES, open_sizes=sizes)
+
+    def accepts(op: Op) -> Refusal | None:
+        every = (*general, *takes[op.type])
+        return next((found for rule in every if (found := rule(op))), None)
+
+    return Device(
+        name,
+        title,
+        {**takes, **each("BATCH_TO_SPACE_ND SPACE_TO_BATCH_ND", dilates(accepts))},
+        general,
+        rest="the CPU",
+        remedies=REMEDIES,
+        open_sizes=sizes,
+        reads=rules.READS,
+    )
 
 
-U55 = _ethos(
-    "ethos-u55", "Arm Ethos-U55", _U55, rules.static, rules.maps(rules.FEATURE_MAPS), rules.scaled
+_U55_GENERAL = (
+    rules.static,
+    rules.maps(rules.FEATURE_MAPS),
+    rules.scaled,
+    rules.zero_points,
+    rules.fused,
 )
-U65 = _ethos(
-    "ethos-u65", "Arm Ethos-U65", _U55, rules.static, rules.maps(rules.FEATURE_MAPS), rules.scaled
-)
+U55 = _ethos("ethos-u55", "Arm Ethos-U55", _narrowed(_U55_OWN), *_U55_GENERAL)
+U65 = _ethos("ethos-u65", "Arm Ethos-U65", _narrowed(_U55_OWN), *_U55_GENERAL)
 U85 = _ethos(
-    "ethos-u85", "Arm Ethos-U85", _U85, rules.static, rules.maps(rules.FEATURE_MAPS | {"bool"})
+    "ethos-u85",
+    "Arm Ethos-U85",
+    _U85,
+    rules.static,
+    rules.maps(rules.FEATURE_MAPS | {"bool"}),
+    rules.scaled,
+    rules.symmetric_operands,
 )

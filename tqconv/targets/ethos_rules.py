@@ -1,7 +1,7 @@
-"""What Arm's NPUs ask of an operator: the constraints of the compiler Vela 5.2.0.
+"""What Arm's NPUs ask of the tensors of an operator: the constraints of the compiler Vela 5.2.0.
 
-Facts of the list that `vela --supported-ops-report` writes, and of its placements; shapes are those
-of one operator, sizes in elements.
+Facts of its compilation core (regor/tflite/tflite_supported_operators*.cpp): types, scales and zero
+points of feature maps, sums of weights, biases. Sizes are in elements.
 """
 
 from __future__ import annotations
@@ -11,29 +11,53 @@ import math
 import numpy as np
 
 from tqconv.ir.graph import Op, Tensor
+from tqconv.ir.types import RESOURCE
 from tqconv.ops.table import known, spec
-from tqconv.targets.device import Refusal, Rule, operand, option
-from tqconv.targets.rules import BORDERS, INTEGERS, NHWC, SHAPES, data, strides, type_name
+from tqconv.targets.device import Refusal, Rule, operand, option, tensors
+from tqconv.targets.rules import BORDERS, INTEGERS, NHWC, SHAPES, type_name
 
 FEATURE_MAPS = frozenset({"int8", "uint8", "int16", "int32", "int64"})
-UNSCALED = frozenset(
-    {"ARG_MAX", "EXPAND_DIMS", "MIRROR_PAD", "PAD", "PADV2", "QUANTIZE", "TRANSPOSE"}
-)
+_BOTH = """ADD BATCH_MATMUL DIV EQUAL EXPAND_DIMS GATHER GREATER GREATER_EQUAL LESS LESS_EQUAL
+LOGICAL_AND LOGICAL_OR MUL NOT_EQUAL SCATTER_ND SQUARED_DIFFERENCE SUB"""
+_OPERANDS: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(_BOTH.split(), (0, 1)),
+    "ASSIGN_VARIABLE": (1,),
+    "SELECT": (0, 1, 2),
+    "SELECT_V2": (0, 1, 2),
+    "SPLIT": (1,),
+    "TRANSPOSE_CONV": (2,),
+}
+"""Operators -> operands that are feature maps, where that is not the first alone."""
+_LISTS = frozenset({"CONCATENATION", "MAXIMUM", "MINIMUM", "PACK"})
+"""Operators all of whose operands are feature maps."""
+_UNSCALED = """ARG_MAX ASSIGN_VARIABLE EXPAND_DIMS GATHER MIRROR_PAD PAD PADV2 QUANTIZE
+READ_VARIABLE REDUCE_ALL REDUCE_ANY SCATTER_ND SELECT SELECT_V2 TRANSPOSE"""
+UNSCALED = frozenset(_UNSCALED.split())
 """Operators whose tensors need no scales."""
 PER_CHANNEL = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"})
+_RESIZES = {"RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"}
+OWN_ZEROS = frozenset({"AVERAGE_POOL_2D", "UNIDIRECTIONAL_SEQUENCE_LSTM", *_RESIZES})
+"""Operators whose zero points are not looked at."""
 WEIGHTS = 8323072
 """The largest sum of absolute weights of one filter, without their zero point: 127 * 2**16."""
 WIDE_WEIGHTS = 2130706432
 """The same beside 16-bit data on the U85: 127 * 2**24."""
-REDUCED = {"int8": 1 << 24, "uint8": 1 << 23, "int16": 1 << 16}
-"""Elements that MEAN may reduce, by their type."""
+LARGEST_SCALE = 2.0**32
+"""A scale from here on has no shift (QuantizedScale in regor/common/scaling.cpp)."""
+
+
+def feature_maps(op: Op) -> list[Tensor]:
+    """Return the operands and results that the NPU streams: not weights, slopes, axes and sizes."""
+    named = range(len(op.inputs)) if op.type in _LISTS else _OPERANDS.get(op.type, (0,))
+    own = [op.inputs[i] for i in named if i < len(op.inputs)]
+    return [t for t in (*own, *op.outputs) if t is not None and t.dtype != RESOURCE]
 
 
 def maps(allowed: frozenset[str]) -> Rule:
-    """All data have one of these types."""
+    """All feature maps have one of these types."""
 
     def rule(op: Op) -> Refusal | None:
-        for tensor in data(op):
+        for tensor in feature_maps(op):
             if type_name(tensor) not in allowed:
                 converts = known(op.type) and spec(op.type).converts
                 return Refusal(f"{type_name(tensor)} data", BORDERS if converts else INTEGERS)
@@ -43,8 +67,10 @@ def maps(allowed: frozenset[str]) -> Rule:
 
 
 def static(op: Op) -> Refusal | None:
-    """Only the batch may be open, and no tensor is a scalar."""
-    for tensor in data(op):
+    """Only the batch may be open, and what is computed is no scalar."""
+    for tensor in tensors(op):
+        if tensor.dtype == RESOURCE:
+            continue
         if None in tensor.shape[1:]:
             return Refusal(f"the shape of '{tensor.name}' is not static", SHAPES)
         if tensor.rank == 0 and not tensor.is_constant:
@@ -53,111 +79,130 @@ def static(op: Op) -> Refusal | None:
 
 
 def scaled(op: Op) -> Refusal | None:
-    """All data have positive scales; only weights have one per channel."""
-    if op.type in UNSCALED:
+    """Feature maps of at most 16 bits and weights have scales; only weights one per channel."""
+    if op.type not in UNSCALED:
+        weights = operand(op, "w") if op.type in PER_CHANNEL else None
+        for tensor in (*feature_maps(op), *(() if weights is None else (weights,))):
+            if tensor.quant is None and type_name(tensor) not in ("int32", "int64", "bool"):
+                return Refusal(f"'{tensor.name}' has no scale", INTEGERS)
+        for tensor in tensors(op):
+            if tensor.quant is not None and (tensor.quant.scale >= LARGEST_SCALE).any():
+                return Refusal(f"the scale of '{tensor.name}' is 2**32 or more")
+    if op.type not in PER_CHANNEL:
+        for tensor in tensors(op):
+            if tensor.quant is not None and not tensor.quant.is_per_tensor:
+                return Refusal(f"'{tensor.name}' has a scale per channel")
+    return None
+
+
+def narrow(bits: int) -> Rule:
+    """No feature map has as many bits."""
+    names = (f"int{bits}", f"uint{bits}")
+
+    def rule(op: Op) -> Refusal | None:
+        found = next((t for t in feature_maps(op) if t.dtype.name in names), None)
+        return None if found is None else Refusal(f"{found.dtype.name} data")
+
+    return rule
+
+
+def _zeros(tensor: Tensor) -> list[int]:
+    return [] if tensor.quant is None else [int(z) for z in tensor.quant.zero_point.reshape(-1)]
+
+
+def zero_points(op: Op) -> Refusal | None:
+    """Integers of 32 bits are symmetric."""
+    for tensor in () if op.type in OWN_ZEROS else feature_maps(op):
+        if tensor.dtype.itemsize == 4 and any(_zeros(tensor)):
+            return Refusal(f"'{tensor.name}' is {type_name(tensor)} with a zero point")
+    return None
+
+
+def symmetric_operands(op: Op) -> Refusal | None:
+    """The U85: operands of more than 8 bits are symmetric, and results nearly so."""
+    if op.type in OWN_ZEROS or op.type == "DIV":
         return None
-    for tensor in data(op):
-        if tensor.quant is None:
-            return Refusal(f"'{tensor.name}' has no scale", INTEGERS)
-        if (tensor.quant.scale <= 0).any():
-            return Refusal(f"the scale of '{tensor.name}' is not positive")
-        if op.type not in PER_CHANNEL and not tensor.quant.is_per_tensor:
-            return Refusal(f"'{tensor.name}' has a scale per channel")
+    for tensor in feature_maps(op):
+        result = tensor in op.outputs and option(op, "fused_activation_function", "NONE") == "NONE"
+        far = any(not -128 <= z <= 127 for z in _zeros(tensor)) if result else any(_zeros(tensor))
+        if tensor.dtype.itemsize > 1 and far:
+            return Refusal(f"'{tensor.name}' is {type_name(tensor)} with a zero point")
     return None
 
 
-def narrow(op: Op) -> Refusal | None:
-    """No 32-bit data: operands and results that are feature maps have at most 16 bits."""
-    for tensor in (*data(op)[:1], *op.outputs):
-        if tensor is not None and tensor.dtype.name in ("int32", "int64"):
-            return Refusal(f"{tensor.dtype.name} data")
-    return None
+def fused(op: Op) -> Refusal | None:
+    """An activation that is fused reads what it stands behind: no 32-bit results."""
+    name = option(op, "fused_activation_function", "NONE")
+    wide = op.outputs and op.outputs[0].dtype.itemsize > 2
+    return (
+        Refusal(f"{name} of {type_name(op.outputs[0])} data") if wide and name != "NONE" else None
+    )
 
 
 def filter(limit: int, wide: int, bias_bits: int) -> Rule:
-    """Weights: constants of 8 bits, with a bounded sum; bias: a constant of bounded size."""
+    """Weights of 8 bits with a bounded sum; bias: a constant of bounded size along the channels."""
 
     def rule(op: Op) -> Refusal | None:
-        weights, bias, x = operand(op, "w"), operand(op, "b"), operand(op, "x")
+        weights, x = operand(op, "w"), operand(op, "x")
         if weights is None or x is None:
             return Refusal("it has no weights")
-        if weights.dtype.itemsize != 1 or weights.dtype.name in ("int4", "uint4"):
-            return Refusal(f"{type_name(weights)} weights", "--quantize int8")
+        if weights.dtype.itemsize != 1 or weights.dtype.name in ("int4", "uint4", "int2"):
+            return Refusal(f"{type_name(weights)} weights", "--quantize int8, and no --weight_bits")
         if weights.data is not None and heaviest(weights, op) > (
-            wide if x.dtype.name == "int16" else limit
+            limit if x.dtype.itemsize == 1 else wide
         ):
             return Refusal("the absolute weights of a filter sum up to too much")
-        if bias is None:
-            return None
-        if bias.data is None:
-            return Refusal("its bias is computed at run time")
-        if bias.dtype.name not in ("int32", "int64"):
-            return Refusal(f"{type_name(bias)} bias", INTEGERS)
-        if np.abs(bias.data.astype(np.float64)).max(initial=0) >= 2**bias_bits:
-            return Refusal(f"its bias needs more than {bias_bits} bits")
-        return None
+        return _bias(operand(op, "b"), bias_bits)
 
     return rule
+
+
+def _bias(bias: Tensor | None, bits: int) -> Refusal | None:
+    if bias is None:
+        return None
+    if bias.data is None:
+        return Refusal("its bias is computed at run time")
+    if bias.dtype.name not in ("int32", "int64"):
+        return Refusal(f"{type_name(bias)} bias", INTEGERS)
+    if bias.rank and bias.data.size > (bias.shape[-1] or 1):
+        return Refusal("its bias has more than one dimension")
+    if bias.dtype.name == "int64" and bias.data.max(initial=0) >= 2**bits:
+        return Refusal(f"its bias needs more than {bits} bits")
+    return None
 
 
 def heaviest(weights: Tensor, op: Op) -> int:
     """Return the largest sum of absolute weights, without zero points, over one filter."""
     assert weights.data is not None
-    zero = 0 if weights.quant is None else weights.quant.zero_point.reshape(-1)[0]
-    values = np.abs(weights.data.astype(np.int64) - zero)
-    axis = values.ndim - 1 if op.type == "DEPTHWISE_CONV_2D" else 0
-    return int(values.sum(axis=tuple(i for i in range(values.ndim) if i != axis)).max(initial=0))
+    axis = weights.rank - 1 if op.type == "DEPTHWISE_CONV_2D" else 0
+    values = np.moveaxis(weights.data, axis, 0).reshape(weights.shape[axis] or 1, -1)
+    zero = _zeros(weights) or [0]
+    return int(np.abs(values.astype(np.int64) - np.reshape(zero, (-1, 1))).sum(1).max(initial=0))
 
 
-def long_strides(op: Op) -> Refusal | None:
-    """Strides above 3 need VALID padding and no dilation."""
-    dilated = option(op, "dilation_h_factor", 1) != 1 or option(op, "dilation_w_factor", 1) != 1
-    plain = not dilated and option(op, "padding", "SAME") == "VALID"
-    return (
-        Refusal(f"stride {max(strides(op))}, at most 3")
-        if max(strides(op)) > 3 and not plain
-        else None
-    )
-
-
-def short_strides(op: Op) -> Refusal | None:
-    """Strides are 3 at most."""
-    return Refusal(f"stride {max(strides(op))}, at most 3") if max(strides(op)) > 3 else None
-
-
-def window(op: Op) -> Refusal | None:
-    """A pool's window: 256 rows and 65,536 elements; averages with SAME padding take 8 by 8."""
-    rows, columns = int(option(op, "filter_height", 1)), int(option(op, "filter_width", 1))
-    if op.type == "AVERAGE_POOL_2D" and option(op, "padding", "SAME") == "SAME":
-        return (
-            Refusal(f"a window of {rows} x {columns}, at most 8 x 8")
-            if max(rows, columns) > 8
-            else None
-        )
-    return (
-        Refusal(f"a window of {rows} x {columns}") if rows > 256 or rows * columns > 65536 else None
-    )
+def dense(op: Op) -> Refusal | None:
+    """Weights of a dense layer are a matrix, with ones between its two sizes."""
+    weights = operand(op, "w")
+    sizes = () if weights is None else weights.shape
+    flat = len(sizes) >= 2 and math.prod(d or 1 for d in sizes[1:-1]) == 1
+    return None if flat else Refusal(f"its weights have the shape {list(sizes)}")
 
 
 def product(op: Op) -> Refusal | None:
     """A product with weights that are computed: int8, and at most 65,536 columns and terms."""
-    if op.type == "FULLY_CONNECTED":
-        weights = operand(op, "w")
-        if weights is None or weights.is_constant:
-            return None
-    for tensor in op.inputs[:2]:
-        if tensor is not None and (
-            tensor.dtype.name != "int8"
-            or max((d or 1 for d in tensor.shape[-2:]), default=0) > 65536
-        ):
-            return Refusal("only int8 products of at most 65,536 terms run on it")
+    weights, x, y = operand(op, "w"), op.inputs[0], op.outputs[0]
+    if x is None or (op.type == "FULLY_CONNECTED" and (weights is None or weights.is_constant)):
+        return None
+    terms = x.shape[-2 if option(op, "adj_x", False) else -1]
+    if x.dtype.name != "int8" or max(terms or 1, y.shape[-1] or 1) > 1 << 16:
+        return Refusal("only int8 products of at most 65,536 terms run on it")
     return None
 
 
 def same_parameters(op: Op) -> Refusal | None:
     """Operands and result share scale and zero point."""
     out = op.outputs[0].quant
-    same = all(t is None or (t.quant is not None and t.quant.equals(out)) for t in op.inputs)
+    same = all(t is None or t.quant is out or (out and out.equals(t.quant)) for t in op.inputs)
     return None if same else Refusal("its operands and result differ in scale or zero point")
 
 
@@ -187,145 +232,49 @@ def operand_types(names: str) -> Rule:
     return rule
 
 
-def image(tensor: Tensor) -> tuple[int, int, int, int]:
-    """Return batch, rows, columns, channels of a tensor as the NPU sees it."""
+def image(tensor: Tensor) -> tuple[int, ...]:
+    """Return the sizes of a tensor with ones in front, so that there are four at least."""
     shape = tuple(d or 1 for d in tensor.shape)
-    if len(shape) > NHWC:
-        shape = (math.prod(shape[: len(shape) - 3]), *shape[-3:])
-    padded = (1,) * (NHWC - len(shape)) + shape
-    return padded[0], padded[1], padded[2], padded[3]
-
-
-def mean(op: Op) -> Refusal | None:
-    """The axes, batch and number of elements that MEAN reduces."""
-    x, axes = op.inputs[0], op.inputs[1]
-    if x is None or axes is None or axes.data is None:
-        return Refusal("its axes are computed at run time")
-    if x.dtype.name not in REDUCED:
-        return Refusal(f"{type_name(x)} data", INTEGERS)
-    named = {int(a) % max(x.rank, 1) for a in axes.data.reshape(-1)}
-    sizes = [x.shape[a] or 1 for a in named]
-    if x.rank == NHWC and x.shape[0] not in (None, 1):
-        return Refusal("its batch is not 1", "--input_shapes with batch 1")
-    if math.prod(sizes) > REDUCED[x.dtype.name] or max(sizes, default=0) >= 4096:
-        return Refusal("it reduces too many elements")
-    _, rows, columns, channels = image(x)
-    if x.rank - 1 in named and 1 not in (rows, columns, channels):
-        return Refusal("it reduces channels of an image")
-    return None
-
-
-def arg_max(op: Op) -> Refusal | None:
-    """ARG_MAX runs over at most 127 channels."""
-    x, axis = op.inputs[0], op.inputs[1]
-    if x is None or axis is None or axis.data is None:
-        return Refusal("its axis is computed at run time")
-    if int(axis.data.reshape(-1)[0]) % max(x.rank, 1) != x.rank - 1:
-        return Refusal("its axis is not the last one")
-    return Refusal(f"{x.shape[-1]} channels, at most 127") if (x.shape[-1] or 1) > 127 else None
-
-
-def scaling(op: Op) -> tuple[float, float] | None:
-    """Return by how much a resize makes rows and columns larger; None where nothing is to do."""
-    x, y = op.inputs[0], op.outputs[0]
-    assert x is not None
-    (_, rows, columns, _), (_, high, wide, _) = image(x), image(y)
-    if rows == columns == 1 or x.shape == y.shape:
-        return None
-    if option(op, "align_corners", False):
-        return (high - 1) / max(rows - 1, 1), (wide - 1) / max(columns - 1, 1)
-    return high / rows, wide / columns
-
-
-def resize(op: Op) -> Refusal | None:
-    """A resize by 2, 4 or 8 on both axes; with half-pixel centers by 2."""
-    scales = scaling(op)
-    if scales is None:
-        return None
-    rows, columns = scales
-    y = image(op.outputs[0])
-    narrow = (y[1] == 1 and rows == 1) or (y[2] == 1 and columns == 1)
-    half = op.type == "RESIZE_BILINEAR" and option(op, "half_pixel_centers", False)
-    allowed = (2,) if half else (2, 4, 8)
-    if (rows != columns and not narrow) or max(rows, columns) not in allowed:
-        words = "2" if half else "2, 4 or 8"
-        return Refusal(f"it scales by {rows:g} x {columns:g}, only {words} on both axes is taken")
-    return None
-
-
-def resize_by_power(op: Op) -> Refusal | None:
-    """The U85: powers of two up to 1,024, or 2,048 with aligned corners."""
-    if option(op, "align_corners", False) and option(op, "half_pixel_centers", False):
-        return Refusal("align_corners and half_pixel_centers together")
-    most = 2048 if option(op, "align_corners", False) else 1024
-    scales = scaling(op) or ()
-    whole = op.type != "RESIZE_BILINEAR" or all(s > 0 and math.log2(s) % 1 == 0 for s in scales)
-    return (
-        None
-        if whole and max(scales, default=1) <= most
-        else Refusal("its scale is no power of two")
-    )
-
-
-def softmax(op: Op) -> Refusal | None:
-    """The image of a SOFTMAX has less than 65,536 places."""
-    x = op.inputs[0]
-    assert x is not None
-    _, rows, columns, _ = image(x)
-    return Refusal("an image of 65,536 elements or more") if rows * columns >= 65536 else None
-
-
-def steps(op: Op) -> Refusal | None:
-    """A slice with steps moves forward."""
-    step = operand(op, "strides")
-    if step is not None and step.data is not None and (step.data < 0).any():
-        return Refusal("a negative stride")
-    return None
-
-
-def transposed(op: Op) -> Refusal | None:
-    """Strides of a transposed convolution are 1 or 2."""
-    pair, weights, x = strides(op), operand(op, "w"), operand(op, "x")
-    assert weights is not None
-    assert x is not None
-    _, rows, columns, _ = image(x)
-    kernel = weights.shape[1:3]
-    flat = pair == (1, 2) and rows == kernel[0] == 1
-    upright = pair == (2, 1) and columns == kernel[1] == 1
-    if pair not in ((1, 1), (2, 2)) and not flat and not upright:
-        return Refusal(f"strides {pair[0]} x {pair[1]}, only 1 and 2 are taken")
-    return exact_size(op)
-
-
-def exact_size(op: Op) -> Refusal | None:
-    """The result has the size that padding and strides say."""
-    pair, weights, x = strides(op), operand(op, "w"), operand(op, "x")
-    assert weights is not None
-    assert x is not None
-    found, whole = image(op.outputs[0])[1:3], image(x)[1:3]
-    grown = tuple(d * s for d, s in zip(whole, pair, strict=True))
-    if option(op, "padding", "SAME") == "VALID":
-        kernel = (weights.shape[1] or 1, weights.shape[2] or 1)
-        grown = tuple(g + max(k - s, 0) for g, k, s in zip(grown, kernel, pair, strict=True))
-    return None if grown == found else Refusal(f"its result is not {grown[0]} x {grown[1]}")
+    return (1,) * (NHWC - len(shape)) + shape
 
 
 def lstm(op: Op) -> Refusal | None:
     """An LSTM without projection, peepholes and gate normalization."""
     parts = {
-        "a projection": ("w_proj",),
+        "a projection": ("w_proj", "b_proj"),
         "peepholes": ("w_ci", "w_cf", "w_co"),
         "gate normalization": ("ln_i", "ln_f", "ln_c", "ln_o"),
     }
     for what, names in parts.items():
         if any(operand(op, name) is not None for name in names):
             return Refusal(f"{what}")
-    return (
-        None if operand(op, "w_xi") is not None else Refusal("an input gate that is not computed")
-    )
+    given = all(operand(op, f"w_{source}{gate}") for source in "xh" for gate in "ifco")
+    return None if given else Refusal("an input gate that is not computed")
 
 
-def gather(op: Op) -> Refusal | None:
-    """A gather along the axis of its batches."""
-    same = option(op, "axis", 0) == option(op, "batch_dims", 0)
-    return None if same else Refusal("its axis is not that of its batches")
+def _filled(op: Op) -> Refusal | None:
+    """Constants have elements; a shape of none is how a RESHAPE makes a scalar."""
+    found = next((t for t in op.inputs if t is not None and t.is_constant and t.size == 0), None)
+    return None if found is None else Refusal(f"its constant '{found.name}' has no elements")
+
+
+def _eight_bits(op: Op) -> Refusal | None:
+    """Two operators are of 8 bits, on whatever they run."""
+    x = op.inputs[0]
+    if op.type not in ("ARG_MAX", "HARD_SWISH") or x is None or x.dtype.name in ("int8", "uint8"):
+        return None
+    return Refusal(f"{op.type} of {type_name(x)} data, 8 bits alone are read", INTEGERS)
+
+
+def _integer_lstm(op: Op) -> Refusal | None:
+    """An LSTM is one of integers, with all that it may have: 24 operands, 5 tensors within."""
+    if op.type != "UNIDIRECTIONAL_SEQUENCE_LSTM":
+        return None
+    if type_name(op.input(0)) not in ("int8", "int16"):
+        return Refusal(f"an LSTM of {type_name(op.input(0))} data", INTEGERS)
+    whole = len(op.inputs) == 24 and len(op.intermediates) == 5
+    return None if whole else Refusal("an LSTM with fewer operands than 24, or not 5 inner tensors")
+
+
+READS: tuple[Rule, ...] = (_filled, _eight_bits, _integer_lstm)
+"""Without these the compiler ends with an error (regor/tflite/tflite_model_semantics.cpp)."""
