@@ -15,6 +15,8 @@ from tqconv.ops.emit import Operand, emit
 from tqconv.ops.rules import axis_of, elements
 
 INT32 = np.dtype(np.int32)
+NUMBER_BYTES = 8
+"""Of a number that is counted and not stored: numpy counts in int64 and float64."""
 
 SeveralOutputs = Literal[
     "NON_MAX_SUPPRESSION_V4",
@@ -58,6 +60,11 @@ class Builder:
     def const(self, value: Any, dtype: Any = None, what: str = "const") -> Tensor:
         """Return a constant named after the node and `what` it is."""
         return self.graph.constant(f"{self.name}/{what}", np.asarray(value, dtype))
+
+    def pay(self, count: int, what: str) -> None:
+        """Pay for an array of numbers that the file only counts; FormatError for too many."""
+        of = f"{self.source.op_type} '{self.source.node}'"
+        self.graph.budget.take(count * NUMBER_BYTES, f"`{what}` of {of}")
 
     def value(self, tensor: Tensor | None, operand: str) -> NDArray[Any]:
         """Return a constant's array; UnsupportedError naming the operand when it is not one."""

@@ -61,6 +61,7 @@ def _places(b: Builder, boxes: Tensor, axis: int, size: Size, wanted: int) -> Te
         place: Tensor = b("MUL", middle, span)
         return place
     step = b("DIV", b("MUL", b("SUB", high, low), span), real(wanted - 1))
+    b.pay(wanted, "crop_size")
     grid = np.arange(wanted, dtype=FLOAT32)[None]
     place = b("ADD", b("MUL", low, span), b("MUL", step, grid))
     return place

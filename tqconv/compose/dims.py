@@ -15,7 +15,7 @@ import numpy as np
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape
-from tqconv.ops.emit import infer
+from tqconv.ops.emit import ELEMENTS_LIMIT, infer
 from tqconv.ops.rules import elements
 from tqconv.ops.table import known as has_row
 from tqconv.ops.table import spec, those
@@ -103,6 +103,8 @@ def _source_element(op: Op, index: int) -> tuple[Tensor, int] | None:
         return _joined_element(op, index)
     data = op.input(0) if op.inputs else None
     if op.type not in SELECTIONS or data is None or not data.is_static:
+        return None
+    if data.size > ELEMENTS_LIMIT:
         return None
     if not all(t is None or t.is_constant for t in op.inputs[1:]):
         return None

@@ -87,6 +87,15 @@ LONGEST = 1 << 22
 """Places along a resized axis: all are computed here, and float32 counts no further than four times
 as many. Images have some thousand."""
 
+LARGEST = 1 << 25
+"""Weights of an axis, of each result for each element: 256 MiB of float64, half of it kept."""
+
+
+def check_matrix(size: int, wanted: int) -> None:
+    """Raise UnsupportedError where the weights of a resized axis take too much memory."""
+    if size * wanted > LARGEST:
+        raise UnsupportedError(f"an axis is resized from {size} to {wanted} places")
+
 
 def source_places(axis: Axis, mode: str) -> Places:
     """Return where on the axis each result lies; `mode` is one of COORDINATES.
@@ -129,6 +138,7 @@ class Filter:
 
 def matrix(axis: Axis, mode: str, filter: Filter) -> Weights:
     """Return the interpolation of an axis as a matrix: [wanted, size]."""
+    check_matrix(axis.size, axis.wanted)
     places = source_places(axis, mode).astype(np.float64)
     first = np.ceil(places) - 1  # a place on an element belongs to the interval before it
     shrink = min(axis.scale, 1.0) if filter.antialias else 1.0

@@ -39,6 +39,7 @@ def of_diagonals(
     rows, columns = _sizes(longest, low, high, *sizes)
     if (low, high) == (0, 0) and rows == columns and _is_zero(padding):
         return b("MATRIX_DIAG", diagonals)
+    b.pay(rows * columns, "diagonals")
     places = diagonal_places(rows, columns, low, high, align)
     count = places.shape[0] * places.shape[1]
     taken = np.full(rows * columns, count, np.int32)
@@ -67,6 +68,7 @@ def diagonals_of(
 ) -> Tensor:
     """The diagonals from number `low` to `high`, the highest first."""
     rows, columns = static_size(x, -2), static_size(x, -1)
+    b.pay(2 * (high - low + 1) * min(rows, columns), "diagonals")
     places = diagonal_places(rows, columns, low, high, align)
     taken = np.where(places < 0, rows * columns, places).astype(np.int32)
     batch = sizes_of(b, x)[:-2]
@@ -82,6 +84,7 @@ def with_diagonals(
     if low == high == 0:
         return b("MATRIX_SET_DIAG", x, diagonals)
     rows, columns = static_size(x, -2), static_size(x, -1)
+    b.pay(rows * columns, "diagonals")
     places = diagonal_places(rows, columns, low, high, align)
     taken = np.arange(rows * columns, dtype=np.int32)
     for index, place in enumerate(places.reshape(-1)):

@@ -56,12 +56,14 @@ def folded(
         assert isinstance(window.padding, tuple)
         before, after = window.padding
         count = (size + before + after - window.reach) // window.stride + 1
+        b.pay(count * window.size, "block_shape")
         starts = np.arange(count) * window.stride - before
         axes.append(np.arange(window.size)[:, None] * window.rate + starts)
     taps = [len(axis) for axis in axes]
     channels, blocks = rows // math.prod(taps), [axis.shape[1] for axis in axes]
     if channels * math.prod(taps) != rows or x.shape[2] not in (None, math.prod(blocks)):
         raise UnsupportedError(f"{list(x.shape)} does not hold blocks of {taps} of {list(sizes)}")
+    b.pay(math.prod(taps) * math.prod(blocks), "block_shape")
     place, inside = np.zeros((), np.int64), np.ones((), bool)
     for number, (axis, size) in enumerate(zip(axes, sizes, strict=True)):
         shape = [1] * (2 * len(axes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -125,6 +126,7 @@ def max_pool_places(
     place = b("ARG_MAX", stacked, axis, output_type="INT64")
     rates = [window.rate for window in windows]
     offsets = np.array([np.dot(np.multiply(tap, rates), inner) for tap in seen], np.int64)
+    b.pay(channels * math.prod(d or 1 for d in place.shape[1:-1]), "argmax")
     corner = np.arange(channels) * channel_step
     for number, (window, step) in enumerate(zip(windows, inner, strict=True), 1):
         before = known_amounts(b, static_size(x, number), window)[0]
@@ -218,6 +220,7 @@ def _share(
             return _ones(b, x, windows, counted)
         before, after = known_amounts(b, size, window)
         count = (size + before + after - window.reach) // window.stride + 1
+        b.pay(count * window.size, "kernel")
         starts = np.arange(count)[:, None] * window.stride - before
         places = starts + np.arange(window.size) * window.rate
         inside = (places >= -pair[0]) & (places < size + pair[1])

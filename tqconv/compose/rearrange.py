@@ -126,6 +126,7 @@ def pad_by_places(b: Builder, x: Tensor, amounts: Sequence[tuple[Size, Size]], m
             x = b("GATHER", x, _places_around(b, x, axis, before, after, mode), axis=axis)
             continue
         around = (max(before, 0), max(after, 0))
+        b.pay(size + sum(around), "paddings")
         grown = np.pad(np.arange(size), around, _PAD_MODES[mode])
         kept = grown[max(-before, 0) : len(grown) - max(-after, 0)]
         x = b("GATHER", x, kept.astype(INT32), axis=axis)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.interpolate import check_matrix
 from tqconv.errors import UnsupportedError
 from tqconv.records import dataclass
 
@@ -32,6 +33,7 @@ def step_of(size: int, wanted: int, align_corners: bool) -> np.float32:
 
 def cubic_matrix(size: int, wanted: int, align_corners: bool, half_pixel_centers: bool) -> Array:
     """Return cubic interpolation; half pixel centers give weights outside the image to the rest."""
+    check_matrix(size, wanted)
     step, at = step_of(size, wanted, align_corners), np.arange(wanted, dtype=np.float32)
     place = (at + HALF) * step - HALF if half_pixel_centers else at * step
     first = np.floor(place)
@@ -51,6 +53,7 @@ def cubic_matrix(size: int, wanted: int, align_corners: bool, half_pixel_centers
 
 def area_matrix(size: int, wanted: int, align_corners: bool) -> Array:
     """Return the mean over the part of the input that each result covers."""
+    check_matrix(size, wanted)
     step = step_of(size, wanted, align_corners)
     at = np.arange(wanted + 1, dtype=np.float32)
     matrix = np.zeros((wanted, size), np.float32)
@@ -127,6 +130,7 @@ def kernel_matrix(
     kernel = KERNELS.get(kernel_type)
     if kernel is None:
         raise UnsupportedError(f"kernel_type `{kernel_type}` is not supported")
+    check_matrix(size, wanted)
     step = np.float32(1.0 / np.float32(scale))
     width = max(step, np.float32(1)) if antialias else np.float32(1)
     sample = (np.arange(wanted, dtype=np.float32) + HALF) * step - step * np.float32(shift)

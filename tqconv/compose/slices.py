@@ -174,6 +174,7 @@ def with_slice(
     """Put `value` in the place of a slice: one gather from `x` followed by `value`."""
     if not x.is_static:
         raise UnsupportedError(f"the shape of '{x.name}' is unknown")
+    b.pay(3 * x.size, "input")
     places = b.const(np.arange(x.size).reshape([d or 0 for d in x.shape]), INT32, "places")
     taken = b.value(strided(b, places, begin, end, strides, masks), "begin")
     if value.shape != taken.shape:

@@ -74,6 +74,7 @@ def _source_places(
     b: Builder, transforms: Tensor, size: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the divisor and the source's column and row of each result: [n or 1, h, w]."""
+    b.pay(sum(size), "output_shape")
     x = np.arange(size[1], dtype=FLOAT32)[None, None, :]
     y = np.arange(size[0], dtype=FLOAT32)[None, :, None]
     count = size_of(b, transforms, 0)

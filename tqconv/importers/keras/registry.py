@@ -130,10 +130,6 @@ class KerasBuilder(Builder):
         """Return what a layer inside this one makes of these tensors."""
         return self.walk.inner(self, layer, args, masks, f"{self.name}/{name}", call)
 
-    def pay(self, count: int, what: str) -> None:
-        """Pay for numbers that the file only counts; FormatError where they are too many."""
-        self.graph.budget.take(4 * count, f"`{what}` of {self.layer.op} '{self.layer.name}'")
-
     def real(self, x: Tensor) -> Tensor:
         """Return numbers as float32, in which layers compute."""
         return x if x.dtype == np.float32 else self.cast(x, np.float32)

@@ -52,6 +52,7 @@ def sparsemax(b: Builder, x: Tensor, axis: int = -1) -> Tensor:
         size = x.shape[-1]
         if size is None:
             raise UnsupportedError("sparsemax over an axis of unknown size")
+        b.pay(size, "input")
         ordered, _ = b("TOPK_V2", x, np.array(size, np.int32))
         total = b("CUMSUM", ordered, np.array(x.rank - 1, np.int32))
         counts = np.arange(1, size + 1, dtype=F)

@@ -309,6 +309,7 @@ def multi_hot(
 def triangle(b: KerasBuilder, lower: bool, x: Tensor, *, k: int = 0) -> Tensor:
     """Zero what is above, or below, a diagonal."""
     rows, columns = static_size(x, -2), static_size(x, -1)
+    b.pay(rows * columns, "input")
     ones = np.ones((rows, columns), x.dtype if x.dtype != np.bool_ else np.int8)
     kept = np.tril(ones, k) if lower else np.triu(ones, k)
     return b("MUL", x, b.const(kept, x.dtype, "kept"))

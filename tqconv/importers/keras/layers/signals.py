@@ -290,6 +290,7 @@ def log_det(b: KerasBuilder, x: Tensor) -> Sequence[Tensor]:
 def inverse_of_product(b: KerasBuilder, x: Tensor, *, upper: bool = False) -> Tensor:
     """The inverse of the matrix of which this is the Cholesky triangle."""
     x = b.real(x)
+    b.pay(static_size(x, -1) ** 2, "input")
     identity = b("BROADCAST_TO", np.eye(static_size(x, -1), dtype=F), vector(b, sizes_of(b, x)))
     inverse = linalg.matrix_triangular_solve(b, x, identity, lower=not upper)
     return products.product(b, inverse, inverse, adj_x=not upper, adj_w=upper)

@@ -49,7 +49,9 @@ def deform_conv(
     count = windows[0].size * windows[1].size
     n, _, rows, columns = sizes_of(b, offset)
     moved = reshaped(b, offset, [n, offset_group, count, 2, rows, columns])
-    regular = _regular(windows, [static_size(offset, axis) for axis in (2, 3)])
+    counts = [static_size(offset, axis) for axis in (2, 3)]
+    b.pay(2 * count * counts[0] * counts[1], "offset")
+    regular = _regular(windows, counts)
     channels = static_size(x, 1) // offset_group
     pixels = b.to_channels_last(x)
     parts = []

@@ -193,6 +193,7 @@ def group_norm_18(
     channels = x.shape[1]
     if channels is None or channels % num_groups:
         raise UnsupportedError(f"{channels} channels do not split into {num_groups} groups")
+    b.pay(channels, "input")
     each = np.repeat(np.arange(num_groups, dtype=np.int32), channels // num_groups)
     factor, shift = (b("GATHER", t, each, axis=0) for t in (scale, offset))
     return _grouped(b, x, factor, shift, num_groups, epsilon)

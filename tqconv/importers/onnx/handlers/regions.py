@@ -57,6 +57,7 @@ def _bins(b: ONNXBuilder, start: Tensor, end: Tensor, count: int, size: int | Te
     """Return which pixels of an axis each bin holds: [r, count, size]; start, end: [r, 1]."""
     length = b("MAXIMUM", b("ADD", b("SUB", end, start), real(1)), real(1))
     width = b("DIV", length, real(count))
+    b.pay(count, "pooled_shape")
     numbers = np.arange(count, dtype=np.float32)
     first = b("ADD", b("FLOOR", b("MUL", width, numbers)), start)
     behind = b("ADD", b("CEIL", b("MUL", width, numbers + np.float32(1))), start)

@@ -175,5 +175,6 @@ def _along_regions(
     length = b("SUB", end, start)
     if not half:
         length = b("MAXIMUM", length, real(1))
+    b.pay(bins * ratio, "output_height and output_width")
     steps = (np.arange(bins * ratio, dtype=F) + F(0.5)) / F(bins * ratio)
     return b("ADD", start, b("MUL", length, steps[None]))

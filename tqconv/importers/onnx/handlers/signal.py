@@ -66,6 +66,7 @@ def short_transform(
     stride, samples = int(b.scalar(step, "frame_step")), static_size(signal, 1)
     if stride < 1 or not 0 < count <= samples:
         raise UnsupportedError(f"frames of {count} samples every {stride} of {samples}")
+    b.pay((samples // stride + 1) * count, "frame_length")
     starts = np.arange(0, samples - count + 1, stride)
     places = (starts[:, None] + np.arange(count)).astype(np.int32)
     frames = b("GATHER", signal, places, axis=1)
@@ -96,6 +97,9 @@ def mel_weights(
         2595 * np.log10(1 + float(b.scalar(t, name)) / 700)
         for t, name in ((lowest, "lower_edge_hertz"), (highest, "upper_edge_hertz"))
     ]
+    if min(count, points) < 1 or sampled < 1:
+        raise UnsupportedError(f"{count} bands of {points} points at {sampled} Hz")
+    b.pay((count + 2) * (points // 2 + 1), "num_mel_bins")
     mels = np.arange(count + 2) * ((edges[1] - edges[0]) / (count + 2)) + edges[0]
     hertz = 700 * (10 ** (mels / 2595) - 1)
     corners = ((points + 1) * hertz // sampled).astype(int)

@@ -274,6 +274,7 @@ def _one_side(b: ONNXBuilder, x: Tensor, shift: Tensor, upper: bool) -> Any:
     """Return where a matrix lies on a diagonal, or above (`upper`) or below: [rows, columns]."""
     rows, columns = x.shape[-2:]
     if rows is not None and columns is not None and shift.data is not None:
+        b.pay(rows * columns // 8, "input")  # of one byte each
         ones, number = np.ones((rows, columns), bool), int(shift.data)
         return np.triu(ones, number) if upper else np.tril(ones, number)
     down, across = (_counted(b, x, axis) for axis in (-2, -1))
@@ -295,6 +296,7 @@ def depth_to_space(b: ONNXBuilder, x: Tensor, *, blocksize: int, mode: str = "DC
         return b.channels_last(x, True, lambda t: b("DEPTH_TO_SPACE", t, block_size=k))
     c, h, w = static_size(x, 1), *x.shape[2:]
     if h is None or w is None:
+        b.pay(c, "input")
         places = np.arange(c, dtype=np.int32).reshape(-1, k * k).T.reshape(-1)
         return depth_to_space(b, b("GATHER", x, places, axis=1), blocksize=k)
     n = size_of(b, x, 0)
@@ -309,6 +311,7 @@ def space_to_depth(b: ONNXBuilder, x: Tensor, *, blocksize: int, mode: str = "DC
     if mode == "DCR":
         return b.channels_last(x, True, lambda t: b("SPACE_TO_DEPTH", t, block_size=k))
     c = static_size(x, 1)
+    b.pay(c * k * k, "blocksize")
     places = np.arange(c * k * k, dtype=np.int32).reshape(k * k, c).T.reshape(-1)
     return b("GATHER", space_to_depth(b, x, blocksize=k), places, axis=1)
 
@@ -321,6 +324,7 @@ def eye_like(b: ONNXBuilder, x: Tensor, *, dtype: int | None = None, k: int = 0)
     if x.rank != 2:
         raise UnsupportedError(f"EyeLike of rank {x.rank}")
     if x.is_static:
+        b.pay(x.size, "input")
         return b.const(np.eye(x.shape[0] or 0, x.shape[1] or 0, k, kind))
     rows, columns = (_counted(b, x, axis) for axis in (0, 1))
     shifted = b("ADD", inserted(b, rows, 1), np.array(k, np.int32))
