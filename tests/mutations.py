@@ -1,9 +1,11 @@
-"""Random damage to files: bytes of any, fields of protobuf messages, numbers and lines of text."""
+"""Random damage to files: bytes of any, fields of messages, numbers and lines of text."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+
+from damaged_trees import retold
 
 EDGES = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 WIDE = (*EDGES, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, 10**9, 1 << 29)
@@ -28,7 +30,10 @@ Field = tuple[int, int, "int | bytes | list[Field]"]
 
 def mutated(data: bytes, rng: random.Random, others: Sequence[bytes], *, text: bool) -> bytes:
     """Return damaged data; `others`: files of the same kind, of which pieces are taken."""
-    if not text and rng.random() < 0.5:
+    if not text and rng.random() < 0.6:
+        told = retold(data, rng)
+        if told is not None:
+            return told
         message = fields(data)
         if message:
             return encoded(_damaged(message, rng))

@@ -68,6 +68,17 @@ VARIABLES = """
     y = MatMul x read transpose_a=False transpose_b=False T=f32
 """
 
+KINDS = {
+    ".h5": "keras",
+    ".keras": "keras",
+    ".onnx": "onnx",
+    ".pb": "pb",
+    ".pbtxt": "pbtxt",
+    ".tflite": "tflite",
+}
+SMALL = 64 << 10
+"""Bytes of a model: damage to a large one is most often to a number among millions."""
+
 
 @dataclass(frozen=True)
 class Seed:
@@ -100,6 +111,23 @@ def all_seeds(folder: Path) -> list[Seed]:
     made += _looks(made)
     made += [*_evidence(folder), *_checkpoints(folder)]
     return made
+
+
+def seeds_of(folder: Path) -> list[Seed]:
+    """Return the small models in a folder, and in folders inside of it, as seeds."""
+    found = []
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        if path.name == "saved_model.pb":
+            inside = [p for p in path.parent.rglob("*") if p.is_file()]
+            files = {str(p.relative_to(path.parent)): p.read_bytes() for p in inside}
+            damaged = tuple(sorted(n for n in files if n == path.name or "variables" in n))
+            if sum(map(len, files.values())) <= SMALL:
+                command = ("convert", "{dir}", "-o", "{out}")
+                found.append(Seed("saved_model", files, damaged, command))
+        elif path.suffix in KINDS and path.stat().st_size <= SMALL:
+            kind, files = KINDS[path.suffix], {path.name: path.read_bytes()}
+            found.append(_convert(kind, files, path.name, text=kind == "pbtxt"))
+    return found
 
 
 def _graphs() -> list[Message]:

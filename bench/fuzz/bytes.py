@@ -2,6 +2,7 @@
 
     python bench/fuzz/bytes.py --seed 7 --count 10000 [--kinds tflite,images] [--keep FOLDER]
 
+With `--models FOLDER` the models that lie there are damaged instead of the tests' own.
 A finding is an exit code of 70, a signal, a minute without an end, more than 1 GiB of memory, a
 temporary file, or a result after an error; with `--run` also a result that LiteRT refuses, or of
 which it computes something else than of the .tflite file that it was made of. The exit status is 1
@@ -31,7 +32,7 @@ from damage import Trial, trials  # noqa: E402
 from forks import import_all  # noqa: E402
 from litert import judged  # noqa: E402
 from sandbox import Sandbox  # noqa: E402
-from seeds import all_seeds  # noqa: E402
+from seeds import all_seeds, seeds_of  # noqa: E402
 
 
 def arguments() -> argparse.Namespace:
@@ -41,6 +42,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=1000, help="trials")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
     parser.add_argument("--kinds", default="", help="kinds of files, separated by commas")
+    parser.add_argument("--models", type=Path, help="a folder of small models, the seeds instead")
     parser.add_argument("--only", type=int, help="the number of one trial")
     parser.add_argument("--run", action="store_true", help="run in LiteRT what is written")
     parser.add_argument("--keep", type=Path, help="where the files of findings go")
@@ -89,7 +91,8 @@ def main() -> int:
         made, box = Path(scratch, "made"), Path(scratch, "box")
         made.mkdir()
         box.mkdir()
-        seeds = [s for s in all_seeds(made) if not asked.kinds or s.kind in asked.kinds.split(",")]
+        seeds = all_seeds(made) if asked.models is None else seeds_of(asked.models)
+        seeds = [s for s in seeds if not asked.kinds or s.kind in asked.kinds.split(",")]
         with contextlib.suppress(KeyboardInterrupt):  # what was found until then is said
             for trial in trials(seeds, box, asked.seed, numbers(asked), sandbox):
                 counts[trial.seed.kind, trial.outcome.code] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -115,6 +116,32 @@ def test_an_input_may_be_an_output_as_well(tmp_path: Path) -> None:
     found = computed(write_h5(tmp_path / "m.h5", model, {}), X)
     for y, expected in zip(found, [X, np.maximum(X, 0), np.maximum(X, 0)], strict=True):
         np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"class_name": 5}, "a layer of 'model' has the class 5"),
+        ({"inbound_nodes": [[["x", 0, [], {}]]]}, r"'x', 0, \[\] names no tensor"),
+        ({"inbound_nodes": [[[{}, 0, 0, {}]]]}, r"\{\}, 0, 0 names no tensor"),
+    ],
+)
+def test_damaged_layers_are_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    entry = {**layer("ReLU", "r"), "inbound_nodes": [[["x", 0, 0, {}]]], **changes}
+    ends = {"inputs": [["x", 0, 0]], "outputs": [["r", 0, 0]]}
+    with pytest.raises(FormatError, match=words):
+        api.load(write_h5(tmp_path / "m.h5", functional(given("x", [2]), entry, **ends), {}))
+
+
+@pytest.mark.parametrize("shape", [5, ["x"], [None, [2]], "text"])
+def test_damaged_shapes_of_inputs_are_named(tmp_path: Path, shape: Any) -> None:
+    entry = given("x", [2])
+    entry["config"]["batch_input_shape"] = shape
+    path = write_h5(tmp_path / "m.h5", sequential(entry, layer("ReLU", "r")), {})
+    with pytest.raises(FormatError, match="the shape of the input 'x' is damaged"):
+        api.load(path)
+    with pytest.raises(FormatError, match="the shape of the input 'x' is damaged"):
+        api.inspect(path)
 
 
 @pytest.mark.parametrize(("name", "words"), [("r", "is a ReLU"), ("s", "is no layer")])

@@ -243,7 +243,8 @@ def _computed_before(network: Network, file: str, name: str, major: int) -> Tens
 def dtype_of(value: Any) -> np.dtype:
     """Return the type of an input; a policy of mixed precision computes in float32."""
     if isinstance(value, Mapping):
-        value = value.get("config", {}).get("name")
+        config = value.get("config")
+        value = config.get("name") if isinstance(config, Mapping) else None
     name = "float32" if value is None or str(value).startswith("mixed_") else str(value)
     name = "float32" if name == "bfloat16" else name
     if name == "string":

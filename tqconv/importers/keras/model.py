@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqconv.config import Dims
 from tqconv.errors import FormatError
 from tqconv.records import dataclass
+from tqconv.untrusted import reading
 
 NETWORKS = frozenset({"Sequential", "Functional", "Model"})
 """Classes that are graphs of layers. Before Keras 2.3 a functional model is a `Model`."""
@@ -109,6 +110,8 @@ def parse(config: Any, major: int) -> Layer:
 
 
 def _layer(entry: Mapping[str, Any], major: int, place: str) -> Layer:
+    if not isinstance(entry["class_name"], str):
+        raise FormatError(f"a layer of '{place}' has the class {entry['class_name']!r}")
     op, config = RENAMED.get(entry["class_name"], entry["class_name"]), entry["config"]
     if op == "Sequential" and isinstance(config, list):  # before Keras 2.2.3
         config = {"name": "sequential", "layers": config}
@@ -256,7 +259,8 @@ def input_shape(layer: Layer) -> Dims | None:
     shape = layer.config.get("batch_shape", layer.config.get("batch_input_shape"))
     if shape is None:
         return None
-    return tuple(None if size is None else int(size) for size in shape)
+    with reading(f"the shape of the input '{layer.name}' is damaged"):
+        return tuple(None if size is None else int(size) for size in shape)
 
 
 def _is_triple(value: Any) -> bool:
@@ -270,6 +274,12 @@ def _is_triple(value: Any) -> bool:
     )
 
 
+def _ref(layer: Any, node: Any, tensor: Any) -> Ref:
+    if not isinstance(layer, str) or not isinstance(node, int) or not isinstance(tensor, int):
+        raise FormatError(f"{layer!r}, {node!r}, {tensor!r} names no tensor of a layer")
+    return Ref(layer, node, tensor)
+
+
 def _call(node: Any, major: int) -> Call:
     if isinstance(node, Mapping):
         kwargs = {key: _of_keras3(value) for key, value in node["kwargs"].items()}
@@ -281,7 +291,7 @@ def _call(node: Any, major: int) -> Call:
         if entry[0] == "_CONSTANT_VALUE":
             args.append(entry[2])
         else:
-            args.append(Ref(*entry[:3]))
+            args.append(_ref(*entry[:3]))
         if len(entry) > 3:
             kwargs = {key: _of_keras2(value) for key, value in entry[3].items()}
     return Call(tuple(args), kwargs)
@@ -304,7 +314,7 @@ def _function_call(node: Any) -> Call:
             return [first(item) for item in entry]
         if len(entry) > 3:
             kwargs.update((key, _of_keras2(value)) for key, value in entry[3].items())
-        return entry[2] if entry[0] == "_CONSTANT_VALUE" else Ref(*entry[:3])
+        return entry[2] if entry[0] == "_CONSTANT_VALUE" else _ref(*entry[:3])
 
     value = first(node)
     return Call((value,), {"b_" if key == "b" else key: each for key, each in kwargs.items()})
@@ -312,7 +322,7 @@ def _function_call(node: Any) -> Call:
 
 def _of_keras2(value: Any) -> Any:
     if _is_triple(value) and len(value) == 3:
-        return value[2] if value[0] == "_CONSTANT_VALUE" else Ref(*value)
+        return value[2] if value[0] == "_CONSTANT_VALUE" else _ref(*value)
     if isinstance(value, Mapping):
         return {key: _of_keras2(item) for key, item in value.items()}
     return [_of_keras2(item) for item in value] if isinstance(value, list) else value
@@ -326,7 +336,7 @@ def _of_keras3(value: Any) -> Any:
     config: Any = value.get("config")
     kind = value.get("class_name")
     if kind == "__keras_tensor__":
-        return Ref(*config["keras_history"])
+        return _ref(*config["keras_history"])
     if kind in ("__numpy__", "__tensor__"):
         return np.array(config["value"], config["dtype"])
     if kind == "__slice__":
