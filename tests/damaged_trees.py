@@ -95,6 +95,8 @@ def _weights(data: bytes, rng: Rng) -> bytes:
     with h5py.File(content, "r+") as file:
         places: list[str] = []
         file.visititems(lambda n, at: places.append(n) if isinstance(at, h5py.Dataset) else None)
+        if not places:
+            return data
         name = rng.choice(places)
         value = file[name][()]
         del file[name]

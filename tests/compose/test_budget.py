@@ -62,7 +62,7 @@ MAKES: dict[str, Make] = {
 @pytest.mark.parametrize("name", MAKES)
 def test_what_is_counted_is_paid_for(name: str) -> None:
     graph = Graph("main", budget=Budget(bytes=HUGE))
-    with pytest.raises(FormatError, match=r"of Op 'node' takes .*GiB in memory"):
+    with pytest.raises(FormatError, match=r"`\w+` takes .*GiB in memory"):
         MAKES[name](Builder(graph, Source("", "node", "Op"), "node"))
 
 

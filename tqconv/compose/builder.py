@@ -63,8 +63,7 @@ class Builder:
 
     def pay(self, count: int, what: str) -> None:
         """Pay for an array of numbers that the file only counts; FormatError for too many."""
-        of = f"{self.source.op_type} '{self.source.node}'"
-        self.graph.budget.take(count * NUMBER_BYTES, f"`{what}` of {of}")
+        self.graph.budget.take(count * NUMBER_BYTES, f"`{what}`")
 
     def value(self, tensor: Tensor | None, operand: str) -> NDArray[Any]:
         """Return a constant's array; UnsupportedError naming the operand when it is not one."""
