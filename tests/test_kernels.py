@@ -134,7 +134,8 @@ def test_scales_that_kernels_cannot_compute_with(content: bytes, words: str) -> 
     assert not runs(content)
     with pytest.raises(FormatError, match=re.escape(words)):
         reader.parse(content, "n.tflite")
-    assert loaded(added(SCALED, SCALED, SCALED, np.int16))
+    tenth = Quant.per_tensor(0.1, 0)
+    assert loaded(added(tenth, tenth, tenth, np.int16))
 
 
 def test_a_zero_that_the_type_cannot_hold_is_damage() -> None:
@@ -285,6 +286,49 @@ def test_results_in_other_steps(
     content = bytes(serialize(Model([graph])))
     refused = change is shifted and (kind == "INT16" or example.type == "LOGISTIC")
     assert loaded(content) == (runs(content) and not refused)
+
+
+FLOORED = [
+    (e, kind)
+    for e, kind in SCALED_EXAMPLES
+    if (rule := spec(e.type).quant) is not None and rule.floor is not None
+]
+
+
+@pytest.mark.parametrize("operand", [1.0, 9e18, 9.3e18, 1.6e38, 1.8e38])
+@pytest.mark.parametrize("made", [1.0, 3.2e32, 3.3e32, 1.03e34, 1.05e34, 2.1e34, 1e36, 3e38])
+@pytest.mark.parametrize(("example", "kind"), FLOORED, ids=str)
+def test_steps_near_the_largest_number(
+    example: Example, kind: str, operand: float, made: float
+) -> None:
+    """Factors that are infinite in float32 end the process."""
+    graph = scaled(example, kind)
+    op = graph.ops[-1]
+    for tensor, step in ((op.input(0), operand), (op.output, made)):
+        assert tensor.quant is not None
+        tensor.quant = replace(tensor.quant, scale=np.full(tensor.quant.scale.size, step))
+    content = bytes(serialize(Model([graph])))
+    if example.type == "SUB" and operand >= 2**18 * made:
+        return  # the kernel runs, in steps that are too fine for it
+    assert loaded(content) == runs(content)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3,), (1,)], ids=str)
+@pytest.mark.parametrize("steps", [(10, 11, 10), (10, 10, 10), (10, 10, 9), (9, 10, 10)], ids=str)
+@pytest.mark.parametrize("near", [1.0, 1.0005, 1.01])
+@pytest.mark.parametrize("type", ["ADD", "SUB"])
+def test_int16_in_steps_that_are_powers_of_two(
+    type: str, near: float, steps: tuple[int, ...], shape: tuple[int, ...]
+) -> None:
+    graph, int16 = Graph("main"), np.dtype(np.int16)
+    quants = [Quant.per_tensor(near * 2.0**-step, 0) for step in steps]
+    a, b = (graph.add_input(n, s, int16) for n, s in (("a", (2, 3)), ("b", shape)))
+    y = Tensor("y", (2, 3), int16)
+    a.quant, b.quant, y.quant = quants
+    graph.add(Op(type, (a, b), (y,), version=FIRST_VERSIONS.get(type, 1)))
+    graph.outputs.append(y)
+    content = bytes(serialize(Model([graph])))
+    assert loaded(content) == runs(content)
 
 
 DENSE = next(e for e in EXAMPLES if e.type == "FULLY_CONNECTED" and e.operands[2] is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ from tqconv.ops.spec import (
     moves_input,
     op,
 )
+from tqconv.ops.steps import beyond_float, unfit_for_sums
 
 # The element types of each row are measured with LiteRT 2.3.0, with and without its delegate.
 _REAL = frozenset({"float32"})
@@ -153,7 +155,14 @@ def _minimum(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 # Minimum versions of all rows: LiteRT tools/versioning/op_version.cc.
 _SMALL = {"int8": 2, "int16": 4}
 # The default asks int16 sums for scales that are powers of two.
-_SUMS = QuantRule(floor=sum_floor, int16_options={"pot_scale_int16": False})
+_ADDS, _SUBTRACTS = (
+    QuantRule(
+        floor=sum_floor,
+        int16_options={"pot_scale_int16": False},
+        refuses_steps=partial(unfit_for_sums, repeats=repeats),
+    )
+    for repeats in (False, True)
+)
 _BINARY: dict[str, dict[str, Any]] = {
     "ADD": {
         "neutral": 0.0,
@@ -163,7 +172,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "fold": with_activation(np.add),
         "version": _add_version,
         "types": _WIDE | {"int16"},
-        "quant": _SUMS,
+        "quant": _ADDS,
         "in_place": True,
         "fuses_activation": True,
         "polynomial": True,
@@ -175,7 +184,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "fold": with_activation(np.subtract),
         "version": _sub_version,
         "types": _WIDE,
-        "quant": _SUMS,
+        "quant": _SUBTRACTS,
         "in_place": True,
         "fuses_activation": True,
         "polynomial": True,
@@ -237,7 +246,11 @@ _BINARY: dict[str, dict[str, Any]] = {
     "SQUARED_DIFFERENCE": {
         "fold": with_numpy(_squared_difference),
         "version": by_type(int8=2),
-        "quant": QuantRule(types=frozenset({"INT8"}), floor=squared_difference_floor),
+        "quant": QuantRule(
+            types=frozenset({"INT8"}),
+            floor=squared_difference_floor,
+            refuses_steps=partial(beyond_float, squared_difference_floor),
+        ),
         "types": _NUMBERS,
     },
     "BITWISE_XOR": {"fold": with_numpy(np.bitwise_xor), "types": _BITS},

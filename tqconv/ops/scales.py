@@ -73,6 +73,9 @@ def check_scales(row: OpSpec, op: Op) -> None:
             if compares and tensor.quant is not None and tensor.quant.scale[0] >= 1:
                 raise UnsupportedError(f"{op.type} compares '{tensor.name}' in steps of 1 or more")
     _check_floor(rule, op, data)
+    reason = None if rule.refuses_steps is None else rule.refuses_steps(op)
+    if reason is not None:
+        raise UnsupportedError(f"{op.type} {reason} ('{op.output.name}')")
     ends = CLAMPS.get(op.options.get("fused_activation_function", "NONE"), 0.0)
     made = op.output.quant
     if made is not None and ends >= made.scale.min() * 2**31:

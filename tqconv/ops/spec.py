@@ -167,6 +167,7 @@ class QuantRule:
     scratch: how many tensors the kernel wants to be told beside, the last with the parameters of
     the result;
     refuses: why the integer kernel does not take an operator, None where it does;
+    refuses_steps: the same of its scales, of which a plan makes no such;
     hybrid_all: all operands in `hybrid` must have the same type;
     skewed: beside one int8 scale the kernel takes `asymmetric_quantize_inputs`, with which skewed
     inputs come out twice as exact (FULLY_CONNECTED version 9; per channel it has none, 12);
@@ -186,6 +187,7 @@ class QuantRule:
     states: Mapping[str, str] = field(default_factory=dict)
     scratch: int = 0
     refuses: Callable[[Op], str | None] | None = None
+    refuses_steps: Callable[[Op], str | None] | None = None
     nibbles: frozenset[str] = frozenset()
     raw: tuple[str, ...] = ()
     free_weights: frozenset[str] = frozenset()
