@@ -16,6 +16,7 @@ from tqconv.quant.params import Params
 from tqconv.quant.plan import Borders, Plan, Stored, plan
 from tqconv.quant.report import coarse_lines, float_lines, joined_lines
 from tqconv.quant.rewrites import guard_divisors, prepare
+from tqconv.quant.rounded import fed_in_integers
 from tqconv.quant.schemes import Scheme, scheme
 from tqconv.quant.select import Choice, is_real, states
 
@@ -131,6 +132,8 @@ def known_ranges(
         if best is not None:
             _check_finite(tensor, best)
             found[tensor] = best
+    if options.integer_only:
+        found |= fed_in_integers(graph, found)
     # Behind exact ranges the rest was trained with reals; where none may remain, bounds must do.
     pairs = any(known.exact for known in found.values())
     measured = set(found)
@@ -138,10 +141,17 @@ def known_ranges(
     for cell in cells:  # what one is filled with at first says nothing of what it will hold
         if cell not in measured:
             found.pop(cell, None)
+    if options.integer_only:
+        found |= {cell: MOST_OF_CELLS for cell in cells if cell not in found}
     if default is not None:
         filler = Range(*default, "default", "--default_ranges")
         found.update({t: filler for t in [*reals, *cells] if t not in found})
     return found
+
+
+MOST_OF_CELLS = Range(-64.0, 64.0, "propagated", "cells beyond it saturate, where TANH is 1")
+"""What cells are taken to hold where nothing is known: 16 bits have steps of 1/512 in it, a quarter
+of those in which the layer's results are stored."""
 
 
 def _check_finite(tensor: Tensor, known: Range) -> None:

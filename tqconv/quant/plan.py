@@ -183,7 +183,7 @@ def _ranged(graph: Graph, selection: Selection, request: Request) -> Grouping:
             return groups
         reasons = _without_range(selection, set(missing)) if pairs else {}
         if request.choice.integer_only or not reasons:
-            raise MissingRangesError(missing)
+            raise MissingRangesError(missing, pairs=pairs)
         selection.keep_float(graph, reasons)
 
 

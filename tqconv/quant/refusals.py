@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tqconv.errors import QuantizationError, counted
 from tqconv.ir.graph import Op, Tensor
@@ -13,25 +13,51 @@ WITH_FLOATS = "without --integer_only such operators stay float, and `note: floa
 class MissingRangesError(QuantizationError):
     """Tensors of which no range is known, all of them."""
 
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
+    def __init__(self, tensors: Sequence[Tensor], *, pairs: bool = False) -> None:
+        """Name the tensors. pairs: the source itself says ranges, of other tensors."""
         self.tensors = list(tensors)
-        lines = list(dict.fromkeys(f"  '{t.name}', {_origin(t)}" for t in tensors))
+        each = list(dict.fromkeys(tensors))
+        lines = list(_by_node(each))
         more = [f"  … {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-        count = counted(len(lines), "tensor")
-        super().__init__(
-            "\n".join([f"{count} without a range of values", *lines[:SHOWN], *more]),
-            hint="give samples with `--calibration_data`, or ranges with `--ranges FILE` "
+        count = counted(len(each), "tensor")
+        hint = (
+            "give samples with `--calibration_data`, or ranges with `--ranges FILE` "
             "(`--write_ranges_template FILE` writes one to fill in), or `--default_ranges_min` and "
-            "`--default_ranges_max` for all of them",
+            "`--default_ranges_max` for all of them"
+        )
+        if pairs:
+            hint += "; without `--integer_only` the operators that the source rounds nothing of "
+            hint += "stay float, and nothing is missing"
+        super().__init__(
+            "\n".join([f"{count} without a range of values", *lines[:SHOWN], *more]), hint=hint
         )
 
 
 SHOWN = 10
-"""Tensors that the report names."""
+"""Lines of the report."""
+
+
+def _by_node(tensors: Sequence[Tensor]) -> Iterator[str]:
+    """Yield a line for each node of the source that makes some of the tensors."""
+    nodes: dict[tuple[str, str] | Tensor, list[Tensor]] = {}
+    for tensor in tensors:
+        origin = tensor.producer.source if tensor.producer is not None else None
+        key = (origin.op_type, origin.node) if origin is not None and origin.node else tensor
+        nodes.setdefault(key, []).append(tensor)
+    for made in nodes.values():
+        first, rest = made[0], f" and {len(made) - 1} more" if len(made) > 1 else ""
+        yield f"  '{first.name}'{rest}, {_origin(first)}"
 
 
 def _origin(tensor: Tensor) -> str:
-    return "an input" if tensor.producer is None else f"made by {tensor.producer.type}"
+    """Return the operator that makes a tensor, and of which node it is a part."""
+    op = tensor.producer
+    if op is None:
+        return "an input"
+    node = op.source
+    part = node.node and node.op_type.upper() not in (op.type, op.type.replace("_", ""))
+    whole = f" for {node.op_type} '{node.node}'" if part else ""
+    return f"made by {op.type}{whole}"
 
 
 def float_report(floats: Mapping[Op, str], hint: str | None = None) -> QuantizationError:

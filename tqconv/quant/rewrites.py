@@ -58,7 +58,8 @@ def guard_divisors(graph: Graph, found: Mapping[Tensor, Range]) -> int:
 
     y = DIV(a, b), b in [0.1, 5]   ->   y = DIV(a, MAXIMUM(b, 0.1))          (negative: MINIMUM)
 
-    Exact over the range that is known. A divisor whose range holds zero stays as it is.
+    Exact over the range that is known, if zero is not one of its ends: then a divisor is kept two
+    steps from it, where quotients are largest. One of both signs stays as it is.
     """
     count = 0
     for op in list(graph.ops):
@@ -67,9 +68,11 @@ def guard_divisors(graph: Graph, found: Mapping[Tensor, Range]) -> int:
             known = found.get(divisor)
             if rule is None or operand_name(op, index) not in rule.nonzero or known is None:
                 continue
-            if bound_of(divisor) is not None or known.low <= 0 <= known.high:
+            if bound_of(divisor) is not None or known.low * known.high < 0:
                 continue
-            if known.low > 0:
+            if known.low == known.high == 0:
+                continue
+            if known.low >= 0:
                 kind, bound = "MAXIMUM", max(known.low, known.high * LEAST_DIVISOR)
             else:
                 kind, bound = "MINIMUM", min(known.high, known.low * LEAST_DIVISOR)

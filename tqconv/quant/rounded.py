@@ -13,6 +13,9 @@ import numpy as np
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import sole_reader
 from tqconv.ir.types import Range, type_name
+from tqconv.ops.table import known as known_type
+from tqconv.ops.table import spec
+from tqconv.quant.evidence.intervals import clamp_of
 from tqconv.quant.groups import Group
 from tqconv.quant.params import Params
 from tqconv.quant.select import reals, rule_of
@@ -31,6 +34,31 @@ def rounded(
         if dtype is not None and known.exact and known.bits == 8 * dtype.itemsize
         if tensor in graph.inputs or tensor not in stored
     }
+
+
+def fed_in_integers(graph: Graph, found: Mapping[Tensor, Range]) -> dict[Tensor, Range]:
+    """Return how the source stores inputs for one of their readers, where no range is known.
+
+    Where none may be fed as reals, the other readers get the same.
+    """
+    told: dict[Tensor, Range] = {}
+    for tensor in graph.inputs:
+        reached, frontier = {tensor}, [tensor]
+        while frontier and tensor not in found and tensor not in told:
+            for made in [
+                t for use in frontier.pop().uses if _holds(use.op) for t in use.op.outputs
+            ]:
+                if made in found and found[made].exact:
+                    told.setdefault(tensor, found[made])
+                elif made not in reached:
+                    reached.add(made)
+                    frontier.append(made)
+    return told
+
+
+def _holds(op: Op) -> bool:
+    copies = spec(op.type).copies if known_type(op.type) else None
+    return copies in ("order", "permuted") or clamp_of(op) is not None
 
 
 def other_steps(

@@ -241,3 +241,75 @@ def test_sixteen_bits_keep_their_scale(tmp_path: Path) -> None:
     (x,) = made.model.main.inputs
     assert x.quant is not None
     assert float(x.quant.scale[0]) == float(F(1e-4))
+
+
+def test_a_divisor_that_a_pair_may_round_to_zero_is_kept_from_it(tmp_path: Path) -> None:
+    """Where no float may remain: the kernel ends the process at a zero."""
+    graph = Pairs()
+    graph.pair("x", "a", 4 / 255, 128)
+    graph.add("Abs", "a", "b")
+    graph.pair("b", "d", 2 / 255, 0)
+    graph.add("Div", "a d", "q")
+    graph.pair("q", "y", 2 / 255, 128)
+    report = graph.converted(
+        tmp_path, ["y"], integer_only=True, input_type="float32", output_type="float32"
+    )
+    assert types(report)["DIV"] == "int8"
+    a, d = rounded(X, 4 / 255, 128), rounded(np.abs(rounded(X, 4 / 255, 128)), 2 / 255, 0)
+    want = rounded(a / np.maximum(d, 3 * 2 / 255), 2 / 255, 128)  # 0.01 of its range, rounded
+    for got in outputs(tmp_path):
+        np.testing.assert_allclose(got, want, rtol=0, atol=1.001 * 2 / 255)
+
+
+def test_an_input_that_one_reader_rounds_is_fed_in_those_steps(tmp_path: Path) -> None:
+    """Where it may not be fed as reals, the other reader gets the same."""
+    graph = Pairs()
+    graph.pair("x", "a", 4 / 255, 128)
+    graph.weights("w", RNG.integers(-127, 128, (4, 4, 1, 1)).astype(np.int8), 0.01)
+    graph.add("Conv", "a w", "c")
+    graph.pair("c", "d", 0.03, 128)
+    graph.add("Sub", "x d", "s")
+    graph.pair("s", "y", 0.04, 128)
+    report = graph.converted(tmp_path, ["y"], integer_only=True)
+    (x,) = report.model.main.inputs
+    assert x.quant is not None
+    assert (float(x.quant.scale[0]), int(x.quant.zero_point[0])) == (float(F(4 / 255)), 0)
+    assert set(types(report).values()) == {"int8"}
+
+
+def test_cells_of_which_nothing_is_known_have_room_for_all_that_counts(tmp_path: Path) -> None:
+    x = RNG.normal(size=(6, 1, 4)).astype(F)
+    graph = Pairs()
+    graph.pair("x", "a", 8 / 255, 128)
+    for name, shape in (("w", (1, 20, 4)), ("r", (1, 20, 5)), ("b", (1, 40))):
+        graph.constants[name] = RNG.normal(0, 0.5, shape).astype(F)
+    graph.add("LSTM", "a w r b", "h", hidden_size=5)
+    graph.pair("h", "y", 2 / 255, 128)
+    path = tmp_path / "net.onnx"
+    model = network(graph.nodes, {"x": x}, ["y"], graph.constants)
+    path.write_bytes(model.SerializeToString())
+    (want,) = run_litert(bytes(tqconv.convert(path)), {"x": x})
+    made = tqconv.convert(
+        path,
+        tmp_path / "net.tflite",
+        quantize="int8",
+        integer_only=True,
+        input_type="float32",
+        output_type="float32",
+    )
+    assert types(made)["UNIDIRECTIONAL_SEQUENCE_LSTM"] == "int8"
+    (got,) = run_litert((tmp_path / "net.tflite").read_bytes(), {"x": x})
+    np.testing.assert_allclose(got, want, rtol=0, atol=6 * 2 / 255)  # six steps round each
+
+
+def test_values_without_a_range_are_told_by_the_nodes_that_make_them(tmp_path: Path) -> None:
+    graph = Pairs()
+    graph.pair("x", "a", 4 / 255, 128)
+    graph.constants |= {"g": np.ones(6, F), "b": np.zeros(6, F)}
+    graph.add("LayerNormalization", "a g b", "n")
+    graph.pair("n", "y", 4 / 255, 128)
+    with pytest.raises(QuantizationError) as caught:
+        graph.converted(tmp_path, ["y"], integer_only=True)
+    (_, line) = str(caught.value).splitlines()
+    assert line == "  'n/rsqrt', made by RSQRT for LayerNormalization 'n'"
+    assert "without `--integer_only`" in (caught.value.hint or "")
