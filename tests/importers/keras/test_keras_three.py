@@ -57,6 +57,46 @@ def test_calls_of_a_model_inside_count_from_one_where_they_are_outputs(tmp_path:
     np.testing.assert_allclose(first, x + 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("keys", [("q", "p"), ("a", "z")])
+def test_a_model_called_with_a_dictionary_takes_each_tensor_by_its_key(
+    tmp_path: Path, keys: tuple[str, str]
+) -> None:
+    """By the names of its inputs where these are a list: q, then p; else by keys of their own."""
+    ends = [["q", 0, 0], ["p", 0, 0]]
+    inner = functional(
+        given("p", [None, 2]),
+        given("q", [None, 2]),
+        call3(operation3("numpy", "Subtract", "minus"), ref3("q"), ref3("p")),
+        inputs=ends if keys == ("q", "p") else dict(zip(keys, ends, strict=True)),
+        outputs=["minus", 0, 0],
+        name="inner",
+    )
+    told = dict(zip(keys, (ref3("x"), ref3("y")), strict=True))
+    backwards = dict(reversed(told.items()))
+    model = functional(
+        given("x", [None, 2]),
+        given("y", [None, 2]),
+        call3(call3(inner, told), backwards),
+        inputs=[["x", 0, 0], ["y", 0, 0]],
+        outputs=[["inner", 1, 0], ["inner", 2, 0]],
+    )
+    x, y = noise(3, 2), noise(3, 2)
+    made = computed(write_keras(tmp_path / "m.keras", model, {}), x, y)
+    np.testing.assert_allclose(made, [x - y, x - y], atol=1e-6)
+
+
+def test_the_first_argument_of_a_call_may_have_its_name(tmp_path: Path) -> None:
+    w, x = noise(2, 2), noise(3, 2)
+    model = functional(
+        given("x", [None, 2]),
+        call3(layer("Dense", "dense", units=2, use_bias=False), inputs=ref3("x")),
+        inputs=["x", 0, 0],
+        outputs=["dense", 0, 0],
+    )
+    found = computed(write_keras(tmp_path / "m.keras", model, {"layers/dense/vars/0": w}), x)[0]
+    np.testing.assert_allclose(found, x @ w, atol=1e-5)
+
+
 def test_an_output_of_a_call_that_does_not_exist_is_named(tmp_path: Path) -> None:
     path = write_keras(tmp_path / "m.keras", _twice(["inner", 9, 1]), {KERNEL: noise(2, 2)})
     with pytest.raises(FormatError, match="call 8 of 'inner', which does not exist"):

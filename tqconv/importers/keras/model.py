@@ -27,6 +27,8 @@ SPARE = frozenset(
 """Layers of Keras 3 whose configuration does not say whether they are trainable.
 
 `ReLU` is what `keras.activations.relu` writes for a limit: no operation of `keras.ops`."""
+FIRST = ("inputs", "sequences")
+"""What layers call their first argument, which a call may give by this name."""
 RENAMED = {"GroupedQueryAttention": "GroupQueryAttention"}
 """Layers that HDF5 files call by their class in Python -> their public name."""
 FUNCTIONS = frozenset({"TFOpLambda", "SlicingOpLambda"})
@@ -55,12 +57,12 @@ class Call:
 
 
 def refs_in(tree: Any) -> Iterator[Ref]:
-    """Yield the tensors in nested values, in their order."""
+    """Yield the tensors in nested values, in their order; that of a dictionary's keys."""
     if isinstance(tree, Ref):
         yield tree
     elif isinstance(tree, Mapping):
-        for value in tree.values():
-            yield from refs_in(value)
+        for key in sorted(tree):
+            yield from refs_in(tree[key])
     elif isinstance(tree, list | tuple):
         for value in tree:
             yield from refs_in(value)
@@ -88,12 +90,27 @@ class Layer:
 
 @dataclass(eq=False)
 class Network:
-    """A graph of layers. `inputs`, `outputs`: flat, in the order of the model."""
+    """A graph of layers. `inputs`, `outputs`: flat, in the order of the model.
+
+    has_keys: whether its inputs are a dictionary.
+    """
 
     name: str
     layers: dict[str, Layer]
     inputs: list[Ref]
     outputs: list[Ref]
+    has_keys: bool = False
+
+    def arguments(self, call: Call) -> list[Ref]:
+        """Return the tensors that a call hands in, in the order of the inputs.
+
+        A model whose inputs are no dictionary finds them in one by their names.
+        """
+        names = [ref.layer for ref in self.inputs]
+        first = call.args[0] if call.args else None
+        if isinstance(first, Mapping) and not self.has_keys and set(names) <= set(first):
+            return list(refs_in([first[name] for name in names]))
+        return list(refs_in(call.args))
 
 
 def parse(config: Any, major: int) -> Layer:
@@ -193,7 +210,8 @@ def _functional(config: Mapping[str, Any], major: int, place: str) -> Network:
         if ref.layer not in layers or layers[ref.layer].op != "InputLayer":
             kind = f"a {layers[ref.layer].op}" if ref.layer in layers else "no layer of it"
             raise FormatError(f"the input '{ref.layer}' of '{place}' is {kind}, not an InputLayer")
-    return Network(str(config.get("name", place)), layers, *whole)
+    has_keys = isinstance(config["input_layers"], Mapping)
+    return Network(str(config.get("name", place)), layers, *whole, has_keys=has_keys)
 
 
 def _of_border(refs: Sequence[Ref], layers: Mapping[str, Layer]) -> list[Ref]:
@@ -283,7 +301,9 @@ def _ref(layer: Any, node: Any, tensor: Any) -> Ref:
 def _call(node: Any, major: int) -> Call:
     if isinstance(node, Mapping):
         kwargs = {key: _of_keras3(value) for key, value in node["kwargs"].items()}
-        return Call(tuple(map(_of_keras3, node["args"])), kwargs)
+        args = tuple(map(_of_keras3, node["args"]))
+        first = next((name for name in FIRST if name in kwargs), "")
+        return Call(args if args or not first else (kwargs.pop(first),), kwargs)
     if node and isinstance(node[0], str):
         node = [node]  # of one tensor, without the inner list
     args, kwargs = [], {}

@@ -96,7 +96,8 @@ class Walk:
         self, layer: Layer, call: Call, values: Values, name: str, graph: Graph
     ) -> list[Value]:
         """Translate one call of a layer whose arguments are in `values`."""
-        operands = [_found(values, ref, None) for ref in refs_in(call.args)]
+        refs = refs_in(call.args) if layer.network is None else layer.network.arguments(call)
+        operands = [_found(values, ref, None) for ref in refs]
         if layer.network is not None:
             if self.major < 3 and call.kwargs.get("training") is True:
                 raise UnsupportedError(
