@@ -85,6 +85,29 @@ def test_a_model_called_with_a_dictionary_takes_each_tensor_by_its_key(
     np.testing.assert_allclose(made, [x - y, x - y], atol=1e-6)
 
 
+def test_keras_2_names_what_it_hands_to_a_model_by_keys_of_a_dictionary(tmp_path: Path) -> None:
+    """A tensor that the model does not ask for is not looked at."""
+    inner = functional(
+        given("p", [None, 2]),
+        given("q", [None, 2]),
+        {**layer("Subtract", "minus"), "inbound_nodes": [[["q", 0, 0, {}], ["p", 0, 0, {}]]]},
+        inputs=[["q", 0, 0], ["p", 0, 0]],
+        outputs=[["minus", 0, 0]],
+        name="inner",
+    )
+    told = {"p": ["y", 0, 0, {}], "more": ["y", 0, 0, {}], "q": ["x", 0, 0, {}]}
+    model = functional(
+        given("x", [None, 2]),
+        given("y", [None, 2]),
+        {**inner, "inbound_nodes": [told]},
+        inputs=[["x", 0, 0], ["y", 0, 0]],
+        outputs=[["inner", 1, 0]],
+    )
+    x, y = noise(3, 2), noise(3, 2)
+    (made,) = computed(write_h5(tmp_path / "m.h5", model, {}), x, y)
+    np.testing.assert_allclose(made, x - y, atol=1e-6)
+
+
 def test_the_first_argument_of_a_call_may_have_its_name(tmp_path: Path) -> None:
     w, x = noise(2, 2), noise(3, 2)
     model = functional(

@@ -20,13 +20,15 @@ OPERATIONS = ("keras.src.ops.", "keras.ops.", "keras.src.quantizers.")
 """Starts of the modules of Keras 3's operations, which have no weights."""
 SPARE = frozenset(
     {
-        *("Discretization", "HashedCrossing", "ReLU"),
+        *("Discretization", "HashedCrossing", "Pipeline", "ReLU"),
         *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
     }
 )
 """Layers of Keras 3 whose configuration does not say whether they are trainable.
 
 `ReLU` is what `keras.activations.relu` writes for a limit: no operation of `keras.ops`."""
+LISTS = ("cells", "layers")
+"""Keys of a layer that is no model, under which it lists layers inside it."""
 FIRST = ("inputs", "sequences")
 """What layers call their first argument, which a call may give by this name."""
 RENAMED = {"GroupedQueryAttention": "GroupQueryAttention"}
@@ -92,24 +94,20 @@ class Layer:
 class Network:
     """A graph of layers. `inputs`, `outputs`: flat, in the order of the model.
 
-    has_keys: whether its inputs are a dictionary.
+    keys: by which a call with a dictionary names the inputs.
     """
 
     name: str
     layers: dict[str, Layer]
     inputs: list[Ref]
     outputs: list[Ref]
-    has_keys: bool = False
+    keys: Sequence[str] = ()
 
     def arguments(self, call: Call) -> list[Ref]:
-        """Return the tensors that a call hands in, in the order of the inputs.
-
-        A model whose inputs are no dictionary finds them in one by their names.
-        """
-        names = [ref.layer for ref in self.inputs]
+        """Return the tensors that a call hands in, in the order of the inputs."""
         first = call.args[0] if call.args else None
-        if isinstance(first, Mapping) and not self.has_keys and set(names) <= set(first):
-            return list(refs_in([first[name] for name in names]))
+        if isinstance(first, Mapping) and self.keys and set(self.keys) <= set(first):
+            return list(refs_in([first[key] for key in self.keys]))
         return list(refs_in(call.args))
 
 
@@ -179,8 +177,9 @@ def _wrapped(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
     for key in ("layer", "backward_layer", "cell", "rnn_layer"):
         if isinstance(config.get(key), Mapping):
             yield key, config[key]
-    for number, cell in enumerate(config.get("cells") or ()):
-        yield f"cells/{number}", cell
+    for key in LISTS:
+        for number, inner in enumerate(config.get(key) or ()):
+            yield f"{key}/{number}", inner
 
 
 def _functional(config: Mapping[str, Any], major: int, place: str) -> Network:
@@ -210,8 +209,9 @@ def _functional(config: Mapping[str, Any], major: int, place: str) -> Network:
         if ref.layer not in layers or layers[ref.layer].op != "InputLayer":
             kind = f"a {layers[ref.layer].op}" if ref.layer in layers else "no layer of it"
             raise FormatError(f"the input '{ref.layer}' of '{place}' is {kind}, not an InputLayer")
-    has_keys = isinstance(config["input_layers"], Mapping)
-    return Network(str(config.get("name", place)), layers, *whole, has_keys=has_keys)
+    named = config["input_layers"]
+    keys = sorted(named) if isinstance(named, Mapping) else [ref.layer for ref in whole[0]]
+    return Network(str(config.get("name", place)), layers, *whole, keys)
 
 
 def _of_border(refs: Sequence[Ref], layers: Mapping[str, Layer]) -> list[Ref]:
@@ -299,22 +299,29 @@ def _ref(layer: Any, node: Any, tensor: Any) -> Ref:
 
 
 def _call(node: Any, major: int) -> Call:
-    if isinstance(node, Mapping):
+    if isinstance(node, Mapping) and major >= 3:
         kwargs = {key: _of_keras3(value) for key, value in node["kwargs"].items()}
         args = tuple(map(_of_keras3, node["args"]))
         first = next((name for name in FIRST if name in kwargs), "")
         return Call(args if args or not first else (kwargs.pop(first),), kwargs)
-    if node and isinstance(node[0], str):
+    if isinstance(node, list) and node and isinstance(node[0], str):
         node = [node]  # of one tensor, without the inner list
-    args, kwargs = [], {}
-    for entry in node:
-        if entry[0] == "_CONSTANT_VALUE":
-            args.append(entry[2])
-        else:
-            args.append(_ref(*entry[:3]))
-        if len(entry) > 3:
-            kwargs = {key: _of_keras2(value) for key, value in entry[3].items()}
-    return Call(tuple(args), kwargs)
+    kwargs: dict[str, Any] = {}
+    first = _structure(node, kwargs)
+    return Call(tuple(first) if isinstance(first, list) else (first,), kwargs)
+
+
+def _structure(entry: Any, kwargs: dict[str, Any]) -> Any:
+    """Return what Keras 2 calls a layer with first, in its structure; add to `kwargs` the rest."""
+    if isinstance(entry, Mapping):
+        return {key: _structure(item, kwargs) for key, item in entry.items()}
+    if not isinstance(entry, list):
+        raise FormatError(f"a call begins with {entry!r}")
+    if not entry or not isinstance(entry[0], str):
+        return [_structure(item, kwargs) for item in entry]
+    if len(entry) > 3:
+        kwargs.update((key, _of_keras2(value)) for key, value in entry[3].items())
+    return entry[2] if entry[0] == "_CONSTANT_VALUE" else _ref(*entry[:3])
 
 
 def function_name(config: Mapping[str, Any]) -> str:
@@ -326,17 +333,7 @@ def function_name(config: Mapping[str, Any]) -> str:
 def _function_call(node: Any) -> Call:
     """Return the call of a function: what it is called with first keeps its structure."""
     kwargs: dict[str, Any] = {}
-
-    def first(entry: Any) -> Any:
-        if not isinstance(entry, list):
-            raise FormatError(f"a call of a function begins with {entry!r}")
-        if not entry or not isinstance(entry[0], str):
-            return [first(item) for item in entry]
-        if len(entry) > 3:
-            kwargs.update((key, _of_keras2(value)) for key, value in entry[3].items())
-        return entry[2] if entry[0] == "_CONSTANT_VALUE" else _ref(*entry[:3])
-
-    value = first(node)
+    value = _structure(node, kwargs)
     return Call((value,), {"b_" if key == "b" else key: each for key, each in kwargs.items()})
 
 

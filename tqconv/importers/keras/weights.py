@@ -110,6 +110,11 @@ def _reversible(config: Config) -> list[Group]:
     return [Group("", ("embeddings", *own))]
 
 
+def _spectra(config: Config) -> list[Group]:
+    parts = {"real": ("real",), "imag": ("imag",)}.get(str(config.get("mode")), ("real", "imag"))
+    return [Group("", tuple(f"{part}_kernel" for part in parts))]
+
+
 def _spectral(config: Config) -> list[Group]:
     return [Group("", (), ("vector_u",))]
 
@@ -174,6 +179,7 @@ SPECS: Mapping[str, Callable[[Config], list[Group]]] = {
     ),
     "Normalization": _normalization,
     "SpectralNormalization": _spectral,
+    "STFTSpectrogram": _spectra,
     "Discretization": _discretization,
     "IntegerLookup": _lookup,
     "QuantizeLayer": lambda config: [Group("", (), tuple(toolkit.ranges_of_layer(config)))],
@@ -348,11 +354,12 @@ def _assign_inner(layer: Layer, archive: Archive, place: str) -> None:
     numbers: dict[str, int] = {}
     for key, inner in layer.inside.items():
         below = _attribute(layer, key)
-        if key.startswith("cells/"):
+        group, _, is_listed = key.partition("/")
+        if is_listed:
             kind = snake_case(inner.op)
             number = numbers.get(kind, 0)
             numbers[kind] = number + 1
-            below = f"cells/{kind}_{number}" if number else f"cells/{kind}"
+            below = f"{group}/{kind}_{number}" if number else f"{group}/{kind}"
         _assign_group(inner, archive, f"{place}/{below}", toolkit.listed(layer.op, layer.config))
 
 

@@ -25,6 +25,7 @@ from tqconv.importers.keras.layers import (
     selection,
     shape,
     signals,
+    sound,
     statistics,
     trained,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "selection",
     "shape",
     "signals",
+    "sound",
     "statistics",
     "trained",
 ]

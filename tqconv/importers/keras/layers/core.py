@@ -124,7 +124,7 @@ OF_REALS = {
     *("RandomErasing", "RandomGaussianBlur", "RandomInvert", "RandomPerspective"),
     *("RandomPosterization", "RandomColorDegeneration", "RandomElasticTransform"),
     *("CutMix", "MixUp", "AugMix", "RandAugment", "Solarization"),
-    "StochasticDepth",
+    *("Equalization", "MaxNumBoundingBoxes", "StochasticDepth"),
 )
 def identity(b: KerasBuilder, x: Tensor, *, training: bool | None = False, **others: Any) -> Tensor:
     """Pass on: what happens during training only."""
@@ -134,3 +134,14 @@ def identity(b: KerasBuilder, x: Tensor, *, training: bool | None = False, **oth
             hint="build the model without `training=True`",
         )
     return b.real(x) if b.layer.op in OF_REALS[b.major] else x
+
+
+@handles("Pipeline")
+def pipeline(b: KerasBuilder, x: Tensor, *, layers: Any) -> Tensor:
+    """Apply layers one after the other."""
+    mask = b.masks[0]
+    for layer in b.layer.inside.values():
+        (x,) = b.inner(layer, [x], [mask], layer.name, {})
+        mask = b.mask_inside
+    b.mask = mask
+    return x
