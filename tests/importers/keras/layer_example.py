@@ -30,7 +30,12 @@ def first_of(x: Array) -> Array:
     return np.ascontiguousarray(np.moveaxis(x, -1, 1))
 
 
-UNSAID = frozenset({"SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "Discretization"})
+UNSAID = frozenset(
+    {
+        *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+        *("Discretization", "Pipeline"),
+    }
+)
 """Layers of which Keras 3 does not write whether they are trainable."""
 
 

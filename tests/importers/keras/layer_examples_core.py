@@ -134,6 +134,8 @@ ONLY_3: dict[str, dict[str, Any]] = {
     **{name: HALF for name in ("RandomColorDegeneration", "RandomHue", "RandomSaturation")},
     "RandomPosterization": {"factor": 4},
     "RandomSharpness": HALF,
+    "Equalization": {"bins": 256, "value_range": [0, 255]},
+    "MaxNumBoundingBoxes": {"max_number": 2, "fill_value": -1},
 }
 KEEPING = {
     2: {"RandomHeight", "RandomWidth"},

@@ -204,14 +204,16 @@ def _functional(config: Mapping[str, Any], major: int, place: str) -> Network:
     for layer in layers.values():
         layer.calls = [Call(counted(call.args), counted(call.kwargs)) for call in layer.calls]
     ends = [border(config[key]) for key in ("input_layers", "output_layers")]
-    whole = [counted(_of_border(ends_, layers) if major >= 3 else ends_) for ends_ in ends]
-    for ref in whole[0]:
+    inputs, outputs = (
+        counted(_of_border(ends_, layers) if major >= 3 else ends_) for ends_ in ends
+    )
+    for ref in inputs:
         if ref.layer not in layers or layers[ref.layer].op != "InputLayer":
             kind = f"a {layers[ref.layer].op}" if ref.layer in layers else "no layer of it"
             raise FormatError(f"the input '{ref.layer}' of '{place}' is {kind}, not an InputLayer")
     named = config["input_layers"]
-    keys = sorted(named) if isinstance(named, Mapping) else [ref.layer for ref in whole[0]]
-    return Network(str(config.get("name", place)), layers, *whole, keys)
+    keys = sorted(named) if isinstance(named, Mapping) else [ref.layer for ref in inputs]
+    return Network(str(config.get("name", place)), layers, inputs, outputs, keys)
 
 
 def _of_border(refs: Sequence[Ref], layers: Mapping[str, Layer]) -> list[Ref]:
@@ -300,10 +302,10 @@ def _ref(layer: Any, node: Any, tensor: Any) -> Ref:
 
 def _call(node: Any, major: int) -> Call:
     if isinstance(node, Mapping) and major >= 3:
-        kwargs = {key: _of_keras3(value) for key, value in node["kwargs"].items()}
+        named = {key: _of_keras3(value) for key, value in node["kwargs"].items()}
         args = tuple(map(_of_keras3, node["args"]))
-        first = next((name for name in FIRST if name in kwargs), "")
-        return Call(args if args or not first else (kwargs.pop(first),), kwargs)
+        first = next((name for name in FIRST if name in named), "")
+        return Call(args if args or not first else (named.pop(first),), named)
     if isinstance(node, list) and node and isinstance(node[0], str):
         node = [node]  # of one tensor, without the inner list
     kwargs: dict[str, Any] = {}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tqconv.compose import conv as convolutions
 from tqconv.compose import linalg, products, rearrange
 from tqconv.compose.operands import static_size
-from tqconv.compose.sizes import reshaped, sizes_of, vector
+from tqconv.compose.sizes import calculate, operand, reshaped, size_of, sizes_of, vector
 from tqconv.compose.windows import Window
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers import pooling
@@ -209,12 +209,16 @@ def extract_sequences(
     b: KerasBuilder, x: Tensor, *, sequence_length: int, sequence_stride: int
 ) -> Tensor:
     """Put windows of the last axis beside each other."""
-    have = static_size(x, -1)
-    if not 0 < sequence_length <= have or sequence_stride < 1:
+    have = size_of(b, x, -1)
+    least = have if isinstance(have, int) else sequence_length
+    if not 0 < sequence_length <= least or sequence_stride < 1:
         raise UnsupportedError(f"windows of {sequence_length} elements of {have}")
-    count = (have - sequence_length) // sequence_stride + 1
-    b.pay(count * sequence_length, "sequence_length")
-    places = np.arange(count)[:, None] * sequence_stride + np.arange(sequence_length)
+    b.pay(least // sequence_stride * sequence_length, "sequence_length")
+    rest = calculate(b, "FLOOR_DIV", calculate(b, "SUB", have, sequence_length), sequence_stride)
+    count = operand(calculate(b, "ADD", rest, 1))
+    zero, one = np.array(0, np.int32), np.array(1, np.int32)
+    starts = b("MUL", b("RANGE", zero, count, one), np.array(sequence_stride, np.int32))
+    places = b("ADD", b.reshape(starts, [-1, 1]), np.arange(sequence_length, dtype=np.int32))
     return node(b, "GatherV2", x, places, x.rank - 1)
 
 
