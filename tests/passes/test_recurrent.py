@@ -316,6 +316,22 @@ def by_rows(x: np.ndarray, value: float = 0.0) -> np.ndarray:
     return -h
 
 
+def test_nothing_is_computed_to_size_a_state() -> None:
+    """Sources size states by steps that they run for that alone, and states by others."""
+    graph = Graph("main")
+    b = Builder(graph)
+    x = graph.add_input("x", (None, TIME, INPUTS), FLOAT)
+    parts = b("UNPACK", x, num=TIME, axis=1)
+    h = zeros(b, b("EXP", parts[0]), CELLS)
+    c = zeros(b, b("SIN", h), CELLS)
+    for part in parts:
+        h, c = lstm(b, part, h, c, joined=False)
+    graph.outputs = [b("NEG", h)]
+    types = check(graph, [MANY[:3]], [by_rows(MANY[:3])])
+    assert not {"EXP", "SIN"} & set(types)
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in types
+
+
 @pytest.mark.parametrize("kind", KERNELS)
 @pytest.mark.parametrize("value", [0.0, 0.25])
 def test_states_of_an_open_batch_are_sized_before_the_model_runs(

@@ -129,27 +129,48 @@ def _joined_element(op: Op, index: int) -> tuple[Tensor, int] | None:
 
 def dim_origin(dim: Dim) -> Dim:
     """Return where an unknown size first appears; `dim` itself when its operator makes it anew."""
+    return _origins(dim)[dim]
+
+
+def alike(dim: Dim) -> list[Dim]:
+    """Return `dim` and those before it that are one size with it, each behind what makes it."""
+    found = _origins(dim)
+    return [d for d, origin in found.items() if origin == found[dim]]
+
+
+def _origins(dim: Dim) -> dict[Dim, Dim]:
+    """Return where a size and those that it is made of first appear, the latter in front."""
     found: dict[Dim, Dim] = {}
+    waiting: set[Dim] = set()
     stack = [dim]
     while stack:
         current = stack[-1]
         needed = _open_inputs(current)
         missing = [d for d in needed if d not in found]
-        if missing and current not in found:
+        if missing and current not in waiting:
             stack += missing
-            found.setdefault(current, current)
+            waiting.add(current)
             continue
         stack.pop()
         found[current] = _passed_on(current, {d: found[d] for d in needed})
-    return found[dim]
+    return found
 
 
 def _open_inputs(dim: Dim) -> list[Dim]:
     op = dim.tensor.producer
     if op is None or not has_row(op.type) or op.graphs:
         return []
+    told = _told(op, dim.axis)
+    if told is not None:
+        return [told]
     live = {id(t): t for t in op.inputs if t is not None}.values()
     return [Dim(t, axis) for t in live for axis, size in enumerate(t.shape) if size is None]
+
+
+def _told(op: Op, axis: int) -> Dim | None:
+    """Return the dimension whose size a vector says is that of a result, or None."""
+    vector = {"FILL": 0, "BROADCAST_TO": 1}.get(op.type)
+    return None if vector is None else described_dim(op.input(vector), axis)
 
 
 def _passed_on(dim: Dim, origins: dict[Dim, Dim]) -> Dim:
@@ -157,6 +178,9 @@ def _passed_on(dim: Dim, origins: dict[Dim, Dim]) -> Dim:
     op = dim.tensor.producer
     if op is None or not origins:
         return dim
+    told = _told(op, dim.axis)
+    if told is not None:
+        return origins[told]
     distinct = list(dict.fromkeys(origins.values()))
     candidates = set(distinct)
     for first in SIZES:

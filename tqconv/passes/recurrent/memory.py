@@ -13,14 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from tqconv.compose.builder import Builder
-from tqconv.compose.dims import Dim, described_dim
+from tqconv.compose.dims import Dim, alike, described_dim
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import made_by
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import infer
 from tqconv.ops.table import having, known, spec
-from tqconv.passes.layout.through import permutation
 from tqconv.passes.recurrent.cells import cell_of
 from tqconv.passes.rewrite import at
 
@@ -107,11 +105,10 @@ def size_first_states(graph: Graph, op: Op) -> bool:
     if not begins or len(axes) != 1 or value is None or y.dtype != F:
         return False
     dim = described_dim(op.input(0), axes[0])
-    if dim is None or dim.tensor.dtype not in (np.float32, np.int32):
+    found = None if dim is None else _first_of(dim)
+    if found is None:
         return False
-    x, axis = _before_transpose(dim)
-    if not all(size for i, size in enumerate(x.shape) if i != axis):
-        return False
+    x, axis = found
     b = Builder(graph, op.source, y.name)
     row = b.cast(b("ZEROS_LIKE", _one_of_each_row(b, x, axis)), F)
     row = b("ADD", row, value.reshape(())) if value.any() else row
@@ -121,13 +118,19 @@ def size_first_states(graph: Graph, op: Op) -> bool:
     return True
 
 
-def _before_transpose(dim: Dim) -> tuple[Tensor, int]:
-    """Return the tensor that a dimension comes from, so that its TRANSPOSE can go, and its axis."""
-    made = made_by(dim.tensor, "TRANSPOSE")
-    perm = permutation(made)
-    if made is None or perm is None:
-        return dim.tensor, dim.axis
-    return made.input(0), perm[dim.axis]
+def _first_of(dim: Dim) -> Dim | None:
+    """Return the earliest tensor with a size, so that what only tells it can go.
+
+    One of reals comes before one of integers; all its other sizes are known.
+    """
+    fit = [
+        d
+        for d in alike(dim)
+        if d.tensor.dtype in (np.float32, np.int32)
+        and all(size for axis, size in enumerate(d.tensor.shape) if axis != d.axis)
+    ]
+    reals = [d for d in fit if d.tensor.dtype == F]
+    return next(iter(reals or fit), None)
 
 
 def _one_of_each_row(b: Builder, x: Tensor, axis: int) -> Tensor:
