@@ -14,6 +14,7 @@ from tqconv.errors import FormatError, UsageError
 from tqconv.importers.source import Format
 from tqconv.importers.tflite.borders import check_types, cut, reshape_inputs
 from tqconv.importers.tflite.buffers import Buffers
+from tqconv.importers.tflite.loops import open_states
 from tqconv.importers.tflite.operators import (
     check_bodies,
     check_calls,
@@ -92,6 +93,8 @@ class _Reader:
         check_calls(graphs)
         for op in (op for graph in graphs for op in graph.ops):
             check_bodies(op)
+        if not self.shown:
+            open_states(graphs)
         called = {id(g) for graph in graphs for op in graph.ops for g in op.graphs}
         entries = [g for i, g in enumerate(graphs) if i == 0 or id(g) not in called]
         model = Model(entries, self.file, self.root.get("description", ""))
