@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tqconv.config import TocoOptions
-from tqconv.passes import bodies, cleanup, dense, fake_quant, fold, fuse, order, reshape
+from tqconv.passes import bodies, cleanup, dense, fake_quant, fold, fuse, order, reshape, sizes
 from tqconv.passes.driver import Pass, Stage
 from tqconv.passes.layout import settle, sink
 from tqconv.passes.legal.rewriters import REWRITERS
@@ -94,6 +94,7 @@ its types and ranks."""
 
 
 FLOAT_STAGES: tuple[Stage, ...] = (
+    Stage("sizes", (sizes.size_inputs,)),
     Stage("recurrent", (memory.size_first_states, steps.fuse_steps, loops.fuse_loops)),
     *STAGES,
     Stage("pixels", (pixels.recognize_depth_to_space,)),
@@ -103,6 +104,7 @@ FLOAT_STAGES: tuple[Stage, ...] = (
 recurrent layers that are written out step by step each operator has an integer one."""
 
 INTEGER_STAGES: tuple[Stage, ...] = (
+    Stage("sizes", (sizes.size_inputs,)),
     Stage("recurrent", (memory.size_first_states, loops.fuse_loops)),
     *STAGES,
     Stage("states", (steps.own_states,)),

@@ -1,0 +1,69 @@
+"""Sizes of inputs that only what reads them says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import run_litert
+from graph_text import parse
+
+from tqconv.exporters.tflite import serialize
+from tqconv.importers.tflite import reader
+from tqconv.ir.graph import Model
+from tqconv.passes.driver import run_stages
+from tqconv.passes.pipeline import FLOAT_STAGES
+from tqconv.passes.sizes import size_inputs
+
+CONV = "{padding=SAME, stride_h=1, stride_w=1}"
+FIXED = {
+    "rows of a dense layer": (
+        "x: f32[?,?] -> y\ny = FULLY_CONNECTED(x, f32[5,8], f32[5])",
+        (None, 8),
+    ),
+    "behind other operators": (
+        """x: f32[?,?] -> y
+        r = RELU(x)
+        d = FULLY_CONNECTED(r, f32[5,8], f32[5]) {keep_num_dims=true}
+        y = NEG(d)""",
+        (None, 8),
+    ),
+    "a product with a permuted input": (
+        "x: f32[?,?] -> y\nt = TRANSPOSE(x, [1,0])\ny = BATCH_MATMUL(f32[3,8], t)",
+        (None, 8),
+    ),
+    "channels that do not make groups": (
+        f"x: f32[1,4,4,?] -> y\ny = CONV_2D(x, f32[3,2,2,5], f32[3]) {CONV}",
+        (1, 4, 4, 5),
+    ),
+    "what is joined": ("x: f32[?,?] -> y\ny = CONCATENATION(x, f32[5,8]) {axis=0}", (None, 8)),
+}
+OPEN = {
+    "one or all": "x: f32[?,?] -> y\ny = ADD(x, f32[5,8])",
+    "one group or two": f"x: f32[1,4,4,?] -> y\ny = CONV_2D(x, f32[4,2,2,5], f32[4]) {CONV}",
+    "two that do not agree": """x: f32[?,?] -> y, z
+        y = FULLY_CONNECTED(x, f32[5,8], f32[5])
+        z = BATCH_MATMUL(x, f32[7,3])""",
+    "a size that is computed": """x: f32[?] -> y
+        r = RESHAPE(x, [-1,2])
+        y = FULLY_CONNECTED(r, f32[5,4], f32[5])""",
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_the_only_size_that_runs_is_that_of_the_input(name: str) -> None:
+    text, shape = FIXED[name]
+    graph, other = parse(text), np.zeros([*(d or 1 for d in shape[:-1]), 1], np.float32)
+    with pytest.raises((RuntimeError, ValueError)):
+        run_litert(graph, [other])
+    model = reader.parse(bytes(serialize(Model([parse(text)]))), "n.tflite")
+    run_stages(model, FLOAT_STAGES, check=True)
+    assert model.main.inputs[0].shape == shape
+    run_litert(model, [np.zeros([1 if d is None else d for d in shape], np.float32)])
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_other_sizes_stay_open(name: str) -> None:
+    graph = parse(OPEN[name])
+    before = [t.shape for t in graph.tensors()]
+    assert size_inputs(graph) == 0
+    assert [t.shape for t in graph.tensors()] == before
