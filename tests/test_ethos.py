@@ -167,9 +167,29 @@ def test_only_a_wide_bias_is_too_large() -> None:
 
 
 ENDS = {
-    "reals": ("x: f32[1,8] -> y\na = HARD_SWISH(x)\ny = RELU(a)", "HARD_SWISH of float32 data"),
-    "a scalar": ("x: f32[1] -> y\ny = RESHAPE(x, s)", "has no elements"),
-    "numbers": ("x: i32[1,8] -> y\ny = ARG_MAX(x, 1) {output_type=INT32}", "ARG_MAX of int32 data"),
+    "reals": (
+        *BOTH[:1],
+        "x: f32[1,8] -> y\na = HARD_SWISH(x)\ny = RELU(a)",
+        "it reads those of 8 bits",
+    ),
+    "a scalar": (*BOTH[:1], "x: f32[1] -> y\ny = RESHAPE(x, s)", "has no elements"),
+    "an input of bool": (
+        *BOTH[:1],
+        "x: bool[1,8] -> y\ny = CAST(x) {out_data_type=INT32}",
+        "an input of bool",
+    ),
+    "an output of bool": (*BOTH[:1], "x: f32[1,8] -> y\ny = LESS(x, x)", "an output of bool"),
+    "64 bits": (*BOTH[1:], "x: i64[1,8] -> y\ny = ADD(x, x)", "int64 data"),
+    "squares of 32 bits": (
+        *BOTH[1:],
+        "x: i32[1,8] -> y\ny = SQUARED_DIFFERENCE(x, x)",
+        "int32 data",
+    ),
+    "numbers": (
+        *BOTH[:1],
+        "x: i32[1,8] -> y\ny = ARG_MAX(x, 1) {output_type=INT32}",
+        "int32 data, it reads",
+    ),
 }
 
 
@@ -183,57 +203,68 @@ def ending(text: str) -> Model:
     return Model([graph])
 
 
-@pytest.mark.parametrize(("text", "reason"), ENDS.values(), ids=list(ENDS))
-def test_where_the_compiler_ends_nothing_runs(text: str, reason: str) -> None:
-    verdict = judge(device("ethos-u55"), ending(text))
+def test_64_bits_are_moved() -> None:
+    model = Model([parse("x: i64[2,8] -> y\na = SLICE(x, [0,0], [1,8])\ny = RESHAPE(a, [8])")])
+    assert judge(device("ethos-u85"), model).starts
+
+
+def test_bool_inside_of_a_model_does_not_end_the_compiler() -> None:
+    text = "x: f32[2,8] -> y\nb = LESS(x, x)\ny = SELECT_V2(b, x, x)"
+    verdict = judge(device("ethos-u55"), Model([parse(text)]))
+    assert (verdict.starts, len(verdict.refused)) == (True, 2)
+
+
+@pytest.mark.parametrize(("name", "text", "reason"), ENDS.values(), ids=list(ENDS))
+def test_where_the_compiler_ends_nothing_runs(name: str, text: str, reason: str) -> None:
+    verdict = judge(device(name), ending(text))
     assert [reason in found.reason for found in verdict.refused if found.ends] == [True]
     assert not verdict.starts
-    said = place(device("ethos-u55"), ending(text)).heading()
+    said = place(device(name), ending(text)).heading()
     assert said.startswith("its compiler ends with an error at 1 of ")
 
 
 @compiled
-@pytest.mark.parametrize(("text", "reason"), ENDS.values(), ids=list(ENDS))
-def test_the_compiler_ends_there(tmp_path: Path, text: str, reason: str) -> None:
+@pytest.mark.parametrize(("name", "text", "reason"), ENDS.values(), ids=list(ENDS))
+def test_the_compiler_ends_there(tmp_path: Path, name: str, text: str, reason: str) -> None:
     del reason
     target = tmp_path / "m.tflite"
     target.write_bytes(bytes(serialize(ending(text))))
-    assert "valid TFLite Semantics" in run(target, "ethos-u55")
+    said, written = run(target, name)
+    assert not written, said
 
 
 def test_inspect_says_where_the_compiler_ends(tqconv: Tqconv, tmp_path: Path) -> None:
     path = tmp_path / "m.tflite"
-    path.write_bytes(bytes(serialize(ending(ENDS["reals"][0]))))
+    path.write_bytes(bytes(serialize(ending(ENDS["reals"][1]))))
     shown = tqconv("inspect", path, "--target", "ethos-u85").out
     assert "its compiler ends with an error at 1 of 2 operators, and writes nothing" in shown
     lines = shown.splitlines()
     assert "HARD_SWISH" in lines[1 + next(i for i, line in enumerate(lines) if "target" in line)]
 
 
-def run(path: Path, name: str) -> str:
-    """Return what the compiler says of a file."""
+def run(path: Path, name: str) -> tuple[str, bool]:
+    """Return what the compiler says of a file, and whether it wrote another."""
     words = ["vela", str(path), "--accelerator-config", f"{name}-{CONFIGS[name]}"]
     words += ["--output-dir", str(path.parent)]
     ran = subprocess.run(words, capture_output=True, text=True, check=False)
-    return ran.stdout + ran.stderr
+    return ran.stdout + ran.stderr, ran.returncode == 0
 
 
-def agrees(path: Path, name: str) -> None:
+def agrees(path: Path, name: str, *, places: bool = False) -> None:
     """Compare our verdict with what the compiler leaves to the CPU, operator by operator.
 
     It reads a fused activation as an operator of its own, behind one whose result is `…_act`.
+    Of what it `places` it does not get to write all: odd sizes pass its checks and end it later.
     """
-    said = run(path, name)
-    assert "valid TFLite Semantics" not in said, said
-    model = package.load(path)
-    known = {t.name for graph in model.all_graphs() for t in graph.tensors()}
+    said, written = run(path, name)
+    verdict = judge(device(name), package.load(path))
+    assert places or written == verdict.starts, said.splitlines()[-1]
+    known = {t.name for op in package.load(path).main.ops for t in op.outputs}
     names = re.findall(r"Warning \([^)]*\) operator: \w+, ofm: '(.*?)'\n", said)
     theirs = {name if name in known else name.removesuffix("_act") for name in names}
-    ours = {
-        f.op.outputs[0].name: f"{f.op} ({f.reason})" for f in judge(device(name), model).refused
-    }
+    ours = {f.op.outputs[0].name: f"{f.op} ({f.reason})" for f in verdict.refused if not f.ends}
     assert {n: ours[n] for n in ours.keys() - theirs} == {}
-    assert theirs - ours.keys() == set()
+    assert not verdict.starts or theirs - ours.keys() == set()
 
 
 @compiled
@@ -272,7 +303,7 @@ def test_random_operators_run_where_the_compiler_places_them(
 ) -> None:
     target = tmp_path / "m.tflite"
     target.write_bytes(bytes(serialize(integers(drawn(seed, kind, 12), kind))))
-    agrees(target, name)
+    agrees(target, name, places=True)
 
 
 @compiled

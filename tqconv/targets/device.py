@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
-from tqconv.ir.graph import Model, Op, Tensor
+from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ops.table import known, spec
 from tqconv.records import dataclass
 
@@ -24,6 +24,7 @@ class Refusal:
 
 
 Rule = Callable[[Op], Refusal | None]
+Border = Callable[[Op, Graph], Refusal | None]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Device:
     general: rules for all of them; rest: what runs the others, empty where nothing does and the
     model does not start; stops: behind the first operator that is refused nothing runs on it;
     remedies: operator that it lacks -> what to do instead; open_sizes: what becomes there of an
-    input with a size that is not known; reads: rules without which its compiler ends with an error.
+    input with a size that is not known; reads: rules without which its compiler ends with an error,
+    wherever an operator runs; builds: the same for operators that it takes.
     """
 
     name: str
@@ -46,7 +48,8 @@ class Device:
     stops: bool = False
     remedies: Mapping[str, str] = field(default_factory=dict)
     open_sizes: str = "a size that is not known is 1 until the input is resized, then any"
-    reads: tuple[Rule, ...] = ()
+    reads: tuple[Border, ...] = ()
+    builds: tuple[Rule, ...] = ()
 
     def refuses(self, op: Op) -> Refusal | None:
         """Return why an operator is refused, or None where it is taken."""
@@ -55,9 +58,12 @@ class Device:
         own = () if self.takes is None else self.takes[op.type]
         return next((found for rule in (*self.general, *own) if (found := rule(op))), None)
 
-    def ends_at(self, op: Op) -> Refusal | None:
-        """Return why the compiler reads no model with this operator, or None."""
-        return next((found for rule in self.reads if (found := rule(op))), None)
+    def ends_at(self, op: Op, graph: Graph, *, taken: bool) -> Refusal | None:
+        """Return why the compiler writes nothing with this operator, or None."""
+        found = next((found for rule in self.reads if (found := rule(op, graph))), None)
+        if found is not None or not taken:
+            return found
+        return next((found for rule in self.builds if (found := rule(op))), None)
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,8 @@ def judge(device: Device, model: Model) -> Verdict:
         stopped = False
         for op in graph.ops:
             count += 1
-            found, end = device.refuses(op), device.ends_at(op)
+            found = device.refuses(op)
+            end = device.ends_at(op, graph, taken=found is None)
             if end is not None:
                 refused.append(Refused(op, end.reason, end.remedy, ends=True))
             elif found is not None:

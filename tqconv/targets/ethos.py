@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tqconv.ir.graph import Op
+from tqconv.targets import ethos_ends as ends
 from tqconv.targets import ethos_rules as rules
 from tqconv.targets import ethos_shapes as shapes
-from tqconv.targets.device import Device, Refusal, Rule, each
+from tqconv.targets.device import Border, Device, Refusal, Rule, each
 from tqconv.targets.ethos_batches import dilates
 from tqconv.targets.rules import BORDERS, constant
 
@@ -89,7 +90,14 @@ REMEDIES = {
 }
 
 
-def _ethos(name: str, title: str, takes: Mapping[str, tuple[Rule, ...]], *general: Rule) -> Device:
+def _ethos(
+    name: str,
+    title: str,
+    takes: Mapping[str, tuple[Rule, ...]],
+    general: tuple[Rule, ...],
+    reads: tuple[Border, ...] = (),
+    builds: tuple[Rule, ...] = (),
+) -> Device:
     sizes = "the compiler takes 1 for an open batch, and no other size that is not known"
 
     def accepts(op: Op) -> Refusal | None:
@@ -104,7 +112,8 @@ def _ethos(name: str, title: str, takes: Mapping[str, tuple[Rule, ...]], *genera
         rest="the CPU",
         remedies=REMEDIES,
         open_sizes=sizes,
-        reads=rules.READS,
+        reads=(*ends.READS, *reads),
+        builds=builds,
     )
 
 
@@ -115,14 +124,16 @@ _U55_GENERAL = (
     rules.zero_points,
     rules.fused,
 )
-U55 = _ethos("ethos-u55", "Arm Ethos-U55", _narrowed(_U55_OWN), *_U55_GENERAL)
-U65 = _ethos("ethos-u65", "Arm Ethos-U65", _narrowed(_U55_OWN), *_U55_GENERAL)
-U85 = _ethos(
-    "ethos-u85",
-    "Arm Ethos-U85",
-    _U85,
+U55 = _ethos(
+    "ethos-u55", "Arm Ethos-U55", _narrowed(_U55_OWN), _U55_GENERAL, (ends.no_bool_borders,)
+)
+U65 = _ethos(
+    "ethos-u65", "Arm Ethos-U65", _narrowed(_U55_OWN), _U55_GENERAL, (ends.no_bool_borders,)
+)
+_U85_GENERAL = (
     rules.static,
     rules.maps(rules.FEATURE_MAPS | {"bool"}),
     rules.scaled,
     rules.symmetric_operands,
 )
+U85 = _ethos("ethos-u85", "Arm Ethos-U85", _U85, _U85_GENERAL, builds=(ends.no_long_arithmetic,))

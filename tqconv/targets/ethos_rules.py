@@ -250,31 +250,3 @@ def lstm(op: Op) -> Refusal | None:
             return Refusal(f"{what}")
     given = all(operand(op, f"w_{source}{gate}") for source in "xh" for gate in "ifco")
     return None if given else Refusal("an input gate that is not computed")
-
-
-def _filled(op: Op) -> Refusal | None:
-    """Constants have elements; a shape of none is how a RESHAPE makes a scalar."""
-    found = next((t for t in op.inputs if t is not None and t.is_constant and t.size == 0), None)
-    return None if found is None else Refusal(f"its constant '{found.name}' has no elements")
-
-
-def _eight_bits(op: Op) -> Refusal | None:
-    """Two operators are of 8 bits, on whatever they run."""
-    x = op.inputs[0]
-    if op.type not in ("ARG_MAX", "HARD_SWISH") or x is None or x.dtype.name in ("int8", "uint8"):
-        return None
-    return Refusal(f"{op.type} of {type_name(x)} data, 8 bits alone are read", INTEGERS)
-
-
-def _integer_lstm(op: Op) -> Refusal | None:
-    """An LSTM is one of integers, with all that it may have: 24 operands, 5 tensors within."""
-    if op.type != "UNIDIRECTIONAL_SEQUENCE_LSTM":
-        return None
-    if type_name(op.input(0)) not in ("int8", "int16"):
-        return Refusal(f"an LSTM of {type_name(op.input(0))} data", INTEGERS)
-    whole = len(op.inputs) == 24 and len(op.intermediates) == 5
-    return None if whole else Refusal("an LSTM with fewer operands than 24, or not 5 inner tensors")
-
-
-READS: tuple[Rule, ...] = (_filled, _eight_bits, _integer_lstm)
-"""Without these the compiler ends with an error (regor/tflite/tflite_model_semantics.cpp)."""
