@@ -186,6 +186,33 @@ def test_what_reads_no_elements_of_rows(statement: str, rows: list[tuple[int, ..
         assert [y.shape for y in made][: len(rows)] == rows
 
 
+@pytest.mark.parametrize(
+    ("inputs", "product", "shapes"),
+    [
+        ("x: f32[?,2,0]", "BATCH_MATMUL(x, f32[0,3])", [(5, 2, 0)]),
+        ("x: f32[?,2,0]", "BATCH_MATMUL(x, f32[4,0,3])", [(4, 2, 0)]),
+        ("x: f32[?,2,0], w: f32[?,0,?]", "BATCH_MATMUL(x, w)", [(5, 2, 0), (5, 0, 3)]),
+        ("x: f32[?,2,0], w: f32[?,0,3]", "BATCH_MATMUL(x, w)", [(1, 2, 0), (5, 0, 3)]),
+        ("x: f32[?,0,?]", "BATCH_MATMUL(x, f32[3,0]) {adj_x=true, adj_y=true}", [(5, 0, 2)]),
+        ("x: f32[?,0,4]", "BATCH_MATMUL(x, f32[4,3])", [(5, 0, 4)]),
+    ],
+)
+def test_products_of_an_unknown_number_of_nothing(
+    inputs: str, product: str, shapes: list[tuple[int, ...]]
+) -> None:
+    graph = parse(f"{inputs} -> z\ny = {product}\nz = NEG(y)")
+    adjoint = "adj_x" in product
+    given_ = [np.zeros(shape, np.float32) for shape in shapes]
+    other = given_[1] if len(given_) > 1 else np.zeros(graph.ops[0].input(1).shape, np.float32)
+    left = given_[0].swapaxes(1, 2) if adjoint else given_[0]
+    want = np.matmul(left, other.swapaxes(-1, -2) if adjoint else other)
+    for stage in STAGES:
+        run_stage(stage, graph, check=True)
+    for delegate in (True, False):
+        (y,) = run_litert(graph, given_, delegate)
+        np.testing.assert_array_equal(y, want)
+
+
 def test_no_size_is_guessed_from_no_elements() -> None:
     """LiteRT reshapes to [-1,0] with one row, however many there are."""
     text = "x: f32[?,2,3] -> z\ny = STRIDED_SLICE(x, [-1,0,0], [0,0,1], [-1,1,1])"

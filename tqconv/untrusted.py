@@ -49,8 +49,9 @@ EXPANDED_PER_NODE = 30
 loops inside of loops multiply that."""
 IMAGE_PIXELS = 64 * MIB
 """Pixels of an image: Pillow takes 4 bytes for each, and twice that to convert it."""
-ELEMENTS = 2**36
-"""Elements of a tensor: 256 GiB of float32, which no device that runs LiteRT holds; the sizes of a
+ELEMENTS = 2**31 - 1
+"""Elements of a tensor: kernels count them in 32 bits (`RuntimeShape::FlatSize`), and leave the
+result as it was where there are more (MAXIMUM of 2,147,534,622 int8, LiteRT 2.3.0). The sizes of a
 shape are multiplied without those of 0, as numpy does."""
 SIZE = 2**31 - 1
 """The largest size of a dimension: .tflite stores sizes as 32 bit integers."""
@@ -206,7 +207,11 @@ def check_sizes(shape: Sequence[int | None], what: str) -> None:
     if fits and elements <= ELEMENTS:
         return
     shown = ", ".join("?" if d is None else str(d) for d in shape)
-    problem = "which no memory holds" if fits else "whose sizes do not fit into 31 bits"
+    problem = (
+        "which are more elements than LiteRT counts"
+        if fits
+        else "whose sizes do not fit into 31 bits"
+    )
     raise UnsupportedError(
         f"{what} has the shape [{shown}], {problem}", hint="is the model damaged?"
     )

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.builder import Builder
+from tqconv.compose.sizes import Size, calculate, size_of, vector
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ops.emit import emit
 from tqconv.ops.rules import axis_of
@@ -56,6 +58,34 @@ def unpack_nothing(graph: Graph, op: Op) -> bool:
             part, emit(graph, "GATHER", x, at_place, name=name, source=op.source, axis=axis)
         )
     return True
+
+
+@at("BATCH_MATMUL")
+def sum_nothing(graph: Graph, op: Op) -> bool:
+    """Write down the product of matrices without elements: XNNPACK does not prepare it.
+
+    y = BATCH_MATMUL(a: [?,2,0], b: [0,3])   ->   y = FILL([SHAPE(a)[0], 2, 3], 0)
+    """
+    y = op.output
+    if y.dtype != np.float32 or not any(0 in op.input(i).shape for i in (0, 1)):
+        return False
+    b = Builder(graph, op.source, y.name)
+    sizes: list[Size] = []
+    for axis, size in enumerate(y.shape):
+        sizes.append(_computed_size(b, op, axis - y.rank) if size is None else size)
+    graph.replace(y, b("FILL", vector(b, sizes), np.zeros((), np.float32)))
+    return True
+
+
+def _computed_size(b: Builder, op: Op, axis: int) -> Size:
+    """Return the size of an axis of a product, counted from the end."""
+    x, w = op.input(0), op.input(1)
+    if axis == -2:
+        return size_of(b, x, -1 if op.options.get("adj_x", False) else -2)
+    if axis == -1:
+        return size_of(b, w, -2 if op.options.get("adj_y", False) else -1)
+    batches = [size_of(b, t, axis) for t in (x, w) if t.rank >= -axis]
+    return calculate(b, "MAXIMUM", *batches)
 
 
 def _taking_all(op: Op, place: int) -> tuple[Sequence[NDArray[np.int32]], dict[str, int]]:
