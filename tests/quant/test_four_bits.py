@@ -88,6 +88,26 @@ def test_kernels_read_them_right(
     assert difference(run(graph_of(name), [xs[0]])[0], got)[0] > 32
 
 
+@DELEGATES
+@pytest.mark.parametrize("name", ["FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"])
+def test_a_bias_far_beyond_the_weights_is_kept(
+    run: Run, tmp_path: Path, name: str, delegate: bool
+) -> None:
+    """Dead channels: of weights of nothing the bias is all that is left."""
+    xs = samples(name, 20)
+    np.savez(tmp_path / "s.npz", x=xs)
+
+    def faint() -> Graph:
+        graph = graph_of(name)
+        w = graph.ops[0].input(1)
+        assert w.data is not None
+        w.data = w.data * np.float32(1e-9)
+        return graph
+
+    small = made(faint(), tmp_path, "int8", weight_bits=4)
+    assert difference(run(faint(), [xs[0]])[0], run(small, [xs[0]], delegate)[0])[0] > 40
+
+
 def test_the_rows_say_where(tmp_path: Path) -> None:
     rules = {row.name: row.quant for row in table().values() if row.quant is not None}
     assert {name: set(rule.nibbles) for name, rule in rules.items() if rule.nibbles} == {

@@ -24,6 +24,10 @@ LARGEST_BIAS = {"int32": (2**31 - 1) // 2, "int64": 2**46}
 """TensorFlow enlarges the weight scale until the bias stays below half of int32; what 64 bits sum
 up is multiplied as a number of 48 bits: kernels/internal/common.cc."""
 
+NIBBLE = 16
+"""XNNPACK multiplies weights of 4 bits of a dense layer by this, and so its bias: from 2**27
+on it overflows (measured; LiteRT 2.3.0)."""
+
 Reals = NDArray[np.floating[Any]]
 
 
@@ -262,10 +266,11 @@ def bias(x: Params, w: Params, dtype: np.dtype, why: str = "") -> Params:
 
 def room_for_bias(w: Params, x: Params, data: Reals, dtype: np.dtype) -> Params:
     """Return `w` with scales enlarged where the bias would overflow its type: TensorFlow's rule."""
+    most = LARGEST_BIAS[dtype.name] / (NIBBLE if w.dtype.name == "int4" else 1)
     largest = np.abs(np.asarray(data, np.float64)).reshape(-1)
     if w.is_per_tensor:
         largest = np.array([largest.max(initial=0.0)])
-    return at_least(w, largest / LARGEST_BIAS[dtype.name] / x.scale)
+    return at_least(w, largest / most / x.scale)
 
 
 def at_least(w: Params, floor: NDArray[np.float64]) -> Params:
