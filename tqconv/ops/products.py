@@ -41,18 +41,19 @@ def _multiply(op: Op) -> NDArray[Any]:
 
 
 def _embedding(op: Op) -> Sequence[Typed]:
-    """ids: [n]; table: [rows, ...]; y: [n, ...]."""
+    """ids: [n]; table: [rows, ...]; y: [n, ...], the reals of a stored table where it says so."""
     ids, table = ranked(op.input(0), 1), op.input(1)
     if table.rank < 2:
         raise UnsupportedError(f"an embedding table of rank {table.rank}")
-    return [((*ids, *table.shape[1:]), table.dtype)]
+    real = table.quant is not None and any(y.dtype == np.float32 for y in op.outputs)
+    return [((*ids, *table.shape[1:]), np.dtype(np.float32) if real else table.dtype)]
 
 
 def _rows(op: Op) -> NDArray[Any] | None:
     ids, table = values(op, 0), values(op, 1)
     if ids.size and (ids.min() < 0 or ids.max() >= table.shape[0]):
         return None
-    return np.asarray(table[ids])
+    return None if any(y.dtype != table.dtype for y in op.outputs) else np.asarray(table[ids])
 
 
 # Minimum versions: LiteRT tools/versioning/op_version.cc.
