@@ -176,7 +176,8 @@ class ConvertOptions:
     on the samples of `verify`, else on those of the calibration. summary_dir: folder for a
     description of the result as text and JSON. report: a file for a report as HTML; command: what
     it says that was typed. device: what must run the result (a name of
-    `targets.devices`); allow_fallback: it need not run all of it.
+    `targets.devices`); allow_fallback: it need not run all of it. logits: outputs end before a last
+    SOFTMAX, LOG_SOFTMAX or LOGISTIC.
     """
 
     load: LoadOptions = field(default_factory=LoadOptions)
@@ -194,6 +195,7 @@ class ConvertOptions:
     min_agreement: float | None = None
     device: str | None = None
     allow_fallback: bool = False
+    logits: bool = False
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ def convert_options(given: Given) -> tuple[ConvertOptions, list[str]]:
         min_agreement=given.get("min_agreement"),
         device=given.get("device"),
         allow_fallback=given.get("allow_fallback", False),
+        logits=given.get("logits", False),
     )
     return options, notes
 

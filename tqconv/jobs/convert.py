@@ -14,6 +14,7 @@ from tqconv.ir.graph import Model
 from tqconv.jobs import footprint
 from tqconv.jobs.files import picture, save, snapshot, write_summary
 from tqconv.jobs.images import turn_images
+from tqconv.jobs.logits import Logits
 from tqconv.jobs.phases import unwatched
 from tqconv.jobs.pictures import Pictures
 from tqconv.jobs.record import Record
@@ -71,15 +72,8 @@ def convert(
         raise FormatError(f"{source} has no outputs")
     names = _names(model)
     dump.write(model, "AT_IMPORT")
-    turn_images(model, reading)
-    before = stages_before(
-        options.toco,
-        quantizing=reading.quantizing,
-        channels_first=file.format.channels_first,
-    )
     watch("optimizing", "")
-    for stage in before:
-        dump.run(model, stage)
+    _optimize(model, options, reading, file, dump)
     _fit(model, options, observe)
     record = Record(histograms=options.report is not None)
     with dump.of_failure(model):
@@ -94,6 +88,23 @@ def convert(
     _check_result(model, options)
     size, files = _write(file, target, model, options, record)
     return Report(model, size, model.notes, record.differences, dump.files + files)
+
+
+def _optimize(
+    model: Model, options: ConvertOptions, reading: LoadOptions, file: SourceFile, dump: Pictures
+) -> None:
+    """Run the stages before a quantization, or writing, on a model with the ends asked for."""
+    logits = Logits(wanted=options.logits)
+    turn_images(model, reading)
+    logits.cut(model)
+    for stage in stages_before(
+        options.toco,
+        quantizing=reading.quantizing,
+        channels_first=file.format.channels_first,
+    ):
+        dump.run(model, stage)
+    logits.cut(model)
+    model.notes += logits.notes()
 
 
 def _fit(model: Model, options: ConvertOptions, observe: Observer | None) -> None:

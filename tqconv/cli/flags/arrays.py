@@ -36,6 +36,7 @@ ROWS: tuple[Flag, ...] = (
         "nhwc_io", "take and return images of a channels-first model as [n,h,w,c]",
         ARRAYS, "load.nhwc_io",
     ),
+    switch("logits", "end before a last SOFTMAX, LOG_SOFTMAX or LOGISTIC", ARRAYS, "logits"),
     switch(
         "allow_nonexistent_arrays", "leave out named tensors that the graph lacks",
         ARRAYS, "load.allow_nonexistent_arrays",
