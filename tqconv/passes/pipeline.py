@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from tqconv.config import TocoOptions
-from tqconv.passes import bodies, cleanup, dense, fake_quant, fold, fuse, order, reshape, sizes
+from tqconv.passes import (
+    bodies,
+    cleanup,
+    dense,
+    fake_quant,
+    fold,
+    fuse,
+    order,
+    reshape,
+    sizes,
+    taps,
+)
 from tqconv.passes.driver import Pass, Stage
 from tqconv.passes.layout import settle, sink
 from tqconv.passes.legal.rewriters import REWRITERS
@@ -71,6 +82,7 @@ STAGES: tuple[Stage, ...] = (
         (
             fuse.fuse_padding,
             fuse.fuse_padding_of_maxima,
+            taps.cut_taps_in_padding,
             fold.scale_behind_padding,
             fold.fold_scale_before,
             fold.fold_shift_before,
