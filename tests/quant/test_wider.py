@@ -13,6 +13,7 @@ from tqconv.config import QuantizeOptions
 from tqconv.ir.graph import Model
 from tqconv.ir.types import Range
 from tqconv.jobs import widen
+from tqconv.jobs.judge import Judge
 from tqconv.jobs.quantize import quantize
 from tqconv.quant.plan import Borders, plan
 from tqconv.quant.schemes import INT16, SCHEMES
@@ -104,7 +105,7 @@ def test_the_loudest_place_is_found_alone_or_among_neighbours(tmp_path: Path, mo
     }
     made = plan(graph, SCHEMES["int8"], found, Choice(integer_only=True), Borders())
     feeds = [{"x": rows(1)}]
-    noise = widen.measured(Model([graph]), made, feeds, most)
+    noise = widen.measured(Judge(Model([graph]), feeds, widen._outputs), made, most)
     assert max(noise, key=lambda site: noise[site].mean()).name == "b" or most == 3
     assert set(noise) == set(sites(graph, made))
     assert "'b'" in widen.loudest(Model([graph]), made, feeds)[0]
@@ -123,6 +124,14 @@ def test_large_models_are_halved_less_often(monkeypatch: pytest.MonkeyPatch) -> 
             Model([graph]), made, feeds, watch=lambda *_: lambda _, n: totals.add(n)
         )
     assert totals == {4 + 2 * 10, 4 + 2 * 3, 4 + 2 * 2}
+
+
+def test_nothing_is_named_where_no_place_could_have_more_bits() -> None:
+    graph = parse("x: f32[1,8] -> z\nz = RELU(x)")
+    found = {t: Range(-9e4, 9e4, "user", "") for t in graph.tensors() if not t.is_constant}
+    made = plan(graph, SCHEMES["int16x8"], found, Choice(), Borders())
+    assert sites(graph, made) == []
+    assert widen.loudest(Model([graph]), made, [{"x": 0.1 + rows(1)}]) == []
 
 
 def test_nothing_is_named_where_little_is_lost() -> None:

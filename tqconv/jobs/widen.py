@@ -92,8 +92,7 @@ class _Search:
         worst = np.argsort(before.ratios.min(axis=0), kind="stable")[:LISTENERS]
         self.heard = [int(i) for i in worst]
         self.score = before
-        heard = [judge.samples[i] for i in self.heard]
-        self.noise = measured(model, made, heard, watch=watch)
+        self.noise = measured(judge.among(self.heard), made, watch=watch)
         self.steps = Steps(watch("trying 16 bits", "trials"), MOST_TRIALS)
         self.chosen: list[Site] = []
 
@@ -209,6 +208,8 @@ def loudest(
     if not judge.decisions or (least := judge.score(made).least) >= POOR:
         return []
     parts = _halved(judge.among([0]), made, watch=watch)
+    if not parts:
+        return []
     total = sum(noise for _, noise in parts)
     shares = ", ".join(f"{_stretch(part)} {100 * n / total:.0f} %" for part, n in parts[:NAMED])
     return [
@@ -257,22 +258,15 @@ def _stretch(part: Sequence[Site]) -> str:
     return f"'{part[0].name}' … '{part[-1].name}' ({len(part)} places)"
 
 
-def measured(
-    model: Model,
-    made: Plan,
-    samples: Sequence[Feed],
-    most: int = MEASURED,
-    *,
-    watch: Watch = unwatched,
-) -> Noise:
-    """Return what each place alone adds to the outputs of the float model.
+def measured(judge: Judge, made: Plan, most: int = MEASURED, *, watch: Watch = unwatched) -> Noise:
+    """Return what each place alone adds to the outputs of the judge's float model.
 
     Of more than `most` places, neighbours are measured together, and the loudest of these apart;
     the others share what they add.
     """
-    judge = Judge(model, samples, _outputs)
+    model = judge.model
     found = sites(model.main, made)
-    if not judge.decisions or not found:
+    if not found:
         return {}
     size = -(-len(found) // most)
     groups = [found[i : i + size] for i in range(0, len(found), size)]
