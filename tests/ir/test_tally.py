@@ -84,6 +84,20 @@ def test_some_samples_count_for_the_others_and_extremes_are_of_all() -> None:
     assert places(got) == places(reduce(Histogram.merged, [*parts, rest]))
 
 
+def test_of_later_samples_fewer_values_count_for_the_others() -> None:
+    rng = np.random.default_rng(4)
+    counted = 5 * tally.THIN
+    seen = [rng.normal(n // 20, 1, (1, counted)).astype(np.float32) for n in range(40)]
+    some, all_ = Tallies(1, Counting.SOME), Tallies(1, Counting.ALL)
+    for array in seen:
+        some.add([array])
+        all_.add([array])
+    got, wanted = some.histogram(0), all_.histogram(0)
+    assert got.total == pytest.approx(wanted.total, rel=0.01)
+    means = [np.average(found.centers(), weights=found.counts) for found in (got, wanted)]
+    assert means[0] == pytest.approx(means[1], abs=0.02)
+
+
 def places(found: Histogram) -> tuple[int, list[tuple[int, int]]]:
     """The width of the bins, and which of them hold how much."""
     held = np.flatnonzero(found.counts)

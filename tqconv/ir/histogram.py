@@ -158,14 +158,15 @@ class Histogram:
         return Histogram(samples, low, high, exponent, first, counts, zeros, lost)
 
 
-def selected(flat: NDArray[Any], most: int = COUNTED) -> NDArray[Any]:
-    """Return the values of one sample that are counted, about `most` or up to twice as many."""
-    return flat[:: _step(flat.size, most)]
+def selected(flat: NDArray[Any]) -> NDArray[Any]:
+    """Return the values of one sample that are counted."""
+    return flat[:: distance(flat.size)]
 
 
-def _step(size: int, most: int) -> int:
-    """Return the distance of the values that count, which meets every channel equally often.
+def distance(size: int, most: int = COUNTED) -> int:
+    """Return the distance of the values that count, of which there are about `most`.
 
+    It meets every channel equally often.
     A step that shares a factor with the size would see the same few channels again and again.
     """
     step = max(1, size // most)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.ir.histogram import COUNTED, FINEST, Extremes, Histogram, exponent_for, selected
+from tqconv.ir.histogram import FINEST, Extremes, Histogram, distance, exponent_for
 
 SMALL = 1 << 12
 """Elements up to which tensors are looked at together."""
@@ -24,7 +24,8 @@ WAITING = 1 << 24
 THINNED = 8
 """Samples that are all counted where only some are; of four times as many every second one is."""
 THIN = 1 << 13
-"""Elements of one sample that are counted where only some samples are."""
+"""Elements that are counted, and count for the others, of samples behind those: rare ones are seen
+in the first samples. An eighth of the values of 8 samples made ranges worse by 1 dB."""
 
 Floats = NDArray[np.floating[Any]]
 
@@ -92,12 +93,14 @@ class Tallies:
         weight = self.counting.weight(self.samples - 1)
         if not weight:
             return
-        most = COUNTED if self.counting is Counting.ALL else THIN
+        thin = self.counting is Counting.SOME and self.samples > THINNED
         if weight != self._weight:
             self._settle()
             self._weight = weight
         for i, array in {**large, **wild}.items():
-            self._count(i, selected(array, most))
+            full = distance(array.size)
+            step = distance(array.size, THIN) if thin else full
+            self._count(i, array[::step], weight * round(step / full))
         if not wild.keys().isdisjoint(small):
             parts = zip(small, np.split(together, starts[1:-1]), strict=True)
             kept = {i: part for i, part in parts if i not in wild}
@@ -130,13 +133,13 @@ class Tallies:
         self._waiting.clear()
         starts = self._starts.tolist()
         for i, start, stop in zip(self._small, starts, starts[1:], strict=False):
-            self._count(i, rows[:, start:stop].reshape(-1))
+            self._count(i, rows[:, start:stop].reshape(-1), self._weight)
 
-    def _count(self, i: int, values: Floats) -> None:
+    def _count(self, i: int, values: Floats, weight: int) -> None:
         assert self.counters is not None
         if values.size:
             ends = float(self.low[i]), float(self.high[i])
-            self.counters[i].count(values, *ends, self._weight)
+            self.counters[i].count(values, *ends, weight)
 
     def extremes(self, i: int) -> Extremes:
         """Return the ends of what was seen of a tensor."""
