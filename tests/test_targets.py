@@ -58,6 +58,13 @@ TAKEN = [
     ("tflm", "int8", conv()),
     ("xnnpack", "int8", conv()),
     ("gpu", "float32", "x: f32[1,4,4,2] -> y\ny = RELU(x)"),
+    ("gpu", "int8", conv()),
+    ("gpu", "float32", "x: f32[2,3], z: f32[2,3] -> y\ny = DIV(x, z)"),
+    ("gpu", "float32", SINE),
+    ("gpu", "float32", "x: f32[1,4,4,2] -> y\ny = MEAN(x, [1,2]) {keep_dims=True}"),
+    ("gpu", "float32", "x: f32[2,3], z: f32[2,3] -> y\nb = LESS(x, z)\ny = SELECT_V2(b, x, z)"),
+    ("gpu", "float32", "x: f32[1,4,4,2], z: f32[4,4,2] -> y\ny = ADD(x, z)"),
+    ("gpu", "float32", "x: f32[4,2], i: i32[3] -> y\ny = GATHER(x, i)"),
     ("tflite-2.3", "int16", TANH),
     ("tflite-2.9", "float32", GELU),
     ("litert-1.0", "float32", GELU),
@@ -78,7 +85,20 @@ REFUSED = [
     ("tflm", "uint8", TANH, "uint8 data"),
     ("tflm", "float32", "x: f32[?,3] -> y\ny = SIN(x)", "not static"),
     ("gpu", "float32", "x: f32[1,2,2,2,2] -> y\ny = RELU(x)", "5 dimensions"),
-    ("gpu", "float32", SINE, "has no SIN"),
+    ("gpu", "float32", "x: f32[2,3] -> y\ny = CEIL(x)", "has no CEIL"),
+    ("gpu", "int16", TANH, "int16 data"),
+    ("gpu", "float32", "x: i32[2,3] -> y\ny = RELU(x)", "int32 data"),
+    ("gpu", "float32", "x: f32[2,3] -> y\ny = SOFTMAX(x) {beta=0.5}", "beta of 0.5"),
+    ("gpu", "float32", "x: f32[2,4,4,2], z: f32[4,4,2] -> y\ny = ADD(x, z)", "spread over"),
+    ("gpu", "float32", "x: f32[2,3] -> y\ny = PAD(x, [[1,0],[0,0]])", "2 dimensions"),
+    (
+        "gpu",
+        "float32",
+        "x: f32[1,2,3] -> y\ny = STRIDED_SLICE(x, [0,0,0], [1,1,3], [1,1,1]) {shrink_axis_mask=2}",
+        "shrink_axis_mask",
+    ),
+    ("gpu", "float32", "x: f32[4,2], i: i32[3,1] -> y\ny = GATHER(x, i)", "a list of int32"),
+    ("gpu", "float32", "x: f32[2,3] -> y\ny = CAST(x) {out_data_type=INT64}", "int64"),
     ("xnnpack", "int8", CLASSES, "on reals only"),
     ("tflite-2.2", "int16", TANH, "needs TensorFlow 2.3.0"),
     ("tflite-2.8", "float32", GELU, "needs TensorFlow 2.9.0"),
@@ -166,13 +186,12 @@ OPEN = "x: f32[?,8] -> y\ny = TANH(x)"
     ],
 )
 def test_what_an_open_batch_means(name: str, runs: bool, said: str) -> None:
-    text = OPEN.replace("TANH", "RELU") if name == "gpu" else OPEN  # each takes one of them
-    found = place(device(name), integers(text))
+    found = place(device(name), integers(OPEN))
     assert (found.runs, found.fixed_by) == (runs, "--input_shapes 1,8")
     assert found.about_sizes().startswith(f"input x [?, 8]: {said}")
     fixes = [word for word in remedies(found) if word.endswith("here --input_shapes 1,8")]
     assert bool(fixes) != runs
-    closed = place(device(name), integers(text.replace("?", "1")))
+    closed = place(device(name), integers(OPEN.replace("?", "1")))
     assert (closed.about_sizes(), closed.fixed_by, closed.runs) == ("", "", True)
 
 

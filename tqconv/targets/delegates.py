@@ -1,4 +1,4 @@
-"""LiteRT's delegates: its GPU delegate, and XNNPACK, the default one for the CPU.
+"""XNNPACK, LiteRT's default delegate for the CPU.
 
 What a delegate refuses runs on LiteRT's builtin kernels, at the cost of a copy there and back.
 """
@@ -7,29 +7,7 @@ from __future__ import annotations
 
 from tqconv.ir.graph import Op
 from tqconv.targets.device import Device, Refusal, each, operand
-from tqconv.targets.rules import SHAPES, constant, data, rank, static, type_name, types
-
-_GPU = """ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE EXP FULLY_CONNECTED
-LOGISTIC LSTM MAXIMUM MAX_POOL_2D MINIMUM MUL PAD PRELU QUANTIZE RELU RELU6 RESHAPE RESIZE_BILINEAR
-SOFTMAX STRIDED_SLICE SUB TRANSPOSE_CONV"""
-
-
-_GPU_TYPES = types("float32 float16 int8 uint8 int32", "--quantize float16, or no --quantize")
-
-GPU = Device(
-    "gpu",
-    "LiteRT's GPU delegate",
-    each(_GPU),
-    general=(static, rank(4), _GPU_TYPES),
-    open_sizes="the delegate takes no size that is not known",
-    rest="the CPU",
-    remedies={
-        "TRANSPOSE": "write the model channels last, so that nothing is transposed",
-        "MEAN": "AVERAGE_POOL_2D over the whole image",
-        "HARD_SWISH": "train with RELU6",
-    },
-)
-"""Of its documented list; it computes integers as reals, in float16 where that is allowed."""
+from tqconv.targets.rules import SHAPES, constant, data, type_name
 
 _EIGHT_BITS = """ADD SUB MUL ELU LEAKY_RELU TANH LOGISTIC CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED
 TRANSPOSE_CONV BATCH_MATMUL MAX_POOL_2D MEAN SUM REDUCE_MAX REDUCE_MIN RESHAPE TRANSPOSE

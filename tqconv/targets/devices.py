@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tqconv.errors import UsageError, suggestion
-from tqconv.targets import delegates, edgetpu, ethos, releases, small
+from tqconv.targets import delegates, edgetpu, ethos, gpu, releases, small
 from tqconv.targets.device import Device
 
 DEVICES: dict[str, Device] = {
@@ -14,7 +14,7 @@ DEVICES: dict[str, Device] = {
         ethos.U55,
         ethos.U65,
         ethos.U85,
-        delegates.GPU,
+        gpu.GPU,
         delegates.XNNPACK,
     )
 }
