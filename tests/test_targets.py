@@ -130,6 +130,23 @@ def test_a_microcontroller_does_not_read_halves() -> None:
     assert (found.reason, found.remedy) == ("float16 data", "no --quantize float16")
 
 
+@pytest.mark.parametrize("name", ["ethos-u55", "edgetpu"])
+def test_what_mends_reals_depends_on_where_they_are(name: str) -> None:
+    """Flags of inputs and outputs mend the borders, and nothing inside."""
+    model = Model([parse("x: f32[1,4] -> y\na = RELU(x)\nb = RELU(a)\nc = TANH(b)\ny = RELU(c)")])
+    for op, kind in zip(
+        model.main.ops, ("QUANTIZE", "DEQUANTIZE", "TANH", "DEQUANTIZE"), strict=True
+    ):
+        op.type = kind
+    model.main.ops[0].output.dtype = model.main.ops[2].output.dtype = np.dtype("int8")
+    for tensor in (model.main.ops[0].output, model.main.ops[2].output):
+        tensor.quant = Quant.per_tensor(0.5, 0)
+    said = {f.op.outputs[0].name: f.remedy for f in judge(device(name), model).refused}
+    borders = "--inference_input_type INT8 --inference_output_type INT8"
+    inner = "--quantize int8 --integer_only"
+    assert [said[n] for n in ("a", "b", "y")] == [borders, inner, borders]
+
+
 def test_an_npu_needs_scales() -> None:
     model = integers(TANH)
     model.main.outputs[0].quant = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,8 +45,9 @@ def dense(quantized: bool = False) -> Model:
 def test_text_of_a_small_model(tqconv: Tqconv, tmp_path: Path) -> None:
     path = tmp_path / "dense.tflite"
     size = save(dense(), path)
+    packed = len(gzip.compress(path.read_bytes(), 9))
     assert tqconv("inspect", path, "--verbose").out == (
-        f"{path}: a .tflite file, {size} B\n"
+        f"{path}: a .tflite file, {size} B ({packed} B as gzip)\n"
         "\n"
         "  operators    1 of 1 kind\n"
         "  parameters   16\n"

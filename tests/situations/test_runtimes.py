@@ -58,7 +58,7 @@ def test_put_a_hybrid_file_on_a_microcontroller(
     words = ["--quantize", mode, "--target", "tflm"]
     found = tqconv("convert", write(tmp_path, CONV), "-o", target, *words)
     assert found.code == 7
-    assert "the model does not start there" in found.err
+    assert "without the others it does not start there" in found.err
     assert why in found.err
     assert f"hint: {mended}" in found.err
     assert not target.exists()

@@ -20,7 +20,7 @@ from tqconv.cli.places import model_file, source_of
 from tqconv.cli.rows import TABLES, tables_page
 from tqconv.cli.terminal import room
 from tqconv.errors import UnsupportedError, UsageError
-from tqconv.output import bytes_of
+from tqconv.output import bytes_of, packed
 
 if TYPE_CHECKING:
     from tqconv.exporters.conditions import Claim
@@ -92,8 +92,10 @@ def _inspect(given: Given, source: str, path: Path) -> None:
         if placed is not None:
             document["target"] = placed.as_dict()
         return _print_json(document, files)
-    heading = f"{source}: {NAMES[looked.kind]}, {size(file_bytes)}"
-    described = _page(facts, heading, placed, verbose=given.get("verbosity", 0) > 0)
+    verbose = given.get("verbosity", 0) > 0
+    shipped = f" ({size(packed(path))} as gzip)" if verbose and path.is_file() else ""
+    heading = f"{source}: {NAMES[looked.kind]}, {size(file_bytes)}{shipped}"
+    described = _page(facts, heading, placed, verbose=verbose)
     print_page([*described, *_told(files)])
     if not isinstance(facts, ModelFacts):
         print_notes(given, [facts.reason] if facts.reason else [])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tqconv.cli.layout import Block, Table
-from tqconv.exporters.placement import remedies
+from tqconv.exporters.placement import mended
 
 if TYPE_CHECKING:
     from tqconv.exporters.placement import Placement
@@ -30,4 +30,5 @@ def placement_page(placed: Placement, *, verbose: bool) -> Iterator[Block]:
     yield Table(rows, right=(0,), names=(2,), prose=True)
     if len(groups) > len(listed):
         yield f"  … and {len(groups) - len(listed)} more kinds; --verbose lists all"
-    yield from (f"  mended by: {word}" for word in remedies(placed))
+    for word, kinds in mended(placed):
+        yield f"  mended by: {word} ({kinds})"

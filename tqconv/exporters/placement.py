@@ -93,7 +93,11 @@ class Placement:
         if self.ends:
             return f"its compiler ends with an error at {self.ends} of {count}, and writes nothing"
         others = self.operators - self.on_target
-        end = f"{others} on {self.rest}" if self.rest else "the model does not start there"
+        end = (
+            f"{others} on {self.rest}"
+            if self.rest
+            else "without the others it does not start there"
+        )
         return f"{self.on_target} of {count} {verb} on it{share}; {end}"
 
     def about_sizes(self) -> str:
@@ -172,6 +176,21 @@ def _names(names: Sequence[str]) -> str:
 
 def remedies(placement: Placement) -> list[str]:
     """Return what mends refusals, the most frequent first, each once."""
-    found = Counter(op.remedy for op in placement.refused if op.remedy)
+    return [word for word, _ in mended(placement)]
+
+
+def mended(placement: Placement) -> list[tuple[str, str]]:
+    """Return what mends refusals, the most frequent first, each with the operators it mends."""
+    found: dict[str, Counter[str]] = {}
+    for op in placement.refused:
+        if op.remedy:
+            found.setdefault(op.remedy, Counter())[op.type] += 1
     here = f", here {placement.fixed_by}" if placement.fixed_by else ""
-    return [f"{word}{here}" if word == SHAPES else word for word, _ in found.most_common()]
+    ordered = sorted(found.items(), key=lambda item: -item[1].total())
+    return [(f"{word}{here}" if word == SHAPES else word, _kinds(count)) for word, count in ordered]
+
+
+def _kinds(count: Counter[str]) -> str:
+    named = [f"{number} {kind}" for kind, number in count.most_common(NAMED)]
+    others = count.total() - sum(number for _, number in count.most_common(NAMED))
+    return ", ".join([*named, *([f"{others} others"] if others else [])])

@@ -48,7 +48,7 @@ def _shapes(op: Op) -> Refusal | None:
 
 XNNPACK = Device(
     "xnnpack",
-    "XNNPACK, LiteRT's default delegate (LiteRT 2.3)",
+    "XNNPACK, the default delegate of LiteRT 2.3",
     {
         **each(_EIGHT_BITS),
         **each("CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED TRANSPOSE_CONV", _weights),

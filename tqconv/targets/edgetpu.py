@@ -9,7 +9,6 @@ from __future__ import annotations
 from tqconv.ir.graph import Op
 from tqconv.targets.device import Device, Refusal, each, operand, option
 from tqconv.targets.rules import (
-    BORDERS,
     INTEGERS,
     constant,
     data,
@@ -17,6 +16,7 @@ from tqconv.targets.rules import (
     result_types,
     static,
     thin,
+    to_integers,
     type_name,
 )
 
@@ -27,8 +27,7 @@ SOFTMAX = 16000
 def _eight_bits(op: Op) -> Refusal | None:
     for tensor in data(op):
         if type_name(tensor) in ("float32", "float16"):
-            borders = op.type in ("QUANTIZE", "DEQUANTIZE")
-            return Refusal(f"{type_name(tensor)} data", BORDERS if borders else INTEGERS)
+            return Refusal(f"{type_name(tensor)} data", to_integers(op))
         if type_name(tensor) in ("int16", "int64", "bool", "string"):
             return Refusal(f"{type_name(tensor)} data", INTEGERS)
     return None
@@ -97,6 +96,7 @@ EDGETPU = Device(
     {
         **each(_PLAIN),
         **each("AVERAGE_POOL_2D MAX_POOL_2D", no_activation),
+        **each("DEQUANTIZE"),  # for the reason that it makes reals
         **each("CONCATENATION", no_activation, _concatenation),
         **each("FULLY_CONNECTED", _dense),
         **each("MEAN", _mean),
@@ -115,7 +115,6 @@ EDGETPU = Device(
     rest="the CPU",
     stops=True,
     remedies={
-        "DEQUANTIZE": BORDERS,
         "HARD_SWISH": "train with RELU6",
         "LEAKY_RELU": "train with RELU or PRELU",
         "ARG_MAX": "end the model before it, with --output_arrays",

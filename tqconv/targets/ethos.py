@@ -10,7 +10,7 @@ from tqconv.targets import ethos_rules as rules
 from tqconv.targets import ethos_shapes as shapes
 from tqconv.targets.device import Border, Device, Refusal, Rule, each
 from tqconv.targets.ethos_batches import dilates
-from tqconv.targets.rules import BORDERS, constant
+from tqconv.targets.rules import constant
 
 _U55_FILTER = rules.filter(rules.WEIGHTS, rules.WEIGHTS, 40)
 _U85_FILTER = rules.filter(rules.WEIGHTS, rules.WIDE_WEIGHTS, 48)
@@ -25,6 +25,7 @@ LOGICAL_NOT LOGICAL_OR NOT_EQUAL READ_VARIABLE REDUCE_ALL REDUCE_ANY SELECT SELE
 _SHARED: dict[str, tuple[Rule, ...]] = {
     **each(_PLAIN),
     **each(_WIDE),
+    **each("DEQUANTIZE"),  # for the reason that it makes reals
     **each("ELU", rules.alike("int8")),
     **each("GELU", rules.alike("int8 uint8")),
     **each("LOG", rules.alike("int8 int16")),
@@ -84,7 +85,6 @@ def _narrowed(takes: Mapping[str, tuple[Rule, ...]]) -> dict[str, tuple[Rule, ..
 
 
 REMEDIES = {
-    "DEQUANTIZE": BORDERS,
     "DIV": "multiply by the reciprocal of a constant divisor",
     "LOG_SOFTMAX": "end the model before it, with --output_arrays",
 }

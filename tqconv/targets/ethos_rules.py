@@ -12,9 +12,8 @@ import numpy as np
 
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import RESOURCE
-from tqconv.ops.table import known, spec
 from tqconv.targets.device import Refusal, Rule, operand, option, tensors
-from tqconv.targets.rules import BORDERS, INTEGERS, NHWC, SHAPES, type_name
+from tqconv.targets.rules import INTEGERS, NHWC, SHAPES, to_integers, type_name
 
 FEATURE_MAPS = frozenset({"int8", "uint8", "int16", "int32", "int64"})
 _BOTH = """ADD BATCH_MATMUL DIV EQUAL EXPAND_DIMS GATHER GREATER GREATER_EQUAL LESS LESS_EQUAL
@@ -59,8 +58,7 @@ def maps(allowed: frozenset[str]) -> Rule:
     def rule(op: Op) -> Refusal | None:
         for tensor in feature_maps(op):
             if type_name(tensor) not in allowed:
-                converts = known(op.type) and spec(op.type).converts
-                return Refusal(f"{type_name(tensor)} data", BORDERS if converts else INTEGERS)
+                return Refusal(f"{type_name(tensor)} data", to_integers(op))
         return None
 
     return rule

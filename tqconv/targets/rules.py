@@ -35,6 +35,13 @@ def static(op: Op) -> Refusal | None:
     return None if found is None else Refusal(f"the shape of '{found.name}' is not static", SHAPES)
 
 
+def to_integers(op: Op) -> str:
+    """Return the flags that mend reals: of the model's borders where an operator is one of them."""
+    if op.type == "QUANTIZE" and op.input(0).producer is None:
+        return BORDERS
+    return BORDERS if op.type == "DEQUANTIZE" and not op.outputs[0].uses else INTEGERS
+
+
 def types(names: str, remedy: str = INTEGERS) -> Rule:
     """All data have one of these element types."""
     allowed = frozenset(names.split())
