@@ -93,7 +93,8 @@ def _inspect(given: Given, source: str, path: Path) -> None:
             document["target"] = placed.as_dict()
         return _print_json(document, files)
     verbose = given.get("verbosity", 0) > 0
-    shipped = f" ({size(packed(path))} as gzip)" if verbose and path.is_file() else ""
+    ships = verbose and looked.kind == "tflite"
+    shipped = f" ({size(packed(path))} as gzip)" if ships else ""
     heading = f"{source}: {NAMES[looked.kind]}, {size(file_bytes)}{shipped}"
     described = _page(facts, heading, placed, verbose=verbose)
     print_page([*described, *_told(files)])

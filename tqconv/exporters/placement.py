@@ -193,4 +193,5 @@ def mended(placement: Placement) -> list[tuple[str, str]]:
 def _kinds(count: Counter[str]) -> str:
     named = [f"{number} {kind}" for kind, number in count.most_common(NAMED)]
     others = count.total() - sum(number for _, number in count.most_common(NAMED))
-    return ", ".join([*named, *([f"{others} others"] if others else [])])
+    rest = [f"{others} other{'s' if others > 1 else ''}"] if others else []
+    return ", ".join([*named, *rest])
