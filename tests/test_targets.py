@@ -12,7 +12,7 @@ from tests.cli.conftest import tqconv as tqconv
 from tests.ethos_cases import integers
 from tests.graph_text import parse
 from tqconv.errors import UsageError
-from tqconv.exporters.placement import place, remedies
+from tqconv.exporters.placement import place, remedies, sentences
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
 from tqconv.ir.types import Quant
@@ -236,3 +236,20 @@ def test_a_misspelt_target_names_those_that_exist(name: str) -> None:
     with pytest.raises(UsageError) as raised:
         device(name)
     assert all(known in str(raised.value.hint) for known in DEVICES)
+
+
+def test_reasons_that_differ_by_a_tensor_are_one_kind() -> None:
+    lines = "\n".join(f"y{i} = TANH(x{i})" for i in range(5))
+    inputs = ", ".join(f"x{i}: f32[1,?]" for i in range(5))
+    model = Model([parse(f"{inputs} -> {', '.join(f'y{i}' for i in range(5))}\n{lines}")])
+    (line,) = sentences(place(device("tflm"), model))
+    assert line == "5 TANH (the shape of 'x0' is not static): 'y0', 'y1', 'y2' and 2 more"
+
+
+def test_an_error_names_some_kinds_and_counts_the_others() -> None:
+    kinds = ("TANH", "RELU", "RELU6", "ABS", "NEG")
+    lines = "\n".join(f"y{i} = {kind}(x)" for i, kind in enumerate(kinds))
+    outputs = ", ".join(f"y{i}" for i in range(len(kinds)))
+    placed = place(device("tflm"), Model([parse(f"x: f32[1,?] -> {outputs}\n{lines}")]))
+    assert len(sentences(placed)) == len(kinds)
+    assert sentences(placed, 3)[3:] == ["2 kinds more, which inspect lists"]

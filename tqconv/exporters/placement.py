@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,6 +15,10 @@ from tqconv.records import dataclass
 from tqconv.targets.device import Device, Refused, judge
 from tqconv.targets.rules import SHAPES
 
+_QUOTED = re.compile(r"'[^']*'")
+"""The name of a tensor in a reason."""
+KINDS = 6
+"""Kinds of refusals that an error names."""
 NAMED = 3
 """Operators that a line about many of them names."""
 
@@ -75,13 +80,16 @@ class Placement:
         A reason that names a tensor is that of the first one; those that are only behind another
         are one group; those at which the compiler ends come first.
         """
-        found: dict[tuple[str, str, str], list[str]] = {}
+        found: dict[tuple[bool, str, str, str], list[RefusedFacts]] = {}
         for op in self.refused:
-            key = ("operators", op.reason, "") if op.behind else (op.type, op.reason, op.remedy)
-            found.setdefault(key, []).append(op.name)
-        ending = {(op.type, op.reason, op.remedy) for op in self.refused if op.ends}
-        ordered = sorted(found.items(), key=lambda item: (item[0] not in ending, -len(item[1])))
-        return [(*key, names) for key, names in ordered]
+            reason = _QUOTED.sub("", op.reason)
+            key = ("operators", reason, "") if op.behind else (op.type, reason, op.remedy)
+            found.setdefault((not op.ends, *key), []).append(op)
+        ordered = sorted(found.items(), key=lambda item: (item[0][0], -len(item[1])))
+        return [
+            (kind, ops[0].reason, remedy, [op.name for op in ops])
+            for (_, kind, _, remedy), ops in ordered
+        ]
 
     def heading(self) -> str:
         """Return in one line how much runs on the device, and what runs the others."""
@@ -161,12 +169,18 @@ def _share(part: int, whole: int) -> str:
     return f"{min(percent, 99.9):.1f} %" if part < whole else "100 %"
 
 
-def sentences(placement: Placement) -> list[str]:
-    """Return one line per kind of refusal: how many, which operator, why, and where."""
-    return [
+def sentences(placement: Placement, most: int | None = None) -> list[str]:
+    """Return one line per kind of refusal: how many, which operator, why, and where.
+
+    `most`: of how many kinds; how many more there are is the last line then.
+    """
+    groups = placement.groups()
+    lines = [
         f"{len(names)} {kind} ({reason}): {_names(names)}"
-        for kind, reason, _, names in placement.groups()
+        for kind, reason, _, names in groups[:most]
     ]
+    more = len(groups) - len(lines)
+    return [*lines, *([f"{counted(more, 'kind')} more, which inspect lists"] if more else [])]
 
 
 def _names(names: Sequence[str]) -> str:

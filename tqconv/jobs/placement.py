@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tqconv.config import LoadOptions
 from tqconv.errors import VerificationError, counted
-from tqconv.exporters.placement import Placement, place, remedies, sentences
+from tqconv.exporters.placement import KINDS, Placement, place, remedies, sentences
 from tqconv.importers.source import SourceFile
 from tqconv.ir.graph import Model
 from tqconv.jobs.images import turn_images
@@ -43,12 +43,13 @@ def require(model: Model, name: str, *, allow_fallback: bool) -> list[str]:
     about = [f"target {name}: {found.about_sizes()}"] if found.open_inputs else []
     if found.runs:
         return about
-    lines = sentences(found)
     mends = "; ".join(remedies(found))
     if allow_fallback:
-        return [*about, *(f"target {name}: {line}" for line in (found.heading(), *lines))]
+        lines = (found.heading(), *sentences(found))
+        return [*about, *(f"target {name}: {line}" for line in lines)]
+    lines = (found.heading(), *sentences(found, KINDS))
     allow = "--allow_fallback writes the model all the same and lists what falls off"
     raise VerificationError(
-        f"the result does not run on {name} ({found.title}): {found.heading()}; {'; '.join(lines)}",
+        f"not all of the result runs on {name} ({found.title}): {'; '.join(lines)}",
         hint=f"{mends}; {allow}" if mends else allow,
     )
