@@ -309,10 +309,10 @@ _UNARY: dict[str, dict[str, Any]] = {
     "SQUARE": {"interval": square_ends, "fold": np.square, "polynomial": True},
     "SIN": {"fold": np.sin},
     "COS": {"fold": np.cos},
-    "FLOOR": {"fold": np.floor},
-    "CEIL": {"fold": np.ceil},
-    "ROUND": {"fold": np.rint},  # halves go to the even neighbour, as in the kernel
-    "SIGN": {"fold": np.sign, "version": by_type(int32=2), "types": _NUMBERS},
+    "FLOOR": {"fold": np.floor, "whole": True},
+    "CEIL": {"fold": np.ceil, "whole": True},
+    "ROUND": {"fold": np.rint, "whole": True},  # halves go to the even neighbour, as in the kernel
+    "SIGN": {"fold": np.sign, "whole": True, "version": by_type(int32=2), "types": _NUMBERS},
     "ZEROS_LIKE": {"fold": np.zeros_like, "types": _WIDE},
 }
 for name, columns in _UNARY.items():

@@ -231,6 +231,8 @@ class OpSpec:
     fuses_activation: bool = False
     polynomial: bool = False
     """The fold is a polynomial or a selection of its integers: shape arithmetic sees through it."""
+    whole: bool = False
+    """Results are whole numbers, whatever its operands are."""
     category: str = "other"
     macs: Callable[[Op], int] | None = None
     pure: bool = True

@@ -17,6 +17,7 @@ from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import extremes
 from tqconv.ir.types import Range, type_name
 from tqconv.quant import params as arithmetic
+from tqconv.quant import whole
 from tqconv.quant.groups import Grouping, group, members
 from tqconv.quant.losses import blurred, lost, seen_wider, stopped, uneven_ends
 from tqconv.quant.params import Params
@@ -145,6 +146,8 @@ def plan(
     ones read is up to them.
     """
     selection = select(graph, scheme, choice)
+    integers = whole.cast_back(graph).intersection(selection.types)
+    selection.keep_float(graph, dict.fromkeys(integers, whole.REASON))
     if not choice.integer_only:
         real = {t for t in graph.outputs if borders.of_output(t) is None}
         selection.keep_float(graph, coarse_ends(graph, selection.types, real))
