@@ -79,8 +79,24 @@ class _Writer:
         if y in self.plan.borders:
             self.plan.borders[new] = self.plan.borders[y]
         y.dtype, y.quant = new.dtype, new.quant
+        if new in self.graph.inputs and new not in self.plan.rounded:
+            self._keep_rounded(y, new, read)
         self.graph.replace(y, new)
         self.graph.remove(op)
+
+    def _keep_rounded(self, y: Tensor, x: Tensor, stored: Params) -> None:
+        """Let operators that read y as reals read what is left of x in integers.
+
+        What reads x itself reads it as it is fed.
+        """
+        if y.range is None or not y.range.exact:
+            return
+        for use in list(y.uses):
+            if self.plan.read_as(use) is None:
+                key = (x, ("rounded",))
+                if key not in self.converted:
+                    self.converted[key] = self._convert(x, stored, None)
+                self.graph.set_input(use.op, use.index, self.converted[key])
 
     def rewrite(self, op: Op) -> None:
         """Give an operator its inputs as the plan wants them read."""

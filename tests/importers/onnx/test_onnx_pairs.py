@@ -147,6 +147,24 @@ def test_what_computes_with_reals_reads_the_rounded_ones(tmp_path: Path) -> None
         np.testing.assert_allclose(got, np.sin(rounded(X, 4 / 255, 128)), rtol=0, atol=1e-5)
 
 
+def test_an_input_of_two_pairs_is_rounded_for_both_readers_alone(tmp_path: Path) -> None:
+    """As onnxruntime's quantizer writes them with `DedicatedQDQPair`."""
+    graph = Pairs()
+    graph.pair("x", "a", 4 / 255, 128)
+    graph.pair("x", "b", 4 / 255, 128)
+    graph.add("Sin", "a", "s")
+    graph.add("Relu", "b", "r")
+    graph.pair("r", "c", 2 / 255, 0)
+    graph.add("Add", "s c", "t")
+    graph.add("Sub", "t x", "y")
+    report = graph.converted(tmp_path, ["y"])
+    assert types(report)["RELU"] == "int8"
+    a = rounded(X, 4 / 255, 128)
+    want = np.sin(a) + rounded(np.maximum(a, 0), 2 / 255, 0) - X
+    for got in outputs(tmp_path):
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
+
+
 FIXED = {"Sigmoid": (1 / 255, 0), "Tanh": (0.0075, 128), "Softmax": (1 / 255, 0)}
 
 
