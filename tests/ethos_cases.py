@@ -114,8 +114,9 @@ def transpose(draw: random.Random, kind: str) -> str:
     """Orders of one to six dimensions, some of them large."""
     del kind
     rank = draw.randint(1, 6)
-    large = 70000 if rank < 3 else 300 if rank == 3 else 40
-    sizes = [draw.choice((1, 2, 3, large)) for _ in range(rank)]
+    sizes = [draw.choice((1, 2, 3, 300 if rank == 3 else 40)) for _ in range(rank)]
+    if rank < 3 and draw.random() < 0.5:
+        sizes[draw.randrange(rank)] = 70000
     order = draw.sample(range(rank), rank)
     if rank > 3 and draw.random() < 0.4:
         order = [*range(rank - 3), *(rank - 3 + i for i in draw.sample(range(3), 3))]
