@@ -34,13 +34,20 @@ sys.exit(main.main())
 """
 
 
+def listen() -> None:
+    """Hear in a child what a shell lets its background jobs, these tests too, ignore."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_in_the_middle_of_writing(digits: Path, tmp_path: Path, number: int) -> None:
     target = tmp_path / "m.tflite"
     target.write_bytes(OLD)
     words = [sys.executable, "-c", SLOW_WRITE, "convert", str(digits), "-o", str(target)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, preexec_fn=listen, **piped) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"half\n"
         assert len(list(tmp_path.iterdir())) == 2
@@ -81,7 +88,7 @@ sys.exit(main())
 def test_ctrl_c_while_libraries_are_imported(module: str) -> None:
     code = INTERRUPTED_IMPORT.replace("MODULE", repr(module))
     words = [sys.executable, "-c", code, "inspect", "none.pb"]
-    done = subprocess.run(words, capture_output=True, check=False)
+    done = subprocess.run(words, capture_output=True, check=False, preexec_fn=listen)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"interrupted\n")
 
 
