@@ -22,6 +22,9 @@ Run = Callable[..., list[Array]]
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
 
+FIRST: dict[np.random.Generator, Any] = {}
+"""The states of generators before the first test of their module."""
+
 
 def run_litert(
     model: Graph | Model | bytes | memoryview,
@@ -65,6 +68,15 @@ def _output(interpreter: Any, detail: dict[str, Any]) -> Array:
 def run() -> Run:
     """Return `run_litert(model, inputs, delegate=True)`."""
     return run_litert
+
+
+@pytest.fixture(autouse=True)
+def same_numbers(request: pytest.FixtureRequest) -> None:
+    """Start a module's generators anew: what a test draws depends on no test before it."""
+    for generator in vars(request.module).values():
+        if isinstance(generator, np.random.Generator):
+            numbers = generator.bit_generator
+            numbers.state = FIRST.setdefault(generator, numbers.state)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tqconv.ir.types import Source
 from tqconv.untrusted import Budget
 
 F = np.dtype(np.float32)
-HUGE, SIDE = 1 << 28, 1 << 17
+HUGE, SIDE = 1 << 28, 1 << 15
 
 Make = Callable[[Builder], Tensor]
 

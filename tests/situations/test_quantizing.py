@@ -153,7 +153,7 @@ def test_calibrate_on_samples_that_were_scaled_otherwise(tqconv: Tqconv, tmp_pat
     data = samples(tmp_path, x=RNG.uniform(0, 1, (4, 4, 4, 3)))
     words = ["--quantize", "int8", "--calibration_data", data, "--input_range", "x:0,255"]
     found = tqconv("convert", write(tmp_path, IMAGE), "-o", tmp_path / "m.tflite", *words)
-    assert "note: input 'x': the samples reach from 0.00" in found.err
+    assert "note: input 'x': the samples reach from 0.0" in found.err
     assert "the range that is said of it (--input_range) from 0 to 255" in found.err
 
 

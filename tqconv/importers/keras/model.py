@@ -318,7 +318,7 @@ def _structure(entry: Any, kwargs: dict[str, Any]) -> Any:
     if isinstance(entry, Mapping):
         return {key: _structure(item, kwargs) for key, item in entry.items()}
     if not isinstance(entry, list):
-        raise FormatError(f"a call begins with {entry!r}")
+        raise FormatError(f"{entry!r} names no tensor of a layer")
     if not entry or not isinstance(entry[0], str):
         return [_structure(item, kwargs) for item in entry]
     if len(entry) > 3:
