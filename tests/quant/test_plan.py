@@ -327,12 +327,33 @@ def test_borders_hold_the_same_reals_as_the_inside(dtype: np.dtype) -> None:
 def test_a_softmax_over_many_classes_in_8_bits_says_what_it_costs(
     classes: int, mode: str, count: int
 ) -> None:
+    """From the number of classes alone, where nothing was measured."""
     graph = parse(f"x: f32[1,{classes}] -> z\nz = SOFTMAX(x) {{beta=1.0}}")
     ranges = {"x": (-9.0, 9.0), "z": (0.0, 1.0)}
-    lines = coarse_lines(planned(graph, ranges, mode, WHOLE))
+    lines = coarse_lines(graph, planned(graph, ranges, mode, WHOLE))
     assert len(lines) == count
-    assert all("those below 0.002 become 0" in line and "'x'" in line for line in lines)
-    assert coarse_lines(planned(graph, ranges, mode)) == []
+    assert all("those below 0.002 become 0; --logits ends before it" in line for line in lines)
+    assert coarse_lines(graph, planned(graph, ranges, mode)) == []
+
+
+@pytest.mark.parametrize(("peak", "said"), [(3.0, True), (60.0, False)])
+def test_what_steps_of_8_bits_cost_is_measured_where_samples_tell(peak: float, said: bool) -> None:
+    """A confident answer keeps its signal, whatever becomes of the other 199."""
+    graph = parse("x: f32[1,200] -> y\nz = SOFTMAX(x) {beta=1.0}\ny = RESHAPE(z, [200])")
+    x = np.random.default_rng(1).normal(size=(20, 200))
+    x[:, 7] += peak
+    made = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+    ranges = {"x": (-9.0, 69.0), "z": (0.0, 1.0), "y": (0.0, 1.0)}
+    lines = coarse_lines(graph, planned(graph, ranges, "int8", WHOLE), {"y": list(made)})
+    assert len(lines) == said
+    assert all("of 20 rows" in line and "% keep less than 15 dB" in line for line in lines)
+
+
+def test_inside_of_a_network_16_bits_are_the_remedy() -> None:
+    graph = parse("x: f32[4,200] -> y\nz = SOFTMAX(x) {beta=1.0}\ny = MEAN(z, [0])")
+    ranges = {"x": (-9.0, 9.0), "z": (0.0, 1.0), "y": (0.0, 1.0)}
+    (line,) = coarse_lines(graph, planned(graph, ranges, "int8", WHOLE))
+    assert line.endswith("--int16 '^z$' has steps of 1/32768")
 
 
 JOINED = """

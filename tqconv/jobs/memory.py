@@ -124,6 +124,15 @@ class Memory:
         """Return what the float model made of a sample, by the names of tensors, if anything."""
         return self._floats.get(id(feed), {})
 
+    def outputs_seen(self) -> dict[str, list[Array]]:
+        """Return what the float model made of the outputs, by name, as far as that is kept."""
+        made = [self.floats(feed) for feed in self.kept]
+        return {
+            name: [each[name] for each in made if name in each]
+            for name in self.outputs
+            if any(name in each for each in made)
+        }
+
     def lessons(self) -> list[Lesson]:
         """Return what each part taught: nothing where other samples came than were expected."""
         if len(self.kept) != self._expected:

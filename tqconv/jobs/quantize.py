@@ -147,7 +147,7 @@ def _quantized(
     if record is not None:
         record.ranges, record.memory = known, memory
         record.tell(plan, before)
-    integer_mode.carry_out(model, plan)
+    integer_mode.carry_out(model, plan, memory.outputs_seen())
     return plan
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.config import QuantizeOptions
 from tqconv.errors import QuantizationError, UsageError
@@ -76,9 +80,15 @@ def plan_for(
     return made
 
 
-def carry_out(model: Model, made: Plan) -> None:
-    """Apply a plan to the main graph and note what the user should know."""
-    notes = [*input_notes(model.main, made), *float_lines(made), *coarse_lines(made)]
+def carry_out(
+    model: Model, made: Plan, seen: Mapping[str, Sequence[NDArray[Any]]] | None = None
+) -> None:
+    """Apply a plan to the main graph and note what the user should know.
+
+    `seen`: what the float model made of outputs, by their names.
+    """
+    notes = [*input_notes(model.main, made), *float_lines(made)]
+    notes += coarse_lines(model.main, made, seen)
     notes += [*joined_lines(model.main, made), *made.notes]
     apply(model.main, made)
     model.notes += notes

@@ -24,13 +24,14 @@ from tqconv.quant.params import Params
 from tqconv.quant.refusals import WITH_FLOATS, MissingRangesError, float_report
 from tqconv.quant.rounded import other_steps, rounded
 from tqconv.quant.scale_limits import MOST_RESCALE, raise_scales
-from tqconv.quant.schemes import BY_ACTIVATION, UINT8, Scheme
+from tqconv.quant.schemes import BY_ACTIVATION, INT16, UINT8, Scheme
 from tqconv.quant.select import (
     DENSE,
     Choice,
     Selection,
     begins_integers,
     coarse_ends,
+    fine_ends,
     is_real,
     makes_reals,
     operand_name,
@@ -147,7 +148,10 @@ def plan(
     """
     selection = select(graph, scheme, choice)
     integers = whole.cast_back(graph).intersection(selection.types)
-    selection.keep_float(graph, dict.fromkeys(integers, whole.REASON))
+    if integers:
+        selection.keep_float(graph, dict.fromkeys(integers, whole.REASON))
+    fine = {t for t in graph.outputs if borders.of_output(t) == INT16}
+    selection.types.update(fine_ends(graph, selection.types, fine))
     if not choice.integer_only:
         real = {t for t in graph.outputs if borders.of_output(t) is None}
         selection.keep_float(graph, coarse_ends(graph, selection.types, real))
@@ -362,7 +366,8 @@ def _border(
     if inner is not None and inner.dtype.itemsize == dtype.itemsize == 1:
         shift = arithmetic.limits(dtype)[0] - arithmetic.limits(inner.dtype)[0]
         return Params.of(float(inner.scale[0]), int(inner.zero_point[0]) + shift, dtype, why)
-    if inner is not None:
+    wider = inner is not None and inner.dtype.itemsize > dtype.itemsize
+    if inner is not None and not (wider and tensor in found):
         low, high = inner.covers()
     elif tensor.data is not None:
         low, high = extremes(tensor.data)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Use
@@ -12,7 +16,7 @@ from tqconv.ops.table import those
 from tqconv.quant.losses import JOINS, extremes, span, with_range
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Plan
-from tqconv.quant.select import rule_of
+from tqconv.quant.select import end_of, rule_of
 
 
 def describe(graph: Graph, plan: Plan) -> str:
@@ -38,21 +42,56 @@ def float_lines(plan: Plan) -> list[str]:
     return [f"float: {op!r}: {reason}" for op, reason in plan.floats.items()]
 
 
-def coarse_lines(plan: Plan) -> list[str]:
-    """Return a note for each operator that shares 1 among more results than it has steps for."""
+def coarse_lines(
+    graph: Graph, plan: Plan, seen: Mapping[str, Sequence[NDArray[Any]]] | None = None
+) -> list[str]:
+    """Return a note for each operator that shares 1 among more results than it has steps for.
+
+    `seen`: what the float model made of outputs, by their names: where it is known, that decides.
+    """
     lines = []
     for op, dtype in plan.types.items():
         rule, classes = rule_of(op), op.outputs[0].shape[-1] if op.outputs[0].rank else None
         fixed = rule.fixed.get(type_name(dtype)) if rule is not None else None
         if op.type not in SHARING or fixed is None or classes is None or dtype.itemsize > 1:
             continue
-        if classes >= MANY:
-            lines.append(
-                f"{op!r} shares 1 among {classes} results in steps of {fixed[0]:.2g}: those below "
-                f"{fixed[0] / 2:.2g} become 0; a float output keeps them, and so does "
-                f"--output_arrays '{op.input(0).name}', which leaves them to the reader"
+        end = end_of(op.outputs[0], graph)
+        made = (seen or {}).get(end.name, ()) if end is not None else ()
+        lost = _lost(made, fixed[0], classes) if made else _below(fixed[0], classes)
+        if lost is not None:
+            finer = (
+                f"--int16 '^{re.escape(op.source.node)}$' has steps of 1/32768"
+                if end is None
+                else "--logits ends before it, --inference_output_type int16 has steps of 1/32768"
             )
+            what = f"{op!r} shares 1 among {classes} results in steps of {fixed[0]:.2g}"
+            lines.append(f"{what}: {lost}; {finer}")
     return lines
+
+
+POOR = 15.0
+"""Decibels that a row of probabilities keeps, below which it counts as lost."""
+WORTH_SAYING = 0.1
+"""Part of the rows that may be lost without a word."""
+
+
+def _lost(made: Sequence[NDArray[Any]], step: float, classes: int) -> str | None:
+    """Return what steps from 0 to 1 leave of rows of probabilities, None where that is enough."""
+    rows = np.concatenate([each.reshape(-1, classes) for each in made]).astype(np.float64)
+    kept = np.clip(np.rint(rows / step), 0, 255) * step
+    noise, signal = np.square(rows - kept).sum(axis=1), np.square(rows).sum(axis=1)
+    poor = float(np.mean(signal < noise * 10 ** (POOR / 10)))
+    tied = float(np.mean((kept == kept.max(axis=1, keepdims=True)).sum(axis=1) > 1))
+    if max(poor, tied) < WORTH_SAYING:
+        return None
+    return (
+        f"of {counted(len(rows), 'row')} {100 * poor:.3g} % keep less than {POOR:g} dB, in "
+        f"{100 * tied:.3g} % the largest is not alone"
+    )
+
+
+def _below(step: float, classes: int) -> str | None:
+    return f"those below {step / 2:.2g} become 0" if classes >= MANY else None
 
 
 UNLIKE = 16

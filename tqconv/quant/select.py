@@ -290,6 +290,31 @@ def coarse_ends(graph: Graph, types: Mapping[Op, np.dtype], real: Set[Tensor]) -
     }
 
 
+def fine_ends(graph: Graph, types: Mapping[Op, np.dtype], wide: Set[Tensor]) -> dict[Op, np.dtype]:
+    """Return the operators that make nothing but outputs of 16 bits, in steps of their own.
+
+    In 8 bits these would be those of 8 bits; `wide`: outputs that have 16.
+    """
+    found: dict[Op, np.dtype] = {}
+    for end in coarse_ends(graph, types, wide):
+        chain = [end]
+        for op in chain:
+            chain += [use.op for use in op.output.uses if use.op in types]
+        rules = [rule_of(op) for op in chain]
+        if all(rule is not None and type_name(INT16) in rule.types for rule in rules):
+            found.update(dict.fromkeys(chain, INT16))
+    return found
+
+
+def end_of(tensor: Tensor, graph: Graph) -> Tensor | None:
+    """Return the output that a tensor becomes in this order and nothing else, or None."""
+    if not ends_in(tensor, graph, set(graph.outputs)):
+        return None
+    while tensor not in graph.outputs:
+        tensor = tensor.uses[0].op.output
+    return tensor
+
+
 def ends_in(tensor: Tensor, graph: Graph, real: Set[Tensor]) -> bool:
     """Whether a tensor, in this order, becomes real outputs and nothing else."""
     if tensor in graph.outputs and tensor not in real:
