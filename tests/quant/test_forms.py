@@ -47,6 +47,16 @@ def test_an_average_over_all_of_an_image_gets_steps_of_its_own(tmp_path: Path, r
     assert quality(run, AVERAGE, model, x) > 38
 
 
+def test_a_mean_that_a_dense_layer_reads_needs_no_reshape(tmp_path: Path, run: Run) -> None:
+    text = """x: f32[1,7,7,6] -> y
+    m = MEAN(x, [1,2]) {keep_dims=true}
+    y = FULLY_CONNECTED(m, f32[5,6], zeros[5])"""
+    x = RNG.uniform(-1, 3, (20, 7, 7, 6)).astype(np.float32)
+    model = quantized(text, x, tmp_path)
+    assert kinds(model) == ["MEAN", "FULLY_CONNECTED"]
+    assert quality(run, text, model, x) > 30
+
+
 def test_a_mean_over_places_is_rounded_to_the_nearest_step(tmp_path: Path) -> None:
     """With the axes kept, LiteRT's own kernel is off by up to 1.5 steps, all in one direction."""
     x = RNG.uniform(-1, 3, (40, 7, 7, 16)).astype(np.float32)

@@ -54,7 +54,7 @@ def _mean_over_places(graph: Graph, op: Op, scheme: Scheme) -> bool:
 
 
 def _mean(graph: Graph, op: Op, x: Tensor, scheme: Scheme) -> Tensor:
-    """Return the mean [n, 1, 1, c] over the places of an image, in place of an operator's result.
+    """Return the mean over the places of an image, in place of an operator's result [n, 1, 1, c].
 
     Where a mean of int8 keeps these two axes, LiteRT has a kernel of its own without the delegate,
     which cuts the digits of its zero point off: results are half a step lower on average, and up to
@@ -65,12 +65,18 @@ def _mean(graph: Graph, op: Op, x: Tensor, scheme: Scheme) -> Tensor:
     name = f"{y.name}/mean"
     made: Tensor = emit(graph, "MEAN", x, axes, name=name, source=op.source, keep_dims=not drops)
     made.range = y.range
-    if not drops:
+    if not drops or (y not in graph.outputs and all(_flattens(use.op) for use in y.uses)):
         return made
     sizes = np.array(y.shape, np.int32)
     spread: Tensor = emit(graph, "RESHAPE", made, sizes, name=f"{y.name}/spread", source=op.source)
     spread.range = y.range
     return spread
+
+
+def _flattens(op: Op) -> bool:
+    """Whether an operator reads elements in their order, whatever the axes are."""
+    dense = op.type == "FULLY_CONNECTED" and not op.options.get("keep_num_dims")
+    return dense or op.type == "RESHAPE"
 
 
 def _scale_channels(graph: Graph, op: Op, scheme: Scheme) -> bool:
