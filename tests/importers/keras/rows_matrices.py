@@ -198,6 +198,37 @@ def short_time_spectra(d: Draw, op: str) -> Row:
     return Row([x], pair(np.fft.rfft(frames * bell)), config, close=1e-4)
 
 
+@TABLE.examples("math", "ISTFT", count=6)
+def sound_of_spectra(d: Draw, op: str) -> Row:
+    """Windows overlap so that none of their sums is 0; what they are divided by is known then."""
+    length, points = d.pick((8, 8), (6, 8), (12, 16))
+    step, count, center = d.number(1, length // 2), d.number(3, 6), d.flag()
+    window = d.pick("hamming", None)
+    parts = [d.reals(*d.shape(1, 1), count, points // 2 + 1) for _ in range(1)]
+    parts.append(d.reals(*parts[0].shape))
+    frames = np.fft.irfft(parts[0] + 1j * parts[1], points)
+    bell = 0.54 - 0.46 * np.cos(2 * np.pi * np.arange(length) / length)
+    bell = np.pad(bell, (points - length) // 2) if window else np.ones(points)
+    total = np.array([(bell[i % step :: step] ** 2).sum() for i in range(points)])
+    frames = frames * bell / total if window else frames
+    whole = np.zeros((*frames.shape[:-2], (count - 1) * step + points))
+    for number in range(count):
+        whole[..., number * step : number * step + points] += frames[..., number, :]
+    start = points // 2 if center else 0
+    given = d.pick(None, points // 2)
+    end = whole.shape[-1] - start if given is None else start + given
+    config = {"sequence_length": length, "sequence_stride": step, "fft_length": points}
+    config |= {"window": window, "center": center, "length": given}
+    return Row([parts], F(whole[..., start:end]), config, close=1e-4)
+
+
+@TABLE.examples("numpy", "Correlate", count=6)
+def correlations(d: Draw, op: str) -> Row:
+    mode = d.pick("valid", "same", "full")
+    x, y = d.reals(d.number(5, 9)), d.reals(d.number(1, 5))
+    return Row([x, y], F(np.correlate(x, y, mode)), {"mode": mode}, fixed=True)
+
+
 @TABLE.examples("math", "RFFT", "IRFFT")
 def real_spectra(d: Draw, op: str) -> Row:
     length = d.pick(4, 8, 16)

@@ -172,3 +172,16 @@ def angles_of_whole_numbers(d: Draw, op: str) -> Row:
     x = d.ints(*d.shape())
     y = d.pick(d.ints(*x.shape, low=1), 2)
     return Row([x, y], F(np.arctan2(x, y)))
+
+
+@TABLE.examples("numpy", "Gcd", "Lcm", count=5)
+def divisors(d: Draw, op: str) -> Row:
+    shape = d.shape()
+    kind = d.pick(np.int32, np.int32, np.uint8)
+    x, y = (
+        d.ints(*s, low=0 if kind == np.uint8 else -30, high=30) for s in (shape, d.second(shape))
+    )
+    x, y = x.astype(kind), y.astype(kind)
+    x.flat[0] = 0
+    found = getattr(np, op.lower())(x.astype(np.int64), y.astype(np.int64))
+    return Row([x, y], found.astype(kind))

@@ -22,7 +22,7 @@ from networks_keras import (
 )
 
 from tqconv import api
-from tqconv.errors import FormatError
+from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.keras.load import dtype_of
 
 R = np.random.default_rng(11)
@@ -202,3 +202,16 @@ def test_an_activation_with_a_limit_is_no_operation(tmp_path: Path) -> None:
 def test_a_type_that_does_not_exist_is_refused(name: str) -> None:
     with pytest.raises(FormatError, match="which does not exist"):
         dtype_of(name)
+
+
+@pytest.mark.parametrize(
+    ("op", "reason"),
+    [("SVD", "decomposes a matrix"), ("CTCDecode", "is an operation without a translation")],
+)
+def test_an_operation_without_a_translation_is_named_as_one(
+    tmp_path: Path, op: str, reason: str
+) -> None:
+    entry = call3(operation3("linalg", op, "made"), ref3("x"))
+    model = functional(given("x", [2, 2]), entry, inputs=["x", 0, 0], outputs=["made", 0, 0])
+    with pytest.raises(UnsupportedError, match=rf"ops\.{op} 'model/made' {reason}"):
+        api.load(write_keras(tmp_path / "m.keras", model, {}))

@@ -19,6 +19,10 @@ TEXT = frozenset({"TextVectorization", "StringLookup", "Hashing", "HashedCrossin
 """Layers that work on text, or on the digits of numbers."""
 OBJECTS = frozenset({"ClassMethod", "InstanceMethod", "InstanceProperty"})
 """Layers that ask composite tensors for something."""
+DECOMPOSITIONS = frozenset(
+    f"ops.{n}" for n in ("Eig", "Eigh", "LuFactor", "Lstsq", "MatrixRank", "Pinv", "Qr", "SVD")
+)
+"""Operations that find factors of a matrix, or need them."""
 RANDOM = ("tf.random.", "tf.nn.dropout", "tf.image.random_", "tf.image.stateless_random_")
 LAMBDA = "runs Python code that the file holds, which is never executed"
 
@@ -73,6 +77,10 @@ def reason_of(layer: Layer) -> str:
         return f"calls a function of TensorFlow that {_reason_of_function(layer.op)}"
     if layer.op in TEXT:
         return "works on text (of numbers, on their digits), for which there are no kernels"
+    if layer.op in DECOMPOSITIONS:
+        return "decomposes a matrix, for which there are no kernels"
+    if layer.op.startswith("ops."):
+        return "is an operation without a translation"
     return "is no layer of Keras that tqconv knows"
 
 

@@ -12,6 +12,7 @@ from tqconv.compose import conv as convolutions
 from tqconv.compose import linalg, products, rearrange
 from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import calculate, operand, reshaped, size_of, sizes_of, vector
+from tqconv.compose.slices import cut
 from tqconv.compose.windows import Window
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers import pooling
@@ -247,13 +248,13 @@ def short_time_spectra(
         x = rearrange.mirror_pad(b, x, b.const(amounts, np.int32, "amounts"), "REFLECT")
     frames = extract_sequences(b, x, sequence_length=fft_length, sequence_stride=sequence_stride)
     if window is not None:
-        bell = _bell(window, sequence_length)
+        bell = bell_of(window, sequence_length)
         spare = fft_length - sequence_length
         frames = b("MUL", frames, np.pad(bell, (spare // 2, spare - spare // 2)).astype(F))
     return _parts(b, node(b, "RFFT", frames, [fft_length]))
 
 
-def _bell(window: Any, length: int) -> NDArray[np.float64]:
+def bell_of(window: Any, length: int) -> NDArray[np.float64]:
     """Return a window: one with a name, or the numbers that the file holds."""
     if not isinstance(window, str):
         return np.asarray(window, np.float64)
@@ -298,3 +299,21 @@ def inverse_of_product(b: KerasBuilder, x: Tensor, *, upper: bool = False) -> Te
     identity = b("BROADCAST_TO", np.eye(static_size(x, -1), dtype=F), vector(b, sizes_of(b, x)))
     inverse = linalg.matrix_triangular_solve(b, x, identity, lower=not upper)
     return products.product(b, inverse, inverse, adj_x=not upper, adj_w=upper)
+
+
+@handles("ops.Correlate")
+def correlate(b: KerasBuilder, *xs: Tensor, mode: str = "valid", args: Any = None) -> Tensor:
+    """Products of one vector with each place of the other, summed."""
+    x, y = (b.real(t) for t in operands(b, xs, args))
+    have, want = static_size(x, 0), static_size(y, 0)
+    if mode == "valid" and want > have:
+        raise UnsupportedError(f"Correlate of {have} numbers with {want}")
+    around = 0 if mode == "valid" else want - 1
+    signal = b.reshape(b("PAD", x, np.full((1, 2), around, np.int32)), [1, -1, 1])
+    found = convolutions.conv(b, signal, b.reshape(y, [want, 1, 1]), [Window(want)])
+    found = b.reshape(found, [-1])
+    if mode != "same":
+        return found
+    longest = max(have, want)
+    start = (have + want - 1 - longest) // 2
+    return cut(b, found, {0: (start, start + longest, 1)})

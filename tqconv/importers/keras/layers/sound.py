@@ -1,4 +1,4 @@
-"""Layers that make spectra of sound."""
+"""Layers that make spectra of sound, and sound of them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.compose import conv, products, rearrange
+from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import reshaped, size_of, sizes_of
+from tqconv.compose.slices import cut
 from tqconv.importers.keras.layers.convolution import FIRST, windows_of
-from tqconv.importers.keras.layers.signals import short_time_spectra
+from tqconv.importers.keras.layers.signals import bell_of, short_time_spectra
 from tqconv.importers.keras.nodes import node
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -140,3 +142,58 @@ def _of_mode(b: KerasBuilder, mode: str, part: Callable[[str], Tensor]) -> Tenso
         return b("MUL", power, twice)
     y = b("SQRT", b("MAXIMUM", power, np.array(LEAST, F)))
     return y if mode == "magnitude" else b("LOG", b("MAXIMUM", y, np.array(LEAST, F)))
+
+
+@handles("ops.ISTFT")
+def sound_of_spectra(
+    b: KerasBuilder,
+    real: Tensor,
+    imaginary: Tensor,
+    *,
+    sequence_length: int,
+    sequence_stride: int,
+    fft_length: int,
+    length: int | None = None,
+    window: Any = "hann",
+    center: bool = True,
+) -> Tensor:
+    """Add up what windows of spectra [..., windows, frequencies] sound like."""
+    b.pay(sequence_length + fft_length, "fft_length")
+    parts = node(b, "IRFFT", node(b, "Complex", b.real(real), b.real(imaginary)), [fft_length])
+    if window is not None:
+        spare = fft_length - sequence_length
+        bell = np.pad(bell_of(window, sequence_length), (spare // 2, spare - spare // 2))
+        parts = b("MUL", parts, _inverse_bell(bell, sequence_stride).astype(F))
+    y = _added_up(b, parts, sequence_stride)
+    start = fft_length // 2 if center else 0
+    whole = static_size(y, -1)
+    end = whole - (fft_length // 2 if center else 0) if length is None else start + length
+    return cut(b, y, {y.rank - 1: (start, min(end, whole), 1)})
+
+
+def _inverse_bell(bell: NDArray[np.float64], step: int) -> NDArray[np.float64]:
+    """Return the window by which sound becomes what it was (tf.signal.inverse_stft_window_fn)."""
+    rows = -(-len(bell) // step)
+    power = np.pad(bell**2, (0, rows * step - len(bell))).reshape(rows, step).sum(0)
+    return np.asarray(bell / np.tile(power, rows)[: len(bell)])
+
+
+def _added_up(b: KerasBuilder, parts: Tensor, step: int) -> Tensor:
+    """Add parts [..., n, length] up, each `step` behind the one before it.
+
+    Pieces of one step are put into rows, each of which is a place longer than what it holds: what
+    belongs to one place then stands in one column.
+    """
+    count, length = static_size(parts, -2), static_size(parts, -1)
+    rows = -(-length // step)
+    outer = sizes_of(b, parts)[:-2]
+    x = reshaped(b, parts, [-1, count, length])
+    x = b("PAD", x, np.array([[0, 0], [0, 0], [0, rows * step - length]], np.int32))
+    x = b.transpose(reshaped(b, x, [-1, count, rows, step]), (0, 2, 1, 3))
+    x = b("PAD", x, np.array([[0, 0], [0, 0], [0, rows], [0, 0]], np.int32))
+    places = count + rows - 1
+    x = reshaped(b, x, [-1, (count + rows) * rows, step])
+    x = cut(b, x, {1: (0, places * rows, 1)})
+    x = b("SUM", reshaped(b, x, [-1, rows, places, step]), np.array([1], np.int32), keep_dims=False)
+    x = cut(b, reshaped(b, x, [-1, places * step]), {1: (0, (count - 1) * step + length, 1)})
+    return reshaped(b, x, [*outer, (count - 1) * step + length])
