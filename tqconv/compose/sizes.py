@@ -21,6 +21,7 @@ _NUMBERS: dict[str, Callable[[int, int], int]] = {
     "MUL": lambda a, c: a * c,
     "FLOOR_DIV": lambda a, c: a // c,
     "MAXIMUM": max,
+    "MINIMUM": min,
 }
 
 

@@ -70,15 +70,21 @@ def resizing(d: Draw, op: str) -> Example:
     y = resized(kept, want, kind, antialias)
     if new and whole:
         y = np.clip(np.rint(y), 0, 255).astype(np.uint8)
-    return framed(d, options, x, y)
+    return framed(d, options, x, y, kind in KINDS[:2] and not antialias)
 
 
-def framed(d: Draw, options: dict[str, Any], x: Array, y: Array) -> Example:
-    """Return the example of images up to 255 in one of the layouts that the generation knows."""
+def framed(
+    d: Draw, options: dict[str, Any], x: Array, y: Array, may_be_open: bool = True
+) -> Example:
+    """Return the example of images up to 255 in one of the layouts that the generation knows.
+
+    may_be_open: whether height and width may be unknown before the model runs.
+    """
+    free = np.array(d.one_of([], [1], [1, 2]) if may_be_open else [], int)
     if d.major >= 3 and d.flag():
         options["data_format"] = "channels_first"
-        x, y = first_of(x), first_of(y)
-    return Example(options, [x], [y], atol=0.01)
+        x, y, free = first_of(x), first_of(y), free + 1
+    return Example(options, [x], [y], free=free.tolist(), atol=0.01)
 
 
 @example("CenterCrop", count=12)

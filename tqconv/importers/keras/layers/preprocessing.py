@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose.activations import clamp
-from tqconv.compose.sizes import size_of
+from tqconv.compose.sizes import Size, calculate, operand, size_of, vector
 from tqconv.compose.slices import cut
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.convolution import FIRST
@@ -17,6 +17,8 @@ from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
 
 F = np.float32
+Extent = tuple[Size, Size]
+"""Height and width, each a number or computed."""
 LEAST = 1e-7
 """The least standard deviation that Normalization divides by (`backend.epsilon()`)."""
 
@@ -96,37 +98,54 @@ def resizing(
     return b.cast(clamp(b, b("ROUND", y), float(limits.min), float(limits.max)), x.dtype)
 
 
-def _extent(b: KerasBuilder, x: Tensor) -> tuple[int, int]:
+def _extent(b: KerasBuilder, x: Tensor) -> Extent:
     """Return height and width of x: [n, h, w, c]."""
-    sizes = [size for size in (size_of(b, x, -3), size_of(b, x, -2)) if isinstance(size, int)]
-    if len(sizes) < 2:
-        raise UnsupportedError(
-            f"{b.layer.op} of images of unknown size",
-            hint="give the inputs a shape with --input_shapes",
-        )
-    return sizes[0], sizes[1]
+    return size_of(b, x, -3), size_of(b, x, -2)
 
 
-def _in_proportion(have: tuple[int, int], want: tuple[int, int]) -> tuple[int, int]:
+def _in_proportion(b: KerasBuilder, have: Extent, want: tuple[int, int]) -> Extent:
     """Return the height that goes with the width, and the width that goes with the height."""
-    ratios = F(have[1] * want[0]) / F(want[1]), F(have[0] * want[1]) / F(want[0])
-    return int(ratios[0]), int(ratios[1])
+    (height, width), (tall, wide) = have, want
+    return _ratio(b, width, tall, wide), _ratio(b, height, wide, tall)
+
+
+def _ratio(b: KerasBuilder, size: Size, times: int, part: int) -> Size:
+    """Return size * times / part in float32, without what comes behind the point."""
+    if isinstance(size, int):
+        return int(F(size * times) / F(part))
+    product = size if times == 1 else b("MUL", size, operand(times))
+    return b.cast(b("DIV", b.cast(product, F), np.array(part, F)), np.int32)
 
 
 def cut_to(b: KerasBuilder, x: Tensor, size: tuple[int, int]) -> Tensor:
     """Return the largest middle part with the proportions of a size (`smart_resize`)."""
     have = _extent(b, x)
-    kept = [max(min(h, f), 1) for h, f in zip(have, _in_proportion(have, size), strict=True)]
-    return _middle(b, x, have, (kept[0], kept[1]))
+    return _middle(b, x, have, _largest(b, have, size))
+
+
+def _largest(b: KerasBuilder, have: Extent, size: tuple[int, int]) -> Extent:
+    """Return the largest part of an extent that has the proportions of a size."""
+    fits = _in_proportion(b, have, size)
+    kept = [
+        calculate(b, "MAXIMUM", calculate(b, "MINIMUM", h, f), 1)
+        for h, f in zip(have, fits, strict=True)
+    ]
+    return kept[0], kept[1]
 
 
 def filled_to(b: KerasBuilder, x: Tensor, size: tuple[int, int], value: float) -> Tensor:
     """Return images with the proportions of a size, filled by the same amount on both sides."""
     have = _extent(b, x)
-    amounts = np.zeros((x.rank, 2), np.int32)
-    for axis, (h, f) in enumerate(zip(have, _in_proportion(have, size), strict=True), x.rank - 3):
-        amounts[axis] = max(f - h, 0) // 2
-    return b("PADV2", x, amounts, np.array(value, F)) if amounts.any() else x
+    amounts: list[Size] = [0] * (2 * x.rank)
+    for axis, (h, f) in enumerate(zip(have, _in_proportion(b, have, size), strict=True)):
+        less = calculate(b, "MAXIMUM", calculate(b, "SUB", f, h), 0)
+        place = 2 * (x.rank - 3 + axis)
+        amounts[place : place + 2] = [calculate(b, "FLOOR_DIV", less, 2)] * 2
+    if amounts == [0] * len(amounts):
+        return x
+    table = vector(b, amounts)
+    table = b.reshape(table, [-1, 2]) if isinstance(table, Tensor) else table.reshape(-1, 2)
+    return b("PADV2", x, table, np.array(value, F))
 
 
 @handles("RandomCrop")
@@ -162,19 +181,36 @@ def center_crop(
 
     def cropped(t: Tensor) -> Tensor:
         have = _extent(b, t)
-        if have[0] >= height and have[1] >= width:
+        lack = calculate(
+            b, "MAXIMUM", 0, *(calculate(b, "SUB", w, h) for h, w in zip(have, size, strict=True))
+        )
+        if lack == 0:
             return _middle(b, t, have, size)
-        return resize_to(b, cut_to(b, t, size), size, "bilinear")
+        kept = _largest(b, have, size)
+        if isinstance(lack, Tensor):  # what has its size already stays as it is when it is resized
+            enough = b("EQUAL", lack, np.array(0, np.int32))
+            pairs = [[operand(w), operand(k)] for w, k in zip(size, kept, strict=True)]
+            kept = b("SELECT_V2", enough, *pairs[0]), b("SELECT_V2", enough, *pairs[1])
+        return resize_to(b, _middle(b, t, have, kept), size, "bilinear")
 
     return b.channels_last(b.real(x), data_format == FIRST, cropped)
 
 
-def _middle(b: KerasBuilder, x: Tensor, have: tuple[int, int], want: tuple[int, int]) -> Tensor:
+def _middle(b: KerasBuilder, x: Tensor, have: Extent, want: Extent) -> Tensor:
+    """Return the middle of images; what does not go in half is behind it."""
+    starts = [
+        calculate(b, "FLOOR_DIV", calculate(b, "SUB", h, w), 2)
+        for h, w in zip(have, want, strict=True)
+    ]
     ranges = {}
-    for axis, size, wanted in zip((-3, -2), have, want, strict=True):
-        start = (size - wanted) // 2
-        ranges[axis % x.rank] = (start, start + wanted, 1)
-    return cut(b, x, ranges)
+    for axis, start, size in zip((x.rank - 3, x.rank - 2), starts, want, strict=True):
+        if isinstance(start, int) and isinstance(size, int):
+            ranges[axis] = (start, start + size, 1)
+    if len(ranges) == 2:
+        return cut(b, x, ranges)
+    front: list[Size] = [0] * (x.rank - 3)
+    begin = vector(b, [*front, *starts, 0])
+    return b("SLICE", x, begin, vector(b, [*([-1] * len(front)), *want, -1]))
 
 
 @handles("AutoContrast")
