@@ -221,6 +221,7 @@ CHOICES = {
     "importers/onnx/handlers/reduce.py": {"REDUCTIONS"},
     "importers/tf/handlers/functions.py": {"_GRADIENTS", "_DERIVATIVES"},
     "importers/tf/handlers/fused.py": {"ACTIVATIONS"},
+    "importers/tf/handlers/variables.py": {"COMBINED"},
     "passes/cleanup.py": {"_IDENTITIES"},
     "passes/legal/older.py": {"FORMS"},
     "passes/recognize/dilation.py": {"BOUNDS"},

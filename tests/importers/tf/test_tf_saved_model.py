@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from tqconv.ir.graph import Model
 from tqconv.jobs.quantize import quantize
 from tqconv.schema import proto
 
+Array = NDArray[Any]
 X = np.array([[1, -2], [3, 4]], np.float32)
 W = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
 
@@ -200,17 +201,30 @@ def test_what_the_function_assigns_lasts_over_runs_in_the_order_of_control(tmp_p
         np.testing.assert_array_equal(found["y"], X @ W + [1, 2, 3] + 2 * number + 1)
 
 
-@pytest.mark.parametrize("op", ["ResourceScatterUpdate", "ResourceScatterNdUpdate"])
-def test_parts_of_a_variable_are_stored(tmp_path: Path, op: str) -> None:
-    rows = "[[1]]" if "Nd" in op else "[1]"
+CHANGES: dict[str, Callable[[Array, Array], Array]] = {
+    "Update": lambda old, new: new,
+    "Add": np.add,
+    "Sub": np.subtract,
+    "Mul": np.multiply,
+    "Max": np.maximum,
+    "Min": np.minimum,
+}
+
+
+def after_storing(folder: Path, store: str, first: Array) -> list[Array]:
+    """Return what a variable [3, 2] holds after two runs that store into it: row 0 of the input."""
     body = function(
         "serve(x, cells, kernel) -> now:value:0",
         f"""
-        rows = Const {rows}
         one = Const [0]
-        picked = GatherV2 x one:output:0 one0:output:0
-        one0 = Const 0
-        store = {op} cells rows:output:0 picked:output:0
+        none = Const 0
+        picked = GatherV2 x one:output:0 none:output:0
+        rows = Const [1]
+        places = Const [[1]]
+        begin = Const [1,0]
+        end = Const [2,2]
+        steps = Const [1,1]
+        store = {store}
         now = ReadVariableOp cells ^store dtype=f32
         """,
     )
@@ -218,11 +232,31 @@ def test_parts_of_a_variable_are_stored(tmp_path: Path, op: str) -> None:
     signature(meta, "serving_default", {"x": "x_0:0"}, {"y": "StatefulPartitionedCall"})
     for name in ("wrapper", "serve"):
         meta.object_graph_def.concrete_functions[name].bound_inputs.extend([1, 2])
-    stored = {"b/value": np.zeros((3, 2), np.float32), "w/value": W}
-    stored[OBJECT_GRAPH] = objects(**{"b/value": 1, "w/value": 2})
-    model = api.optimize(api.load(save(tmp_path / "m", meta, **stored)))
-    for found in runs(model, {"x": X}, {"x": X}):
-        np.testing.assert_array_equal(found["y"], [[0, 0], X[0], [0, 0]])
+    stored = {"b/value": first, "w/value": W, OBJECT_GRAPH: objects(**{"b/value": 1, "w/value": 2})}
+    model = api.optimize(api.load(save(folder / "m", meta, **stored)))
+    return [found["y"] for found in runs(model, {"x": X}, {"x": X})]
+
+
+@pytest.mark.parametrize("by_rows", [True, False])
+@pytest.mark.parametrize("change", CHANGES)
+def test_parts_of_a_variable_are_stored(tmp_path: Path, change: str, by_rows: bool) -> None:
+    if change == "Mul" and not by_rows:
+        pytest.skip("TensorFlow has no such operator")
+    name, rows = ("", "rows") if by_rows else ("Nd", "places")
+    first = np.arange(1, 7, dtype=np.float32).reshape(3, 2)
+    store = f"ResourceScatter{name}{change} cells {rows}:output:0 picked:output:0"
+    expected = first.copy()
+    for found in after_storing(tmp_path, store, first):
+        expected[1] = CHANGES[change](expected[1], X[0])
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_a_slice_of_a_variable_is_stored(tmp_path: Path) -> None:
+    first = np.arange(6, dtype=np.float32).reshape(3, 2)
+    operands = " ".join(f"{name}:output:0" for name in ("begin", "end", "steps", "picked"))
+    store = f"ResourceStridedSliceAssign cells {operands}"
+    for found in after_storing(tmp_path, store, first):
+        np.testing.assert_array_equal(found, [first[0], X[0], first[2]])
 
 
 def test_an_assignment_within_a_branch_is_refused(tmp_path: Path) -> None:

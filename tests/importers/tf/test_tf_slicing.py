@@ -96,3 +96,18 @@ def test_an_update_of_a_slice() -> None:
 def test_slice(constants: tuple[int, ...]) -> None:
     begin, size = np.array([1, 2, 0], I64), np.array([-1, 3, 2], I64)
     assert_op("Slice", [X, begin, size], X[1:, 2:5, :2], constants=constants)
+
+
+@pytest.mark.parametrize("start", [[1, 2], [9, -3]])
+def test_a_slice_that_begins_anywhere_stays_within(start: list[int]) -> None:
+    """XLA moves one that would reach beyond the end, or begin before the first element."""
+    x = X[:, :, 0] if X.ndim == 3 else X
+    sizes = np.array([2, 2], np.int32)
+    begin = np.clip(start, 0, np.array(x.shape) - sizes)
+    place = tuple(slice(b, b + s) for b, s in zip(begin, sizes, strict=True))
+    given = np.array(start, np.int32)
+    assert_op("XlaDynamicSlice", [x, given, sizes], x[place], constants=[2])
+    value = -np.ones((2, 2), np.float32)
+    expected = x.copy()
+    expected[place] = value
+    assert_op("XlaDynamicUpdateSlice", [x, value, given], expected)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,12 +11,15 @@ from numpy.typing import NDArray
 
 from tqconv.compose.builder import Builder
 from tqconv.compose.gather import gather_nd, gathered
-from tqconv.compose.scatter import with_updates
+from tqconv.compose.scatter import with_extremes, with_products, with_sums, with_updates
+from tqconv.compose.slices import Masks, with_slice
 from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import RESOURCE
+
+Combine = Callable[..., Tensor]
 
 
 def value_of(b: TFBuilder, variable: Tensor) -> Tensor:
@@ -117,22 +122,62 @@ def assign(
     return variable
 
 
-@handles(ResourceScatterUpdate=True, ResourceScatterNdUpdate=False)
+COMBINED: dict[str, Combine] = {
+    "Update": with_updates,
+    "Add": partial(with_sums, type="ADD"),
+    "Sub": partial(with_sums, type="SUB"),
+    "Mul": with_products,
+    "Max": partial(with_extremes, larger="MAXIMUM"),
+    "Min": partial(with_extremes, larger="MINIMUM"),
+}
+"""Ends of names -> the old value with updates at coordinates."""
+
+
+PARTS: dict[str, Any] = {
+    **{f"ResourceScatter{end}": (end, True) for end in COMBINED},
+    **{f"ResourceScatterNd{end}": (end, False) for end in COMBINED if end != "Mul"},
+}
+
+
+@handles(**PARTS)
 def scatter_rows(
     b: TFBuilder,
-    by_rows: bool,
+    told: tuple[str, bool],
     variable: Tensor,
     indices: Tensor,
     updates: Tensor,
     *,
     dtype: TypeNumber | None = None,
 ) -> Tensor:
-    """Store the old value with some slices replaced; without Nd an index is one of rows."""
+    """Store the old value with some slices changed; without Nd an index is one of rows."""
+    end, by_rows = told
     old = value_of(b, variable)
     if by_rows:
         indices = b("EXPAND_DIMS", indices, np.array(indices.rank, np.int32))
         updates = _broadcast(b, updates, old, indices)
-    _store(b, variable, with_updates(b, old, indices, updates))
+    _store(b, variable, COMBINED[end](b, x=old, indices=indices, updates=updates))
+    return variable
+
+
+@handles("ResourceStridedSliceAssign")
+def assign_slice(
+    b: TFBuilder,
+    variable: Tensor,
+    begin: Tensor,
+    end: Tensor,
+    strides: Tensor,
+    value: Tensor,
+    *,
+    begin_mask: int = 0,
+    end_mask: int = 0,
+    ellipsis_mask: int = 0,
+    new_axis_mask: int = 0,
+    shrink_axis_mask: int = 0,
+) -> Tensor:
+    """Store the old value with a slice replaced."""
+    masks = Masks(begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
+    old = value_of(b, variable)
+    _store(b, variable, with_slice(b, old, begin, end, strides, value, masks))
     return variable
 
 
