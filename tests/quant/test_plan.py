@@ -293,6 +293,29 @@ def test_a_softmax_behind_a_mask_stays_float() -> None:
     assert set(made.floats) == set(graph.ops)
 
 
+@pytest.mark.parametrize("mask", ["ADD(x, [0.0,0.0,-1e999,0.0])", "SELECT_V2(c, x, -1e999)"])
+def test_a_softmax_behind_infinite_masks_stays_float(mask: str) -> None:
+    graph = parse(f"""x: f32[1,4], c: bool[4] -> z
+        y = {mask}
+        r = RESHAPE(y, [4,1])
+        t = TRANSPOSE(r, [1,0])
+        z = SOFTMAX(t) {{beta=1.0}}""")
+    ranges = {"x": (-4, 4), "y": (-4, 4), "r": (-4, 4), "t": (-4, 4), "z": (0, 1)}
+    assert set(planned(graph, ranges).floats) == set(graph.ops)
+    with pytest.raises(QuantizationError, match="not finite"):
+        planned(graph, ranges, choice=WHOLE)
+
+
+def test_a_maximum_may_see_the_end_of_a_range_for_infinity() -> None:
+    graph = parse("""x: f32[1,4,4,1] -> z
+        y = PADV2(x, [[0,0],[1,1],[1,1],[0,0]], -1e999)
+        m = MAX_POOL_2D(y) {padding=VALID, filter_height=3, filter_width=3, stride_h=1, stride_w=1}
+        z = LOGISTIC(m)""")
+    ranges = {"x": (-4, 4), "y": (-4, 4), "m": (-4, 4), "z": (0, 1)}
+    floats = planned(graph, ranges).floats
+    assert [op.type for op, why in floats.items() if "not finite" in why] == ["PADV2"]
+
+
 def test_operators_with_constants_that_are_not_finite_stay_float() -> None:
     graph = parse("x: f32[1,2] -> z\nz = MUL(x, [1.0,2.0])")
     constant = graph.ops[0].input(1)

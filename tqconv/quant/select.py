@@ -20,6 +20,8 @@ CONVERSIONS = those(lambda row: row.converts)
 FALLBACK_TYPES = ("INT8", "INT16")
 """Types that stand in for a missing kernel where float is not allowed, cheapest first."""
 DENSE = those(lambda row: row.dense)
+PASS_ON = those(lambda row: row.copies is not None or row.same_unit)
+"""Operators whose results hold the infinities of their operands."""
 ORDERED = those(lambda row: row.copies == "order")
 MOVED = "every operator that it shares values with is float"
 
@@ -141,11 +143,12 @@ def select(graph: Graph, scheme: Scheme, choice: Choice) -> Selection:
     """Decide for each operator of the graph that touches reals."""
     check_patterns(graph.ops, choice)
     chosen = Selection({}, {})
+    endless = _endless(graph)
     for op in graph.ops:
         touches = any(True for _ in reals(op)) or any(is_real(t) for t in op.outputs)
         if not touches or op.type in CONVERSIONS or fills_states(op):
             continue
-        reason = _refusal(op, scheme, choice)
+        reason = _refusal(op, scheme, choice) or _end_refusal(op, endless)
         if reason is None:
             chosen.types[op] = _type_of(op, scheme, choice)
         else:
@@ -195,8 +198,8 @@ def _refusal(op: Op, scheme: Scheme, choice: Choice) -> str | None:
 def _operand_refusal(op: Op, rule: QuantRule, kind: str) -> str | None:
     for index, tensor in reals(op):
         name = operand_name(op, index)
-        if tensor.data is not None and not np.isfinite(tensor.data).all():
-            return f"reads '{tensor.name}', which holds values that are not finite"
+        if _is_endless(tensor):
+            return NOT_FINITE.format(tensor.name)
         if name in rule.weight and not tensor.is_constant and kind not in rule.free_weights:
             return f"its weights '{tensor.name}' are computed at run time"
         if name in rule.bias and not tensor.is_constant:
@@ -204,6 +207,30 @@ def _operand_refusal(op: Op, rule: QuantRule, kind: str) -> str | None:
         if name in rule.nonzero and _may_be_zero(tensor):
             return f"stops where '{tensor.name}' is stored as zero"
     return None
+
+
+NOT_FINITE = "reads '{}', which holds values that are not finite"
+
+
+def _is_endless(tensor: Tensor) -> bool:
+    return tensor.data is not None and not np.isfinite(tensor.data).all()
+
+
+def _endless(graph: Graph) -> Set[Tensor]:
+    """Return the computed values into which infinities of constants go: scores that are masked."""
+    found: set[Tensor] = set()
+    for op in graph.ops:
+        if op.type in PASS_ON and any(t in found or _is_endless(t) for _, t in reals(op)):
+            found.update(filter(is_real, op.outputs))
+    return found
+
+
+def _end_refusal(op: Op, endless: Set[Tensor]) -> str | None:
+    """Return why an operator must see infinities; those that choose may see the end of a range."""
+    rule = rule_of(op)
+    if rule is None or (rule.same and op.type not in PASS_ON):
+        return None
+    return next((NOT_FINITE.format(t.name) for _, t in reals(op) if t in endless), None)
 
 
 def bound_of(tensor: Tensor) -> float | None:
