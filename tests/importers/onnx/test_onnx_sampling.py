@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,33 @@ def check(folder: Path, fused: Any, plain: list[Any], constants: dict[str, Any])
     want = ReferenceEvaluator(network(plain, {"x": X}, ["y"], constants)).run(None, {"x": X})
     read = {name: a for name, a in constants.items() if name in fused.input}
     assert_like_reference(network([fused], {"x": X}, ["y"], read), folder, {"x": X}, want)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+def test_crops_in_parts_of_an_image(tmp_path: Path, mode: str) -> None:
+    rng = np.random.default_rng(8)
+    feeds = {"x": rng.normal(size=(2, 3, 6, 7)).astype(np.float32)}
+    feeds["r"] = np.array([[0, 0, 1, 1], [0.2, 0.5, 0.8, -0.1]], np.float32)
+    constants = {"b": np.array([1, 0], np.int32), "s": np.array([4, 3], np.int32)}
+    told: dict[str, Any] = {"mode": mode, "extrapolation_value": 0.5}
+    nodes = [node("CropAndResize", "x r b s", "y", "com.microsoft", **told)]
+    want = np.full((2, 3, 4, 3), 0.5)
+    for n, (image, box) in enumerate(zip(constants["b"], feeds["r"].astype(float), strict=True)):
+        rows = 5 * (box[0] + (box[2] - box[0]) * np.arange(4) / 3)
+        columns = 6 * (box[1] + (box[3] - box[1]) * np.arange(3) / 2)
+        for (i, y), (j, x) in product(enumerate(rows), enumerate(columns)):
+            if not (0 <= y <= 5 and 0 <= x <= 6):
+                continue
+            shares = [(0, 0, 1.0)]
+            if mode == "bilinear":
+                shares = [(p, q, abs(1 - p - y % 1) * abs(1 - q - x % 1)) for p, q in CORNERS]
+            else:
+                y, x = np.floor(y + 0.5), np.floor(x + 0.5)
+            seen = feeds["x"][image]
+            want[n, :, i, j] = sum(
+                share * seen[:, min(int(y) + p, 5), min(int(x) + q, 6)] for p, q, share in shares
+            )
+    assert_like_reference(network(nodes, feeds, ["y"], constants), tmp_path, feeds, [want])
+
+
+CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))

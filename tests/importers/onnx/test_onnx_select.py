@@ -106,3 +106,11 @@ def test_sums_without_an_arrow(tmp_path: Path, equation: str) -> None:
     nodes = [node("Einsum", " ".join(feeds), "y", equation=equation)]
     want = np.asarray(np.einsum(equation, *feeds.values()))
     assert_like_reference(network(nodes, feeds, ["y"], opset=12), tmp_path, feeds, [want])
+
+
+def test_distinct_elements_as_the_optimizer_names_them(tmp_path: Path) -> None:
+    x = np.array([1, 4, 3, 2, 3, 4, 0, 0, 4], np.float32)
+    nodes = [node("Unique", "x", "y i n", "com.microsoft")]
+    want = [np.array([1, 4, 3, 2, 0], np.float32), [0, 1, 2, 3, 2, 1, 4, 4, 1], [1, 3, 2, 1, 2]]
+    model = network(nodes, {"x": x}, ["y", "i", "n"])
+    assert_like_reference(model, tmp_path, {"x": x}, [np.array(a) for a in want])

@@ -151,7 +151,10 @@ def test_rotary_embedding(tmp_path: Path, near: int, form: str) -> None:
 @pytest.mark.parametrize("rotary", [0, 1])
 @pytest.mark.parametrize("past", [0, 6, 9])
 @pytest.mark.parametrize("window", [-1, 3])
-def test_group_query_attention(tmp_path: Path, rotary: int, past: int, window: int) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_group_query_attention(
+    tmp_path: Path, rotary: int, past: int, window: int, known: bool
+) -> None:
     steps, before = (5, 0) if past == 0 else (2, 6)
     angles = RNG.uniform(0, 6, (20, 4)).astype(F)
     total = before + steps
@@ -178,6 +181,8 @@ def test_group_query_attention(tmp_path: Path, rotary: int, past: int, window: i
         seen = np.where(near, seen, -1e9)
     want = attended(queries, *(t[:, :, :total] for t in presents), seen)
     used = {n: a for n, a in constants.items() if rotary or n == "t"}
+    if not known:
+        feeds["t"] = used.pop("t")
     check(tmp_path, one, feeds, used, want, *presents)
 
 

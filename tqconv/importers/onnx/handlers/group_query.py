@@ -108,7 +108,10 @@ def _room(b: ONNXBuilder, past: Tensor, steps: Size, total: Tensor | None) -> Si
     room = size_of(b, past, 2)
     if not isinstance(room, int):
         return calculate(b, "ADD", room, steps)
-    return max(room, int(b.scalar(total, "total_sequence_length")))
+    if total is None:
+        return room
+    wanted = b.reshape(b.cast(total, np.int32), ())
+    return calculate(b, "MAXIMUM", room, wanted if wanted.data is None else int(wanted.data))
 
 
 def _widened(b: ONNXBuilder, past: Tensor, room: Size) -> Tensor:

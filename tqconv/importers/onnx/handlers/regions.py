@@ -6,15 +6,37 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tqconv.compose.crop import cropped
 from tqconv.compose.sampling import clamped, real, real_size
 from tqconv.compose.sizes import inserted, operand, removed, size_of
 from tqconv.compose.slices import along
-from tqconv.errors import FormatError
+from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.ir.graph import Tensor
 
 LOWEST = np.finfo(np.float32).min
 """What a pixel outside of a bin counts as."""
+
+
+@handles("com.microsoft:CropAndResize")
+def crop_and_resize(
+    b: ONNXBuilder,
+    x: Tensor,
+    boxes: Tensor,
+    images: Tensor,
+    crop_size: Tensor,
+    *,
+    mode: str = "bilinear",
+    extrapolation_value: float = 0.0,
+) -> Tensor:
+    """Sample each box of its image on a grid: boxes [r, (y1, x1, y2, x2)] in parts of the image."""
+    if mode not in ("bilinear", "nearest"):
+        raise UnsupportedError(f"mode `{mode}`")
+    size, pixels = b.ints(crop_size, "crop_size"), b.to_channels_last(x)
+    found = cropped(
+        b, pixels, boxes, images, size, nearest=mode == "nearest", outside=extrapolation_value
+    )
+    return b.to_channels_first(found)
 
 
 @handles("MaxRoiPool")

@@ -38,6 +38,13 @@ def unique(
     return values, *(b.cast(t, INT64) for t in numbers)
 
 
+@handles("com.microsoft:Unique")
+def unique_of_optimizer(b: ONNXBuilder, x: Tensor) -> tuple[Tensor, ...]:
+    """Distinct elements in the order in which they come: the places of each, and counts."""
+    values, _, places, counts = unique(b, x, sorted=0)
+    return values, places, counts
+
+
 @handles("ReverseSequence")
 def reverse_sequence(
     b: ONNXBuilder, x: Tensor, lengths: Tensor, *, batch_axis: int = 1, time_axis: int = 0
