@@ -682,6 +682,54 @@ CASES = {
         z = DIV(1.0, a)""",
         ["LOGISTIC"],
     ),
+    "sizes of what is permuted are read before": (
+        """x: f32[2,4,5,3] -> z, w
+        t = TRANSPOSE(x, [0,3,1,2])
+        s = ABS(t)
+        n = SHAPE(s) {out_type=INT32}
+        h = STRIDED_SLICE(n, [2], [3], [1]) {shrink_axis_mask=1}
+        r = RANGE(0, h, 1)
+        z = CAST(r) {in_data_type=INT32, out_data_type=FLOAT32}
+        b = TRANSPOSE(s, [0,2,3,1])
+        w = NEG(b)""",
+        ["ABS", "NEG"],
+    ),
+    "sizes of what is permuted are read before, though they are open": (
+        """x: f32[?,?,?,3] -> z, w
+        t = TRANSPOSE(x, [0,3,1,2])
+        s = ABS(t)
+        n = SHAPE(s) {out_type=INT32}
+        h = STRIDED_SLICE(n, [2], [3], [1]) {shrink_axis_mask=1}
+        z = NEG(h)
+        v = STRIDED_SLICE(n, [2], [4], [1])
+        b = TRANSPOSE(s, [0,2,3,1])
+        w = RESIZE_NEAREST_NEIGHBOR(b, v)""",
+        ["ABS", "SHAPE", "GATHER", "NEG", "GATHER", "RESIZE_NEAREST_NEIGHBOR"],
+    ),
+    "a permutation passes a slice that begins at a computed place": (
+        """x: f32[?,?,3] -> z
+        s = SHAPE(x) {out_type=INT32}
+        n = STRIDED_SLICE(s, [0], [1], [1]) {shrink_axis_mask=1}
+        k = SUB(n, n)
+        t = TRANSPOSE(x, [0,2,1])
+        p = PACK(0, 0, k) {values_count=3}
+        c = STRIDED_SLICE(t, p, [0,0,0], [1,1,1]) {begin_mask=3, end_mask=7}
+        b = TRANSPOSE(c, [0,2,1])
+        z = NEG(b)""",
+        ["SHAPE", "STRIDED_SLICE", "SUB", "PACK", "STRIDED_SLICE", "NEG"],
+    ),
+    "a permutation passes a padding of computed amounts": (
+        """x: f32[?,4,3], n: f32[2] -> z
+        t = TRANSPOSE(x, [0,2,1])
+        q = CAST(n) {in_data_type=FLOAT32, out_data_type=INT32}
+        a = ABS(q)
+        e = RESHAPE(a, [1,2])
+        o = CONCATENATION([[0,0]], [[0,0]], e) {axis=0}
+        c = PAD(t, o)
+        b = TRANSPOSE(c, [0,2,1])
+        z = NEG(b)""",
+        ["CAST", "ABS", "RESHAPE", "CONCATENATION", "GATHER", "PAD", "NEG"],
+    ),
     "a mask that adds -inf chooses it": (
         """x: f32[2,4], o: f32[4] -> z
         m = GREATER(o, 0.0)

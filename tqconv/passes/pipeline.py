@@ -14,6 +14,7 @@ from tqconv.passes import (
     reshape,
     sizes,
     taps,
+    vectors,
 )
 from tqconv.passes.driver import Pass, Stage
 from tqconv.passes.layout import settle, sink
@@ -39,7 +40,8 @@ SIMPLIFY: tuple[Pass, ...] = (
     cleanup.drop_identities,
     reshape.as_reshape,
     reshape.whole_as_reshape,
-    reshape.take_from_pack,
+    vectors.take_from_pack,
+    vectors.take_from_gather,
     reshape.merge_reshapes,
     reshape.reduction_to_reshape,
     cleanup.multiply_by_zero,
@@ -47,6 +49,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     sink.transpose_in_product,
     sink.transpose_in_dense,
     sink.compose_transposes,
+    sink.shape_before_transpose,
     dilation.take_out_clamps,
     dilation.lift_unit_axis,
     dilation.recognize_dilation,

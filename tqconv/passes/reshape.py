@@ -263,25 +263,6 @@ def whole_as_reshape(graph: Graph, op: Op) -> bool:
     return True
 
 
-@exact
-@at("STRIDED_SLICE", "GATHER")
-def take_from_pack(graph: Graph, op: Op) -> bool:
-    """Read a number where it is, not out of the vector that it was packed into.
-
-    v = PACK(a, b, c); y = STRIDED_SLICE(v, [1], [2], [1]) {shrink_axis_mask=1}   ->   y = b
-    """
-    pack, place = made_by(op.inputs[0], "PACK"), values_of(op.inputs[1])
-    if pack is None or pack.input(0).rank != 0 or op.output.rank != 0:
-        return False
-    if place is None or len(place) != 1 or op.options.get("begin_mask"):
-        return False
-    element = pack.input(place[0])
-    if not element.means(op.output) or element.dtype != op.output.dtype:
-        return False
-    graph.replace(op.output, element, keep_name=False)
-    return True
-
-
 def _slices_all(op: Op) -> bool:
     """Whether a STRIDED_SLICE leaves nothing out and turns nothing around."""
     x, y, strides = op.input(0), op.output, values_of(op.inputs[3])

@@ -44,6 +44,27 @@ def _compose(graph: Graph, op: Op) -> bool:
 
 
 @exact
+@at("SHAPE")
+def shape_before_transpose(graph: Graph, op: Op) -> bool:
+    """Read the sizes in the other order, where nothing else reads what is permuted.
+
+    y = TRANSPOSE(x, p); s = SHAPE(y)   ->   t = SHAPE(x); s = GATHER(t, p)
+    """
+    before = made_by(op.inputs[0], "TRANSPOSE")
+    perm = permutation(before)
+    if before is None or perm is None or before.output in graph.outputs:
+        return False
+    if any(use.op.type != "SHAPE" for use in before.output.uses):
+        return False
+    names = (f"{op.output.name}/shape", f"{op.output.name}/gather")
+    sizes = emit(graph, "SHAPE", before.input(0), name=names[0], source=op.source, **op.options)
+    order = np.array(perm, np.int32)
+    found = emit(graph, "GATHER", sizes, order, axis=0, name=names[1], source=op.source)
+    graph.replace(op.output, found)
+    return True
+
+
+@exact
 @at("TRANSPOSE")
 def transpose_to_reshape(graph: Graph, op: Op) -> bool:
     """Reshape where only dimensions of size 1 move.

@@ -32,13 +32,14 @@ RANKS = 6
 class Passed:
     """An operator that reads the straight tensors.
 
-    constants: operands that change, by position; perm: from its results to those of the operator
-    as it was.
+    constants: operands that change, by position; rows: positions of computed ones whose rows
+    change places; perm: from its results to those of the operator as it was.
     """
 
     perm: Perm
     options: dict[str, Any]
     constants: dict[int, NDArray[Any]] = field(default_factory=dict)
+    rows: frozenset[int] = frozenset()
 
 
 def permutation(op: Op | None) -> Perm | None:
@@ -110,6 +111,8 @@ def put_behind(graph: Graph, op: Op, perm: Perm, way: Passed) -> None:
         if index in way.constants:
             name = f"{op.output.name}/{spec(op.type).operands.name(index)}"
             inputs.append(graph.constant(name, way.constants[index]))
+        elif tensor is not None and index in way.rows:
+            inputs.append(_permuted_rows(graph, tensor, inverse(perm), op))
         elif index in data and tensor is not None and tensor.rank == len(perm):
             inputs.append(transposed(graph, tensor, inverse(perm), op))
         else:
@@ -120,6 +123,19 @@ def put_behind(graph: Graph, op: Op, perm: Perm, way: Passed) -> None:
     for old, new in zip(op.outputs, made if isinstance(made, tuple) else (made,), strict=True):
         new.range = old.range
         graph.replace(old, transposed(graph, new, way.perm, op))
+
+
+def _permuted_rows(graph: Graph, rows: Tensor, order: Perm, like: Op) -> Tensor:
+    """Return computed amounts for each dimension in another order."""
+    pack = made_by(rows, "PACK")
+    name = f"{like.output.name}/rows"
+    if pack is not None and pack.input(0).rank == 0:
+        operands, options = [pack.input(k) for k in order], pack.options
+        made: Tensor = emit(graph, "PACK", *operands, name=name, source=like.source, **options)
+        return made
+    places = np.array(order, np.int32)
+    made = emit(graph, "GATHER", rows, places, axis=0, name=name, source=like.source)
+    return made
 
 
 def _elementwise(op: Op, layout: Layout, perm: Perm) -> Passed | None:
@@ -183,21 +199,24 @@ _MASKS = ("begin_mask", "end_mask", "shrink_axis_mask")
 def _rows_input(op: Op, layout: Layout, perm: Perm) -> Passed | None:
     if op.options.get("ellipsis_mask") or op.options.get("new_axis_mask"):
         return None
-    constants = {}
-    for where in layout.where:
-        rows = op.inputs[int(where)] if int(where) < len(op.inputs) else None
-        if rows is None or rows.data is None or rows.shape[:1] != (len(perm),):
+    constants, computed = {}, set()
+    for where in map(int, layout.where):
+        rows = op.inputs[where] if where < len(op.inputs) else None
+        if rows is None or rows.shape[:1] != (len(perm),):
             return None
-        moved = np.empty_like(rows.data)
-        moved[list(perm)] = rows.data
-        constants[int(where)] = moved
+        if rows.data is None:
+            computed.add(where)
+        else:
+            constants[where] = rows.data[list(inverse(perm))]
     options = dict(op.options)
     shrunk = options.get("shrink_axis_mask", 0)
     for name in _MASKS:
         if options.get(name):
             options[name] = _permuted_bits(options[name], perm)
     out = _without(perm, [k for k in range(len(perm)) if shrunk >> k & 1])
-    return Passed(out, options, constants) if len(out) == op.output.rank else None
+    if len(out) != op.output.rank:
+        return None
+    return Passed(out, options, constants, frozenset(computed))
 
 
 def _permuted_bits(mask: int, perm: Sequence[int]) -> int:
