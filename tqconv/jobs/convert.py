@@ -101,10 +101,22 @@ def _optimize(
         options.toco,
         quantizing=reading.quantizing,
         channels_first=file.format.channels_first,
+        measures_cells=_measures_cells(options),
     ):
         dump.run(model, stage)
     logits.cut(model)
     model.notes += logits.notes()
+
+
+def _measures_cells(options: ConvertOptions) -> bool:
+    """Whether an LSTM may become one operator of integers again, whose single steps nobody names.
+
+    A ranges file knows the steps: its calibration does not know the mode.
+    """
+    asked = options.quantize
+    samples = asked.calibration_data is not None or asked.random is not None
+    names = asked.ranges is not None or asked.keep_float or asked.int16
+    return asked.mode == "int8" and samples and not names and options.min_sqnr is None
 
 
 def _fit(model: Model, options: ConvertOptions, observe: Observer | None) -> None:

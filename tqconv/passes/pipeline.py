@@ -126,13 +126,26 @@ INTEGER_STAGES: tuple[Stage, ...] = (
 )
 """The same before a quantization: bodies of loops stay float, what they became need not."""
 
+CELL_STAGES: tuple[Stage, ...] = (
+    Stage("sizes", (sizes.size_inputs,)),
+    Stage("recurrent", (memory.size_first_states, steps.fuse_integer_steps, loops.fuse_loops)),
+    *STAGES,
+    Stage("states", (steps.own_states,)),
+)
+"""The same where the cells of an LSTM are measured, and have 16 bits in an operator of 8."""
+
 
 def stages_before(
-    options: TocoOptions, *, quantizing: bool, channels_first: bool = False
+    options: TocoOptions,
+    *,
+    quantizing: bool,
+    channels_first: bool = False,
+    measures_cells: bool = False,
 ) -> tuple[Stage, ...]:
     """Return the stages between import and quantization, or writing.
 
     quantizing: a quantizer follows that knows ranges, so FAKE_QUANT operators leave theirs and go.
+    measures_cells: see `CELL_STAGES`.
     channels_first: the source has other layouts than TensorFlow Lite, which TOCO could not read.
     """
     if options.inference_type is not None:
@@ -150,7 +163,12 @@ def stages_before(
     # In 8 bits the squares of a spelled-out norm lose far more than its epsilon is worth.
     norms = Stage("norms", (patterns.recognize_loose_l2_normalization,))
     conversions = Stage("conversions", (fake_quant.read_conversions,))
-    return (conversions, Stage("evidence", passes), norms, *INTEGER_STAGES)
+    return (
+        conversions,
+        Stage("evidence", passes),
+        norms,
+        *(CELL_STAGES if measures_cells else INTEGER_STAGES),
+    )
 
 
 QUANTIZED = Stage("quantization", (cleanup.share_constants,))

@@ -7,7 +7,7 @@ source says; so `own_states` writes the first states into these variables in eve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -66,8 +66,17 @@ def fuse_steps(graph: Graph) -> int:
 
     h1 = cell(x1, h0); h2 = cell(x2, h1); …   ->   h1, h2, … = UNPACK(SEQUENCE(PACK(x1, x2, …), h0))
     """
+    return _fuse_chains(graph, lambda cell: True)
+
+
+def fuse_integer_steps(graph: Graph) -> int:
+    """Do so with the layers that an operator computes in integers, too."""
+    return _fuse_chains(graph, lambda cell: cell.c is not None and cell.activation == "TANH")
+
+
+def _fuse_chains(graph: Graph, wanted: Callable[[Cell], bool]) -> int:
     count = 0
-    while _fuse_one_chain(graph):
+    while _fuse_one_chain(graph, wanted):
         graph.prune()
         count += 1
     return count
@@ -101,8 +110,9 @@ def own_states(graph: Graph) -> int:
     return count
 
 
-def _fuse_one_chain(graph: Graph) -> bool:
-    cells = {id(cell.h): cell for op in graph.ops if (cell := cell_of(op)) is not None}
+def _fuse_one_chain(graph: Graph, wanted: Callable[[Cell], bool]) -> bool:
+    found = (cell_of(op) for op in graph.ops)
+    cells = {id(cell.h): cell for cell in found if cell is not None and wanted(cell)}
     keys = {
         h: {id(state): (state, w, w.key()) for state, w in cell.candidates()}
         for h, cell in cells.items()
