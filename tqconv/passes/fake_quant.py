@@ -57,8 +57,9 @@ def read_conversions(graph: Graph) -> int:
     y = DEQUANTIZE(QUANTIZE(x))   ->   y = FAKE_QUANT(x), with the exact range on y
     y = DEQUANTIZE(QUANTIZE(x) by channels)   ->   y = MINIMUM(MAXIMUM(x, lows), highs)
     y = DEQUANTIZE(constant)   ->   a constant; its values say the grid, also by channels
+    y = DEQUANTIZE(input), output = QUANTIZE(x)   ->   the same, with the exact range on y and x
     """
-    count = 0
+    count = sum([_say_border(graph, op) for op in graph.ops])
     for op in of_type(graph, "DEQUANTIZE"):
         stored = op.input(0)
         if stored.quant is None or stored.quant.details is not None or stored.dtype not in STORED:
@@ -79,6 +80,27 @@ def read_conversions(graph: Graph) -> int:
     if count:
         graph.prune()
     return count
+
+
+def _say_border(graph: Graph, op: Op) -> bool:
+    """Note how the model is fed reals in integers, or what it makes of them, as exact ranges."""
+    if op.type == "DEQUANTIZE" and op.input(0) in graph.inputs:
+        stored, reals = op.input(0), op.output
+    elif op.type == "QUANTIZE" and op.output in graph.outputs and not op.output.uses:
+        stored, reals = op.output, op.input(0)
+    else:
+        return False
+    quant = stored.quant
+    if quant is None or not quant.is_per_tensor or quant.details is not None:
+        return False
+    if stored.dtype not in STORED or reals.dtype != np.float32 or reals.range is not None:
+        return False
+    limits, bits = np.iinfo(stored.dtype), 8 * stored.dtype.itemsize
+    low, high = (
+        float((end - quant.zero_point[0]) * quant.scale[0]) for end in (limits.min, limits.max)
+    )
+    reals.range = Range(low, high, "fake_quant", str(op.source), bits, exact=True)
+    return True
 
 
 def _spread(quant: Quant, rank: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -67,7 +67,7 @@ def other_steps(
     """Return the operators that round to other steps than those that the source gives their result.
 
     They have steps built into their kernel, or average in the steps of what they read. Without
-    exact ranges a source gives none.
+    exact ranges a source gives none; what samples or a person tell of may have those of a kernel.
     """
     reasons: dict[Op, str] = {}
     if not any(known.exact for known in found.values()):
@@ -79,6 +79,9 @@ def other_steps(
             continue
         known = _stored_as(op.outputs[0], graph, found)
         if known is not None and known.bits != 8 * dtype.itemsize:
+            continue
+        measured = found.get(op.outputs[0])
+        if known is None and measured is not None and measured.kind != "propagated":
             continue
         if fixed and (known is None or not _alike(Params.of(*fixed, dtype).covers(), known)):
             reasons[op] = f"has steps of {fixed[0]:.3g} in its kernel, its result {_steps(known)}"

@@ -331,3 +331,36 @@ def test_values_without_a_range_are_told_by_the_nodes_that_make_them(tmp_path: P
     (_, line) = str(caught.value).splitlines()
     assert line == "  'n/rsqrt', made by RSQRT for LayerNormalization 'n'"
     assert "without `--integer_only`" in (caught.value.hint or "")
+
+
+def test_samples_tell_of_results_that_no_pair_rounds(tmp_path: Path) -> None:
+    graph = Pairs()
+    graph.pair("x", "a", 4 / 255, 128)
+    graph.add("Tanh", "a", "t")
+    graph.weights("w", RNG.integers(-127, 128, (4, 4, 1, 1)).astype(np.int8), 0.01)
+    graph.add("Conv", "t w", "c")
+    graph.pair("c", "y", 0.02, 128)
+    np.savez(tmp_path / "s.npz", x=X)
+    assert types(graph.converted(tmp_path, ["y"]))["TANH"] == "float32"
+    report = graph.converted(tmp_path, ["y"], calibration_data=tmp_path / "s.npz")
+    assert types(report)["TANH"] == "int8"
+
+
+def test_integers_at_the_borders_say_their_ranges(tmp_path: Path) -> None:
+    x = RNG.integers(0, 256, (2, 4)).astype(np.uint8)
+    w = RNG.integers(-127, 128, (4, 3)).astype(np.int8)
+    constants: dict[str, Any] = {"s": np.array(0.02, F), "z": np.array(120, np.uint8)}
+    constants |= {"w": w, "ws": np.array(0.01, F), "wz": np.array(0, np.int8)}
+    constants |= {"t": np.array(0.05, F), "n": np.array(130, np.uint8)}
+    nodes = [node("QLinearMatMul", "x s z w ws wz t n", "y")]
+    path = tmp_path / "net.onnx"
+    path.write_bytes(network(nodes, {"x": x}, ["y"], constants).SerializeToString())
+    report = tqconv.convert(path, tmp_path / "net.tflite", quantize="int8")
+    assert types(report)["FULLY_CONNECTED"] == "int8"
+    sums = (x.astype(np.int64) - 120) @ w.astype(np.int64)
+    exact = sums * (np.float64(F(0.02)) * np.float64(F(0.01)) / np.float64(F(0.05)))
+    want = np.clip(np.rint(exact) + 130, 0, 255)
+    for delegate in (True, False):
+        (got,) = run_litert((tmp_path / "net.tflite").read_bytes(), {"x": x}, delegate)
+        assert got.dtype == np.uint8
+        assert np.abs(got.astype(np.int64) - want).max() <= 1  # halves go to the even neighbour
