@@ -40,7 +40,7 @@ a = CONV_2D(x, f32[16,3,3,3], f32[16]) {{{RELU}, stride_h=2, stride_w=2}}
 d = CONV_2D(a, f32[16,3,3,16], f32[16]) {{{RELU}, stride_h=1, stride_w=1}}
 z = FULLY_CONNECTED(d, f32[5,256], f32[5])
 """
-SAMPLES = images(9, 40)
+SAMPLES = images(9, 80)
 
 
 def network() -> Model:

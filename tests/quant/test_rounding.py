@@ -166,10 +166,35 @@ def test_what_needs_most_samples_is_taught_while_calibrating(
     assert 12 <= len(selection([wide], samples)) < 20
 
 
-def test_what_cannot_be_fitted_has_no_second_moments() -> None:
+def test_what_cannot_be_fitted_has_no_second_moments(monkeypatch: pytest.MonkeyPatch) -> None:
     op = parse("x: f32[1,400] -> y\ny = FULLY_CONNECTED(x, f32[2,400])").ops[0]
+    assert empty([op], 4).second is not None  # few columns, but quick
+    monkeypatch.setattr(moments_page, "SMALL", 400 * 400 * 2 - 1)
     assert empty([op], 799).second is None
     assert empty([op], 800).second is not None
+
+
+def test_few_columns_are_believed_less() -> None:
+    op = parse("x: f32[40,80] -> y\ny = FULLY_CONNECTED(x, f32[30,80])").ops[0]
+    mix = RNG.normal(size=(20, 80))
+    w = RNG.normal(size=(1, 30, 80))
+    scale = np.abs(w).max(axis=2) / 7
+
+    def seen(count: int) -> np.ndarray:
+        mixed = RNG.normal(size=(count, 20)) @ mix + RNG.normal(size=(count, 80))
+        return np.asarray(mixed, np.float32)
+
+    def lost(codes: np.ndarray) -> float:
+        return float(np.square(new @ (w - codes * scale[..., None])[0].T).sum())
+
+    few, new = seen(20), seen(2000)
+    moments = empty([op], 1)
+    moments.add(few[:, :, None])
+    moments.settle()
+    alone = fitted_codes(w, scale, 0.0, (-7, 7), moments.second.whole())
+    believed = fitted_codes(w, scale, 0.0, (-7, 7), moments.believed())
+    assert lost(believed) < 0.97 * lost(alone)
+    assert lost(believed) < 0.97 * lost(np.round(w / scale[..., None]))
 
 
 def test_columns_that_wait_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Op, Tensor, Use
-from tqconv.quant.fit.moments import ENOUGH, Moments, can_fit, joined, sharing
+from tqconv.quant.fit.moments import Moments, can_fit, is_worth, joined, sharing
 from tqconv.quant.fit.rounding import fitted_codes
 from tqconv.quant.params import Params, decode, encode, limits
 from tqconv.quant.plan import Plan
@@ -45,7 +45,7 @@ def fitted_weights(plan: Plan, seen: Mapping[Op, Moments], step: Callable[[], No
         params = plan.edges[Use(ops[0], WEIGHTS)]
         if params is None or moments.second is None:
             continue
-        if moments.rows < ENOUGH * moments.second.n:
+        if not is_worth(ops[0], moments.rows):
             continue
         if is_clustered(ops[0]):
             continue
@@ -89,11 +89,10 @@ def shared(seen: Mapping[Op, Moments]) -> list[tuple[list[Op], Moments]]:
 def _fit(op: Op, params: Params, moments: Moments) -> NDArray[Any]:
     data = op.input(WEIGHTS).data
     assert data is not None
-    assert moments.second is not None
     bounds = limits(params.dtype, narrow=params.narrow)
     scale = _by_group(op, _spread(params.scale, params, data))[:, :, 0]
     zero = float(params.zero_point[0])
-    made = fitted_codes(_by_group(op, data), scale, zero, bounds, moments.second.whole())
+    made = fitted_codes(_by_group(op, data), scale, zero, bounds, moments.believed())
     return _from_groups(op, made, data.shape).astype(params.dtype)
 
 

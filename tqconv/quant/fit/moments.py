@@ -18,7 +18,12 @@ from tqconv.quant.fit.products import Products, summed
 ROWS_PER_WEIGHT, ROWS_AT_LEAST = 6, 512
 """Columns over all samples that are looked at: more change the moments little."""
 ENOUGH = 2
-"""Columns seen per weight of an output, below which rounding would fit the samples alone."""
+"""Columns seen per weight of an output, below which rounding gains less and may cost less."""
+SMALL = 1 << 27
+"""Products that rounding by fewer columns may take: a tenth of a second."""
+PRIOR = 0.25
+"""Columns per weight that are taken as seen before, whose elements do not move together: what a
+few samples have in common by chance would be fitted else."""
 PRODUCTS = 1 << 34
 """Products for the second moments of one operator: half a second. Wide ones take what they need."""
 FEWEST_ROWS = 16
@@ -73,6 +78,16 @@ class Moments:
         total = np.ones(rows, np.float32) @ columns.reshape(rows, -1)
         self.first += total.reshape(columns.shape[1:]).T
         self.rows += rows
+
+    def believed(self) -> NDArray[np.float32]:
+        """Return the second moments [g, n, n], less of what elements have in common by chance."""
+        assert self.second is not None
+        whole = self.second.whole()
+        own = np.diagonal(whole, axis1=1, axis2=2).copy()
+        whole *= np.float32(self.rows / (self.rows + PRIOR * self.second.n))
+        places = np.arange(self.second.n)
+        whole[:, places, places] = own
+        return whole
 
     def forget_second(self) -> None:
         """Give the memory of the second moments back."""
@@ -136,14 +151,20 @@ def width(op: Op) -> int:
 def empty(ops: Sequence[Op], samples: int) -> Moments:
     """Return moments of no columns, for operators that share weights.
 
-    Without second moments where so many samples cannot give `ENOUGH` columns.
+    Without second moments where so many samples give too few columns.
     """
     first = ops[0]
     groups = int(first.input(0).shape[3] or 1) if first.type == "DEPTHWISE_CONV_2D" else 1
     n = width(first)
     found = sum(samples * min(_places(op), rows_each(op, samples)) for op in ops)
-    second = Products(groups, n) if found >= ENOUGH * n else None
+    second = Products(groups, n) if is_worth(first, found) else None
     return Moments(second, np.zeros((groups, n)))
+
+
+def is_worth(op: Op, columns: int) -> bool:
+    """Whether an operator's rounding is fitted to so many columns: to few only if that is quick."""
+    n = width(op)
+    return columns >= ENOUGH * n or (columns > 0 and n * op.input(1).size <= SMALL)
 
 
 def portions(ops: Sequence[Op], samples: int) -> list[list[Op]]:
