@@ -176,25 +176,26 @@ def test_what_cannot_be_fitted_has_no_second_moments(monkeypatch: pytest.MonkeyP
 
 def test_few_columns_are_believed_less() -> None:
     op = parse("x: f32[40,80] -> y\ny = FULLY_CONNECTED(x, f32[30,80])").ops[0]
-    mix = RNG.normal(size=(20, 80))
-    w = RNG.normal(size=(1, 30, 80))
+    rng = np.random.default_rng(0)
+    mix, w = rng.normal(size=(5, 80)), rng.normal(size=(1, 30, 80))
     scale = np.abs(w).max(axis=2) / 7
 
     def seen(count: int) -> np.ndarray:
-        mixed = RNG.normal(size=(count, 20)) @ mix + RNG.normal(size=(count, 80))
+        mixed = rng.normal(size=(count, 5)) @ mix + rng.normal(size=(count, 80))
         return np.asarray(mixed, np.float32)
+
+    few, new = seen(20), seen(2000)
 
     def lost(codes: np.ndarray) -> float:
         return float(np.square(new @ (w - codes * scale[..., None])[0].T).sum())
 
-    few, new = seen(20), seen(2000)
     moments = empty([op], 1)
     moments.add(few[:, :, None])
     moments.settle()
     alone = fitted_codes(w, scale, 0.0, (-7, 7), moments.second.whole())
     believed = fitted_codes(w, scale, 0.0, (-7, 7), moments.believed())
-    assert lost(believed) < 0.97 * lost(alone)
-    assert lost(believed) < 0.97 * lost(np.round(w / scale[..., None]))
+    assert lost(believed) < 0.8 * lost(alone)
+    assert lost(believed) < 0.5 * lost(np.round(w / scale[..., None]))
 
 
 def test_columns_that_wait_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

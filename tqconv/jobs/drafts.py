@@ -33,12 +33,15 @@ class Draft:
         reads = [(positions.get(t), t.name, t.quant) for t in tensors]
         return Draft(serialize(wide), reads, goes_on(model))
 
-    def run(self, samples: Sequence[Feed], step: Callable[[], None]) -> list[list[Array]]:
+    def run(
+        self, samples: Sequence[Feed], step: Callable[[], None], *, delegate: bool = True
+    ) -> list[list[Array]]:
         """Return what the tensors hold for each sample, as reals; no sample knows of another."""
-        session = Session(self.content)
+        session = Session(self.content, delegate=delegate)
         seen: list[list[Array]] = []
         for feed in samples:
-            session = Session(self.content) if self.alone and seen else session
+            if self.alone and seen:
+                session = Session(self.content, delegate=delegate)
             session.run(feed)
             seen.append(
                 [

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.config import Watch
 from tqconv.errors import counted
@@ -21,13 +22,12 @@ from tqconv.quant.fit import codes as fitting
 from tqconv.quant.fit.moments import Lesson, Moments, joined, portions, selection, sharing
 from tqconv.quant.plan import Plan
 from tqconv.runtime.calibrate import leading_to, reader
-from tqconv.runtime.litert import Feed, Session
+from tqconv.runtime.litert import Array, Feed, Session
 
 GAIN = 0.05
 """Decibels by which a trial must do better to be taken."""
 DOUBT = 0.5
-"""Standard errors by which a mean gain on few samples must be above 0, and by which what is
-expected to be nearer may seem worse."""
+"""Standard errors by which what is expected to be nearer may seem worse."""
 LOSS = 3.0
 """Decibels that the worst of the samples that are watched may lose for what the mean gains. At the
 outputs it may lose as much as the mean gains, within `LEAST_OUTPUT` and this."""
@@ -37,6 +37,10 @@ LEAST_OUTPUT = 1.0
 """Decibels that an output may lose for what the others gain."""
 SHOWN = 4
 """Outputs that the note names."""
+GOOD = 40.0
+"""Decibels of an output beyond which a sample gains nothing by more: a hundredth of its values."""
+LOOKS = 3
+"""How often few samples run for a trial: to judge fairly, and twice what is made."""
 TRIALS, SPOILED = 3, 3
 """What `_Fit` tries, and how often the watched samples run: as reals, as planned, as fitted."""
 
@@ -75,7 +79,7 @@ def improved(
         search.offer(name, _Trial.same(other()))
     trials = _Fit(model, search.best, parts, taught, steps).trials()
     for i, trial in enumerate(trials):
-        if search.offer(*trial, expected=i == 0):
+        if search.offer(*trial, expected=i == 0) and not panel.is_small:
             break
     taken = search.best is not plan
     if taken and parts.watched and _spoils(judge(parts.watched), plan, search.best):
@@ -89,12 +93,13 @@ def _count(plan: Plan, parts: Parts[Feed], others: int, taught: Sequence[Lesson]
     judging = sum(map(len, parts.judging))
     ops = fitting.fittable(plan)
     rounds = _rounds(len(parts.teaching))
-    trials = (others + TRIALS) * (1 if len(parts.judging) == 1 else 2)
+    trials = others + TRIALS
+    looks = LOOKS if len(parts.judging) > 1 else 1
     rest = [op for op in ops if not _is_known(op, taught)]
     again = portions(rest, max(map(len, parts.teaching)))
     fit = sum(len(selection(some, part)) for some in again for part in parts.teaching)
     return (
-        judging * (2 + trials)
+        judging * (1 + looks * (1 + trials))
         + fit
         + len(rounds) * len(sharing(ops))
         + SPOILED * len(parts.watched)
@@ -115,17 +120,46 @@ class _Trial:
 
 
 class _Panel:
-    """Judges that each score what their samples did not teach."""
+    """Judges that each score what their samples did not teach.
+
+    Few samples have all taught the plan that is made of them. What it answers to them is looked at
+    without the delegate, too: those kernels round otherwise now and then, as new samples would.
+    """
 
     def __init__(self, judges: Sequence[Judge]) -> None:
         self.judges = judges
         self.decisions = judges[0].decisions
         self.count = sum(len(judge.samples) for judge in judges)
+        self.is_small = len(judges) > 1
 
     def score(self, trial: _Trial) -> Score:
         """Return the scores of all judges as one."""
         found = [judge.score(trial.judged(i)) for i, judge in enumerate(self.judges)]
         return found[0] if len(found) == 1 else Score.joined(found)
+
+    def answers(self, plan: Plan) -> Score:
+        """Return how near all samples come with a plan that they have taught."""
+        others = [judge.on_builtin() for judge in self.judges]
+        return Score.joined([judge.score(plan) for judge in [*self.judges, *others]])
+
+
+class _Found:
+    """What the judges found: `fair`, of samples that did not teach; `made`, of the plan itself."""
+
+    def __init__(self, panel: _Panel, trial: _Trial, fair: Score | None = None) -> None:
+        self.fair = panel.score(trial) if fair is None else fair
+        self.made = panel.answers(trial.plan()) if panel.is_small else self.fair
+        self.values = self.fair.ratios.mean(axis=0)
+        """What each sample says: decibels at the decisions; where there are few, also those at the
+        outputs while these are not good."""
+        if panel.is_small and len(self.made.ends):
+            looks = np.minimum(self.made.ends, GOOD).mean(axis=0)
+            self.values = self.values + looks.reshape(-1, self.values.size).mean(axis=0)
+
+    @property
+    def worst(self) -> NDArray[np.float64]:
+        """Decibels of the worst sample of each output, as far as they matter."""
+        return np.asarray(self.made.ends.min(axis=1, initial=FINE))
 
 
 class _Search:
@@ -135,7 +169,7 @@ class _Search:
         self.panel = panel
         self.drafts = drafts
         self.first = self.best = plan
-        self.before = self.score = self.made = panel.score(_Trial.same(plan))
+        self.before = self.found = _Found(panel, _Trial.same(plan))
         self.kept: list[str] = []
         self.refused: list[str] = []
 
@@ -144,34 +178,36 @@ class _Search:
 
         expected: it is nearer by all that is known, unless the judges clearly say that it is not.
         """
-        found = self.panel.score(trial)
-        gain = found.mean - self.score.mean
-        spoiled = np.any(found.outputs <= self.score.outputs - LEAST_OUTPUT)
-        clear = gain > self._least(found, expected=expected)
-        taken = bool(clear and not spoiled and self._accept(trial.plan(), found, gain))
+        fair = self.panel.score(trial)
+        gain = fair.mean - self.found.fair.mean
+        spoiled = bool(np.any(fair.outputs <= self.found.fair.outputs - LEAST_OUTPUT))
+        taken = not spoiled and self._accept(trial, fair, gain, expected=expected)
         (self.kept if taken else self.refused).append(f"{name} ({gain:+.1f})")
         self.drafts.keep(self.first, self.best)
         return taken
 
-    def _least(self, found: Score, *, expected: bool) -> float:
-        """Return the gain from which on a plan is taken: what makes no difference is not."""
-        if expected and not np.array_equal(found.ratios, self.score.ratios):
-            return -DOUBT * _doubt(self.score, found)
-        few = len(self.panel.judges) > 1
-        return max(GAIN, DOUBT * _doubt(self.score, found) if few else 0.0)
-
-    def _accept(self, plan: Plan, found: Score, gain: float) -> bool:
-        """Take a plan, unless an answer turns over; of few samples, all have taught it."""
-        several = len(self.panel.judges) > 1
-        made = self.panel.score(_Trial.same(plan)) if several else found
-        if _flips(self.made, made, min(LOSS, max(LEAST_OUTPUT, gain))):
+    def _accept(self, trial: _Trial, fair: Score, gain: float, *, expected: bool) -> bool:
+        """Take a plan that gains enough, and by which no answer turns over."""
+        found = _Found(self.panel, trial, fair)
+        gains = found.values - self.found.values
+        # Logits may come nearer on average while one answer turns over.
+        flips = np.any(found.worst < self.found.worst - min(LOSS, max(LEAST_OUTPUT, gain)))
+        if flips or gains.mean() <= self._least(gains, expected=expected):
             return False
-        self.best, self.score, self.made = plan, found, made
+        self.best, self.found = trial.plan(), found
         return True
+
+    def _least(self, gains: Array, *, expected: bool) -> float:
+        """Return the gain from which on a plan is taken: what makes no difference is not.
+
+        Few samples are too few to doubt by: what they say is all that is known.
+        """
+        doubted = expected and not self.panel.is_small and gains.any()
+        return -DOUBT * _doubt(gains) if doubted else GAIN
 
     def withdraw(self) -> None:
         """Go back to the first plan, because other samples are worse with the best one."""
-        self.best, self.score = self.first, self.before
+        self.best, self.found = self.first, self.before
         self.refused = [*self.kept, *self.refused]
         self.kept = []
 
@@ -182,10 +218,10 @@ class _Search:
             f"{_place(decision)} {before:.1f} -> {after:.1f} dB{_agreement(*shares)}"
             for decision, before, after, *shares in zip(
                 self.panel.decisions,
-                self.before.outputs,
-                self.score.outputs,
-                self.before.agreement,
-                self.score.agreement,
+                self.before.fair.outputs,
+                self.found.fair.outputs,
+                self.before.fair.agreement,
+                self.found.fair.agreement,
                 strict=True,
             )
         ]
@@ -209,22 +245,12 @@ def _agreement(before: float | None, after: float | None) -> str:
     return f" (largest the same in {100 * before:.3g} -> {100 * after:.3g} %)"
 
 
-def _doubt(before: Score, after: Score) -> float:
+def _doubt(gains: Array) -> float:
     """Return by how many dB a mean gain may differ from that on other samples: its standard error.
 
     Of eight samples of a recurrent network, 0.1 dB on average was between -2 and 2 on each.
     """
-    gains = (after.ratios - before.ratios).mean(axis=0)
     return float(gains.std() / np.sqrt(max(gains.size - 1, 1)))
-
-
-def _flips(before: Score, after: Score, loss: float) -> bool:
-    """Whether an output's worst sample loses more than `loss` dB, behind what decides about it.
-
-    Logits may come nearer on average while one answer turns over.
-    """
-    had, have = before.ends.min(axis=1, initial=FINE), after.ends.min(axis=1, initial=FINE)
-    return bool(np.any(have < had - loss))
 
 
 def _spoils(judge: Judge, plan: Plan, best: Plan) -> bool:

@@ -85,6 +85,7 @@ class Judge:
     the outputs, if nothing else is said. `known`: what the float model made of a sample by the
     names of tensors, as far as that is known already. `step` is called when a sample has run.
     `drafts`: shared with other judges of the same model and places.
+    The integers run with the default delegate, or as `builtin` on the kernels without it.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Judge:
         self.drafts = drafts
         self.step = step
         self.samples = samples
+        self.builtin = False
         self.places = places
         found = places(model.main)
         self.judged = [i for i, d in enumerate(found) if d.tensor.dtype == np.float32]
@@ -125,6 +127,12 @@ class Judge:
         fewer.wanted = [self.wanted[i] for i in some]
         return fewer
 
+    def on_builtin(self) -> Judge:
+        """Return a judge of what the kernels without a delegate make of the same samples."""
+        other = copy(self)
+        other.builtin = True
+        return other
+
     def score(self, plan: Plan) -> Score:
         """Return how near the plan's integers come to the float model."""
         if self.drafts is None:
@@ -142,7 +150,7 @@ class Judge:
         return Draft.of(Model([mine.graph, *self.model.graphs[1:]]), self._places(mine.graph))
 
     def _scored(self, draft: Draft) -> Score:
-        made = draft.run(self.samples, self.step)
+        made = draft.run(self.samples, self.step, delegate=not self.builtin)
         pairs = [([w[i] for w in self.wanted], [m[i] for m in made]) for i in range(len(made[0]))]
         inside, outside = pairs[: len(self.decisions)], pairs[len(self.decisions) :]
         ends = [_ratios(*pair, None) for pair in outside if pair[0][0].dtype.kind == "f"]
