@@ -224,3 +224,15 @@ def test_what_onnx_runtime_does_otherwise_is_refused(tmp_path: Path) -> None:
     one = node("MultiHeadAttention", "q k v", "y", MS, num_heads=3, unidirectional=1)
     with pytest.raises(UnsupportedError, match="other keys than queries"):
         load(network([one], feeds, ["y"]), tmp_path)
+
+
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_what_a_norm_without_the_mean_multiplied_by(tmp_path: Path, axis: int) -> None:
+    x = normal(N, T, 8)
+    scale = normal(*x.shape[axis:])
+    axes = tuple(range(axis % 3, 3))
+    factor = 1 / np.sqrt(np.square(x).mean(axes, keepdims=True) + 1e-3)
+    told: dict[str, Any] = {"axis": axis, "epsilon": 1e-3}
+    one = node("SimplifiedLayerNormalization", "x s", "y k2", **told)
+    model = network([one], {"x": x}, ["y", "k2"], {"s": scale})
+    assert_like_reference(model, tmp_path, {"x": x}, [x * factor * scale, factor])

@@ -168,9 +168,14 @@ def simplified_layer_norm(
     axis: int = -1,
     epsilon: float = 1e-5,
     stash_type: int = 1,
-) -> Tensor:
-    """The same under an older name."""
-    return rms_norm(b, x, scale, axis=axis, epsilon=epsilon)
+) -> Tensor | tuple[Tensor, ...]:
+    """The same under an older name, and by what the elements were multiplied."""
+    y = rms_norm(b, x, scale, axis=axis, epsilon=epsilon)
+    if not b.wants(1):
+        return y
+    axes = np.arange(axis % x.rank, x.rank, dtype=np.int32)
+    power = b("MEAN", b("SQUARE", x), axes, keep_dims=True)
+    return y, b("RSQRT", b("ADD", power, np.array(epsilon, np.float32)))
 
 
 def _grouped(
