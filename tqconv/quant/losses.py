@@ -27,6 +27,8 @@ SAME_UNIT = those(lambda row: row.same_unit or row.clamp is not None)
 STEEP = having(lambda row: row.step)
 JOINS = those(lambda row: row.operands.variadic and row.copies is not None)
 """Operators that put the elements of several operands side by side, in one scale."""
+MIXES = those(lambda row: row.copies == "filled")
+"""The same, and those that take each element from one operand or another."""
 SPAN_COMPARED = 255 / 256
 """Width below which a range holds fewer multiples of 1/256 than 8 bits hold values."""
 UNEVEN = 4.0
@@ -55,7 +57,7 @@ def lost(
             steps = {t: float(whole.known().scale[0]) for t, whole in (*made, *read)}
             name, step = coarse[0].name, steps[coarse[0]]
             reasons[op] = f"would lose its values: the steps of '{name}' would be {step:.3g}"
-        elif op.type in JOINS and made:
+        elif op.type in MIXES and made:
             drowned = _drowned(op, made[0][1], found)
             if drowned is not None:
                 reasons[op] = f"would lose the values of {drowned}"
@@ -85,7 +87,7 @@ def uneven_ends(
 
 
 def _drowned(op: Op, whole: Group, found: Mapping[Tensor, Range]) -> str | None:
-    """Return which part a join would store in too few steps, and beside which: with their ranges.
+    """Return which part an operator would store in too few steps, and beside which, with ranges.
 
     Boxes of 0 … 640 beside scores of 0 … 1 are the usual case: all scores would be 0 or 1.
     """
@@ -96,8 +98,16 @@ def _drowned(op: Op, whole: Group, found: Mapping[Tensor, Range]) -> str | None:
 
 
 def extremes(op: Op, found: Mapping[Tensor, Range]) -> tuple[Tensor | None, Tensor | None]:
-    """Return the operands with the smallest and the largest range that is more than zero."""
-    parts = [t for t in op.inputs if t is not None and t in found and span(found[t]) > 0]
+    """Return the operands with the smallest and the largest range that is more than zero.
+
+    The constant that is taken for what is left out (-1e9 in attention) says nothing of the others.
+    """
+    parts = [
+        t
+        for t in op.inputs
+        if t is not None and t in found and span(found[t]) > 0
+        if op.type in JOINS or not t.is_constant
+    ]
     if len(parts) < 2:
         return None, None
     return min(parts, key=lambda t: span(found[t])), max(parts, key=lambda t: span(found[t]))

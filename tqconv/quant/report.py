@@ -13,10 +13,10 @@ from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Use
 from tqconv.ir.types import type_name
 from tqconv.ops.table import those
-from tqconv.quant.losses import JOINS, extremes, span, with_range
+from tqconv.quant.losses import MIXES, extremes, span, with_range
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Plan
-from tqconv.quant.select import end_of, rule_of
+from tqconv.quant.select import end_of, is_real, rule_of
 
 
 def describe(graph: Graph, plan: Plan) -> str:
@@ -94,27 +94,55 @@ def _below(step: float, classes: int) -> str | None:
     return f"those below {step / 2:.2g} become 0" if classes >= MANY else None
 
 
+COARSE_INTEGERS = 0.5
+"""Steps from which on an integer may become another, however it is rounded."""
 UNLIKE = 16
-"""How much wider one part of a join may be than another before a note says what that costs."""
+"""How much wider one operand may be than another in 8 bits before a note says what that costs."""
 
 
 def joined_lines(graph: Graph, plan: Plan) -> list[str]:
-    """Return a note for each join whose narrowest part gets few of the steps of the widest."""
+    """Return a note for each operator whose narrowest operand gets few of the widest's steps."""
     lines: list[str] = []
     found = plan.request.found if plan.request is not None else {}
     for op, dtype in plan.types.items():
-        if op.type not in JOINS or dtype.itemsize > 1:
+        if op.type not in MIXES:
             continue
         stored, (least, most) = plan.tensors.get(op.outputs[0]), extremes(op, found)
         if stored is None or least is None or most is None:
             continue
-        if span(found[most]) > UNLIKE * span(found[least]):
+        levels = 2 ** (8 * dtype.itemsize) - 1
+        if span(found[most]) > UNLIKE * levels / 255 * span(found[least]):
             steps = max(1, round(span(found[least]) / float(stored.scale[0])))
+            apart = _apart(graph, op) if dtype.itemsize == 1 else _float(op)
             lines.append(
-                f"{op!r} stores {with_range(least, found)} in {counted(steps, 'step')} of 255, "
-                f"beside {with_range(most, found)}; {_apart(graph, op)} keeps more of it"
+                f"{op!r} stores {with_range(least, found)} in {counted(steps, 'step')} of {levels},"
+                f" beside {with_range(most, found)}; {apart} keeps more of it"
             )
     return lines
+
+
+def rounded_lines(graph: Graph, plan: Plan) -> list[str]:
+    """Return a note for each operator that makes integers of reals in steps too coarse for them."""
+    lines: list[str] = []
+    for op in graph.ops:
+        params = plan.tensors.get(op.input(0)) if _makes_integers(op) else None
+        if params is None or params.scale[0] < COARSE_INTEGERS:
+            continue
+        maker = op.input(0).producer
+        mend = "" if maker is None else f"; {_float(maker)} keeps them"
+        lines.append(
+            f"{op!r} makes integers of '{op.input(0).name}', which is stored in steps of "
+            f"{params.scale[0]:.3g}{mend}"
+        )
+    return lines
+
+
+def _makes_integers(op: Op) -> bool:
+    return op.type == "CAST" and is_real(op.input(0)) and op.output.dtype.kind in "iu"
+
+
+def _float(op: Op) -> str:
+    return f"--keep_float '^{re.escape(op.source.node)}$'"
 
 
 def _apart(graph: Graph, op: Op) -> str:
