@@ -158,3 +158,9 @@ def test_litert_slices_with_any_masks_as_the_rule_says(seed: int) -> None:
         (measured,) = run_litert(graph, [x], delegate=False)
         np.testing.assert_array_equal(measured, shown.folded()[0].data, str(shown))
         compared += 1
+
+
+def test_errors_say_an_unknown_size_as_users_write_it() -> None:
+    b = Sketch()
+    with pytest.raises(UnsupportedError, match=r"\[\?, 5\] does not broadcast to \[2, 3\]"):
+        b("BROADCAST_TO", b.input(None, 5), np.array([2, 3], np.int32))

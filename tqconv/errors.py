@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from types import MappingProxyType
 
 
@@ -33,6 +34,16 @@ class TqconvError(Exception):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where is not None else self.message
+
+    @property
+    def hint(self) -> str | None:
+        """What the user can do; a traceback shows it below the message, from Python 3.11 on."""
+        return self._hint
+
+    @hint.setter
+    def hint(self, said: str | None) -> None:
+        self._hint = said
+        self.__notes__ = [] if said is None else [f"hint: {said}"]
 
 
 class UsageError(TqconvError):
@@ -85,6 +96,25 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """Return "; did you mean `x`?" for the nearest known words, or nothing."""
     near = get_close_matches(word, list(known), n=3, cutoff=0.6)
     return "; did you mean " + " or ".join(f"`{name}`" for name in near) + "?" if near else ""
+
+
+def absent(path: Path) -> UsageError:
+    """Return the error for a path that does not exist, with names like it in its folder."""
+    hint = None if path.parent.exists() else f"nor does the folder {path.parent}"
+    return UsageError(f"{path} does not exist{suggestion(path.name, beside(path))}", hint=hint)
+
+
+def beside(path: str | Path) -> list[str]:
+    """Return the names in the folder of a path; none where that cannot be read."""
+    try:
+        return [file.name for file in Path(path).parent.iterdir()]
+    except OSError:
+        return []
+
+
+def shaped(sizes: Iterable[int | None]) -> str:
+    """Return a shape as messages say it: `[?, 8, 8, 1]`."""
+    return f"[{', '.join('?' if size is None else str(size) for size in sizes)}]"
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

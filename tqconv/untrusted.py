@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqconv.errors import FormatError, TqconvError, UnsupportedError, UsageError, first_line
+from tqconv.errors import FormatError, TqconvError, UnsupportedError, UsageError, first_line, shaped
 from tqconv.records import dataclass
 
 if TYPE_CHECKING:
@@ -206,12 +206,11 @@ def check_sizes(shape: Sequence[int | None], what: str) -> None:
             elements *= size
     if fits and elements <= ELEMENTS:
         return
-    shown = ", ".join("?" if d is None else str(d) for d in shape)
     problem = (
         "which are more elements than LiteRT counts"
         if fits
         else "whose sizes do not fit into 31 bits"
     )
     raise UnsupportedError(
-        f"{what} has the shape [{shown}], {problem}", hint="is the model damaged?"
+        f"{what} has the shape {shaped(shape)}, {problem}", hint="is the model damaged?"
     )

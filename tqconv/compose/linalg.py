@@ -7,7 +7,7 @@ import numpy as np
 from tqconv.compose.builder import Builder
 from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import reshaped, sizes_of, vector
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, shaped
 from tqconv.ir.graph import Tensor
 from tqconv.records import dataclass
 
@@ -38,7 +38,7 @@ def matrix_triangular_solve(
     triangle = b("SELECT_V2", kept, x, F(0))
     triangle = _maybe_transposed(b, triangle, adjoint)
     if x.shape[:-2] != y.shape[:-2]:
-        raise UnsupportedError(f"batches {list(x.shape[:-2])} and {list(y.shape[:-2])}")
+        raise UnsupportedError(f"batches {shaped(x.shape[:-2])} and {shaped(y.shape[:-2])}")
     return _eliminated(b, triangle, y).solution
 
 

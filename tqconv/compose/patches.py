@@ -10,7 +10,7 @@ import numpy as np
 from tqconv.compose.builder import Builder
 from tqconv.compose.sizes import calculate, reshaped, size_of, vector
 from tqconv.compose.windows import VALID, Window, framed, lowest, taps
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, shaped
 from tqconv.ir.graph import Tensor
 
 
@@ -62,7 +62,7 @@ def folded(
     taps = [len(axis) for axis in axes]
     channels, blocks = rows // math.prod(taps), [axis.shape[1] for axis in axes]
     if channels * math.prod(taps) != rows or x.shape[2] not in (None, math.prod(blocks)):
-        raise UnsupportedError(f"{list(x.shape)} does not hold blocks of {taps} of {list(sizes)}")
+        raise UnsupportedError(f"{shaped(x.shape)} does not hold blocks of {taps} of {list(sizes)}")
     b.pay(math.prod(taps) * math.prod(blocks), "block_shape")
     place, inside = np.zeros((), np.int64), np.ones((), bool)
     for number, (axis, size) in enumerate(zip(axes, sizes, strict=True)):

@@ -20,7 +20,7 @@ from tqconv.compose.integers import bitcast
 from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import Size, reshaped, sizes_of
 from tqconv.compose.slices import along
-from tqconv.errors import UnsupportedError, counted
+from tqconv.errors import UnsupportedError, counted, shaped
 from tqconv.ir.graph import Tensor
 
 LONGEST = 4096
@@ -151,7 +151,7 @@ def of_parts(
     """
     parts = static_size(x, -1)
     if parts not in (1, 2) or not 0 <= axis < x.rank - 1:
-        raise UnsupportedError(f"a transform along axis {axis} of {list(x.shape)}")
+        raise UnsupportedError(f"a transform along axis {axis} of {shaped(x.shape)}")
     have = static_size(x, axis)
     points = length if length is not None else 2 * (have - 1) if inverse and half else have
     to_real = inverse and half

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tqconv.errors import counted
+from tqconv.errors import counted, shaped
 from tqconv.exporters.report import macs_of, op_name
 from tqconv.ir.graph import Model, Tensor
 from tqconv.records import dataclass
@@ -132,14 +132,10 @@ def place(device: Device, model: Model) -> Placement:
         macs=macs,
         macs_on_target=macs - lost,
         refused=tuple(map(_facts, verdict.refused)),
-        open_inputs=tuple(f"{t.name} {_printed(t)}" for t in opened),
+        open_inputs=tuple(f"{t.name} {shaped(t.shape)}" for t in opened),
         open_sizes=device.open_sizes if opened else "",
         fixed_by=_fixing(model.main.inputs) if opened else "",
     )
-
-
-def _printed(tensor: Tensor) -> str:
-    return f"[{', '.join('?' if size is None else str(size) for size in tensor.shape)}]"
 
 
 def _fixing(inputs: Sequence[Tensor]) -> str:

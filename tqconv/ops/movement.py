@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UnsupportedError, counted
+from tqconv.errors import UnsupportedError, counted, shaped
 from tqconv.ir.graph import Op
 from tqconv.ops import stops
 from tqconv.ops.rules import (
@@ -47,7 +47,7 @@ def _transposed(op: Op) -> list[Typed]:
         return [((None,) * x.rank, x.dtype)]
     axes = [axis_of(int(a), x.rank) for a in perm.reshape(-1)]
     if sorted(axes) != list(range(x.rank)):
-        raise UnsupportedError(f"{axes} is not a permutation of the axes of {list(x.shape)}")
+        raise UnsupportedError(f"{axes} is not a permutation of the axes of {shaped(x.shape)}")
     return [(tuple(x.shape[a] for a in axes), x.dtype)]
 
 

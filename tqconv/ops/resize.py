@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, shaped
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.rules import elements, elements_or_unknown, not_negative, values
 from tqconv.ops.spec import (
@@ -151,7 +151,7 @@ def _blocks(op: Op) -> tuple[tuple[int | None, ...], tuple[tuple[int | None, int
         raise UnsupportedError(f"{count} block sizes for a tensor of rank {x.rank}")
     if op.input(2).is_static and op.input(2).shape != (count, 2):
         raise UnsupportedError(
-            f"`{op.input(2).name}` has shape {list(op.input(2).shape)}, not [{count}, 2]"
+            f"`{op.input(2).name}` has shape {shaped(op.input(2).shape)}, not [{count}, 2]"
         )
     block = elements_or_unknown(op.input(1), count)
     flat = elements_or_unknown(op.input(2), 2 * count)

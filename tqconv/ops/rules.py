@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import InternalError, UnsupportedError, counted
+from tqconv.errors import InternalError, UnsupportedError, counted, shaped
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape, dtype_of, numpy_name
 from tqconv.ops.spec import FoldRule, ShapeRule, Typed
@@ -168,8 +168,8 @@ def has_shape(tensor: Tensor | None, shape: Iterable[int | None]) -> None:
     wanted = tuple(shape)
     known = zip(tensor.shape, wanted, strict=False)
     if tensor.rank != len(wanted) or any(None not in pair and pair[0] != pair[1] for pair in known):
-        sizes = ", ".join("?" if d is None else str(d) for d in wanted)
-        raise UnsupportedError(f"'{tensor.name}' has shape {list(tensor.shape)}, not [{sizes}]")
+        have = shaped(tensor.shape)
+        raise UnsupportedError(f"'{tensor.name}' has shape {have}, not {shaped(wanted)}")
 
 
 def not_negative(sizes: Iterable[int | None], what: str) -> None:

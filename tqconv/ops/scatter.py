@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, shaped
 from tqconv.ir.graph import Op
 from tqconv.ir.types import STRING, Shape
 from tqconv.ops import stops
@@ -64,7 +64,7 @@ def _gathered(op: Op) -> list[Typed]:
     axis, batch = _gather_axes(op)
     shared = same_shape((x.shape[:batch], indices.shape[:batch]))
     if x.shape[axis] == 0 and 0 not in indices.shape and indices.is_static:
-        raise UnsupportedError(f"cannot gather along axis {axis} of {list(x.shape)}")
+        raise UnsupportedError(f"cannot gather along axis {axis} of {shaped(x.shape)}")
     shape = (*shared, *x.shape[batch:axis], *indices.shape[batch:], *x.shape[axis + 1 :])
     return [(shape, x.dtype)]
 
@@ -118,10 +118,10 @@ def _gathered_nd(op: Op) -> list[Typed]:
     depth = indices.shape[-1] if indices.rank else None
     if depth is None or depth > x.rank:
         raise UnsupportedError(
-            f"coordinates of shape {list(indices.shape)} in a tensor of rank {x.rank}"
+            f"coordinates of shape {shaped(indices.shape)} in a tensor of rank {x.rank}"
         )
     if 0 in x.shape[:depth] and 0 not in indices.shape and indices.is_static:
-        raise UnsupportedError(f"cannot gather from {list(x.shape)}, which has no elements")
+        raise UnsupportedError(f"cannot gather from {shaped(x.shape)}, which has no elements")
     return [((*indices.shape[:-1], *x.shape[depth:]), x.dtype)]
 
 
@@ -166,7 +166,7 @@ def _scattered(op: Op) -> list[Typed]:
         return [(shape, updates.dtype)]
     if depth is None or depth > len(shape):
         raise UnsupportedError(
-            f"places of shape {list(indices.shape)} in a result of {list(shape)}"
+            f"places of shape {shaped(indices.shape)} in a result of {shaped(shape)}"
         )
     has_shape(updates, (*indices.shape[:-1], *shape[depth:]))
     return [(shape, updates.dtype)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UnsupportedError, counted
+from tqconv.errors import UnsupportedError, counted, shaped
 from tqconv.ir.graph import Op
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import elements, elements_or_unknown, has_shape, values
@@ -172,7 +172,7 @@ def _cuts(op: Op) -> list[_Cut]:
         else:
             size = next(sizes, -1)
             if size == -1:
-                raise UnsupportedError(f"a slice in more dimensions than {list(x.shape)} has")
+                raise UnsupportedError(f"a slice in more dimensions than {shaped(x.shape)} has")
             from_start, to_end, shrink = (mask[i] for mask in masks)
             cuts.append(
                 _Cut(size, begin[i], end[i], strides[i], from_start, to_end, shrink, place=i)
@@ -281,7 +281,7 @@ def _updated(op: Op) -> list[Typed]:
     has_shape(op.input(2), (x.rank,))
     pairs = zip(update.shape, x.shape, strict=True)
     if any(a is not None and b is not None and a > b for a, b in pairs):
-        raise UnsupportedError(f"an update of {list(update.shape)} in {list(x.shape)}")
+        raise UnsupportedError(f"an update of {shaped(update.shape)} in {shaped(x.shape)}")
     return [(x.shape, x.dtype)]
 
 

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from tqconv.errors import shaped
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.rules import axis_of, elements
 
@@ -67,8 +68,7 @@ def _outside_shape(what: str, places: Tensor, shape: tuple[int | None, ...]) -> 
         wrong = np.argwhere((column < 0) | (column >= (math.inf if size is None else size)))
         if len(wrong):
             place = places.data[tuple(wrong[0])].tolist()
-            sizes = ["?" if d is None else d for d in shape]
-            return f"{what} {place} of {sizes} (in '{places.name}')"
+            return f"{what} {place} of {shaped(shape)} (in '{places.name}')"
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, shaped
 from tqconv.ir.arrays import repeated
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape
@@ -75,14 +75,16 @@ def _reshaped(op: Op) -> list[Typed]:
     target = _target(op)
     sizes: list[int | None] = [None if d == -1 else d for d in target]
     if target.count(-1) > 1:
-        raise UnsupportedError(f"the shape {list(target)} leaves two sizes open")
+        raise UnsupportedError(f"the shape {shaped(target)} leaves two sizes open")
     if -1 in target and 0 in target:  # LiteRT takes 1, whatever there is
-        raise UnsupportedError(f"the open size of {list(target)} does not follow from no elements")
+        raise UnsupportedError(
+            f"the open size of {shaped(target)} does not follow from no elements"
+        )
     known = math.prod(d for d in sizes if d is not None)
     if sizes.count(None) == 1 and x.is_static and known:
         sizes[sizes.index(None)] = x.size // known
     if x.is_static and None not in sizes and math.prod(d or 0 for d in sizes) != x.size:
-        raise UnsupportedError(f"{list(x.shape)} does not fit into {list(target)}")
+        raise UnsupportedError(f"{shaped(x.shape)} does not fit into {shaped(target)}")
     return [(tuple(sizes), x.dtype)]
 
 
@@ -112,7 +114,7 @@ def _squeezed_axes(op: Op) -> tuple[int, ...]:
         return tuple(axis_of(int(a), x.rank) for a in axes)
     if not x.is_static:
         raise UnsupportedError(
-            f"which of the sizes {list(x.shape)} are 1 is not known",
+            f"which of the sizes {shaped(x.shape)} are 1 is not known",
             hint="name the axes to squeeze",
         )
     return tuple(i for i, d in enumerate(x.shape) if d == 1)
@@ -121,7 +123,7 @@ def _squeezed_axes(op: Op) -> tuple[int, ...]:
 def _squeezed(op: Op) -> list[Typed]:
     x, axes = op.input(0), _squeezed_axes(op)
     if any(x.shape[a] not in (1, None) for a in axes):
-        raise UnsupportedError(f"cannot squeeze the axes {list(axes)} of {list(x.shape)}")
+        raise UnsupportedError(f"cannot squeeze the axes {list(axes)} of {shaped(x.shape)}")
     return [(tuple(d for i, d in enumerate(x.shape) if i not in axes), x.dtype)]
 
 
@@ -199,7 +201,7 @@ def _broadcast_to_shape(op: Op) -> list[Typed]:
     own = (1,) * (len(target) - x.rank) + x.shape
     pairs = list(zip(target, own, strict=False))
     if len(own) != len(target) or any(None not in p and p[1] not in (1, p[0]) for p in pairs):
-        raise UnsupportedError(f"{list(x.shape)} does not broadcast to {list(target)}")
+        raise UnsupportedError(f"{shaped(x.shape)} does not broadcast to {shaped(target)}")
     # A size other than 1 stays as it is, so it tells what an unknown one of the target must be.
     shape = tuple(size if want is None and size != 1 else want for want, size in pairs)
     return [(shape, x.dtype)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tqconv.errors import UsageError, counted
+from tqconv.errors import UsageError, counted, shaped
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Shape
 from tqconv.records import dataclass
@@ -82,8 +82,9 @@ def _between(made: Tensor, wanted: Tensor, word: str) -> tuple[int, ...] | None:
         moved = tuple(made.shape[i] for i in order) if made.rank == len(order) else ()
         if moved and _fits(moved, wanted.shape):
             return order
+    shapes = (shaped(made.shape), shaped(wanted.shape))
     raise UsageError(
-        f"{word} '{made.name}' has shape {list(made.shape)}, '{wanted.name}' {list(wanted.shape)}",
+        f"{word} '{made.name}' has shape {shapes[0]}, '{wanted.name}' {shapes[1]}",
         hint="convert one of them with the shape of the other: --input_shapes",
     )
 

@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from tqconv.errors import FormatError, UnsupportedError, first_line
+from tqconv.errors import FormatError, UnsupportedError, first_line, shaped
 from tqconv.importers.borders import COMPUTED
 from tqconv.ir.types import STRING
 from tqconv.records import dataclass
@@ -132,14 +132,14 @@ def array_of(tensor: Any, files: Files) -> NDArray[Any]:
     dtype = FLOAT32 if tensor.data_type in EIGHT_BITS else dtype_of(tensor.data_type)
     shape = tuple(tensor.dims)
     if any(d < 0 for d in shape):
-        raise FormatError(f"tensor '{tensor.name}' has the shape {list(shape)}")
+        raise FormatError(f"tensor '{tensor.name}' has the shape {shaped(shape)}")
     external = tensor.data_location == onnx.TensorProto.EXTERNAL
     raw = files.bytes_of(tensor) if external else memoryview(tensor.raw_data)
     plain = tensor.data_type not in (*NARROW, *EIGHT_BITS) and dtype != STRING
     if plain and (external or tensor.HasField("raw_data")):
         if len(raw) != math.prod(shape) * dtype.itemsize:
             raise FormatError(
-                f"tensor '{tensor.name}' of shape {list(shape)} has {len(raw)} bytes of {dtype}"
+                f"tensor '{tensor.name}' of shape {shaped(shape)} has {len(raw)} bytes of {dtype}"
             )
         return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
     if external:
@@ -158,7 +158,7 @@ def dense_of(sparse: Any, files: Files) -> NDArray[Any]:
     shape = tuple(sparse.dims)
     size = math.prod(shape)
     if any(d < 0 for d in shape) or size > SPREAD * max(values.size, SPREAD):
-        raise FormatError(f"{values.size} elements for a sparse constant of {list(shape)}")
+        raise FormatError(f"{values.size} elements for a sparse constant of {shaped(shape)}")
     try:
         if places.ndim == 2:
             places = np.ravel_multi_index(tuple(places.T), shape)
@@ -177,7 +177,7 @@ squared: what a file stores decides what it costs."""
 def _decoded(tensor: Any, dtype: np.dtype, shape: tuple[int, ...]) -> NDArray[Any]:
     stored = max(len(tensor.raw_data), tensor.ByteSize())
     if math.prod(shape) > 8 * max(stored, 1):
-        raise FormatError(f"tensor '{tensor.name}' of shape {list(shape)} has {stored} bytes")
+        raise FormatError(f"tensor '{tensor.name}' of shape {shaped(shape)} has {stored} bytes")
     try:
         array = np.asarray(numpy_helper.to_array(tensor))
     except (ValueError, TypeError, AttributeError) as error:

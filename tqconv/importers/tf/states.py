@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tqconv.config import Dims, LoadOptions
-from tqconv.errors import UsageError
+from tqconv.errors import UsageError, shaped
 from tqconv.importers.tf.borders import resolve
 from tqconv.importers.tf.node import Node, Ref, graph_ref
 from tqconv.ir.graph import Graph, Op, Tensor
@@ -66,7 +66,7 @@ def write_states(graph: Graph, edges: Sequence[BackEdge], values: Sequence[objec
         )
         if not fits or value.dtype != np.float32:
             raise UsageError(
-                f"state `{edge.state}` is float32 {list(edge.shape)}, "
+                f"state `{edge.state}` is float32 {shaped(edge.shape)}, "
                 f"but `{edge.source}` is {value!r}",
                 hint="give the size, and num_dims, of the source in --rnn_states",
             )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.config import Dims, LoadOptions
-from tqconv.errors import UnsupportedError, UsageError, counted
+from tqconv.errors import UnsupportedError, UsageError, counted, shaped
 from tqconv.importers.borders import contradicts, printed
 from tqconv.importers.tf.borders import resolve
 from tqconv.importers.tf.definitions import NUMBERS
@@ -160,7 +160,7 @@ def _frozen(node: Node, array: NDArray[Any]) -> Node:
     if not fits:
         raise UsageError(
             f"variable '{node.name}' is {list(declared)} in the graph and "
-            f"{list(array.shape)} in the checkpoint",
+            f"{shaped(array.shape)} in the checkpoint",
             hint="is it a checkpoint of this graph?",
         )
     return constant_node(node.name, array, int(node.get("dtype", 1)) % 100)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tqconv.config import LoadOptions
-from tqconv.errors import UsageError, counted, suggestion
+from tqconv.errors import UsageError, counted, shaped, suggestion
 from tqconv.ir.graph import Graph, Model, Signature, Tensor
 from tqconv.ir.types import Shape, type_name
 
@@ -85,7 +85,8 @@ def reshape_inputs(model: Model, options: LoadOptions) -> None:
         shape = given.get(tensor.name)
         if shape is not None and len(shape) != tensor.rank:
             raise UsageError(
-                f"input `{tensor.name}` has rank {tensor.rank}, --input_shapes gives {list(shape)}"
+                f"input `{tensor.name}` has rank {tensor.rank}, --input_shapes gives "
+                f"{shaped(shape)}"
             )
         tensor.shape = tensor.shape if shape is None else shape
     for op in graph.ops:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import FormatError
+from tqconv.errors import FormatError, shaped
 from tqconv.ir.arrays import memory_of
 from tqconv.ir.types import STRING, Quant, Shape
 from tqconv.untrusted import Budget
@@ -42,7 +42,7 @@ class Buffers:
             return flat[:count].reshape(shape)
         if len(raw) != count * dtype.itemsize:
             raise FormatError(
-                f"tensor '{name}' of shape {list(shape)} has {len(raw)} bytes of data"
+                f"tensor '{name}' of shape {shaped(shape)} has {len(raw)} bytes of data"
             )
         return self._shared(raw, dtype, name, lambda: raw.view(dtype)).reshape(shape)
 
@@ -73,7 +73,7 @@ class Buffers:
         axis, count = entry.get("quantized_dimension", 0), len(scale)
         _check_numbers(np.asarray(scale), np.asarray(zero), dtype, name)
         if count > 1 and not (0 <= axis < len(shape) and shape[axis] in (count, None)):
-            raise FormatError(f"tensor '{name}' of shape {list(shape)} has {count} scales")
+            raise FormatError(f"tensor '{name}' of shape {shaped(shape)} has {count} scales")
         if count <= 1:
             return _parameters(entry, name)
         key = (_memory(scale), _memory(zero), axis)

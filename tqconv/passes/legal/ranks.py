@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, shaped
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import of_type
 from tqconv.ir.types import Shape
@@ -174,7 +174,7 @@ def _size(shape: Shape, axes: Sequence[int]) -> int | None:
 def _reshaped(graph: Graph, op: Op, x: Tensor, shape: Sequence[int | None], name: str) -> Tensor:
     if list(shape).count(None) > 1:
         raise UnsupportedError(
-            f"{op.type} has too many dimensions, and the sizes {list(x.shape)} are not known",
+            f"{op.type} has too many dimensions, and the sizes {shaped(x.shape)} are not known",
             where=op.source,
             hint="give the inputs a shape with --input_shapes",
         )

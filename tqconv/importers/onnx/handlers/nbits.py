@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.compose import products
-from tqconv.errors import FormatError, UnsupportedError
+from tqconv.errors import FormatError, UnsupportedError, shaped
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.ir.graph import Tensor
 
@@ -58,5 +58,5 @@ def _unpacked(
     parts = (rows[:, :, None] >> shifts) & ((1 << bits) - 1)
     found = parts.reshape(rows.shape[0], -1)[:, : shape[1] * shape[2]]
     if found.size != shape[0] * shape[1] * shape[2]:
-        raise FormatError(f"{rows.size} bytes for {list(shape)} numbers of {bits} bits")
+        raise FormatError(f"{rows.size} bytes for {shaped(shape)} numbers of {bits} bits")
     return found.reshape(shape).astype(F)

@@ -12,7 +12,7 @@ from tqconv.compose import pool
 from tqconv.compose.builder import Builder
 from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import sizes_of
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, shaped
 from tqconv.importers.onnx.handlers.windows import AUTO_PADS, windows_of
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -180,5 +180,5 @@ def max_unpool(
     behind = np.zeros((x.rank, 2), np.int32)
     behind[2:, 1] = [w - static_size(y, axis) for axis, w in enumerate(wanted[2:], 2)]
     if (behind < 0).any():
-        raise UnsupportedError(f"output_shape {wanted} is smaller than {list(y.shape)}")
+        raise UnsupportedError(f"output_shape {wanted} is smaller than {shaped(y.shape)}")
     return b("PAD", y, behind) if behind.any() else y

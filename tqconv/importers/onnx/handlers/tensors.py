@@ -22,7 +22,7 @@ from tqconv.compose.sizes import (
     sizes_of,
     vector,
 )
-from tqconv.errors import FormatError, UnsupportedError
+from tqconv.errors import FormatError, UnsupportedError, shaped
 from tqconv.importers.borders import COMPUTED
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.importers.onnx.tensors import computed, dtype_of
@@ -170,14 +170,14 @@ def _squeezed(b: ONNXBuilder, x: Tensor, axes: Sequence[int] | None) -> Tensor:
     if axes is None:
         if not x.is_static:
             raise UnsupportedError(
-                f"it names no axes, and which sizes of {list(x.shape)} are 1 is not known",
+                f"it names no axes, and which sizes of {shaped(x.shape)} are 1 is not known",
                 hint="give the inputs a shape with --input_shapes",
             )
         axes = [axis for axis, d in enumerate(x.shape) if d == 1]
     places = sorted(axis % x.rank for axis in axes) if x.rank else []
     wrong = [axis for axis in places if x.shape[axis] not in (1, None)]
     if wrong:
-        raise FormatError(f"axis {wrong[0]} of {list(x.shape)} is not of size 1")
+        raise FormatError(f"axis {wrong[0]} of {shaped(x.shape)} is not of size 1")
     return b("SQUEEZE", x, squeeze_dims=places) if places else x
 
 

@@ -13,7 +13,7 @@ from tqconv.compose.operands import static_size
 from tqconv.compose.rearrange import joined, split_by_sizes, stacked
 from tqconv.compose.sizes import Size, calculate, inserted, operand, reshaped, size_of, sizes_of
 from tqconv.compose.slices import along
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, shaped
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.importers.onnx.stored import Params, decoded
 from tqconv.ir.graph import Tensor
@@ -35,7 +35,7 @@ def _padding(b: ONNXBuilder, mask: Tensor, count: Size, images: Size) -> Tensor:
         shown = b("GREATER", mask, np.array(0, mask.dtype))
         return inserted(b, shown, 1, 2) if mask.rank == 2 else inserted(b, shown, 1)
     if mask.rank != 1 or not isinstance(images, int):
-        raise UnsupportedError(f"a mask of shape {list(mask.shape)}")
+        raise UnsupportedError(f"a mask of shape {shaped(mask.shape)}")
     if mask.shape[0] not in (images, 2 * images):
         raise UnsupportedError(f"a mask of {mask.shape[0]} numbers for {images} images")
     zero, one = np.array(0, np.int32), np.array(1, np.int32)

@@ -11,7 +11,7 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.dims import reshape_target
 from tqconv.compose.operands import axis_operand, int32_of
 from tqconv.compose.sizes import inserted
-from tqconv.errors import UnsupportedError, counted
+from tqconv.errors import UnsupportedError, counted, shaped
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import handles
 from tqconv.ir.graph import Tensor
@@ -40,7 +40,7 @@ def squeeze(b: Builder, x: Tensor, *, squeeze_dims: list[int] | None = None) -> 
         axes = [axis for axis, size in enumerate(x.shape) if size == 1]
         if not x.is_static:
             raise UnsupportedError(
-                f"Squeeze names no axes, and which sizes of {list(x.shape)} are 1 is not known",
+                f"Squeeze names no axes, and which sizes of {shaped(x.shape)} are 1 is not known",
                 hint="give the inputs a shape with --input_shapes",
             )
     if not axes:

@@ -13,7 +13,7 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.gather import gather_nd, gathered
 from tqconv.compose.scatter import with_extremes, with_products, with_sums, with_updates
 from tqconv.compose.slices import Masks, with_slice
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, shaped
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Op, Tensor
@@ -99,7 +99,7 @@ def _store(b: TFBuilder, variable: Tensor, value: Tensor) -> None:
     pairs = zip(value.shape, first.shape, strict=False)
     if value.rank != first.ndim or any(d is not None and d != size for d, size in pairs):
         raise UnsupportedError(
-            f"variable '{variable.name}' of shape {list(first.shape)} gets {value!r}",
+            f"variable '{variable.name}' of shape {shaped(first.shape)} gets {value!r}",
             hint="LiteRT's variables keep their shape",
         )
     b.graph.add(Op("ASSIGN_VARIABLE", (variable, value), (), {}, b.source))
