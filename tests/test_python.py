@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,7 +86,7 @@ def test_options_of_every_group_go_by_their_names(images: Any, tmp_path: Path) -
         (
             {"quantize": "int8", "samples": np.full((2, 8, 8, 1), np.nan, np.float32)},
             UsageError,
-            "the samples holds? values that are not finite",
+            "^`samples` holds values that are not finite",
         ),
     ],
 )
@@ -107,3 +109,18 @@ def tqconv_error() -> type[Exception]:
 def test_the_package_lists_its_names_and_has_types() -> None:
     assert set(tqconv.__all__) <= set(dir(tqconv))
     assert (Path(tqconv.__file__).parent / "py.typed").exists()
+
+
+def test_what_is_no_model_is_said() -> None:
+    with pytest.raises(UsageError, match="a path or the bytes of a file, not int"):
+        tqconv.convert(42)  # type: ignore[arg-type]
+
+
+def test_a_traceback_shows_the_hint(tmp_path: Path) -> None:
+    """Python prints `__notes__` below the message, from 3.11 on; notebooks do, too."""
+    with pytest.raises(UsageError) as caught:
+        tqconv.convert(tmp_path / "none" / "m.pb")
+    told = "".join(traceback.format_exception(caught.value))
+    assert sys.version_info < (3, 11) or told.endswith(
+        f"hint: nor does the folder {tmp_path}/none\n"
+    )

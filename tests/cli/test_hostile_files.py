@@ -86,7 +86,27 @@ def test_a_folder_that_is_no_model_names_what_is_in_it(tqconv: Tqconv, tmp_path:
     (tmp_path / "graph.pb").write_bytes(b"x")
     result = refused(tqconv, tmp_path, tmp_path)
     assert result.code == 3
-    assert result.err.endswith("without saved_model.pb\nhint: it holds graph.pb: name the file\n")
+    assert result.err.endswith(
+        "without saved_model.pb\nhint: it holds graph.pb: name one of them\n"
+    )
+
+
+def test_a_folder_around_a_saved_model_names_that_first(tqconv: Tqconv, tmp_path: Path) -> None:
+    (tmp_path / "saved").mkdir()
+    for name in ("saved/saved_model.pb", "a.keras", "a.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    result = refused(tqconv, tmp_path, tmp_path)
+    assert result.err.endswith("hint: it holds saved, a.keras: name one of them\n")
+
+
+def test_a_missing_file_suggests_what_is_beside_it(tqconv: Tqconv, tmp_path: Path) -> None:
+    (tmp_path / "graph.pb").write_bytes(b"x")
+    result = refused(tqconv, tmp_path / "grap.pb", tmp_path)
+    assert result.err == f"error: {tmp_path / 'grap.pb'} does not exist; did you mean `graph.pb`?\n"
+    result = refused(tqconv, tmp_path / "none" / "graph.pb", tmp_path)
+    assert result.err.endswith(
+        f"graph.pb does not exist\nhint: nor does the folder {tmp_path}/none\n"
+    )
 
 
 def test_a_pipe_is_not_read(tqconv: Tqconv, tmp_path: Path) -> None:

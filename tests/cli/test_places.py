@@ -65,6 +65,11 @@ def test_a_missing_file_is_no_command(tqconv: Tqconv) -> None:
     assert result.err.startswith("error: `missing.pb` is neither a command nor a file\n")
 
 
+def test_a_file_that_is_nearly_there_is_suggested(tqconv: Tqconv, digits: Path) -> None:
+    result = tqconv(digits.parent / "grap.pb", "-o", "m.tflite")
+    assert "/grap.pb` is neither a command nor a file; did you mean `graph.pb`?\n" in result.err
+
+
 def test_the_result_is_named_after_the_model(
     tqconv: Tqconv, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

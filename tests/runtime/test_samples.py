@@ -102,7 +102,7 @@ def test_folders_named_like_the_inputs(tmp_path: Path) -> None:
     ("array", "says"),
     [
         (np.zeros((0, 4), np.float32), "holds no values for input 'v:0'"),
-        (np.zeros((2, 5), np.float32), r"holds \[2, 5\] for input 'v:0', which takes \['\?', 4\]"),
+        (np.zeros((2, 5), np.float32), r"holds \[2, 5\] for input 'v:0', which takes \[\?, 4\]"),
         (np.array([[1, 2, np.nan, 4]], np.float32), "not finite for input 'v:0'"),
         (np.zeros((2, 4), np.complex64), "holds complex64 for input 'v:0'"),
     ],
@@ -207,8 +207,10 @@ def test_images_are_found_in_folders(tmp_path: Path) -> None:
 
 
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no samples"):
+    (tmp_path / "a.txt").write_bytes(b"1")
+    with pytest.raises(UsageError, match="holds no samples") as caught:
         feeds(tmp_path, [VECTOR])
+    assert (caught.value.hint or "").startswith("files of samples end in .npy, .npz, .bin")
     with pytest.raises(UsageError, match="does not exist"):
         feeds(tmp_path / "none", [VECTOR])
 

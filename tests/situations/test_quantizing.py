@@ -131,6 +131,18 @@ def test_calibrate_on_samples_far_from_zero(tqconv: Tqconv, tmp_path: Path) -> N
     np.testing.assert_allclose(y, 1.96, atol=2 * 1.96 / 255)
 
 
+def test_calibrate_on_samples_that_are_all_alike(tqconv: Tqconv, tmp_path: Path) -> None:
+    """An array that was never filled is said to be one; samples of several values are not."""
+    path, target = write(tmp_path, "x: f32[1,4] -> y\ny = MUL(x, x)"), tmp_path / "m.tflite"
+    for values, said in ((np.zeros((8, 4)), True), (RNG.uniform(0, 1, (8, 4)), False)):
+        data = samples(tmp_path, x=values)
+        found = tqconv(
+            "convert", path, "-o", target, "--quantize", "int8", "--calibration_data", data
+        )
+        assert found.code == 0, found.err
+        assert ("note: input 'x': every sample holds 0 and nothing else" in found.err) == said
+
+
 IMAGE = """
 x: f32[1,4,4,3] -> y
 y = CONV_2D(x, f32[2,3,3,3], zeros[2]) {padding=SAME, stride_h=1, stride_w=1}

@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from tqconv import __version__
-from tqconv.errors import UsageError, suggestion
+from tqconv.errors import UsageError, beside, suggestion
 
 COMMANDS = {
     "convert": "tqconv.cli.convert",
@@ -42,8 +42,9 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             looks_like_file = any(mark in cmd_name for mark in (os.sep, "."))
             what = "neither a command nor a file" if looks_like_file else "not a command"
+            near = suggestion(os.path.basename(cmd_name), [*COMMANDS, *beside(cmd_name)])
             raise UsageError(
-                f"`{cmd_name}` is {what}{suggestion(cmd_name, COMMANDS)}",
+                f"`{cmd_name}` is {what}{near}",
                 hint=f"one of: {', '.join(COMMANDS)}",
             )
         return command_of(cmd_name)

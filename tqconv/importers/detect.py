@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from tqconv.errors import FormatError, UsageError
+from tqconv.errors import FormatError, UsageError, absent
 from tqconv.importers import strangers
 from tqconv.importers.strangers import KNOWN
 from tqconv.schema.files import without_mark
@@ -82,7 +82,7 @@ def format_of(path: Path) -> str:
         head = without_mark(file.read(HEAD))
         if not head:
             raise FormatError(
-                f"{path} is empty", hint="the export or download of it failed; make it again"
+                f"{path} is empty", hint="what should have written it failed; run that again"
             )
         if head[4:8] == TFLITE:
             return "tflite"
@@ -132,7 +132,7 @@ def _check_readable(path: Path) -> None:
         if not path.exists():
             if path.is_symlink():
                 path.stat()  # says what is wrong with the link
-            raise UsageError(f"{path} does not exist")
+            raise absent(path)
         if not path.is_dir() and not path.is_file():
             raise UsageError(f"{path} is not a regular file")
         if path.is_file():

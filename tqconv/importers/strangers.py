@@ -10,6 +10,8 @@ from typing import NamedTuple
 from tqconv.errors import FormatError
 
 KNOWN = "tqconv reads frozen GraphDefs (binary or text), SavedModels, Keras, ONNX and .tflite files"
+MODELS = (".pb", ".pbtxt", ".tflite", ".onnx", ".keras", ".h5", ".hdf5")
+"""What the names of models end with, among those that a folder holds."""
 UNPACK = "unpack it first"
 TORCH = "export the model to ONNX, `torch.onnx.export(model, example, 'model.onnx')`"
 WEIGHTS = f"it holds weights and no graph; load and export it in its framework; {KNOWN}"
@@ -137,13 +139,14 @@ def archive_error(path: Path, members: Collection[str]) -> FormatError:
 def folder_error(path: Path) -> FormatError:
     """Return the error about a folder without saved_model.pb."""
     names = sorted(str(p.relative_to(path)) for p in [*path.iterdir(), *path.glob("Data/*")])
-    inside = [name for name in names if name.endswith((".pb", ".pbtxt", ".tflite", ".onnx"))]
+    models = [name for name in names if (path / name / "saved_model.pb").exists()]
+    models += [name for name in names if name.endswith(MODELS)]
     found = _by_names(FOLDERS, names)
     if found is not None:
         return FormatError(f"{path} is {found.what}", hint=found.advice)
     return FormatError(
         f"{path} is {'a folder without saved_model.pb' if names else 'an empty folder'}",
-        hint=f"it holds {', '.join(inside[:5])}: name the file" if inside else KNOWN,
+        hint=f"it holds {', '.join(models[:5])}: name one of them" if models else KNOWN,
     )
 
 

@@ -102,8 +102,8 @@ def _without(folder: Path) -> Iterator[None]:
     try:
         yield
     except TqconvError as error:
-        error.message = error.message.replace(f"{folder}/samples.npz", "the samples")
-        error.message = error.message.replace(f"{folder}/verify.npz", "the samples of `verify`")
+        error.message = error.message.replace(f"{folder}/samples.npz", "`samples`")
+        error.message = error.message.replace(f"{folder}/verify.npz", "`verify`")
         error.message = error.message.replace(f"{folder}/", "the bytes of the ")
         error.args = (error.message,)
         raise
@@ -112,6 +112,11 @@ def _without(folder: Path) -> Iterator[None]:
 def _as_file(source: str | Path | bytes | bytearray | memoryview, path: Path) -> Path:
     if isinstance(source, str | Path):
         return Path(source)
+    if not isinstance(source, bytes | bytearray | memoryview):
+        raise UsageError(
+            f"a model is a path or the bytes of a file, not {type(source).__name__}",
+            hint="save a model that is in memory first: Keras's `model.save`, `torch.onnx.export`",
+        )
     path.write_bytes(source)
     return path
 

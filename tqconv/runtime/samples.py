@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.errors import UsageError, counted, suggestion
+from tqconv.errors import UsageError, absent, counted, shaped, suggestion
 from tqconv.ir.graph import Tensor
 from tqconv.records import dataclass
 from tqconv.runtime.arrays import outlines, read_arrays
@@ -81,7 +81,7 @@ def read_samples(path: Path, inputs: Sequence[Tensor], options: SampleOptions) -
     name the file and the input that is empty, not finite, or of the wrong shape or type.
     """
     if not path.exists():
-        raise UsageError(f"{path} does not exist")
+        raise absent(path)
     if not inputs:
         raise UsageError("the model has no inputs to feed")
     feeds = _folder(path, inputs, options) if path.is_dir() else _file(path, inputs, options)
@@ -92,7 +92,10 @@ def read_samples(path: Path, inputs: Sequence[Tensor], options: SampleOptions) -
         count += 1
         yield feed
     if not count:
-        raise UsageError(f"{path} holds no samples")
+        raise UsageError(
+            f"{path} holds no samples",
+            hint=f"files of samples end in {', '.join((*ARRAYS, *RAW, *SUFFIXES))}",
+        )
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -123,7 +126,7 @@ def _random(tensor: Tensor, generator: np.random.Generator) -> Array:
     shape = tuple(1 if d is None else d for d in tensor.shape)
     if tensor.size > MOST_RANDOM:
         raise UsageError(
-            f"input `{tensor.name}` of shape {list(shape)} is too large for random samples",
+            f"input `{tensor.name}` of shape {shaped(shape)} is too large for random samples",
             hint="give the size that it has in use with --input_shapes",
         )
     if tensor.dtype.kind != "f":
@@ -261,9 +264,9 @@ def _batches(array: Array, tensor: Tensor, path: Path) -> _Column:
     if whole and _fits((batch, *array.shape[1:]), tensor):
         return _Column(array.shape[0] // batch, lambda i: array[i * batch : (i + 1) * batch])
     raise UsageError(
-        f"{path} holds {list(array.shape)} for input '{tensor.name}', which takes "
-        f"{['?' if d is None else d for d in tensor.shape]}",
-        hint="samples lie along the first axis",
+        f"{path} holds {shaped(array.shape)} for input '{tensor.name}', which takes "
+        f"{shaped(tensor.shape)}",
+        hint=f"rows lie along the first axis: a hundred are {shaped((100, *tensor.shape[1:]))}",
     )
 
 

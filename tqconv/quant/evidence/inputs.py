@@ -108,6 +108,14 @@ def outside_notes(graph: Graph, options: QuantizeOptions, seen: Ranges) -> list[
     0 … 1, or 0 … 1 for -1 … 1.
     """
     notes = []
+    for tensor in graph.inputs:
+        found = seen.find(names_of(tensor))
+        ends = found[1].observed if found is not None else None
+        if ends is not None and ends[0] == ends[1]:
+            notes.append(
+                f"input '{tensor.name}': every sample holds {ends[0]:g} and nothing else, so what "
+                "was measured behind it says little about other values"
+            )
     for tensor, said in said_of_inputs(graph, options, _stored(options)).items():
         found = seen.find(names_of(tensor))
         if found is None:
