@@ -36,6 +36,7 @@ def test_help_lists_the_commands(tqconv: Tqconv) -> None:
     assert result.code == 0
     for command in ("convert", "calibrate", "inspect", "dot", "completion"):
         assert f"\n  {command} " in result.out
+    assert "..." not in result.out.split("Commands:")[1]  # no summary is cut off
     nothing = tqconv()
     assert (nothing.code, nothing.out, nothing.err) == (2, "", result.out)
 

@@ -13,10 +13,10 @@ from tqconv.cli.places import model_file, source_of, target_of
 from tqconv.cli.progress import progress_line
 from tqconv.errors import counted
 
-HELP = """Measure the ranges of a model's activations on samples, for `convert --ranges`.
+HELP = """Measure ranges on samples, for `convert --ranges`.
 
-Samples are an .npz or .npy file, a folder of images, or a folder of raw tensors. The result is JSON
-to read, edit and merge."""
+They are those of the model's activations. Samples are an .npz or .npy file, a folder of images, or
+a folder of raw tensors. The result is JSON to read, edit and merge."""
 
 
 def run(given: Given) -> None:

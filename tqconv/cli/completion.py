@@ -19,9 +19,9 @@ FOLDERS = CompletionItem("", type="dir")
 PLACES = {"PATH": FILES, "FILE": FILES, "DATA": FILES, "PREFIX": FILES, "DIR": FOLDERS}
 """What the metavar of a flag says about its value -> what the shell itself completes."""
 
-HELP = """Print the script that teaches a shell to complete tqconv's commands, flags and values.
+HELP = """Print a script with which a shell completes tqconv's words.
 
-In ~/.zshrc it stands after compinit.
+It completes commands, flags and their values. In ~/.zshrc it stands after compinit.
 
 \b
 bash, ~/.bashrc:    eval "$(tqconv completion bash)"

@@ -33,10 +33,11 @@ PAIR = ("MODEL", "OTHER")
 SCHEMA = 1
 """The version of what --json prints; docs/inspect.md lists its fields."""
 
-HELP = """Show what a model is made of: inputs, outputs, operators, parameters, MACs.
+HELP = """Show what a model is made of, and what runs of it on a device.
 
-Nothing is optimized. A model that has no translation is shown node by node. Two models, of
-whatever formats, are compared: what they are made of, and with --data what they compute."""
+Inputs, outputs, operators, parameters, MACs. Nothing is optimized. A model that has no translation
+is shown node by node. Two models, of whatever formats, are compared: what they are made of, and
+with --data what they compute."""
 
 
 def run(given: Given) -> None:

@@ -146,6 +146,6 @@ def _op_set(given: Given) -> str:
     if "select" in sets:
         raise UsageError(
             f"`{given.typed['op_sets']}` with TensorFlow's operators is not supported by tqconv",
-            hint="keep single operators with --allow_custom_ops",
+            hint="leave them out: what has no translation is listed; --allow_custom_ops keeps it",
         )
     return next((name for name in ("int8", "int16x8") if name in sets), "float")

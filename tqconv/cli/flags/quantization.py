@@ -88,7 +88,7 @@ ROWS: tuple[Flag, ...] = (
         modes=INTEGERS, noted=True, also=FED,
     ),
     flag(
-        "input_range", "the same fact as the smallest and largest real", QUANTIZATION,
+        "input_range", "the smallest and largest real that an input is fed with", QUANTIZATION,
         "input_ranges",
         read=values.named_range, metavar="NAME:MIN,MAX", many=True, modes=INTEGERS, also=FED,
     ),
