@@ -7,9 +7,11 @@ import pytest
 from conftest import run_litert
 from graph_text import parse
 
+from tqconv.compose import dims
 from tqconv.exporters.tflite import serialize
 from tqconv.importers.tflite import reader
 from tqconv.ir.graph import Model
+from tqconv.passes import sizes
 from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import FLOAT_STAGES
 from tqconv.passes.sizes import size_inputs
@@ -67,3 +69,21 @@ def test_other_sizes_stay_open(name: str) -> None:
     before = [t.shape for t in graph.tensors()]
     assert size_inputs(graph) == 0
     assert [t.shape for t in graph.tensors()] == before
+
+
+@pytest.mark.parametrize(("width", "most"), [("8", 1), ("?", 12)])
+def test_long_chains_are_looked_at_once(
+    monkeypatch: pytest.MonkeyPatch, width: str, most: int
+) -> None:
+    """Each operator a few times, not for each of those behind it."""
+    count = 200
+    chain = [f"a{i + 1} = RELU(a{i})" for i in range(count)]
+    last = f"z = FULLY_CONNECTED(a{count}, f32[5,8], f32[5])"
+    graph = parse("\n".join([f"a0: f32[?,{width}] -> z", *chain, last]))
+    calls = []
+    for module in (sizes, dims):
+        real = module.infer
+        monkeypatch.setattr(module, "infer", lambda op, real=real: calls.append(op) or real(op))
+    size_inputs(graph)
+    assert graph.inputs[0].shape == (None, 8)
+    assert 0 < len(calls) <= most * (count + 1)

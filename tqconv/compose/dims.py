@@ -127,24 +127,29 @@ def _joined_element(op: Op, index: int) -> tuple[Tensor, int] | None:
     return None
 
 
-def dim_origin(dim: Dim) -> Dim:
-    """Return where an unknown size first appears; `dim` itself when its operator makes it anew."""
-    return _origins(dim)[dim]
+def dim_origin(dim: Dim, known: dict[Dim, Dim] | None = None) -> Dim:
+    """Return where an unknown size first appears; `dim` itself when its operator makes it anew.
+
+    `known`: what was found of others in the same graph, to which this adds.
+    """
+    return _origins(dim, {} if known is None else known)[dim]
 
 
 def alike(dim: Dim) -> list[Dim]:
     """Return `dim` and those before it that are one size with it, each behind what makes it."""
-    found = _origins(dim)
+    found = _origins(dim, {})
     return [d for d, origin in found.items() if origin == found[dim]]
 
 
-def _origins(dim: Dim) -> dict[Dim, Dim]:
-    """Return where a size and those that it is made of first appear, the latter in front."""
-    found: dict[Dim, Dim] = {}
+def _origins(dim: Dim, found: dict[Dim, Dim]) -> dict[Dim, Dim]:
+    """Add where a size and those that it is made of first appear, the latter in front."""
     waiting: set[Dim] = set()
     stack = [dim]
     while stack:
         current = stack[-1]
+        if current in found:
+            stack.pop()
+            continue
         needed = _open_inputs(current)
         missing = [d for d in needed if d not in found]
         if missing and current not in waiting:

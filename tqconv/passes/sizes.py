@@ -22,18 +22,45 @@ def size_inputs(graph: Graph) -> int:
     LiteRT takes 1 for what a file leaves open, and refuses the file where that does not fit.
     """
     inputs = {id(t) for t in graph.inputs if not t.is_static}
-    if not inputs:
+    if not inputs or _runs_with_ones(graph):
         return 0
     found: dict[Dim, int] = {}
+    origins: dict[Dim, Dim] = {}
     for op in graph.ops:
         if op.graphs or not known(op.type):
             continue
         for dim in (Dim(t, axis) for t in op.inputs if t is not None for axis in _open_axes(t)):
-            origin = dim_origin(dim)
+            origin = dim_origin(dim, origins)
             size = _wanted(op, dim) if id(origin.tensor) in inputs else None
             if size is not None:
                 found.setdefault(origin, size)
     return len(found) if found and _infer_with(graph, found) else 0
+
+
+def _runs_with_ones(graph: Graph) -> bool:
+    """Whether the graph certainly runs with 1 for each open size of its inputs, as most do."""
+    sized: dict[Tensor, Tensor] = {}
+    for op in graph.ops:
+        if op.graphs or not known(op.type) or all(t is None or t.is_static for t in op.inputs):
+            continue
+        if spec(op.type).dense and op.input(0).rank and op.input(0).shape[-1] is None:
+            return False
+        inputs = tuple(sized.get(t) or _with_ones(t) if t is not None else None for t in op.inputs)
+        try:
+            made = infer(Op(op.type, inputs, op.outputs, op.options, op.source))
+        except UnsupportedError:
+            return False
+        for tensor, (shape, _) in zip(op.outputs, made, strict=True):
+            sized[tensor] = _with_ones(tensor, shape)
+    return True
+
+
+def _with_ones(tensor: Tensor, shape: Shape | None = None) -> Tensor:
+    shape = tensor.shape if shape is None else shape
+    if tensor.is_static and shape == tensor.shape:
+        return tensor
+    ones = tuple(1 if size is None else size for size in shape)
+    return Tensor(tensor.name, ones, tensor.dtype, quant=tensor.quant, elements=tensor.elements)
 
 
 def _open_axes(tensor: Tensor) -> list[int]:
