@@ -23,6 +23,10 @@ def test_results_that_are_whole_numbers() -> None:
     assert those(lambda row: row.whole) == {"CEIL", "FLOOR", "ROUND", "SIGN"}
 
 
+def test_operators_that_read_no_elements() -> None:
+    assert those(lambda row: row.measures) == {"RANK", "SHAPE"}
+
+
 def test_results_within_bounds() -> None:
     assert having(lambda row: row.within) == {
         "LOGISTIC": (0.0, 1.0),

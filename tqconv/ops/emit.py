@@ -160,8 +160,7 @@ def fold(row: OpSpec, op: Op, types: Sequence[Typed], budget: Budget) -> list[ND
     if row.fold is None or op.graphs:
         return None
     op = settled(op)
-    shape_only = row.name in ("SHAPE", "RANK")
-    if not shape_only and not all(t is None or t.is_constant for t in op.inputs):
+    if not row.measures and not all(t is None or t.is_constant for t in op.inputs):
         return None
     if row.name == "SHAPE" and not op.input(0).is_static:
         return None

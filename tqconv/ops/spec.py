@@ -233,6 +233,8 @@ class OpSpec:
     """The fold is a polynomial or a selection of its integers: shape arithmetic sees through it."""
     whole: bool = False
     """Results are whole numbers, whatever its operands are."""
+    measures: bool = False
+    """Results tell of the shape of the operand, whose elements are not read."""
     category: str = "other"
     macs: Callable[[Op], int] | None = None
     pure: bool = True

@@ -17,7 +17,7 @@ from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import extremes
 from tqconv.ir.types import Range, type_name
 from tqconv.quant import params as arithmetic
-from tqconv.quant import whole
+from tqconv.quant import places, whole
 from tqconv.quant.groups import Grouping, group, members
 from tqconv.quant.losses import blurred, lost, seen_wider, stopped, uneven_ends
 from tqconv.quant.params import Params
@@ -147,9 +147,13 @@ def plan(
     ones read is up to them.
     """
     selection = select(graph, scheme, choice)
-    integers = whole.cast_back(graph).intersection(selection.types)
-    if integers:
-        selection.keep_float(graph, dict.fromkeys(integers, whole.REASON))
+    reasons = {
+        **dict.fromkeys(places.positions(graph), places.REASON),
+        **dict.fromkeys(whole.cast_back(graph), whole.REASON),
+    }
+    reasons = {op: why for op, why in reasons.items() if op in selection.types}
+    if reasons:
+        selection.keep_float(graph, reasons)
     fine = {t for t in graph.outputs if borders.of_output(t) == INT16}
     selection.types.update(fine_ends(graph, selection.types, fine))
     if not choice.integer_only:
