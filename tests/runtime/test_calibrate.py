@@ -36,6 +36,20 @@ def test_only_what_leads_to_the_asked_tensors_is_computed() -> None:
     assert len(graph.ops) == 3
 
 
+@pytest.mark.parametrize("kind", ["RANDOM_UNIFORM", "RANDOM_STANDARD_NORMAL"])
+def test_the_same_samples_give_the_same_ranges_where_numbers_are_drawn(kind: str) -> None:
+    text = f"""x: f32[1,4] -> z
+    a = {kind}([1,4])
+    b = {kind}([1,4])
+    c = MUL(x, a)
+    z = SUB(c, b)"""
+    feeds = [{"x": np.ones((1, 4), np.float32)}] * 3
+    first, again = (calibrate(Model([parse(text)]), feeds, serialize) for _ in range(2))
+    for name, seen in first.items():
+        assert (seen.low, seen.high) == (again[name].low, again[name].high)
+    assert (first["a"].low, first["a"].high) != (first["b"].low, first["b"].high)
+
+
 def test_every_activation_is_measured_over_all_samples() -> None:
     model = Model([parse(NETWORK)])
     seen = calibrate(model, FEEDS, serialize)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from tqconv.ir.containers import Border
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.histogram import Extremes, Histogram
 from tqconv.ir.tally import Counting, Tallies
+from tqconv.ops.table import those
 from tqconv.runtime import cells, packs
 from tqconv.runtime.litert import Array, Feed, Session
 
+RANDOM = those(lambda row: row.category == "random")
 Serialize = Callable[[Model], bytes]
 Read = Callable[[str], Array]
 """Returns what a sample makes of the tensor of a name, as a view: gone with the next sample."""
@@ -37,7 +40,8 @@ def exposed(model: Model, tensors: Iterable[Tensor], more: Sequence[Op] = ()) ->
     main = model.main
     new = [t for t in tensors if t not in main.outputs and t not in main.inputs]
     new += [t for op in more for t in op.outputs]
-    graph = Graph(main.name, main.inputs, Border([*main.outputs, *new]), [*main.ops, *more])
+    ops = _repeatable([*main.ops, *more])
+    graph = Graph(main.name, main.inputs, Border([*main.outputs, *new]), ops)
     return Model([graph, *model.graphs[1:]], model.origin)
 
 
@@ -56,8 +60,21 @@ def leading_to(model: Model, tensors: Iterable[Tensor]) -> Model:
         if not op.outputs or not wanted.isdisjoint(op.outputs):
             ops.append(op)
             wanted.update(op.inputs)
-    graph = Graph(main.name, main.inputs, Border(asked), ops[::-1])
+    graph = Graph(main.name, main.inputs, Border(asked), _repeatable(ops[::-1]))
     return Model([graph, *model.graphs[1:]], model.origin)
+
+
+def _repeatable(ops: Sequence[Op]) -> list[Op]:
+    """Return operators that draw the same numbers in each run, lest the same samples give others.
+
+    LiteRT seeds those whose seeds are both 0 with something new.
+    """
+    return [
+        replace(op, options={**op.options, "seed": place})
+        if op.type in RANDOM and not any(op.options.get(seed) for seed in ("seed", "seed2"))
+        else op
+        for place, op in enumerate(ops, start=1)
+    ]
 
 
 def goes_on(model: Model) -> bool:
