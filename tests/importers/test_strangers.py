@@ -51,7 +51,7 @@ PAGE = "get it again"
 CHECKPOINT_FLAG = "--checkpoint"
 
 FILES: dict[str, tuple[bytes, str, str]] = {
-    "nothing": (b"", "is empty", "make it again"),
+    "nothing": (b"", "is empty", "run that again"),
     "torch zip": (zipped("m/data.pkl", "m/data/0"), "is a PyTorch file", "torch.onnx.export"),
     "torchscript": (
         zipped("m/data.pkl", "m/constants.pkl", "m/code/a.py"),

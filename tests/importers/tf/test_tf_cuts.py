@@ -318,7 +318,9 @@ def test_absent_nodes_are_all_named() -> None:
 def test_of_many_absent_nodes_ten_are_named() -> None:
     names = [f"gone{i}" for i in range(14)]
     graph = [const("c", np.ones(2, F32)), node("y", "AddN", "c", *names, T=F32, N=15)]
-    with pytest.raises(FormatError, match=r"^14 nodes not in the graph: .*; and 4 more$") as caught:
+    with pytest.raises(
+        FormatError, match=r"^14 nodes not in the graph: .*; and 4 more\b"
+    ) as caught:
         load(graph)
     assert str(caught.value).count("gone") == 10
 
