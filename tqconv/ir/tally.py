@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,18 +90,26 @@ class Tallies:
                 wild[i] = self._finite(i, together[start:stop], low, high)
         np.minimum(self.low, low, out=self.low)
         np.maximum(self.high, high, out=self.high)
-        weight = self.counting.weight(self.samples - 1)
-        if not weight:
-            return
+        if weight := self.counting.weight(self.samples - 1):
+            self._count_alone({**large, **wild}, weight)
+            self._count_together(small, together, starts, wild)
+
+    def _count_alone(self, arrays: Mapping[int, Floats], weight: int) -> None:
+        """Count a sample of the tensors that are large, or held what is not finite."""
         thin = self.counting is Counting.SOME and self.samples > THINNED
         if weight != self._weight:
             self._settle()
             self._weight = weight
-        for i, array in {**large, **wild}.items():
+        for i, array in arrays.items():
             full = distance(array.size)
             step = distance(array.size, THIN) if thin else full
             self._count(i, array[::step], weight * round(step / full))
-        if not wild.keys().isdisjoint(small):
+
+    def _count_together(
+        self, small: list[int], together: Floats, starts: NDArray[np.intp], wild: Collection[int]
+    ) -> None:
+        """Let small tensors wait to be counted, but those that were counted alone."""
+        if not set(wild).isdisjoint(small):
             parts = zip(small, np.split(together, starts[1:-1]), strict=True)
             kept = {i: part for i, part in parts if i not in wild}
             small = list(kept)
