@@ -19,6 +19,7 @@ from tqconv.jobs.judge import CEILING, Judge, Score
 from tqconv.jobs.memory import Memory, parts_of
 from tqconv.jobs.quantize import calibrate, quantize
 from tqconv.quant.decisions import decisions
+from tqconv.quant.plan import Plan
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,21 @@ def test_no_plan_is_written_twice(
     assert len(made) == len({id(plan) for plan in made}) < len(asked)
 
 
+def test_few_samples_run_once_with_each_plan_and_kind_of_kernels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    score = Judge.score
+
+    def noted(self: Judge, plan: Plan) -> Score:
+        asked.append((plan, self.samples, self.builtin))
+        return score(self, plan)
+
+    monkeypatch.setattr(Judge, "score", noted)
+    quantize(network(), samples(tmp_path, 9))
+    assert len({(id(plan), id(some), kind) for plan, some, kind in asked}) == len(asked) > 8
+
+
 class Scores:
     """Judges that know what to say of plans, which are names here.
 
@@ -156,11 +172,12 @@ class Scores:
         self.ends = scores
 
     def score(self, trial: improve._Trial) -> Score:
-        return self.answers(trial.plan())
+        name = str(trial.plan())
+        found = np.array(self.scores[name])
+        return Score(found, (None,) * len(found), np.array(self.ends[name]))
 
-    def answers(self, plan: object) -> Score:
-        found = np.array(self.scores[str(plan)])
-        return Score(found, (None,) * len(found), np.array(self.ends[str(plan)]))
+    def answers(self, trial: improve._Trial, fair: Score) -> Score:
+        return fair
 
     def search(self) -> improve._Search:
         return improve._Search(self, "first", Drafts())  # type: ignore[arg-type]

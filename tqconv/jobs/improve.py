@@ -137,10 +137,15 @@ class _Panel:
         found = [judge.score(trial.judged(i)) for i, judge in enumerate(self.judges)]
         return found[0] if len(found) == 1 else Score.joined(found)
 
-    def answers(self, plan: Plan) -> Score:
-        """Return how near all samples come with a plan that they have taught."""
-        others = [judge.on_builtin() for judge in self.judges]
-        return Score.joined([judge.score(plan) for judge in [*self.judges, *others]])
+    def answers(self, trial: _Trial, fair: Score) -> Score:
+        """Return how near all samples come with the plan of a trial, which they have taught.
+
+        `fair`: what the judges said, which is part of it where each saw that very plan.
+        """
+        plan = trial.plan()
+        seen = all(trial.judged(i) is plan for i in range(len(self.judges)))
+        own = fair if seen else self.score(_Trial.same(plan))
+        return Score.joined([own, *(judge.on_builtin().score(plan) for judge in self.judges)])
 
 
 class _Found:
@@ -148,7 +153,7 @@ class _Found:
 
     def __init__(self, panel: _Panel, trial: _Trial, fair: Score | None = None) -> None:
         self.fair = panel.score(trial) if fair is None else fair
-        self.made = panel.answers(trial.plan()) if panel.is_small else self.fair
+        self.made = panel.answers(trial, self.fair) if panel.is_small else self.fair
         self.values = self.fair.ratios.mean(axis=0)
         """What each sample says: decibels at the decisions; where there are few, also those at the
         outputs while these are not good."""
