@@ -90,3 +90,44 @@ def test_shapes_of_integers_and_operators_with_weights_are_no_places(tmp_path: P
     y = GATHER(x, i) {axis=0}"""
     stored = {op.output.name: op.output.dtype for op in _quantized(text, tmp_path).main.ops}
     assert [stored[name] for name in "eqdm"] == [np.int8, np.int8, np.int8, np.float32]
+
+
+SCALED = """
+x: f32[1,?,4,2] -> z
+s = SHAPE(x) {out_type=INT32}
+n = STRIDED_SLICE(s, [1], [2], [1]) {shrink_axis_mask=1}
+f = CAST(n) {in_data_type=INT32, out_data_type=FLOAT32}
+m = MUL(f, 1.7)
+a = ADD(m, 0.25)
+c = CAST(a) {in_data_type=FLOAT32, out_data_type=INT32}
+v = PACK(c, 4) {values_count=2}
+r = RESIZE_NEAREST_NEIGHBOR(x, v)
+z = LOGISTIC(r)
+"""
+
+
+@pytest.mark.parametrize("rows", [3, 5, 30])
+def test_sizes_that_are_computed_in_reals_are_not_rounded(tmp_path: Path, rows: int) -> None:
+    np.savez(tmp_path / "s.npz", x=RNG.normal(size=(1, 5, 4, 2)).astype(np.float32))
+    model = Model([parse(SCALED)])
+    quantize(model, QuantizeOptions(mode="int8", calibration_data=str(tmp_path / "s.npz")))
+    assert "float: MUL 'm': computes positions" in "\n".join(model.notes)
+    for delegate in (True, False):
+        (got,) = run_litert(model, {"x": np.zeros((1, rows, 4, 2), np.float32)}, delegate)
+        assert got.shape == (1, int(rows * 1.7 + 0.25), 4, 2)
+
+
+def test_counts_that_are_scaled_and_cut_are_exact(tmp_path: Path) -> None:
+    """Nothing reads them as places, but 3 i + 1 in 255 steps would be other numbers."""
+    text = """x: f32[4,900] -> c
+    i = ARG_MAX(x, 1) {output_type=INT32}
+    f = CAST(i) {in_data_type=INT32, out_data_type=FLOAT32}
+    m = MUL(f, 3.0)
+    a = ADD(m, 1.0)
+    c = CAST(a) {in_data_type=FLOAT32, out_data_type=INT32}"""
+    data = RNG.normal(size=(4, 900)).astype(np.float32)
+    np.savez(tmp_path / "s.npz", x=data[None])
+    model = Model([parse(text)])
+    quantize(model, QuantizeOptions(mode="int8", calibration_data=str(tmp_path / "s.npz")))
+    (got,) = run_litert(model, {"x": data})
+    np.testing.assert_array_equal(got, 3 * data.argmax(1) + 1)

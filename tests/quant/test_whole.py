@@ -51,28 +51,3 @@ def test_reals_that_are_cut_to_integers_are_still_quantized(tmp_path: Path) -> N
     quantize(model, QuantizeOptions(mode="int8", calibration_data=str(tmp_path / "s.npz")))
     (dense,) = (op for op in model.main.ops if op.type == "FULLY_CONNECTED")
     assert dense.output.dtype == np.int8
-
-
-SCALED = """
-x: f32[1,?,4,2] -> z
-s = SHAPE(x) {out_type=INT32}
-n = STRIDED_SLICE(s, [1], [2], [1]) {shrink_axis_mask=1}
-f = CAST(n) {in_data_type=INT32, out_data_type=FLOAT32}
-m = MUL(f, 1.7)
-a = ADD(m, 0.25)
-c = CAST(a) {in_data_type=FLOAT32, out_data_type=INT32}
-v = PACK(c, 4) {values_count=2}
-r = RESIZE_NEAREST_NEIGHBOR(x, v)
-z = LOGISTIC(r)
-"""
-
-
-@pytest.mark.parametrize("rows", [3, 5, 30])
-def test_sizes_that_are_computed_in_reals_are_not_rounded(tmp_path: Path, rows: int) -> None:
-    np.savez(tmp_path / "s.npz", x=RNG.normal(size=(1, 5, 4, 2)).astype(np.float32))
-    model = Model([parse(SCALED)])
-    quantize(model, QuantizeOptions(mode="int8", calibration_data=str(tmp_path / "s.npz")))
-    assert "float: MUL 'm': computes whole numbers" in "\n".join(model.notes)
-    for delegate in (True, False):
-        (got,) = run_litert(model, {"x": np.zeros((1, rows, 4, 2), np.float32)}, delegate)
-        assert got.shape == (1, int(rows * 1.7 + 0.25), 4, 2)

@@ -15,41 +15,23 @@ from tqconv.ops.table import known, spec
 from tqconv.quant.select import is_real, reals
 
 REASON = "computes whole numbers, which a CAST takes as they are"
-COUNTS = frozenset({"int32", "int64"})
-"""Types of sizes and places; narrower integers may be pixels."""
 
 
 def cast_back(graph: Graph) -> set[Op]:
-    """Return the operators that compute whole numbers, or from counts, what is cast to integers."""
+    """Return the operators that compute whole numbers which are cast to integers."""
     whole: set[Tensor] = set()
-    counted: set[Tensor] = set()
     for op in graph.ops:
         if _makes_whole(op, whole):
             whole.update(filter(is_real, op.outputs))
-        if _counts(op, counted):
-            counted.update(filter(is_real, op.outputs))
     taken: set[Tensor] = set()
-    known_numbers = whole | counted
     found = set()
     for op in reversed(graph.ops):
         made = taken.intersection(op.outputs)
         if made:
             found.add(op)
         if made or (op.type == "CAST" and op.output.dtype.kind in "iu"):
-            taken.update(tensor for _, tensor in reals(op) if tensor in known_numbers)
+            taken.update(tensor for _, tensor in reals(op) if tensor in whole)
     return found
-
-
-def _counts(op: Op, counted: set[Tensor]) -> bool:
-    """Whether an operator computes with sizes and places, and with constants, alone."""
-    if not known(op.type) or op.graphs:
-        return False
-    if op.type == "CAST" and op.input(0).dtype.name in COUNTS:
-        return True
-    row, read = spec(op.type), [t for _, t in reals(op) if t.data is None]
-    if not read or not (row.layout.kind == "elementwise" or row.copies):
-        return False
-    return all(tensor in counted for tensor in read)
 
 
 def _makes_whole(op: Op, whole: set[Tensor]) -> bool:
