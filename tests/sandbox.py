@@ -21,7 +21,11 @@ MEMORY = 1024 * MIB
 ADDRESSES = 4096 * MIB
 """Address space of the process: a bomb ends in an error of its own, not in one of the machine."""
 SECONDS = 60.0
-"""Longest run: some hundred times what the seeds take, for busy machines."""
+"""Most processor time of a run, in seconds: some thousand times what the seeds take."""
+WAITS = 60
+WAIT = 10.0
+"""Waits, of so many seconds, for a run that computes nothing. They are counted, not clocked: while
+a machine stands still, however long, one passes."""
 RENEWED = 300
 """Runs after which a process is replaced: peaks of memory do not shrink."""
 
@@ -50,13 +54,16 @@ class Sandbox:
             self._start()
         self._runs += 1
         os.write(self._to, json.dumps(list(arguments)).encode() + b"\n")
-        text = b""
+        text, waits = b"", 0
         while not text.endswith(b"\n"):
-            ready, _, _ = select.select([self._from], [], [], SECONDS)
+            ready, _, _ = select.select([self._from], [], [], WAIT)
             if not ready:
+                waits += 1
+                if waits < WAITS:
+                    continue
                 os.kill(self._pid, signal.SIGKILL)
                 self._wait()
-                return Outcome(-1, "", f"no end within {SECONDS:.0f} s")
+                return Outcome(-1, "", f"no end within {waits} waits of {WAIT:g} s")
             piece = os.read(self._from, 1 << 16)
             if not piece:
                 return Outcome(-1, "", self._wait())
@@ -80,7 +87,10 @@ class Sandbox:
             if end >= 0:
                 os.close(end)
         if os.WIFSIGNALED(status):
-            return f"signal {os.WTERMSIG(status)}"
+            number = os.WTERMSIG(status)
+            if number == signal.SIGPROF:
+                return f"no end within {SECONDS:g} s of processor time"
+            return f"signal {number}"
         return f"the process ended with {os.WEXITSTATUS(status)}"
 
     def _start(self) -> None:
@@ -112,7 +122,9 @@ def _serve(inner: int, outer: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     with os.fdopen(inner, "rb") as lines:
         for line in lines:
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)  # its signal ends the process
             outcome = in_this_process(json.loads(line))
+            signal.setitimer(signal.ITIMER_PROF, 0)
             took = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - has
             if took > MEMORY and not outcome["fault"]:
                 outcome["fault"] = f"{took // MIB} MiB of memory"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sandbox as boxes
 from damage import trials
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,5 +73,34 @@ def test_what_the_sandbox_calls_a_fault(tmp_path: Path) -> None:
     try:
         assert sandbox.run(["inspect", str(tmp_path / "none")]).code == 2
         assert sandbox.run(["--no-such-flag"]).fault == ""
+    finally:
+        sandbox.close()
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("work", "waits", "said"),
+    [
+        (_spin, 1000, "no end within 0.1 s of processor time"),
+        (lambda: time.sleep(60), 3, "no end within 3 waits of 0.02 s"),
+        (lambda: time.sleep(0.3), 1000, ""),
+    ],
+)
+def test_only_processor_time_and_a_standstill_are_faults(
+    work: Callable[[], None], waits: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boxes, "SECONDS", 0.1)
+    monkeypatch.setattr(boxes, "WAIT", 0.02)
+    monkeypatch.setattr(boxes, "WAITS", waits)
+    monkeypatch.setattr(
+        boxes, "in_this_process", lambda _: work() or {"code": 0, "said": "", "fault": ""}
+    )
+    sandbox = Sandbox()
+    try:
+        assert sandbox.run([]).fault == said
     finally:
         sandbox.close()

@@ -3,7 +3,7 @@
     python bench/fuzz/bytes.py --seed 7 --count 10000 [--kinds tflite,images] [--keep FOLDER]
 
 With `--models FOLDER` the models that lie there are damaged instead of the tests' own.
-A finding is an exit code of 70, a signal, a minute without an end, more than 1 GiB of memory, a
+A finding is an exit code of 70, a signal, a minute of processor time, more than 1 GiB of memory, a
 temporary file, or a result after an error; with `--run` also a result that LiteRT refuses, or of
 which it computes something else than of the .tflite file that it was made of. The exit status is 1
 where there is one. The same seed, kinds and number are the same trial; `--only NUMBER` runs it

@@ -32,6 +32,7 @@ TOLERANCE = 1e-4
 LEAST_DB = 15.0
 """Eight operators in 8 bits keep far more; less is a wrong scale, not rounding."""
 SECONDS = 60
+"""Most processor time of a graph; a busy machine is no finding."""
 CALIBRATION = 16
 """Samples, of which the first two are judged."""
 
@@ -69,7 +70,7 @@ def _guarded(options: argparse.Namespace, number: int) -> str:
     if child == 0:
         os.close(read)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        signal.alarm(SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             os.write(write, judged(options, number).encode()[:2000])
         except (ValueError, IndexError, TypeError, KeyError) as error:

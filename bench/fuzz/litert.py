@@ -14,6 +14,7 @@ import numpy as np
 ADDRESSES = 4 << 30
 """Address space of a run: damaged sizes may ask for any memory."""
 SECONDS = 20
+"""Most processor time of a run; a busy machine is no finding."""
 LARGEST = 10**7
 """Elements of an input; models that want more are not run."""
 TOLERANCE = 1e-3
@@ -48,7 +49,7 @@ def forked(work: Callable[[], Any]) -> Any:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            signal.alarm(SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
             with os.fdopen(write, "wb") as pipe:
                 pickle.dump(work(), pipe)
         finally:
