@@ -83,6 +83,18 @@ class Quant:
         """Whether one scale serves all elements."""
         return self.scale.size == 1
 
+    def spread(self, rank: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return scale and zero point shaped to broadcast over a tensor of this rank."""
+        shape = [] if self.is_per_tensor else [1] * rank
+        if shape:
+            shape[self.axis] = -1
+        return self.scale.reshape(shape), self.zero_point.reshape(shape)
+
+    def decode(self, stored: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Return the reals that stored integers stand for."""
+        scale, zero = self.spread(stored.ndim)
+        return np.asarray((stored.astype(np.float64) - zero) * scale)
+
     @property
     def key(self) -> tuple[object, ...]:
         """What two parameters that mean the same have in common (scales as stored: f32)."""

@@ -46,12 +46,7 @@ def _make_real(tensor: Tensor) -> None:
 
 def reals_of(data: NDArray[np.generic], quant: Quant) -> NDArray[np.float32]:
     """Return what stored integers stand for."""
-    shape = [1] * data.ndim
-    if not quant.is_per_tensor:
-        shape[quant.axis] = quant.scale.size
-    scale, zero = quant.scale.reshape(shape or 1), quant.zero_point.reshape(shape or 1)
-    found = (data.astype(np.float64) - zero) * scale
-    return np.asarray(found, np.float32).reshape(data.shape)
+    return np.asarray(quant.decode(data), np.float32)
 
 
 def _leave_out(graph: Graph, op: Op) -> None:

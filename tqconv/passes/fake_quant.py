@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import made_by, of_type, sole_reader
-from tqconv.ir.types import Quant, Range
+from tqconv.ir.types import Range
 from tqconv.ops.bounds import same_ends
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.operands import is_data
@@ -67,10 +67,10 @@ def read_conversions(graph: Graph) -> int:
         x = made.input(0) if (made := made_by(stored, "QUANTIZE")) is not None else None
         name = f"{op.output.name}/reals"
         if stored.data is not None:
-            reals = _decoded(stored.quant, stored.data)
+            reals = stored.quant.decode(stored.data)
             graph.replace(op.output, graph.constant(name, reals.astype(np.float32)))
         elif x is not None and x.data is not None:
-            reals = _decoded(stored.quant, _encoded(stored, x.data))
+            reals = stored.quant.decode(_encoded(stored, x.data))
             graph.replace(op.output, graph.constant(name, reals.astype(np.float32)))
         elif x is not None and x.dtype == np.float32:
             graph.replace(op.output, _as_evidence(graph, op, x, stored))
@@ -103,21 +103,9 @@ def _say_border(graph: Graph, op: Op) -> bool:
     return True
 
 
-def _spread(quant: Quant, rank: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return scales and zero points, shaped to broadcast over a tensor."""
-    shape = [-1 if axis == quant.axis else 1 for axis in range(rank)]
-    shape = [] if quant.is_per_tensor else shape
-    return quant.scale.reshape(shape), quant.zero_point.astype(np.float64).reshape(shape)
-
-
-def _decoded(quant: Quant, integers: NDArray[Any]) -> NDArray[np.float64]:
-    scale, zero = _spread(quant, integers.ndim)
-    return np.asarray((integers - zero) * scale)
-
-
 def _encoded(stored: Tensor, reals: NDArray[Any]) -> NDArray[np.float64]:
     assert stored.quant is not None
-    scale, zero = _spread(stored.quant, reals.ndim)
+    scale, zero = stored.quant.spread(reals.ndim)
     limits = np.iinfo(stored.dtype)
     return np.asarray(np.clip(np.rint(reals / scale) + zero, limits.min, limits.max))
 
@@ -126,7 +114,7 @@ def _as_evidence(graph: Graph, op: Op, x: Tensor, stored: Tensor) -> Tensor:
     """Return `x` clamped to what a type can store; where one scale serves all, as FAKE_QUANT."""
     assert stored.quant is not None
     limits, name = np.iinfo(stored.dtype), f"{op.output.name}/range"
-    scale, zero = _spread(stored.quant, x.rank)
+    scale, zero = stored.quant.spread(x.rank)
     low, high = ((end - zero) * scale for end in (limits.min, limits.max))
     if not stored.quant.is_per_tensor:
         lows, highs = low.astype(np.float32), high.astype(np.float32)

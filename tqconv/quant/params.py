@@ -288,7 +288,7 @@ def round_away(x: Any) -> Any:
 
 def encode(data: NDArray[Any], params: Params) -> NDArray[Any]:
     """Return the integers that stand for `data`."""
-    scale, zero = spread(params, data.ndim)
+    scale, zero = params.quant.spread(data.ndim)
     low, high = limits(params.dtype, narrow=params.narrow)
     steps = round_away(np.asarray(data, np.float64) / scale) + zero
     return np.asarray(np.clip(steps, low, high)).astype(params.dtype)
@@ -296,14 +296,4 @@ def encode(data: NDArray[Any], params: Params) -> NDArray[Any]:
 
 def decode(stored: NDArray[Any], params: Params) -> NDArray[np.float64]:
     """Return the reals that stored integers stand for."""
-    scale, zero = spread(params, stored.ndim)
-    return np.asarray((stored.astype(np.float64) - zero) * scale)
-
-
-def spread(params: Params, rank: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return scale and zero point shaped to broadcast over a tensor of this rank."""
-    if params.is_per_tensor:
-        return params.scale.reshape(()), params.zero_point.reshape(())
-    shape = [1] * rank
-    shape[params.axis] = -1
-    return params.scale.reshape(shape), params.zero_point.reshape(shape)
+    return params.quant.decode(stored)

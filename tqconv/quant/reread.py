@@ -13,7 +13,7 @@ import numpy as np
 from tqconv.errors import counted
 from tqconv.ir.graph import Model, Tensor
 from tqconv.ir.types import Range, type_name
-from tqconv.quant.params import Params, decode, limits
+from tqconv.quant.params import limits
 from tqconv.quant.schemes import UINT8
 from tqconv.quant.select import CONVERSIONS
 
@@ -50,8 +50,7 @@ def _decode(tensor: Tensor) -> None:
     quant = tensor.quant
     assert quant is not None
     if tensor.data is not None:
-        params = Params(quant.scale, quant.zero_point, tensor.dtype, quant.axis)
-        tensor.data = decode(tensor.data, params).astype(np.float32)
+        tensor.data = quant.decode(tensor.data).astype(np.float32)
         tensor.elements = None
     else:
         scale, zero = float(quant.scale[0]), int(quant.zero_point[0])

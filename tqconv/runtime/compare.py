@@ -215,7 +215,4 @@ def _stored(array: Array, tensor: Tensor) -> Array:
 
 def reals(array: Array, quant: Quant | None) -> Array:
     """Return the reals that an array stands for, by the parameters of its tensor."""
-    if quant is None:
-        return array
-    scale, zero = quant.scale[0], quant.zero_point[0]
-    return np.asarray((array.astype(np.float64) - zero) * scale)
+    return array if quant is None else quant.decode(array)
