@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from test_table import EXAMPLES
 
-from tqconv.ops.table import table
-from tqconv.ops.versions import FIRST, RELEASES, runtime_version
+from tqconv.ir.graph import Graph
+from tqconv.ops.table import spec, table
+from tqconv.ops.versions import FIRST, RELEASES, released, runtime_version
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,8 @@ from tqconv.ops.versions import FIRST, RELEASES, runtime_version
         ("BROADCAST_TO", 2, "2.5.0"),
         ("BROADCAST_TO", 1, FIRST),
         ("CONV_2D", 99, FIRST),
+        ("FULLY_CONNECTED", 12, "2.17.0"),
+        ("DYNAMIC_UPDATE_SLICE", 5, "2.21.0"),
         ("CUSTOM", 1, FIRST),
     ],
 )
@@ -31,3 +35,12 @@ def test_every_recorded_operator_has_a_row_and_rising_releases() -> None:
         assert name in table()
         numbers = [[int(p) for p in r.split(".")] for r in releases if r != "-"]
         assert numbers == sorted(numbers), name
+
+
+def test_the_versions_that_rows_ask_for_are_on_record() -> None:
+    for shown in EXAMPLES:
+        graph = Graph("main")
+        shown.build(graph)
+        for op in graph.ops:
+            version = spec(op.type).version(op)
+            assert released(op.type, version), f"{op.type} {version}"

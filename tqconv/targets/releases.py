@@ -2,8 +2,8 @@
 
 A release refuses an operator in a version that a later one brought; the writer always takes the
 lowest version that says what the operator does. `passes/legal/older` knows other forms of some.
-LiteRT counts its own releases from 1.0; the first is younger than all that the table of versions
-records.
+LiteRT counts its own releases from 1.0, cut with TensorFlow 2.17; the table of versions counts
+TensorFlow's, and no record says which of LiteRT's brought what those after 2.17 did.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tqconv.targets.rules import data, type_name
 TENSORFLOW, LITERT = "tflite-", "litert-"
 """Prefixes of targets: the runtime in a release of TensorFlow, and LiteRT's own releases."""
 _NAME = re.compile(rf"({TENSORFLOW}|{LITERT})(\d{{1,4}})\.(\d{{1,4}})(?:\.(\d{{1,4}}))?")
-NEWER = (2, 17, 0)
-"""The release of TensorFlow with which LiteRT 1.0 was cut."""
+RECORDED = (2, 21, 0)
+"""The release of TensorFlow whose table of versions this is."""
 
 Release = tuple[int, int, int]
 
@@ -58,9 +58,11 @@ def _too_new(op: Op, release: Release) -> Refusal | None:
         return None
     version = _version(op)
     if not released(op.type, version):
-        if release >= NEWER:
+        if release > RECORDED:
             return None
-        return Refusal(f"version {version} of {op.type} needs a release of LiteRT", _remedy(op))
+        return Refusal(
+            f"version {version} of {op.type} needs more than TensorFlow 2.21", _remedy(op)
+        )
     needed = runtime_version(op.type, version)
     if tuple(map(int, needed.split("."))) <= release:
         return None
