@@ -84,6 +84,8 @@ class LoadOptions:
 
 
 FOUR_BITS = ("weights", "dynamic", "int8")
+BLOCKS = (32, 64, 128, 256)
+"""Sizes of blocks that share a scale: XNNPACK takes multiples of 32."""
 """Modes whose kernels take weights of 4 bits; beside int16 they compute wrong (LiteRT 2.3.0)."""
 
 
@@ -105,6 +107,8 @@ class QuantizeOptions:
     keep_float, int16: regular expressions over source node names.
     min_weight_elements: smaller weights stay float in modes weights and dynamic.
     weight_bits: 8, or 4 where a kernel takes weights of 4 bits (modes int8, dynamic, weights).
+    weight_block: so many weights of 4 bits in a row share a scale in dense layers of mode dynamic;
+    0: all of a channel.
     ranges_template: where to write the names of the tensors that lack a range.
     improve: fit ranges, rounding and biases to the calibration samples, where some that are held
     back confirm it.
@@ -130,6 +134,7 @@ class QuantizeOptions:
     per_channel_dense: bool = True
     min_weight_elements: int = 1024
     weight_bits: int = 8
+    weight_block: int = 0
     ranges_template: str | None = None
     improve: bool = True
 

@@ -100,7 +100,8 @@ def test_json_holds_the_same_facts(tqconv: Tqconv, tmp_path: Path) -> None:
     assert graph["inputs"] == [
         {
             **{"name": "x", "type": "float32", "shape": [2, 3], "bytes": 24, "constant": False},
-            **{"scale": [], "zero_point": [], "axis": None, "range": None, "values": None},
+            **{"scale": [], "zero_point": [], "axis": None, "block": None},
+            **{"range": None, "values": None},
         }
     ]
 

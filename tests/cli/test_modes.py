@@ -42,6 +42,7 @@ VALUES = {
     "no_improve": [],
     "quantize.min_weight_elements": ["5"],
     "quantize.weight_bits": ["4"],
+    "quantize.weight_block": ["32", "--weight_bits=4"],
     "verify": ["x"],
     "min_sqnr": ["20", "--verify=x"],
     "min_agreement": ["0.9", "--verify=x"],

@@ -117,7 +117,8 @@ def _reals(tensor: TensorFacts) -> str:
     if tensor.scale:
         least, most = min(tensor.scale), max(tensor.scale)
         scales = counted(len(tensor.scale), "scale")
-        return f"{scales} on axis {tensor.axis}, {least:.4g} to {most:.4g}"
+        where = f"of {tensor.block} each" if tensor.block else f"on axis {tensor.axis}"
+        return f"{scales} {where}, {least:.4g} to {most:.4g}"
     if tensor.values is not None:
         return f"= {_numbers(tensor.values)}"
     if tensor.range is not None:

@@ -81,7 +81,8 @@ def _cell(row: Mapping[str, Any], column: str) -> str:
         return "const" if value else ""
     if column == "scale":
         many = row["channels"]
-        return f"{value:.6g}" if many == 1 else f"<= {value:.4g} ({many} on axis {row['axis']})"
+        where = "in blocks" if row["axis"] is None else f"on axis {row['axis']}"
+        return f"{value:.6g}" if many == 1 else f"<= {value:.4g} ({many} {where})"
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 

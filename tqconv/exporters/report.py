@@ -29,6 +29,7 @@ class TensorFacts:
     scale: tuple[float, ...] = ()
     zero_point: tuple[int, ...] = ()
     axis: int | None = None
+    block: int | None = None
     range: tuple[float, float] | None = None
     values: tuple[Any, ...] | None = None
 
@@ -167,7 +168,8 @@ def describe_tensor(tensor: Tensor) -> TensorFacts:
         constant=tensor.is_constant,
         scale=() if quant is None else tuple(float(np.float32(s)) for s in quant.scale),
         zero_point=() if quant is None else tuple(int(z) for z in quant.zero_point),
-        axis=None if quant is None or quant.is_per_tensor else quant.axis,
+        axis=None if quant is None or quant.is_per_tensor or quant.block else quant.axis,
+        block=None if quant is None or not quant.block else quant.block,
         range=None if evidence is None else (evidence.low, evidence.high),
         values=_small_values(tensor),
     )

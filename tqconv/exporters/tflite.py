@@ -106,7 +106,7 @@ class _File:
                 entry["intermediates"] = indices(op.intermediates)
             operators.append(entry)
         return {
-            "tensors": [self._tensor(t) for t in graph.tensors()],
+            "tensors": self._tensors(graph),
             "inputs": indices(graph.inputs),
             "outputs": indices(graph.outputs),
             "operators": operators,
@@ -145,6 +145,21 @@ class _File:
             code["custom_code"] = custom
         return code
 
+    def _tensors(self, graph: Graph) -> list[dict[str, Any]]:
+        """Return the entries of tensors, then those of the scales of blocks."""
+        tensors = list(graph.tensors())
+        entries = [self._tensor(t) for t in tensors]
+        for tensor, entry in zip(tensors, entries[:], strict=True):
+            if tensor.quant is not None and tensor.quant.block:
+                parts = {
+                    "scales": len(entries),
+                    "zero_points": -1,
+                    "block_size": tensor.quant.block,
+                }
+                entry["quantization"] = {"details": ("BlockwiseQuantization", parts)}
+                entries.append(self._tensor(_scales(tensor, tensor.quant)))
+        return entries
+
     def _tensor(self, tensor: Tensor) -> dict[str, Any]:
         check_sizes(tensor.shape, f"'{tensor.name}'")
         entry: dict[str, Any] = {
@@ -156,7 +171,7 @@ class _File:
         }
         if not tensor.is_static:
             entry["shape_signature"] = [-1 if d is None else d for d in tensor.shape]
-        if tensor.quant is not None:
+        if tensor.quant is not None and not tensor.quant.block:
             entry["quantization"] = self._quantization(tensor.quant)
         if tensor.variable:
             entry["is_variable"] = True
@@ -268,6 +283,10 @@ def _quantization(quant: Quant) -> dict[str, Any]:
     }
     if not quant.is_per_tensor:
         entry["quantized_dimension"] = quant.axis
-    if quant.details is not None:
-        entry["details"] = quant.details
     return entry
+
+
+def _scales(tensor: Tensor, quant: Quant) -> Tensor:
+    """Return the tensor in which a file keeps the scales of blocks, for each row of weights."""
+    scales = quant.scale.astype(np.float16).reshape(tensor.shape[0] or 0, -1)
+    return Tensor(f"{tensor.name}/scales", scales.shape, scales.dtype, data=scales)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cache
 
 import numpy as np
@@ -65,13 +65,14 @@ def type_name(dtype: np.dtype) -> str:
 class Quant:
     """Affine quantization: real = (stored - zero_point) * scale.
 
-    `scale`: f64 [n] in reals per step; `zero_point`: i64 [n]; n is 1 or the size of `axis`.
+    `scale`: f64 [n] in reals per step; `zero_point`: i64 [n]; n is 1 or the size of `axis`, or one
+    for each `block` elements that follow each other, where that is not 0.
     """
 
     scale: NDArray[np.float64]
     zero_point: NDArray[np.int64]
     axis: int = 0
-    details: tuple[str, dict[str, object]] | None = None
+    block: int = 0
 
     @staticmethod
     def per_tensor(scale: float, zero_point: int) -> Quant:
@@ -81,10 +82,10 @@ class Quant:
     @property
     def is_per_tensor(self) -> bool:
         """Whether one scale serves all elements."""
-        return self.scale.size == 1
+        return self.scale.size == 1 and not self.block
 
     def spread(self, rank: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return scale and zero point shaped to broadcast over a tensor of this rank."""
+        """Return scale and zero point shaped to broadcast over a tensor of this rank; no blocks."""
         shape = [] if self.is_per_tensor else [1] * rank
         if shape:
             shape[self.axis] = -1
@@ -92,21 +93,21 @@ class Quant:
 
     def decode(self, stored: NDArray[np.generic]) -> NDArray[np.float64]:
         """Return the reals that stored integers stand for."""
+        if self.block:
+            rows = replace(self, block=0).decode(stored.reshape(-1, self.block))
+            return rows.reshape(stored.shape)
         scale, zero = self.spread(stored.ndim)
         return np.asarray((stored.astype(np.float64) - zero) * scale)
 
     @property
     def key(self) -> tuple[object, ...]:
         """What two parameters that mean the same have in common (scales as stored: f32)."""
-        axis = 0 if self.is_per_tensor else self.axis
-        return self.scale.astype(np.float32).tobytes(), self.zero_point.tobytes(), axis
+        axis = 0 if self.is_per_tensor or self.block else self.axis
+        return self.scale.astype(np.float32).tobytes(), self.zero_point.tobytes(), axis, self.block
 
     def equals(self, other: Quant | None) -> bool:
         """Return whether both map every stored value to the same real."""
-        if self is other:
-            return True
-        details = other is not None and self.details is None and other.details is None
-        return other is not None and details and self.key == other.key
+        return self is other or (other is not None and self.key == other.key)
 
 
 RANGE_KINDS = ("user", "fake_quant", "input_stats", "calibrated", "fixed", "propagated", "default")

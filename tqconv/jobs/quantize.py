@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tqconv.config import FOUR_BITS, Progress, QuantizeOptions, TocoOptions, Watch
+from tqconv.config import BLOCKS, FOUR_BITS, Progress, QuantizeOptions, TocoOptions, Watch
 from tqconv.errors import QuantizationError, UsageError, counted
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model, Op
@@ -159,6 +159,14 @@ def _check_bits(options: QuantizeOptions) -> None:
         raise UsageError(
             f"weights of 4 bits do not go with {options.mode}",
             hint=f"they have an effect in the modes {', '.join(FOUR_BITS)}",
+        )
+    if options.weight_block and options.weight_block not in BLOCKS:
+        sizes = ", ".join(map(str, BLOCKS))
+        raise UsageError(f"weight_block is one of {sizes}, not {options.weight_block}")
+    if options.weight_block and (options.mode, options.weight_bits) != ("dynamic", 4):
+        raise UsageError(
+            "a scale for each block of weights needs weights of 4 bits beside float activations",
+            hint="--quantize dynamic --weight_bits 4",
         )
 
 

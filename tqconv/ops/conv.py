@@ -189,7 +189,7 @@ def _depthwise_version(op: Op) -> int:
 
 def _fully_connected_version(op: Op) -> int:
     types, w = _types(op), op.input(1)
-    if w.quant is not None and w.quant.details is not None:
+    if w.quant is not None and w.quant.block:
         return 13
     if types == ("float32", "int8") and _per_channel(w):
         return 12
@@ -255,7 +255,9 @@ _MATRIX = QuantRule(
 )
 # Without a bias its int16 kernel adds up in 32 bits; one of int64 says that 64 are wanted.
 _NIBBLES = frozenset({"FLOAT32", "INT8"})
-_DENSE = replace(_MATRIX, needs_bias=frozenset({"INT16"}), skewed=True, nibbles=_NIBBLES)
+_DENSE = replace(
+    _MATRIX, needs_bias=frozenset({"INT16"}), skewed=True, nibbles=_NIBBLES, blocks=True
+)
 _FILTER = QuantRule(
     weight={"w": 0},
     bias=_BIAS,

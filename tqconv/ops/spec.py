@@ -162,6 +162,8 @@ class QuantRule:
     bytes of the activation type;
     sliced: whether the hybrid kernel of an operator needs a scale for each channel;
     nibbles: activation types (FLOAT32: hybrid) beside which the weights may be int4;
+    blocks: whether weights of 4 bits beside floats may have a scale for each block of a row;
+    without the delegate no fused activation is computed then (measured);
     states: operand -> the result whose parameters its integers share, or "" for int16 with a power
     of two as scale; the operator starts each run from what they are given;
     scratch: how many tensors the kernel wants to be told beside, the last with the parameters of
@@ -189,6 +191,7 @@ class QuantRule:
     refuses: Callable[[Op], str | None] | None = None
     refuses_steps: Callable[[Op], str | None] | None = None
     nibbles: frozenset[str] = frozenset()
+    blocks: bool = False
     raw: tuple[str, ...] = ()
     free_weights: frozenset[str] = frozenset()
     needs_bias: frozenset[str] = frozenset()

@@ -62,7 +62,7 @@ def read_conversions(graph: Graph) -> int:
     count = sum([_say_border(graph, op) for op in graph.ops])
     for op in of_type(graph, "DEQUANTIZE"):
         stored = op.input(0)
-        if stored.quant is None or stored.quant.details is not None or stored.dtype not in STORED:
+        if stored.quant is None or stored.dtype not in STORED:
             continue
         x = made.input(0) if (made := made_by(stored, "QUANTIZE")) is not None else None
         name = f"{op.output.name}/reals"
@@ -91,7 +91,7 @@ def _say_border(graph: Graph, op: Op) -> bool:
     else:
         return False
     quant = stored.quant
-    if quant is None or not quant.is_per_tensor or quant.details is not None:
+    if quant is None or not quant.is_per_tensor:
         return False
     if stored.dtype not in STORED or reals.dtype != np.float32 or reals.range is not None:
         return False

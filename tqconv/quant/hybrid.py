@@ -6,26 +6,32 @@ over several batch axes are taken over one.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.types import Shape
+from tqconv.ir.match import has_activation
+from tqconv.ir.types import Shape, dtype_of
 from tqconv.ops.emit import Operand, emit, finish
 from tqconv.ops.table import spec, those
-from tqconv.quant.params import encode, weights
+from tqconv.quant.params import encode, limits, weights
 from tqconv.quant.schemes import INT8
 from tqconv.quant.select import operand_name, rule_of
 
 TAKES_FROM = those(lambda row: row.copies == "chosen" and "indices" in row.operands.names)
 """Operators whose kernel copies elements of operand 0 at places that are computed."""
+ACTIVATION = "fused_activation_function"
 WIDE_ROW = 192
 """Elements of a row beside which a scale and a zero point of its own (12 bytes) weigh little."""
 
 
-Stored = dict[tuple[Tensor, int | None, np.dtype], Tensor]
-"""The small form of a constant, by the axis of its scales (None: one scale) and its type."""
+Stored = dict[tuple[Tensor, int | None, np.dtype, int], Tensor]
+"""The small form of a constant, by the axis of its scales (None: one), its type, its blocks."""
+LEAST_HALF, LARGEST_HALF = 2.0**-14, 65504.0
+"""The scales that float16, in which a file keeps those of blocks, holds in full."""
 
 
 def take_from_small_table(graph: Graph, op: Op, stored: Stored) -> None:
@@ -60,7 +66,7 @@ def _row_size(table: Tensor) -> int:
 def _has_scales_by_row(table: Tensor, stored: Stored) -> bool:
     """Whether another operator reads the table with scales for its first axis."""
     axes = [rule.hybrid.get(operand_name(*use)) for use in table.uses if (rule := rule_of(use.op))]
-    return 0 in axes or (table, 0, INT8) in stored
+    return 0 in axes or (table, 0, INT8, 0) in stored
 
 
 def _look_up(graph: Graph, op: Op, table: Tensor) -> None:
@@ -79,23 +85,56 @@ def _look_up(graph: Graph, op: Op, table: Tensor) -> None:
 
 
 def small(
-    graph: Graph, tensor: Tensor, axis: int | None, stored: Stored, dtype: np.dtype = INT8
+    graph: Graph,
+    tensor: Tensor,
+    axis: int | None,
+    stored: Stored,
+    dtype: np.dtype = INT8,
+    block: int = 0,
 ) -> Tensor:
     """Return a small form of a constant under its name; the one before, where read, takes another.
 
-    dtype: int8 or int4.
+    dtype: int8 or int4; block: elements that share a scale instead of a slice of the axis.
     """
-    key = tensor, axis, dtype
+    key = tensor, axis, dtype, block
     if key in stored:
         return stored[key]
-    assert tensor.data is not None
-    params, name = weights(tensor.data, axis, dtype), tensor.name
+    data, name = tensor.data, tensor.name
+    assert data is not None
     graph.release(name)
     tensor.name = graph.unique(f"{name}/float")
-    constant = graph.constant(name, encode(tensor.data, params))
-    constant.quant = params.quant
+    rows = data.reshape(-1, block) if block else data
+    params = weights(rows, 0 if block else axis, dtype)
+    if block:
+        params = replace(params, scale=_short(params.scale))
+    constant = graph.constant(name, encode(rows, params).reshape(data.shape))
+    constant.quant = replace(params.quant, block=block)
     stored[key] = constant
     return constant
+
+
+def fits_blocks(data: NDArray[np.float32], block: int) -> bool:
+    """Whether rows are whole blocks, of which float16 holds the scales, or hardly any are less."""
+    largest = float(np.abs(data).max(initial=0.0)) / limits(dtype_of("INT4"))[1]
+    return data.shape[-1] % block == 0 and 16 * LEAST_HALF <= largest <= LARGEST_HALF
+
+
+def unfuse(graph: Graph, op: Op) -> None:
+    """Let an operator of its own clamp what another computes, in place.
+
+    y = FULLY_CONNECTED(x, w, b) {RELU}   ->   y = RELU(FULLY_CONNECTED(x, w, b))
+    """
+    if has_activation(op):
+        options = {**op.options, ACTIVATION: "NONE"}
+        sums = _emit(graph, op, op.type, *op.inputs, name="sums", **options)
+        clamped = _emit(graph, op, op.options[ACTIVATION], sums, name="clamped")
+        graph.replace(op.output, clamped)
+
+
+def _short(scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return scales with the 8 digits (base 2) that XNNPACK reads of a float16."""
+    fraction, exponent = np.frexp(np.clip(scale, LEAST_HALF, LARGEST_HALF))
+    return np.ldexp(np.rint(fraction * 256) / 256, exponent)
 
 
 def sums_wrong(op: Op) -> bool:
@@ -135,7 +174,7 @@ def _sizes(shape: Shape) -> Operand:
 
 
 def _emit(
-    graph: Graph, op: Op, type: str, *operands: Operand, name: str, **options: object
+    graph: Graph, op: Op, type: str, *operands: Operand | None, name: str, **options: object
 ) -> Tensor:
     name = f"{op.output.name}/{name}"
     made: Tensor = emit(graph, type, *operands, name=name, source=op.source, **options)

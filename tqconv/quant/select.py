@@ -39,6 +39,7 @@ class Choice:
     per_channel_dense: bool = True
     integer_only: bool = False
     weight_bits: int = 8
+    weight_block: int = 0
     wide: frozenset[Op] = frozenset()
     real: frozenset[Op] = frozenset()
 

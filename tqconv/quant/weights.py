@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from tqconv.config import QuantizeOptions
 from tqconv.ir.graph import Graph, Model, Op, Tensor, Use
 from tqconv.ops.emit import emit
+from tqconv.ops.rules import is_sub_byte
 from tqconv.quant.hybrid import (
     TAKES_FROM,
     Stored,
+    fits_blocks,
     flatten_product,
     small,
     sums_wrong,
     take_from_small_table,
+    unfuse,
 )
 from tqconv.quant.rewrites import unpack_halves
 from tqconv.quant.schemes import INT8, scheme
@@ -104,6 +107,7 @@ def to_int8(graph: Graph, options: QuantizeOptions) -> list[str]:
         per_channel=options.per_channel,
         per_channel_dense=options.per_channel_dense,
         weight_bits=options.weight_bits,
+        weight_block=options.weight_block,
     )
     stored: Stored = {}
     broken: dict[Tensor, None] = {}
@@ -123,7 +127,23 @@ def to_int8(graph: Graph, options: QuantizeOptions) -> list[str]:
         elif chosen:
             _store_weights(graph, op, chosen, choice, stored)
     graph.prune()
-    return [f"float: '{t.name}' holds values that are not finite" for t in broken]
+    notes = [f"float: '{t.name}' holds values that are not finite" for t in broken]
+    return [*notes, *_without_blocks(graph, choice)]
+
+
+def _without_blocks(graph: Graph, choice: Choice) -> list[str]:
+    """Return a note about weights of 4 bits that are not in blocks as they should be."""
+    size = choice.weight_block
+    ops = [op for op in graph.ops if size and (rule := rule_of(op)) is not None and rule.blocks]
+    read = {op.input(1).name: op.input(1).quant for op in ops if is_sub_byte(op.input(1))}
+    kept = [name for name, quant in read.items() if quant is not None and not quant.block]
+    if not kept:
+        return []
+    more = f" and {len(kept) - 1} more" if kept[1:] else ""
+    return [
+        f"one scale for each channel: '{kept[0]}'{more}: rows are no multiples of {size}, or their "
+        "scales lie beyond float16"
+    ]
 
 
 def _store_weights(
@@ -143,10 +163,22 @@ def _store_weights(
     for use, axis in chosen:
         tensor = op.input(use.index)
         dtype = weight_type(op, "FLOAT32", choice, INT8)
-        graph.set_input(op, use.index, small(graph, tensor, _axis(op, axis, choice), stored, dtype))
+        block = _block(op, tensor, choice)
+        sliced = _axis(op, axis, choice)
+        graph.set_input(op, use.index, small(graph, tensor, sliced, stored, dtype, block))
+        if block:
+            unfuse(graph, op)
     rule = rule_of(op)
     if rule is not None and rule.skewed and _is_per_tensor(op, chosen):
         op.options["asymmetric_quantize_inputs"] = True
+
+
+def _block(op: Op, tensor: Tensor, choice: Choice) -> int:
+    """Return how many weights of a row share a scale; 0 where no kernel reads such."""
+    rule = rule_of(op)
+    assert tensor.data is not None
+    takes = rule is not None and rule.blocks and choice.weight_block
+    return choice.weight_block if takes and fits_blocks(tensor.data, choice.weight_block) else 0
 
 
 def _is_finite(tensor: Tensor) -> bool:

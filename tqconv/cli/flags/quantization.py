@@ -5,7 +5,7 @@ from __future__ import annotations
 from tqconv.cli import values
 from tqconv.cli.flag import FED, HYBRID, INTEGERS, QUANTIZATION, QUANTIZED, Flag, flag, switch
 from tqconv.cli.values import BORDER_TYPES, Choice, ListOf
-from tqconv.config import FOUR_BITS
+from tqconv.config import BLOCKS, FOUR_BITS
 
 MODES = ("float16", "weights", "dynamic", "int8", "int16x8", "uint8")
 METHODS = {name: name for name in ("minmax", "percentile", "mse", "entropy")}
@@ -116,6 +116,12 @@ ROWS: tuple[Flag, ...] = (
         "weight_bits", "4: weights of 4 bits where a kernel takes them, int8 elsewhere",
         QUANTIZATION, "quantize.weight_bits", read=Choice({"4": 4, "8": 8}), metavar="4|8",
         modes=FOUR_BITS,
+    ),
+    flag(
+        "weight_block",
+        "so many weights of 4 bits in a row share a scale in dense layers, not all of a channel",
+        QUANTIZATION, "quantize.weight_block", read=Choice({str(n): n for n in BLOCKS}),
+        metavar="|".join(map(str, BLOCKS)), modes=("dynamic",),
     ),
     flag(
         "min_weight_elements", "smaller weights stay float",

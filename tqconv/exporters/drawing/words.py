@@ -121,7 +121,8 @@ def reals(tensor: Tensor) -> str:
     span = f"{low:.4g} … {high:.4g}"
     if quant.is_per_tensor:
         return span
-    return f"{quant.scale.size} scales on axis {quant.axis}{DOT}{span}"
+    where = f"of {quant.block} each" if quant.block else f"on axis {quant.axis}"
+    return f"{quant.scale.size} scales {where}{DOT}{span}"
 
 
 def span(tensor: Tensor) -> float | None:
@@ -135,6 +136,9 @@ def span(tensor: Tensor) -> float | None:
 def stored_ends(tensor: Tensor, quant: Quant) -> tuple[float, float]:
     """Return the least and the greatest real: of a constant's elements, else of its type."""
     data, dtype = tensor.data, tensor.dtype
+    if quant.block and data is not None:
+        reals = quant.decode(data)
+        return float(reals.min(initial=0)), float(reals.max(initial=0))
     axis = None if quant.is_per_tensor else quant.axis
     lowest: NDArray[np.float64]
     highest: NDArray[np.float64]

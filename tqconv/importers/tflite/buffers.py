@@ -67,8 +67,6 @@ class Buffers:
         Raises FormatError where LiteRT refuses the file, neither one scale nor one per channel, or
         where stored integers stand for nothing.
         """
-        if "details" in entry:
-            return _parameters(entry, name)
         scale, zero = entry.get("scale", ()), entry.get("zero_point", ())
         axis, count = entry.get("quantized_dimension", 0), len(scale)
         _check_numbers(np.asarray(scale), np.asarray(zero), dtype, name)
@@ -112,14 +110,14 @@ def _memory(numbers: Numbers) -> tuple[object, ...]:
 
 def _parameters(entry: Mapping[str, Any], name: str) -> Quant | None:
     scale = np.asarray(entry.get("scale", ()), np.float64)
-    if not scale.size and "details" not in entry:
+    if not scale.size:
         return None
     zero = np.asarray(entry.get("zero_point", np.zeros(scale.size)), np.int64)
     if zero.size != scale.size:
         raise FormatError(
             f"tensor '{name}': {scale.size} scales stand beside {zero.size} zero points"
         )
-    return Quant(scale, zero, entry.get("quantized_dimension", 0), entry.get("details"))
+    return Quant(scale, zero, entry.get("quantized_dimension", 0))
 
 
 def _nibbles(raw: Array, dtype: np.dtype) -> Array:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqconv.config import LoadOptions
 from tqconv.errors import FormatError, UsageError
 from tqconv.importers.source import Format
+from tqconv.importers.tflite.blocks import quant_of
 from tqconv.importers.tflite.borders import check_types, cut, reshape_inputs
 from tqconv.importers.tflite.buffers import Buffers
 from tqconv.importers.tflite.loops import open_states
@@ -111,9 +112,14 @@ class _Reader:
         return name, code.get("custom_code", ""), code.get("version", 1)
 
     def _tensors(self, graph: Graph, subgraph: Mapping[str, Any]) -> list[Tensor]:
-        return [
-            self._tensor(graph, entry, i) for i, entry in enumerate(subgraph.get("tensors", []))
-        ]
+        entries = subgraph.get("tensors", [])
+        tensors = [self._tensor(graph, entry, i) for i, entry in enumerate(entries)]
+        for tensor, entry in zip(tensors, entries, strict=True):
+            details = entry.get("quantization", {}).get("details")
+            if details is not None and tensor.dtype.kind in "iuV":
+                kind, parts = details
+                tensor.quant = quant_of(tensor, kind, parts, tensors) or tensor.quant
+        return tensors
 
     def _tensor(self, graph: Graph, entry: Mapping[str, Any], index: int) -> Tensor:
         name = entry.get("name") or f"tensor_{index}"
