@@ -32,7 +32,7 @@ from tqconv.quant.evidence import ranges
 from tqconv.runtime.arrays import read_arrays
 from tqconv.schema import proto
 from tqconv.schema.flatbuf import read, write
-from tqconv.untrusted import MIB, Budget, parse_json, reading
+from tqconv.untrusted import MIB, Budget, Mapped, parse_json, reading
 
 FLOAT, INT32 = 1, 3
 
@@ -312,11 +312,11 @@ def test_numpy_headers_are_checked_before_anything_is_read(tmp_path: Path, conte
     path = tmp_path / "a.npy"
     path.write_bytes(content)
     with pytest.raises(FormatError, match=r"a\.npy"):
-        read_arrays(path)
+        read_arrays(path, Mapped(path))
     with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
         archive.writestr("x.npy", content)
     with pytest.raises(FormatError, match=r"b\.npz"):
-        read_arrays(tmp_path / "b.npz")
+        read_arrays(tmp_path / "b.npz", Mapped(tmp_path / "b.npz"))
 
 
 def test_archives_may_not_unpack_to_far_more_than_they_are(tmp_path: Path) -> None:
@@ -324,9 +324,9 @@ def test_archives_may_not_unpack_to_far_more_than_they_are(tmp_path: Path) -> No
     np.savez_compressed(path, x=np.zeros(80 * MIB, np.float32))
     assert path.stat().st_size < MIB
     with pytest.raises(FormatError, match=r"array 'x' of .* takes 320 MiB in memory"):
-        read_arrays(path)
+        read_arrays(path, Mapped(path))
     np.savez_compressed(path, x=np.zeros(MIB, np.float32))
-    found = read_arrays(path)
+    found = read_arrays(path, Mapped(path))
     assert isinstance(found, dict)
     assert found["x"].shape == (MIB,)
 

@@ -152,6 +152,17 @@ def check_member(entry: ZipInfo, budget: Budget, what: str) -> None:
     budget.take(entry.file_size - entry.compress_size, what)
 
 
+LOCAL_HEADER = 30
+"""Bytes before the name of a member (APPNOTE 4.3.7); the lengths of name and extra end it."""
+
+
+def place_of(entry: ZipInfo, content: memoryview) -> int:
+    """Return where the bytes of a member begin in the content of its archive, if stored as such."""
+    header = content[entry.header_offset : entry.header_offset + LOCAL_HEADER]
+    lengths = [int.from_bytes(header[at : at + 2], "little") for at in (26, 28)]
+    return entry.header_offset + LOCAL_HEADER + sum(lengths)
+
+
 def _size(count: int) -> str:
     for unit, name in ((1 << 30, "GiB"), (MIB, "MiB"), (1 << 10, "KiB")):
         if count >= unit:

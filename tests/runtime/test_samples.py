@@ -167,6 +167,24 @@ def test_damaged_arrays_are_errors_that_name_the_file(tmp_path: Path, name: str)
         feeds(path, [VECTOR])
 
 
+@pytest.mark.parametrize("how", ["stored", "packed", "turned", "swapped", "alone"])
+def test_arrays_are_read_as_they_were_saved(tmp_path: Path, how: str) -> None:
+    wanted = np.arange(12, dtype=np.float32).reshape(3, 4)
+    path = tmp_path / ("v.npy" if how == "alone" else "v.npz")
+    if how == "alone":
+        np.save(path, wanted)
+    else:
+        given = {"turned": np.asfortranarray(wanted), "swapped": wanted.astype(">f4")}
+        save = np.savez_compressed if how == "packed" else np.savez
+        save(path, n=np.zeros(5), v=given.get(how, wanted))
+    assert [f["v:0"].tolist() for f in feeds(path, [VECTOR])] == wanted[:, None].tolist()
+
+
+def test_samples_that_are_stored_as_they_are_stay_in_the_file(tmp_path: Path) -> None:
+    path = saved(tmp_path, v=np.zeros((3, 4), np.float32))
+    assert not any(f["v:0"].flags.writeable for f in feeds(path, [VECTOR]))
+
+
 def test_a_scalar_is_one_sample(tmp_path: Path) -> None:
     scalar = Tensor("x", (), FLOAT)
     assert [f["x"].tolist() for f in feeds(saved(tmp_path, x=np.float32(3)), [scalar])] == [3.0]

@@ -8,33 +8,44 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
-from zipfile import ZipFile, ZipInfo
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from tqconv.errors import FormatError
-from tqconv.untrusted import Budget, check_member, reading
+from tqconv.untrusted import Budget, Mapped, check_member, place_of, reading
 
 Array = NDArray[Any]
+Header = tuple[tuple[int, ...], bool, np.dtype]
+"""Shape, whether the first index runs fastest, and type."""
 ZIP_START = b"PK"
 HINT = "save numbers with numpy.savez(path, name=array)"
 
 
-def read_arrays(path: Path) -> Array | dict[str, Array]:
-    """Return the array of a .npy file, which is read as it is used, or those of a .npz by name.
+def read_arrays(path: Path, content: Mapped) -> Array | dict[str, Array]:
+    """Return the array of a .npy file, or those of a .npz by name; `content`: of that file.
 
-    Raises FormatError where the file is damaged, holds objects, or unpacks to far more than it is.
+    They are views of it, but those that are packed or hold objects. Raises FormatError where the
+    file is damaged, holds objects, or unpacks to far more than it is.
     """
     with reading(f"{path} is not a numpy file"), path.open("rb") as file:
         start = file.read(len(ZIP_START))
         file.seek(0)
         if start == ZIP_START:
-            return dict(_members(file, path))
-        _check_header(file, path.stat().st_size, str(path))
-        mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-        return mapped
+            return {name: take(content) for name, _, take in _entries(file, path)}
+        header = _check_header(file, path.stat().st_size, str(path))
+        found = _view(content, file.tell(), header)
+        return np.load(path, allow_pickle=False) if found is None else found
+
+
+def _view(content: Mapped, start: int, header: Header) -> Array | None:
+    """Return an array that begins at a place of a file, as a view; None of objects."""
+    shape, turned, dtype = header
+    if dtype.hasobject:
+        return None
+    return np.ndarray(shape, dtype, content.content, start, order="F" if turned else "C")
 
 
 def outlines(path: Path) -> Array | dict[str, Array]:
@@ -46,25 +57,23 @@ def outlines(path: Path) -> Array | dict[str, Array]:
         start = file.read(len(ZIP_START))
         file.seek(0)
         if start == ZIP_START:
-            return {name: _outline(*header, take) for name, header, take in _entries(file, path)}
+            return {name: _outline(header, take) for name, header, take in _entries(file, path)}
         header = _check_header(file, path.stat().st_size, str(path))
-        return _outline(*header, lambda: np.load(path, allow_pickle=False))
+        return _outline(header, lambda _: np.load(path, allow_pickle=False))
 
 
-def _outline(shape: tuple[int, ...], dtype: np.dtype, take: Callable[[], Array]) -> Array:
+Take = Callable[["Mapped | None"], Array]
+"""Returns an array of the file that is given; None: which is not mapped."""
+
+
+def _outline(header: Header, take: Take) -> Array:
     # Objects are not read at all, and are refused as elsewhere.
-    return take() if dtype.hasobject else np.broadcast_to(np.zeros((), dtype), shape)
+    shape, _, dtype = header
+    return take(None) if dtype.hasobject else np.broadcast_to(np.zeros((), dtype), shape)
 
 
-def _members(file: IO[bytes], path: Path) -> Iterator[tuple[str, Array]]:
-    for name, _, take in _entries(file, path):
-        yield name, take()
-
-
-def _entries(
-    file: IO[bytes], path: Path
-) -> Iterator[tuple[str, tuple[tuple[int, ...], np.dtype], Callable[[], Array]]]:
-    """Yield name, shape and type of each array, and what reads it while the next is waited for."""
+def _entries(file: IO[bytes], path: Path) -> Iterator[tuple[str, Header, Take]]:
+    """Yield name and header of each array, and what reads it while the next is waited for."""
     budget = Budget.of(path.stat().st_size)
     with ZipFile(file) as archive:
         for entry in archive.infolist():
@@ -76,9 +85,19 @@ def _entries(
             yield name, header, partial(_read, archive, entry, what)
 
 
-def _read(archive: ZipFile, entry: ZipInfo, what: str) -> Array:
+def _read(archive: ZipFile, entry: ZipInfo, what: str, content: Mapped | None) -> Array:
     with _said(what), archive.open(entry) as member:
-        return npy.read_array(member, allow_pickle=False)
+        if content is None or entry.compress_type != ZIP_STORED:
+            return npy.read_array(member, allow_pickle=False)
+        header = _check_header(member, entry.file_size, what)
+        found = _view(content, place_of(entry, content.content) + member.tell(), header)
+        while found is not None and member.read(CHUNK):
+            pass  # verifies the checksum
+    return _read(archive, entry, what, None) if found is None else found
+
+
+CHUNK = 1 << 18
+"""Bytes that are read at once and stay in the processor's cache."""
 
 
 @contextmanager
@@ -87,12 +106,12 @@ def _said(what: str) -> Iterator[None]:
         yield
 
 
-def _check_header(file: IO[bytes], size: int, what: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Return shape and type; FormatError where `size` bytes do not hold what the header claims."""
+def _check_header(file: IO[bytes], size: int, what: str) -> Header:
+    """Return what a header says; FormatError where `size` bytes do not hold what it claims."""
     version = npy.read_magic(file)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read(file)
+    shape, turned, dtype = read(file)
     claimed = math.prod(shape) * dtype.itemsize
     if claimed > size and not dtype.hasobject:  # objects are refused when they are read
         raise FormatError(f"{what} claims {claimed} bytes, and has {size}")
-    return shape, dtype
+    return shape, turned, dtype

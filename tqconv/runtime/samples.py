@@ -14,6 +14,7 @@ from tqconv.ir.graph import Tensor
 from tqconv.records import dataclass
 from tqconv.runtime.arrays import outlines, read_arrays
 from tqconv.runtime.images import SUFFIXES, Scaling, read_image
+from tqconv.untrusted import Mapped
 
 Array = NDArray[Any]
 Feed = dict[str, Array]
@@ -137,7 +138,10 @@ def _random(tensor: Tensor, generator: np.random.Generator) -> Array:
 
 def _file(path: Path, inputs: Sequence[Tensor], options: SampleOptions) -> Iterator[Feed]:
     if path.suffix in ARRAYS:
-        yield from _split(path, _arrays(read_arrays(path), path, inputs), inputs)
+        content = Mapped(path)
+        for feed in _split(path, _arrays(read_arrays(path, content), path, inputs), inputs):
+            content.look_at(sum(array.nbytes for array in feed.values()))
+            yield feed
     elif path.suffix in RAW:
         yield {_only(inputs, path).name: _raw(path, _only(inputs, path))}
     elif path.suffix.lower() in SUFFIXES:

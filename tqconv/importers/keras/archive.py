@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tqconv.errors import FormatError
 from tqconv.importers.keras.heaps import check_texts
 from tqconv.records import dataclass
-from tqconv.untrusted import Budget, parse_json, read_file, reading
+from tqconv.untrusted import Budget, parse_json, place_of, read_file, reading
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 """Members of a .keras archive."""
@@ -142,14 +142,8 @@ def _section(archive: zipfile.ZipFile, path: Path, budget: Budget) -> memoryview
         while file.read(CHUNK):
             pass  # verifies the checksum
     whole = _mapped(path)
-    header = whole[info.header_offset : info.header_offset + LOCAL_HEADER]
-    lengths = [int.from_bytes(header[at : at + 2], "little") for at in (26, 28)]
-    start = info.header_offset + LOCAL_HEADER + sum(lengths)
+    start = place_of(info, whole)
     return whole[start : start + info.file_size]
-
-
-LOCAL_HEADER = 30
-"""Bytes before the name of a member (APPNOTE 4.3.7); the lengths of name and extra end it."""
 
 
 def _mapped(path: Path) -> memoryview:
