@@ -150,6 +150,18 @@ def equal(count: int) -> Graph:
     return graph
 
 
+def fills(count: int) -> Graph:
+    """A chain of sums with tensors of one number, each of the open shape of what stands beside."""
+    graph = Graph("fills")
+    y = x = graph.add_input("x", (None, 2), np.dtype(np.float32))
+    size = emit(graph, "SHAPE", x, name="size", out_type="INT32")
+    for i in range(0, count, 3):
+        zeros = emit(graph, "FILL", size, np.array(0.5, np.float32), name=f"zeros{i}")
+        y = emit(graph, "SIN", emit(graph, "ADD", y, zeros, name=f"t{i}"), name=f"y{i}")
+    graph.outputs.append(y)
+    return graph
+
+
 SHAPES = {
     "functions": lambda n: tower(("SIN",), n),
     "sums": lambda n: tower(("ADD",), n),
@@ -160,6 +172,7 @@ SHAPES = {
     "softmax in place": lambda n: tower(("RESHAPE", "SOFTMAX"), n),
     "outputs": wide,
     "equals": equal,
+    "fills": fills,
 }
 
 

@@ -20,7 +20,6 @@ from tqconv.ir.types import Shape
 from tqconv.ops.emit import infer
 from tqconv.ops.table import having, known, spec
 from tqconv.passes.recurrent.cells import cell_of
-from tqconv.passes.rewrite import at
 
 F = np.float32
 STATES = having(lambda row: tuple(map(row.operands.index, row.states)) or None)
@@ -91,18 +90,23 @@ def _dependent(graph: Graph, ends: Sequence[Tensor]) -> set[int]:
     return found
 
 
-@at("FILL")
-def size_first_states(graph: Graph, op: Op) -> bool:
+def size_first_states(graph: Graph) -> int:
     """Make what a layer begins with of a tensor that has as many rows, not of their number.
 
     FILL([SHAPE(x)[0], 6], v)   ->   TILE(ADD(ZEROS_LIKE(x[:, 0, :1]), v), [1, 6])
 
     These have their size before the model runs.
     """
+    fills = [op for op in graph.ops if op.type == "FILL" and not op.output.is_static]
+    if not fills or not any(op.type == "WHILE" or cell_of(op) is not None for op in graph.ops):
+        return 0
+    return sum(graph.attempt(_of_a_tensor, op) for op in fills)
+
+
+def _of_a_tensor(graph: Graph, op: Op) -> bool:
     y, value = op.output, op.input(1).data
-    begins = any(each.type == "WHILE" or cell_of(each) is not None for each in graph.ops)
     axes = [axis for axis, size in enumerate(y.shape) if size is None]
-    if not begins or len(axes) != 1 or value is None or y.dtype != F:
+    if len(axes) != 1 or value is None or y.dtype != F:
         return False
     dim = described_dim(op.input(0), axes[0])
     found = None if dim is None else _first_of(dim)
