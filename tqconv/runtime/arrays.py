@@ -111,7 +111,9 @@ def _check_header(file: IO[bytes], size: int, what: str) -> Header:
     version = npy.read_magic(file)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, turned, dtype = read(file)
-    claimed = math.prod(shape) * dtype.itemsize
-    if claimed > size and not dtype.hasobject:  # objects are refused when they are read
-        raise FormatError(f"{what} claims {claimed} bytes, and has {size}")
+    claimed, left = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if min(shape, default=0) < 0:
+        raise FormatError(f"{what} claims the shape {shape}")
+    if claimed > left and not dtype.hasobject:  # objects are refused when they are read
+        raise FormatError(f"{what} claims {claimed} bytes, and has {left}")
     return shape, turned, dtype
