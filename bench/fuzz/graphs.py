@@ -1,12 +1,14 @@
 """Convert random graphs and compare LiteRT's numbers with numpy's.
 
-    python bench/fuzz/graphs.py --count 1000 --seed 1 [--quantize int8|int16x8|dynamic|float16]
+    python bench/fuzz/graphs.py --count 1000 --seed 1 [--quantize MODE]
 
 Each graph is converted by the command line and run with and without LiteRT's default delegate, in a
-process of its own, so that a crash costs one graph. A finding is: an exit code other than 0, a file
-that LiteRT refuses, a crash, another shape, an error above 1e-4 of the largest value (float), noise
-less than 15 dB below the mean power of all samples (quantized). Findings are printed with seed and
-number and kept; the exit status is 1 when there is one.
+process of its own, so that a crash costs one graph. MODE is one that `tqconv convert --quantize`
+takes; integers at the borders are turned into reals by their parameters. A finding is: an exit code
+other than 0, a file that LiteRT refuses, a crash, another shape, an error above 1e-4 of the largest
+value (float), noise less than 15 dB below the mean power of all samples (quantized). Operators that
+LiteRT cannot run on uint8 are none. Findings are printed with seed and number and kept; the exit
+status is 1 when there is one.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from forks import import_all
@@ -31,8 +34,12 @@ TOLERANCE = 1e-4
 """Of the largest value: up to eight float32 operators, each with a few roundings per element."""
 LEAST_DB = 15.0
 """Eight operators in 8 bits keep far more; less is a wrong scale, not rounding."""
+NO_KERNEL = "no uint8 kernel"
 SECONDS = 60
 """Most processor time of a graph; a busy machine is no finding."""
+FINE = {"right", NO_KERNEL}
+CALIBRATED = ("int8", "int16x8", "uint8")
+"""Modes that ask for samples."""
 CALIBRATION = 16
 """Samples, of which the first two are judged."""
 
@@ -45,10 +52,10 @@ def main() -> int:
     for number in range(options.count) if options.only is None else [options.only]:
         said = _guarded(options, number)
         outcomes[said.partition(":")[0]] += 1
-        if said != "right":
+        if said not in FINE:
             print(f"{options.seed} {number}: {said}", flush=True)
     print(dict(outcomes))
-    return int(set(outcomes) - {"right"} != set())
+    return int(not set(outcomes) <= FINE)
 
 
 def _arguments() -> argparse.Namespace:
@@ -94,6 +101,8 @@ def judged(options: argparse.Namespace, number: int) -> str:
         place = Path(scratch)
         (place / "graph.pb").write_bytes(case.graph)
         said = _converted(case, place, options.quantize) or _compared(case, place, options.quantize)
+    if NO_KERNEL in said:
+        return NO_KERNEL
     if said:
         kept = options.keep / f"{options.seed}_{number}"
         kept.with_suffix(".pb").write_bytes(case.graph)
@@ -110,7 +119,7 @@ def _converted(case: Case, place: Path, mode: str) -> str:
         words += ["--input_arrays", ",".join(case.inputs[0])]
     if mode:
         words += ["--quantize", mode, *(["--min_weight_elements", "0"] * (mode == "dynamic"))]
-    if mode in ("int8", "int16x8"):
+    if mode in CALIBRATED:
         stacked = {n: np.stack([sample[n] for sample in case.inputs]) for n in case.inputs[0]}
         np.savez(place / "samples.npz", **stacked)
         words += ["--calibration_data", str(place / "samples.npz"), "--no_improve"]
@@ -149,13 +158,31 @@ def _run(model: bytes, fed: dict[str, Array], delegate: bool) -> list[Array]:
             runner.resize_tensor_input(detail["index"], fed[detail["name"]].shape)
     runner.allocate_tensors()
     for detail in details:
-        runner.set_tensor(detail["index"], fed[detail["name"]])
+        runner.set_tensor(detail["index"], _stored(fed[detail["name"]], detail))
     runner.invoke()
     outputs = runner.get_output_details()
     return [
-        np.zeros(d["shape"], d["dtype"]) if 0 in d["shape"] else runner.get_tensor(d["index"])
+        _meant(
+            np.zeros(d["shape"], d["dtype"]) if 0 in d["shape"] else runner.get_tensor(d["index"]),
+            d,
+        )
         for d in outputs
     ]
+
+
+def _stored(array: Array, detail: dict[str, Any]) -> Array:
+    """Return reals as the integers that stand for them at a border, where it has any."""
+    scale, zero = detail["quantization"]
+    if not scale or array.dtype != np.float32:
+        return array
+    limits = np.iinfo(detail["dtype"])
+    return np.clip(np.rint(array / scale) + zero, limits.min, limits.max).astype(detail["dtype"])
+
+
+def _meant(array: Array, detail: dict[str, Any]) -> Array:
+    """Return the reals that a border's integers stand for."""
+    scale, zero = detail["quantization"]
+    return (array.astype(np.float64) - zero) * scale if scale else array
 
 
 def _level(case: Case, name: str) -> float:
