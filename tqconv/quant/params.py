@@ -167,17 +167,36 @@ def last_codes(
     if data.size == 0:
         return found
     rows = _slices(data, axis, peak.size)
-    some = _glance(rows) / np.maximum(peak, TINY_WEIGHTS)[:, None]
     codes = np.arange(1, last + 1)
     for start in range(0, peak.size, TOGETHER):
         part = slice(start, start + TOGETHER)
-        likely = _is_whole(some[part, None, :] * codes[:, None])
-        likely[peak[part] <= TINY_WEIGHTS] = False
+        likely = _likely(rows[part], peak[part], codes)
         for code in codes[likely.any(axis=0)]:
             near = start + np.flatnonzero(likely[:, code - 1])
             whole = near[_is_whole(rows[near] / peak[near, None] * code)]
             found[whole] = code
     return found
+
+
+def _likely(rows: Reals, peak: NDArray[np.float64], codes: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return with which codes [rows, codes] a few weights of each row are whole steps."""
+    likely = np.repeat((peak > TINY_WEIGHTS)[:, None], codes.size, axis=1)
+    for choice in (_even, _largest):  # the largest take longer to find, and are asked for by few
+        left = np.flatnonzero(likely.any(axis=1))
+        if left.size:
+            some = choice(rows[left]) / peak[left, None]
+            likely[left] = _still_likely(some, likely[left], codes)
+    return likely
+
+
+def _still_likely(
+    some: NDArray[np.float64], likely: NDArray[np.bool_], codes: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Return where all of `some` [rows, few] are whole steps, too; the first rule most out."""
+    for weight in some.T:
+        row, code = np.nonzero(likely)
+        likely[row, code] = _is_whole((weight[row] * codes[code])[:, None])
+    return likely
 
 
 def whole_steps(data: Reals) -> tuple[float, float] | None:
@@ -191,7 +210,8 @@ def whole_steps(data: Reals) -> tuple[float, float] | None:
     low, high = with_zero(float(data.min()), float(data.max()))
     codes = np.arange(int(255 * peak / (high - low) + ON_GRID), 0, -1)
     rows = _slices(data, None, 1) / np.float64(peak)
-    likely = _is_whole(_glance(rows) * codes[:, None])
+    some = np.concatenate([_even(rows), _largest(rows)], axis=1)
+    likely = _is_whole(some * codes[:, None])
     found = next((code for code in codes[likely] if _is_whole(rows * code)[0]), None)
     if found is None:
         return None
@@ -205,13 +225,18 @@ def _slices(data: Reals, axis: int | None, count: int) -> Reals:
     return data.reshape(1, -1) if axis is None else np.moveaxis(data, axis, 0).reshape(count, -1)
 
 
-def _glance(rows: Reals) -> NDArray[np.float64]:
-    """Return a few weights of each row: the largest, which sparse ones have, and an even choice."""
+def _even(rows: Reals) -> NDArray[np.float64]:
+    """Return an even choice of each row's weights."""
+    return rows[:, :: max(1, rows.shape[1] // GLANCE)].astype(np.float64)
+
+
+def _largest(rows: Reals) -> NDArray[np.float64]:
+    """Return a few of the largest weights of each row, which sparse ones have."""
     size = rows.shape[1]
-    if size <= 2 * GLANCE:
-        return rows.astype(np.float64)
-    largest = np.partition(np.abs(rows), size - GLANCE, axis=1)[:, -GLANCE:]
-    return np.concatenate([largest, rows[:, :: size // GLANCE]], axis=1, dtype=np.float64)
+    found = np.abs(rows)
+    if size > GLANCE:
+        found = np.partition(found, size - GLANCE, axis=1)[:, -GLANCE:]
+    return found.astype(np.float64)
 
 
 def _is_whole(steps: NDArray[np.float64]) -> NDArray[np.bool_]:
