@@ -22,6 +22,7 @@ from tqconv.quant.params import cells
 from tqconv.quant.refusals import MissingRangesError
 from tqconv.quant.select import states
 from tqconv.runtime import cells as inside
+from tqconv.runtime.calibrate import calibrate
 from tqconv.runtime.compare import difference
 from tqconv.runtime.litert import Session
 
@@ -170,8 +171,9 @@ def test_first_states_of_an_open_number_of_rows_are_integers(tmp_path: Path) -> 
 def test_cells_are_what_the_kernel_holds() -> None:
     graph = layer()
     ((variable, op),) = inside.measurable(graph)
-    x = feeds(graph, 1)["x"][0]
-    found = inside.values(op, lambda name: {"x": x}[name])
+    x, other = feeds(graph, 2)["x"]
+    both = [inside.given(op, {"x": each}.__getitem__) for each in (x, other)]
+    found, _ = inside.values(op, both)
     assert found.shape == (T + 1, N, C)
     runner = Interpreter(
         model_content=serialize(Model([graph])),
@@ -281,3 +283,26 @@ def test_a_trained_network_is_integers_all_through_and_as_good() -> None:
         session.run({"image": image[None].astype(F)})
         right += int(session.output(0).argmax() == label)
     assert right / len(held_out["labels"]) >= 0.945
+
+
+def test_cells_of_all_samples_are_seen_whatever_waits() -> None:
+    graph = layer(given=True)
+    ((variable, op),) = inside.measurable(graph)
+    count = inside.TOGETHER + 3
+    columns = feeds(graph, count)
+    samples = [{name: array[i] for name, array in columns.items()} for i in range(count)]
+    alone = [inside.values(op, [inside.given(op, feed.__getitem__)])[0] for feed in samples]
+    seen = calibrate(Model([graph]), samples, serialize)[variable.name]
+    assert seen.samples == count
+    assert seen.low == pytest.approx(min(each.min() for each in alone), rel=1e-5)
+    assert seen.high == pytest.approx(max(each.max() for each in alone), rel=1e-5)
+
+
+def test_cells_of_sequences_of_several_lengths() -> None:
+    graph = layer()
+    ((_, op),) = inside.measurable(graph)
+    x = feeds(graph, 1)["x"][0]
+    both = [inside.given(op, {"x": each}.__getitem__) for each in (x, x[:, :4])]
+    long, short = inside.values(op, both)
+    assert len(short) == 5
+    np.testing.assert_allclose(short, long[:5], atol=1e-6)

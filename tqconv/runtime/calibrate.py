@@ -140,7 +140,9 @@ class _Meter:
         self.content = serialize(wide)
         self.session = Session(self.content)
         self.delegated = True
-        self.tallies = Tallies(len(tensors) + len(self.cells), counting)
+        self.tallies = Tallies(len(tensors), counting)
+        self.inside = Tallies(len(self.cells), counting)
+        self.waiting: list[list[cells.Given]] = []
 
     def measure(self, feed: Feed) -> None:
         """Run one sample and look at what it makes."""
@@ -156,9 +158,20 @@ class _Meter:
     def _measure(self, feed: Feed) -> None:
         self.session.run(feed)
         read = self.reader(feed)
-        inside = [cells.values(op, read) for _, op in self.cells]
         rows = [read(group).reshape(len(names), -1) for group, names in self.groups.items()]
-        self.tallies.add([*(read(name) for name in self.alone), *inside], rows)
+        self.tallies.add([read(name) for name in self.alone], rows)
+        if self.cells:
+            self.waiting.append([cells.given(op, read) for _, op in self.cells])
+            if len(self.waiting) == cells.TOGETHER:
+                self._look_inside()
+
+    def _look_inside(self) -> None:
+        """Look at the cells of the samples that wait."""
+        given = zip(*self.waiting, strict=True)
+        found = [cells.values(op, each) for (_, op), each in zip(self.cells, given, strict=False)]
+        for arrays in zip(*found, strict=True):
+            self.inside.add(arrays)
+        self.waiting.clear()
 
     def reader(self, feed: Feed) -> Read:
         """Return what reads the activations of the sample that was run last."""
@@ -176,9 +189,13 @@ class _Meter:
 
     def seen(self) -> dict[str, Histogram | Extremes]:
         """Return what was seen, by tensor name."""
-        tallies = self.tallies
-        found = tallies.extremes if tallies.counters is None else tallies.histogram
-        inside = [tensor.name for tensor, _ in self.cells]
-        order = [*self.alone, *inside, *self.members]
-        places = {name: i for i, name in enumerate(order)}
-        return {name: found(places[name]) for name in [*self.names, *inside]}
+        self._look_inside()
+        order = {name: i for i, name in enumerate([*self.alone, *self.members])}
+        found = {name: _seen(self.tallies, order[name]) for name in self.names}
+        inside = enumerate(tensor.name for tensor, _ in self.cells)
+        return found | {name: _seen(self.inside, i) for i, name in inside}
+
+
+def _seen(tallies: Tallies, place: int) -> Histogram | Extremes:
+    """Return the histogram of a tensor, or its extremes where nothing was counted."""
+    return (tallies.extremes if tallies.counters is None else tallies.histogram)(place)

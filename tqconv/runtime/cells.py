@@ -6,16 +6,19 @@ A quantizer has to know how far they go, so they are computed here as the kernel
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ops.table import spec
+from tqconv.records import dataclass
 from tqconv.runtime.litert import Array
 
 Read = Callable[[str], Array]
 GATES = ("i", "f", "c", "o")
+TOGETHER = 16
+"""Samples whose steps are computed at once: the calls take longer than the products of one."""
 
 
 def measurable(graph: Graph) -> list[tuple[Tensor, Op]]:
@@ -45,27 +48,44 @@ def _first(state: Tensor) -> Tensor | None:
     return None if state.producer is None else state.producer.input(0)
 
 
-def values(op: Op, read: Read) -> Array:
-    """Return the cells before, and after each step, [time + 1, n, cells].
+@dataclass(frozen=True)
+class Given:
+    """What an LSTM reads of a sample: `x` [time, n, inputs], the states before the first step."""
 
-    `read` returns a tensor by its name.
-    """
+    x: Array
+    h: Array
+    c: Array
 
-    def given(name: str) -> Array:
+
+def given(op: Op, read: Read) -> Given:
+    """Return what an LSTM reads, as copies; `read` returns a tensor by its name."""
+    x, h, c = (_read(op, name, read) for name in ("x", "h", "c"))
+    return Given(np.array(x if op.options.get("time_major", False) else x.swapaxes(0, 1)), h, c)
+
+
+def _read(op: Op, name: str, read: Read) -> Array:
+    tensor: Tensor | None = _operand(op, name)
+    if tensor is not None and tensor.variable:
+        tensor = _first(tensor)
+    assert tensor is not None
+    return np.array(read(tensor.name)) if tensor.data is None else tensor.data
+
+
+def values(op: Op, samples: Sequence[Given]) -> list[Array]:
+    """Return the cells before, and after each step, of each sample: [time + 1, n, cells]."""
+    if len({sample.x.shape for sample in samples}) > 1:
+        return [found for sample in samples for found in values(op, [sample])]
+
+    def constant(name: str) -> Array:
         tensor = op.inputs[_place(op, name)]
-        if tensor is None:
-            return np.zeros((), np.float32)
-        if tensor.variable:
-            tensor = _first(tensor)
-            assert tensor is not None
-        return read(tensor.name) if tensor.data is None else tensor.data
+        return np.zeros((), np.float32) if tensor is None or tensor.data is None else tensor.data
 
-    x = given("x") if op.options.get("time_major", False) else given("x").swapaxes(0, 1)
-    inputs = np.concatenate([given(f"w_x{gate}") for gate in GATES])
-    states = np.concatenate([given(f"w_h{gate}") for gate in GATES])
+    inputs = np.concatenate([constant(f"w_x{gate}") for gate in GATES])
+    states = np.concatenate([constant(f"w_h{gate}") for gate in GATES])
     size = len(states) // len(GATES)
-    biases = np.concatenate([np.broadcast_to(given(f"b_{gate}"), size) for gate in GATES])
-    h, c = given("h"), given("c")
+    biases = np.concatenate([np.broadcast_to(constant(f"b_{gate}"), size) for gate in GATES])
+    x = np.concatenate([sample.x for sample in samples], axis=1)
+    h, c = (np.concatenate(each) for each in zip(*((s.h, s.c) for s in samples), strict=True))
     found = np.empty((len(x) + 1, *c.shape), np.float32)
     found[0] = c
     with np.errstate(over="ignore"):  # exp of a gate that is shut
@@ -75,7 +95,7 @@ def values(op: Op, read: Read) -> Array:
             c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
             h = _sigmoid(o) * np.tanh(c)
             found[step] = c
-    return found
+    return np.split(found, len(samples), axis=1)
 
 
 def _sigmoid(x: Array) -> Array:
