@@ -162,6 +162,37 @@ def fills(count: int) -> Graph:
     return graph
 
 
+def layers(count: int) -> Graph:
+    """Recurrent layers of four steps, one behind the other."""
+    graph = Graph("layers")
+    weights = np.full((2, 4), 0.3, np.float32)
+    steps = [graph.add_input(f"x{t}", (1, 2), np.dtype(np.float32)) for t in range(4)]
+    for layer in range(count // 12):
+        h = graph.constant(f"h{layer}", np.zeros((1, 2), np.float32))
+        for t, x in enumerate(steps):
+            name = f"{layer}_{t}"
+            joined = emit(graph, "CONCATENATION", x, h, name=f"joined{name}", axis=1)
+            h = emit(graph, "FULLY_CONNECTED", joined, weights, name=f"gate{name}")
+            h = steps[t] = emit(graph, "TANH", h, name=f"y{name}")
+    graph.outputs[:] = steps
+    return graph
+
+
+def sums(count: int) -> Graph:
+    """Products that are added up, and a function of each sum."""
+    graph = Graph("sums")
+    x = graph.add_input("x", (1, 2), np.dtype(np.float32))
+    weights = np.full((2, 2), 0.3, np.float32)
+    y = emit(graph, "FULLY_CONNECTED", x, weights, name="y")
+    for i in range(count // 4):
+        part = emit(
+            graph, "FULLY_CONNECTED", emit(graph, "SIN", x, name=f"x{i}"), weights, name="p"
+        )
+        y = emit(graph, "ADD", y, part, name=f"y{i}")
+        graph.outputs.append(emit(graph, "TANH", y, name=f"z{i}"))
+    return graph
+
+
 SHAPES = {
     "functions": lambda n: tower(("SIN",), n),
     "sums": lambda n: tower(("ADD",), n),
@@ -173,6 +204,8 @@ SHAPES = {
     "outputs": wide,
     "equals": equal,
     "fills": fills,
+    "layers": layers,
+    "sums of products": sums,
 }
 
 

@@ -21,6 +21,8 @@ from tqconv.records import dataclass
 Matrix = NDArray[np.float32]
 ACTIVATIONS = {"TANH": "TANH", "RELU": "RELU", "RELU6": "RELU6"}
 """Operators that the recurrent kernels can apply themselves, and how their option calls them."""
+DEEPEST = 8
+"""Sums and splits between a gate and its products: one each, and some for biases, are usual."""
 
 
 @dataclass(frozen=True)
@@ -111,17 +113,26 @@ def cell_of(op: Op) -> Cell | None:
     return None
 
 
-def affine(tensor: Tensor) -> Affine | None:
-    """Return a tensor [n, out] as products of constants with other tensors, or None."""
+def affine(tensor: Tensor, depth: int = DEEPEST) -> Affine | None:
+    """Return a tensor [n, out] as products of constants with other tensors, or None.
+
+    depth: how many sums and splits may lie between.
+    """
     op = tensor.producer
-    if op is None or has_activation(op) or tensor.dtype != np.float32 or tensor.rank != 2:
+    if (
+        op is None
+        or depth < 0
+        or has_activation(op)
+        or tensor.dtype != np.float32
+        or tensor.rank != 2
+    ):
         return None
     if op.type == "FULLY_CONNECTED":
         return _product(op)
     if op.type == "ADD":
-        return _sum(op)
+        return _sum(op, depth - 1)
     if op.type == "SPLIT" and op.input(0).data is not None:
-        return _part(op, tensor)
+        return _part(op, tensor, depth - 1)
     return None
 
 
@@ -203,15 +214,15 @@ def _product(op: Op) -> Affine | None:
     return Affine(terms, shift)
 
 
-def _sum(op: Op) -> Affine | None:
+def _sum(op: Op, depth: int) -> Affine | None:
     one, two = (_as_rows(op, t) for t in op.inputs[:2])
     if one.data is not None:
         one, two = two, one
-    left = affine(one)
+    left = affine(one, depth)
     if left is None:
         return None
     if two.data is None:
-        right = affine(two)
+        right = affine(two, depth)
         return None if right is None else left.plus(right)
     size = len(left.bias)
     if two.data.size not in (1, size) or two.shape[-1:] not in ((), (1,), (size,)):
@@ -227,8 +238,8 @@ def _as_rows(op: Op, tensor: Tensor | None) -> Tensor:
     return tensor if made is None or made.input(0).shape != op.output.shape else made.input(0)
 
 
-def _part(op: Op, tensor: Tensor) -> Affine | None:
-    axis, whole = op.input(0).data, affine(op.input(1))
+def _part(op: Op, tensor: Tensor, depth: int) -> Affine | None:
+    axis, whole = op.input(0).data, affine(op.input(1), depth)
     if whole is None or axis is None or int(axis.reshape(-1)[0]) not in (1, -1):
         return None
     size = len(whole.bias) // len(op.outputs)

@@ -11,21 +11,25 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import made_by
 from tqconv.ops.emit import emit
 from tqconv.passes.recurrent.cells import Cell, Weights, cell_of
-from tqconv.passes.recurrent.memory import are_rows_known
+from tqconv.passes.recurrent.memory import Rows
 from tqconv.passes.recurrent.steps import Layer, Sequence3
-from tqconv.passes.rewrite import at
 from tqconv.records import dataclass
 
 MATERIALIZE = Callable[[], Tensor]
 
 
-@at("WHILE")
-def fuse_loops(graph: Graph, op: Op) -> bool:
+def fuse_loops(graph: Graph) -> int:
     """Run a layer that a loop computes step by step as one operator.
 
     WHILE {i < n; h = cell(GATHER(x, i), h); y = DYNAMIC_UPDATE_SLICE(y, h, i)}   ->   y =
     SEQUENCE(x)
     """
+    rows = Rows(graph)
+    loops = [op for op in graph.ops if op.type == "WHILE"]
+    return sum(graph.attempt(lambda _, loop: _fuse_loop(graph, loop, rows), op) for op in loops)
+
+
+def _fuse_loop(graph: Graph, op: Op, rows: Rows) -> bool:
     steps = _trip_count(op)
     if steps is None or steps < 1:
         return False
@@ -38,7 +42,7 @@ def fuse_loops(graph: Graph, op: Op) -> bool:
         if made is None:
             return False
         results[i] = made
-    if not are_rows_known(graph, op.outputs, [op.input(i) for i in range(len(op.inputs))]):
+    if not rows.are_known(op.outputs, [op.input(i) for i in range(len(op.inputs))]):
         return False
     for i, make in results.items():
         graph.replace(op.outputs[i], make())

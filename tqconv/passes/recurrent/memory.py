@@ -28,16 +28,28 @@ ROWS = 5040
 """Stands for sizes that are known before a model runs; many numbers divide it."""
 
 
-def are_rows_known(graph: Graph, ends: Sequence[Tensor], states: Sequence[Tensor]) -> bool:
-    """Whether the states of an operator can have their memory before the model runs.
+class Rows:
+    """What is known of a graph's sizes before it runs; one pass asks it for all its layers.
 
-    ends: what the operator would make; nothing that depends on it matters.
+    No operator for a sequence whose states have their memory makes another size late.
     """
-    if all(state.is_static for state in states):
-        return True
-    found = late(graph)
-    after = _dependent(graph, ends)
-    return all(id(op) in after for op in found)
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._late: list[Op] | None = None
+
+    def are_known(self, ends: Sequence[Tensor], states: Sequence[Tensor]) -> bool:
+        """Whether the states of an operator can have their memory before the model runs.
+
+        ends: what the operator would make; nothing that depends on it matters.
+        """
+        if all(state.is_static for state in states):
+            return True
+        if self._late is None:
+            self._late = late(self.graph)
+        found = [op for op in self._late if op.outputs[0].producer is op]
+        after = _dependent(self.graph, ends) if found else set()
+        return all(id(op) in after for op in found)
 
 
 def late(graph: Graph, given: Sequence[Shape] | None = None) -> list[Op]:

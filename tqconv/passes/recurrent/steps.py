@@ -7,7 +7,7 @@ source says; so `own_states` writes the first states into these variables in eve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Source
 from tqconv.ops.emit import Operand, emit
 from tqconv.passes.recurrent.cells import Cell, Weights, cell_of
-from tqconv.passes.recurrent.memory import STATES, are_rows_known
+from tqconv.passes.recurrent.memory import STATES, Rows
 from tqconv.records import dataclass
 
 GATES = ("i", "f", "c", "o")
@@ -75,11 +75,9 @@ def fuse_integer_steps(graph: Graph) -> int:
 
 
 def _fuse_chains(graph: Graph, wanted: Callable[[Cell], bool]) -> int:
-    count = 0
-    while _fuse_one_chain(graph, wanted):
-        graph.prune()
-        count += 1
-    return count
+    rows = Rows(graph)
+    places = {id(op): place for place, op in enumerate(graph.ops)}
+    return sum(_fuse_chain(graph, chain, rows, places) for chain in _chains(graph, wanted))
 
 
 def own_states(graph: Graph) -> int:
@@ -90,13 +88,13 @@ def own_states(graph: Graph) -> int:
     MAXIMUM is a copy that LiteRT makes in every run: RESHAPE and CONCATENATION of a constant are
     computed once for all runs, and ADD takes the memory of its operand, which a variable cannot.
     """
-    count = 0
+    count, rows = 0, Rows(graph)
     for op in list(graph.ops):
         for index in STATES.get(op.type, ()):
             state = op.input(index)
             if state.variable:
                 continue
-            if not are_rows_known(graph, op.outputs, [state]):
+            if not rows.are_known(op.outputs, [state]):
                 raise UnsupportedError(
                     f"'{op.output.name}' keeps its states in memory that LiteRT measures before "
                     "the model runs, and how many rows there are is known later",
@@ -110,66 +108,90 @@ def own_states(graph: Graph) -> int:
     return count
 
 
-def _fuse_one_chain(graph: Graph, wanted: Callable[[Cell], bool]) -> bool:
+def _chains(graph: Graph, wanted: Callable[[Cell], bool]) -> list[list[Tensor]]:
+    """Return the results of cells of which each feeds the next one, in the order of the graph."""
     found = (cell_of(op) for op in graph.ops)
     cells = {id(cell.h): cell for cell in found if cell is not None and wanted(cell)}
-    keys = {
-        h: {id(state): (state, w, w.key()) for state, w in cell.candidates()}
-        for h, cell in cells.items()
-    }
-    before: dict[int, tuple[int, Weights]] = {}
+    keys = {h: {id(s): w.key() for s, w in cell.candidates()} for h, cell in cells.items()}
+    after: dict[int, list[int]] = {}
     for h, cell in cells.items():
-        for state, weights, key in keys[h].values():
-            earlier = cells.get(id(state))
-            if earlier is None or cell.c_before is not earlier.c:
-                continue
-            if any(key == other for _, _, other in keys[id(state)].values()):
-                before[h] = (id(state), weights)
-    followed = [h for h, _ in before.values()]
-    for h in cells:
-        if h in before or h not in followed:
+        earlier = next((e for e in reversed(keys[h]) if _follows(cell, keys, cells.get(e))), None)
+        if earlier is not None:
+            after.setdefault(earlier, []).append(h)
+    followers = {h for later in after.values() for h in later}
+    chains = []
+    for first in cells:
+        if first in followers:
             continue
-        chain = [h]
-        while followed.count(chain[-1]) == 1:
-            chain.append(next(later for later, (b, _) in before.items() if b == chain[-1]))
-        steps = [cells[step] for step in chain]
-        key = before[chain[1]][1].key() if len(chain) > 1 else b""
-        first = next(((s, w) for s, w, k in keys[h].values() if k == key), None)
-        if len(chain) > 1 and first is not None and _is_closed(graph, steps):
-            inputs = [first[1].x, *(before[step][1].x for step in chain[1:])]
-            if _reads_a_result(inputs, steps):
-                continue
-            layer = Layer(steps[0], first[1], first[0], steps[0].c_before)
-            if not are_rows_known(graph, [step.h for step in steps], layer.states()):
-                continue
-            if _replace_steps(graph, layer, steps, inputs):
-                return True
-    return False
+        chain = [first]
+        while len(after.get(chain[-1], ())) == 1:
+            chain += after[chain[-1]]
+        if len(chain) > 1:
+            chains.append([cells[h].h for h in chain])
+    return chains
+
+
+def _follows(cell: Cell, keys: Mapping[int, Mapping[int, bytes]], earlier: Cell | None) -> bool:
+    """Whether a cell begins where an earlier one ends, with its weights."""
+    if earlier is None or cell.c_before is not earlier.c:
+        return False
+    return keys[id(cell.h)][id(earlier.h)] in keys[id(earlier.h)].values()
+
+
+def _fuse_chain(
+    graph: Graph, chain: Sequence[Tensor], rows: Rows, places: Mapping[int, int]
+) -> bool:
+    """Whether the cells that make these results became one operator.
+
+    They are looked at anew: the layer before may be one by now.
+    """
+    steps: list[Cell] = []
+    weights: list[Weights] = []
+    for h in chain:
+        cell = None if h.producer is None else cell_of(h.producer)
+        own = cell.weights(steps[-1].h) if cell is not None and steps else None
+        if cell is None or (steps and own is None):
+            return False
+        steps.append(cell)
+        weights += [] if own is None else [own]
+    key = weights[0].key()
+    first = next(((s, w) for s, w in steps[0].candidates() if w.key() == key), None)
+    if first is None or not _is_closed(graph, steps):
+        return False
+    inputs = [first[1].x, *(each.x for each in weights)]
+    layer = Layer(steps[0], first[1], first[0], steps[0].c_before)
+    if _reads_a_result(inputs, steps, places) or not rows.are_known(chain, layer.states()):
+        return False
+    return _replace_steps(graph, layer, steps, inputs)
 
 
 def _is_closed(graph: Graph, steps: Sequence[Cell]) -> bool:
     """Whether nobody but the cells reads the inner states."""
     readers = {id(op) for cell in steps for op in cell.readers}
+    outputs = {id(t) for t in graph.outputs}
     states = [cell.c for cell in steps if cell.c is not None]
     return not any(
-        any(state is t for t in graph.outputs) or any(id(u.op) not in readers for u in state.uses)
-        for state in states
+        id(state) in outputs or any(id(u.op) not in readers for u in state.uses) for state in states
     )
 
 
-def _reads_a_result(inputs: Sequence[Tensor], steps: Sequence[Cell]) -> bool:
+def _reads_a_result(
+    inputs: Sequence[Tensor], steps: Sequence[Cell], places: Mapping[int, int]
+) -> bool:
     """Whether an input is made of the result of a step: then the steps cannot run at once.
 
-    So does a decoder that is fed with what it said last, or attends by it.
+    So does a decoder that is fed with what it said last, or attends by it. What has its place
+    before the first step reads none.
     """
     results = {id(cell.h) for cell in steps}
+    first = places[id(steps[0].h.producer)]
     stack, seen = list(inputs), set[int]()
     while stack:
         tensor = stack.pop()
         if id(tensor) in results:
             return True
         op = tensor.producer
-        if op is not None and id(op) not in seen:
+        if op is not None and id(op) not in seen and places.get(id(op), first) >= first:
             seen.add(id(op))
             stack += [t for t in op.inputs if t is not None]
     return False
