@@ -7,14 +7,14 @@ tensor, a number, or lists of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tqconv.compose import rearrange
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.registry import KERAS, KerasBuilder
+from tqconv.importers.keras.values import tensor, tensors_in
 from tqconv.importers.registry import Handler, Registry
 from tqconv.importers.tf.definitions import NUMBERS, TYPES, definition
 from tqconv.importers.tf.node import Node, TypeNumber, computed_dtype
@@ -57,34 +57,6 @@ def kind(name: Any) -> TypeNumber:
     return TypeNumber(NUMBERS[name])
 
 
-def tensor(b: KerasBuilder, value: Any, dtype: Any = None, what: str = "const") -> Tensor:
-    """Return a value as a tensor: numbers are float32 or int32 where no type is asked for."""
-    if isinstance(value, Tensor):
-        return value
-    if isinstance(value, list | tuple) and _holds_tensors(value):
-        kinds = [t.dtype for t in _tensors_in(value)]
-        wanted = kinds[0] if dtype is None else dtype
-        return rearrange.stacked(b, [tensor(b, item, wanted, what) for item in value])
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise UnsupportedError(f"{value!r} is no number")
-    if dtype is None:
-        dtype = {"f": np.float32, "b": np.bool_}.get(array.dtype.kind, np.int32)
-    return b.const(array, dtype, what)
-
-
-def _tensors_in(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, list | tuple):
-        return [found for item in value for found in _tensors_in(item)]
-    return []
-
-
-def _holds_tensors(value: Any) -> bool:
-    return bool(_tensors_in(value))
-
-
 def nodes(b: KerasBuilder, op: str, *operands: Any, **attributes: Any) -> tuple[Tensor, ...]:
     """Return what a node of TensorFlow makes of operands, which may be numbers.
 
@@ -99,7 +71,7 @@ def nodes(b: KerasBuilder, op: str, *operands: Any, **attributes: Any) -> tuple[
     for argument, value in zip(found.inputs, operands, strict=False):
         for item in value if argument.count else [value]:
             flat.append((item, argument.type, argument.default))
-            tensors = _tensors_in(item)
+            tensors = tensors_in(item)
             if tensors:
                 types.setdefault(argument.type, tensors[0].dtype)
     made = []
@@ -116,22 +88,3 @@ def nodes(b: KerasBuilder, op: str, *operands: Any, **attributes: Any) -> tuple[
 def node(b: KerasBuilder, op: str, *operands: Any, **attributes: Any) -> Tensor:
     """Return the first of what a node makes; see `nodes`."""
     return nodes(b, op, *operands, **attributes)[0]
-
-
-def ints(value: Any, what: str) -> list[int]:
-    """Return whole numbers that have to be known; UnsupportedError where they are computed."""
-    if isinstance(value, Tensor):
-        if value.data is None:
-            raise UnsupportedError(f"`{what}` is computed by the model; it has to be known")
-        return [int(v) for v in value.data.reshape(-1)]
-    return [int(v) for v in np.asarray(value).reshape(-1)]
-
-
-def axes_of(axis: Any, rank: int) -> list[int]:
-    """Return axes in [0, rank); None means all."""
-    if axis is None:
-        return list(range(rank))
-    found: Sequence[int] = ints(axis, "axis")
-    if any(not -rank <= a < rank for a in found):
-        raise UnsupportedError(f"axis {axis} of a tensor of rank {rank}")
-    return [a % rank for a in found]

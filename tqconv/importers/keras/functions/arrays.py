@@ -11,15 +11,9 @@ from tqconv.compose import search
 from tqconv.compose.sizes import calculate, reshaped, sizes_of
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.shape import repeat as repeated
-from tqconv.importers.keras.nodes import (
-    function,
-    ints,
-    kind,
-    node,
-    nodes,
-    tensor,
-)
+from tqconv.importers.keras.nodes import function, kind, node, nodes
 from tqconv.importers.keras.registry import KerasBuilder
+from tqconv.importers.keras.values import ints, tensor
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose import functions as composed
-from tqconv.importers.keras.nodes import function, kind, node, tensor
+from tqconv.importers.keras.nodes import function, kind, node
 from tqconv.importers.keras.registry import KerasBuilder
+from tqconv.importers.keras.values import tensor
 from tqconv.ir.graph import Tensor
 
 ONE: Mapping[str, str] = {

@@ -13,8 +13,9 @@ from tqconv.compose.slices import cut
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers import products
 from tqconv.importers.keras.layers.shape import resize_to
-from tqconv.importers.keras.nodes import function, ints, kind, node, tensor
+from tqconv.importers.keras.nodes import function, kind, node
 from tqconv.importers.keras.registry import KerasBuilder
+from tqconv.importers.keras.values import ints, tensor
 from tqconv.ir.graph import Tensor
 
 F = np.float32

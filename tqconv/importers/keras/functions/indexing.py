@@ -10,8 +10,9 @@ import numpy as np
 from tqconv.compose.sizes import calculate, reshaped, sizes_of, vector
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.functions.arrays import concat
-from tqconv.importers.keras.nodes import function, ints, node, tensor
+from tqconv.importers.keras.nodes import function, node
 from tqconv.importers.keras.registry import KerasBuilder
+from tqconv.importers.keras.values import ints, tensor
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
 

@@ -12,8 +12,9 @@ from tqconv.compose import conv as convolutions
 from tqconv.compose.windows import Window, windows_over
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.convolution import windows_of
-from tqconv.importers.keras.nodes import function, ints, node, tensor
+from tqconv.importers.keras.nodes import function, node
 from tqconv.importers.keras.registry import KerasBuilder
+from tqconv.importers.keras.values import ints, tensor
 from tqconv.ir.graph import Tensor
 
 

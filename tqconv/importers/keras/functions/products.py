@@ -6,8 +6,9 @@ from typing import Any
 
 from tqconv.compose.sizes import reshaped, sizes_of
 from tqconv.importers.keras.layers import products
-from tqconv.importers.keras.nodes import function, node, tensor
+from tqconv.importers.keras.nodes import function, node
 from tqconv.importers.keras.registry import KerasBuilder
+from tqconv.importers.keras.values import tensor
 from tqconv.ir.graph import Tensor
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from tqconv.compose import norm, reduce
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.reductions import vector_norm
-from tqconv.importers.keras.nodes import axes_of, function, kind, node, tensor
+from tqconv.importers.keras.nodes import function, kind, node
 from tqconv.importers.keras.registry import KerasBuilder
+from tqconv.importers.keras.values import axes_of, tensor
 from tqconv.ir.graph import Tensor
 
 REDUCTIONS: Mapping[str, str] = {

@@ -11,8 +11,9 @@ from tqconv.compose.operands import static_size
 from tqconv.importers.keras.layers.elementwise import is_close
 from tqconv.importers.keras.layers.operations import operands
 from tqconv.importers.keras.layers.selection import in_order
-from tqconv.importers.keras.nodes import node, tensor
+from tqconv.importers.keras.nodes import node
 from tqconv.importers.keras.registry import KerasBuilder, handles
+from tqconv.importers.keras.values import tensor
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
 

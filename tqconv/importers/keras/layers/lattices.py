@@ -14,8 +14,9 @@ from tqconv.compose.sizes import Size, calculate, reshaped, sizes_of, vector
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.operations import flattened, operands, type_of
 from tqconv.importers.keras.layers.selection import in_order, lin_space
-from tqconv.importers.keras.nodes import node, tensor
+from tqconv.importers.keras.nodes import node
 from tqconv.importers.keras.registry import KerasBuilder, handles
+from tqconv.importers.keras.values import tensor
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
 

@@ -21,8 +21,8 @@ from tqconv.importers.keras.layers.operations import (
     type_of,
 )
 from tqconv.importers.keras.layers.shape import repeat
-from tqconv.importers.keras.nodes import tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
+from tqconv.importers.keras.values import tensor
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
 

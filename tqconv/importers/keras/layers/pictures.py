@@ -20,8 +20,9 @@ from tqconv.importers.keras.layers.preprocessing import cut_to, filled_to
 from tqconv.importers.keras.layers.products import tensordot
 from tqconv.importers.keras.layers.selection import in_order
 from tqconv.importers.keras.layers.shape import resize_to
-from tqconv.importers.keras.nodes import ints, node, tensor
+from tqconv.importers.keras.nodes import node
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
+from tqconv.importers.keras.values import ints, tensor
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
 

@@ -11,8 +11,8 @@ from tqconv.compose import einsum as sums
 from tqconv.compose import products
 from tqconv.compose.sizes import reshaped, sizes_of
 from tqconv.importers.keras.layers.operations import INT32, THEIRS, operands
-from tqconv.importers.keras.nodes import tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles
+from tqconv.importers.keras.values import tensor
 from tqconv.ir.graph import Tensor
 
 

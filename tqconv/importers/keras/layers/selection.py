@@ -23,8 +23,9 @@ from tqconv.importers.keras.layers.operations import (
     same_type,
     type_of,
 )
-from tqconv.importers.keras.nodes import node, nodes, tensor
+from tqconv.importers.keras.nodes import node, nodes
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
+from tqconv.importers.keras.values import tensor
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
 

@@ -21,8 +21,9 @@ from tqconv.importers.keras.layers.moves import moved
 from tqconv.importers.keras.layers.operations import INT32, operands
 from tqconv.importers.keras.layers.products import tensordot
 from tqconv.importers.keras.layers.selection import in_order
-from tqconv.importers.keras.nodes import node, tensor
+from tqconv.importers.keras.nodes import node
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
+from tqconv.importers.keras.values import tensor
 from tqconv.ir.graph import Tensor
 
 F = np.float32

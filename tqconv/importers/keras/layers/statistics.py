@@ -17,8 +17,9 @@ from tqconv.importers.keras.layers.elementwise import nan_to_num
 from tqconv.importers.keras.layers.operations import axes_of
 from tqconv.importers.keras.layers.reductions import Running, place, reduced, running, variance
 from tqconv.importers.keras.layers.selection import in_order
-from tqconv.importers.keras.nodes import node, tensor
+from tqconv.importers.keras.nodes import node
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
+from tqconv.importers.keras.values import tensor
 from tqconv.ir.graph import Tensor
 from tqconv.ops.rules import axis_of
 

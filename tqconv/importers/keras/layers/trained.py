@@ -16,9 +16,9 @@ from tqconv.importers.keras import toolkit
 from tqconv.importers.keras.layers.activation import Activation, named
 from tqconv.importers.keras.layers.selection import in_order
 from tqconv.importers.keras.model import Layer
-from tqconv.importers.keras.nodes import tensor
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.importers.keras.toolkit import Quantizer
+from tqconv.importers.keras.values import tensor
 from tqconv.importers.keras.walk import computed
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Range
