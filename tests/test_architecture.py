@@ -138,6 +138,22 @@ def test_composition_knows_no_source(path: Path) -> None:
     assert asked & OF_THE_SOURCE == set()
 
 
+OF_ANOTHER_FORMAT = ("functions/", "nodes.py", "refused.py")
+"""Where Keras files hold nodes and functions of TensorFlow, which its handlers translate."""
+FORMATS = ("keras", "onnx", "tf", "tflite")
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if room(p) == "importers"], ids=place)
+def test_importers_do_not_know_each_other(path: Path) -> None:
+    format, *rest = path.relative_to(PACKAGE / "importers").parts
+    if format not in FORMATS or "/".join(rest).startswith(OF_ANOTHER_FORMAT):
+        return
+    others = [f"tqconv.importers.{name}." for name in FORMATS if name != format]
+    others.append("tqconv.importers.keras.nodes")
+    known = [name for name in imports(path) if name.startswith(tuple(others))]
+    assert known == []
+
+
 @pytest.mark.parametrize("path", FILES, ids=place)
 def test_libraries_stay_behind_their_fence(path: Path) -> None:
     for name in imports(path):

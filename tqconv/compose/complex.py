@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tqconv.compose.builder import Builder
+from tqconv.compose.functions import of_one_shape
 from tqconv.compose.integers import bitcast
 from tqconv.ir.graph import Tensor
 
@@ -22,6 +23,11 @@ def on_pairs(b: Builder, compute: Callable[..., Tensor], *operands: Tensor) -> T
 def join(b: Builder, real: Tensor, imaginary: Tensor) -> Tensor:
     """A complex tensor of its parts, which must have one shape."""
     return bitcast(b, b("PACK", real, imaginary, axis=real.rank, values_count=2), COMPLEX64)
+
+
+def joined(b: Builder, real: Tensor, imaginary: Tensor) -> Tensor:
+    """A complex tensor of its parts, which broadcast."""
+    return join(b, *of_one_shape(b, real, imaginary))
 
 
 def real(b: Builder, x: Tensor) -> Tensor:

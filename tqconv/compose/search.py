@@ -17,12 +17,27 @@ from tqconv.ir.graph import Tensor
 from tqconv.ir.types import type_name
 
 INT32 = np.dtype(np.int32)
+ZERO = np.array(0, INT32)
 
 
 def top_k(b: Builder, x: Tensor, k: Tensor, dtype: np.dtype = INT32) -> tuple[Tensor, Tensor]:
     """Return the k largest of each row, in order, and their places, whose type is `dtype`."""
     largest, places = b("TOPK_V2", in_order(b, x), int32_of(b, k))
     return out_of_order(b, largest, x.dtype), b.cast(places, dtype)
+
+
+def is_among_best(b: Builder, predictions: Tensor, targets: Tensor, k: Tensor) -> Tensor:
+    """Fewer than k classes are better than the target; false beside NaN, inf, unknown classes."""
+    classes = operand(size_of(b, predictions, 1))
+    numbers = b.cast(targets, INT32)
+    known = b("LOGICAL_AND", b("GREATER_EQUAL", numbers, ZERO), b("LESS", numbers, classes))
+    place = inserted(b, b("SELECT_V2", known, numbers, ZERO), 1)
+    own = b("GATHER", predictions, place, axis=1, batch_dims=1)
+    better = b.cast(b("GREATER", predictions, own), INT32)
+    among = b("LESS", b("SUM", better, np.array([1], INT32)), b.cast(k, INT32))
+    finite = b("LESS", b("ABS", predictions), np.float32(np.inf))
+    finite = b("REDUCE_ALL", finite, np.array([1], INT32))
+    return b("LOGICAL_AND", among, b("LOGICAL_AND", known, finite))
 
 
 def unique(b: Builder, x: Tensor, dtype: np.dtype = INT32) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,8 @@ from tqconv.compose.builder import Builder
 from tqconv.ir.graph import Tensor
 from tqconv.ops.table import having
 
+INT32 = np.dtype(np.int32)
+
 Size = int | Tensor
 """A number, or an int32 tensor of rank 0 that holds it at run time."""
 
@@ -108,3 +110,10 @@ def removed(b: Builder, x: Tensor, place: int) -> Tensor:
     if follows(shape):
         return b.reshape(x, shape)
     return b("SQUEEZE", x, squeeze_dims=[place])
+
+
+def element_count(b: Builder, x: Tensor, dtype: np.dtype = INT32) -> Tensor:
+    """Return how many elements a tensor has, as a scalar."""
+    if x.is_static:
+        return b.const(x.size, dtype)
+    return b("REDUCE_PROD", b.shape_of(x, dtype), np.array([0], INT32))

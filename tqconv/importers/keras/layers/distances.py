@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.compose import activations, arithmetic, compare, functions, products
+from tqconv.compose import activations, arithmetic, compare, functions, gather, products
 from tqconv.compose.operands import static_size
 from tqconv.importers.keras.layers.elementwise import is_close
 from tqconv.importers.keras.layers.operations import operands
 from tqconv.importers.keras.layers.selection import in_order
-from tqconv.importers.keras.nodes import node
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.importers.keras.values import tensor
 from tqconv.ir.graph import Tensor
@@ -87,7 +86,8 @@ def sparse_categorical_crossentropy(
         logits = b("LOG", activations.clamp(b, logits, EPSILON, 1 - EPSILON))
     if classes.rank == logits.rank:
         classes = b("SQUEEZE", classes, squeeze_dims=[classes.rank - 1])
-    hot = node(b, "OneHot", classes, static_size(logits, -1), 1.0, 0.0)
+    depth, one, zero = static_size(logits, -1), b.const(1, F, "one"), b.const(0, F, "zero")
+    hot = gather.one_hot(b, classes, b.const(depth, np.int32, "depth"), one, zero, classes.rank)
     found = b("MUL", hot, activations.log_softmax(b, logits, axis))
     return b("NEG", b("SUM", found, np.array([logits.rank - 1], np.int32), keep_dims=False))
 

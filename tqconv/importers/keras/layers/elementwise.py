@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.compose import activations, arithmetic, compare, functions, gather
+from tqconv.compose import activations, arithmetic, compare, functions, gamma, gather, integers
 from tqconv.compose.builder import Builder
 from tqconv.compose.integers import bitcast
 from tqconv.importers.keras.layers.activation import sparsemax
@@ -21,7 +21,6 @@ from tqconv.importers.keras.layers.operations import (
     type_of,
     unary,
 )
-from tqconv.importers.keras.nodes import node
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.ir.graph import Tensor
 
@@ -63,6 +62,8 @@ def _sinc(b: Builder, x: Tensor) -> Tensor:
 
 
 operations(
+    BitwiseInvert=integers.invert,
+    BitwiseNot=integers.invert,
     Cbrt=_cube_root,
     Conj=lambda b, x: x,
     Conjugate=lambda b, x: x,
@@ -70,6 +71,7 @@ operations(
     Erfc=lambda b, x: functions.erfc(b, b.cast(x, F)),
     Exp2=lambda b, x: b("EXP", b("MUL", b.cast(x, F), np.array(np.log(2), F))),
     Fabs=lambda b, x: b("ABS", b.cast(x, F)),
+    I0=lambda b, x: gamma.bessel(b, b.cast(x, F), order=0),
     Imag=lambda b, x: b("ZEROS_LIKE", x),
     Isneginf=_infinite("LESS"),
     Isposinf=_infinite("GREATER"),
@@ -81,20 +83,6 @@ operations(
     Sinc=_sinc,
     Angle=lambda b, x: b("MUL", b.cast(b("LESS", x, np.zeros((), x.dtype)), F), np.array(np.pi, F)),
 )(unary)
-
-
-@operations(BitwiseInvert="Invert", BitwiseNot="Invert", I0="BesselI0")
-def single(b: KerasBuilder, op: str, x: Tensor) -> Tensor:
-    """Compute an operator of TensorFlow of one tensor."""
-    return node(b, op, b.real(x) if b.layer.op == "ops.I0" else x)
-
-
-def _by_node(op: str) -> Two:
-    def make(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-        assert isinstance(b, KerasBuilder)
-        return node(b, op, x, y)
-
-    return make
 
 
 def _reals(make: Two) -> Two:
@@ -128,21 +116,24 @@ def _scaled(b: Builder, x: Tensor, y: Tensor) -> Tensor:
 
 
 operations(
-    **{name: _by_node(name) for name in ("BitwiseAnd", "BitwiseOr", "BitwiseXor", "LeftShift")},
-    RightShift=_by_node("RightShift"),
-    BitwiseLeftShift=_by_node("LeftShift"),
-    BitwiseRightShift=_by_node("RightShift"),
-    DivideNoNan=_reals(_by_node("DivNoNan")),
+    BitwiseAnd=integers.bitwise_and,
+    BitwiseLeftShift=integers.shift_left,
+    BitwiseOr=integers.bitwise_or,
+    BitwiseRightShift=integers.shift_right,
+    BitwiseXor=integers.bitwise_xor,
+    DivideNoNan=_reals(lambda b, x, y: arithmetic.zero_where(b, y, arithmetic.divide(b, x, y))),
     Fmax=lambda b, x, y: arithmetic.extreme(b, "MAXIMUM", x, y),
     Fmin=lambda b, x, y: arithmetic.extreme(b, "MINIMUM", x, y),
-    Fmod=_by_node("TruncateMod"),
+    Fmod=arithmetic.truncate_mod,
     Heaviside=_reals(_step),
     Hypot=_reals(_hypotenuse),
     Ldexp=_reals(_scaled),
+    LeftShift=integers.shift_left,
     Logaddexp=_reals(_log_of_sum(1.0)),
     Logaddexp2=_reals(_log_of_sum(float(1 / np.log(2)))),
     LogicalXor=lambda b, x, y: b("NOT_EQUAL", gather.truth(b, x), gather.truth(b, y)),
-    Nextafter=_reals(_by_node("NextAfter")),
+    Nextafter=_reals(arithmetic.next_after),
+    RightShift=integers.shift_right,
 )(binary)
 
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.compose import rearrange, search
+from tqconv.compose import gather, rearrange, search
 from tqconv.compose.integers import bitcast
 from tqconv.compose.sizes import Size, calculate, reshaped, sizes_of, vector
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.operations import flattened, operands, type_of
 from tqconv.importers.keras.layers.selection import in_order, lin_space
-from tqconv.importers.keras.nodes import node
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.importers.keras.values import tensor
 from tqconv.ir.graph import Tensor
@@ -35,7 +34,7 @@ def arange(
     ]
     kind = np.dtype(F if any(k.kind == "f" for k in kinds) else np.int32)
     parts = [b.cast(tensor(b, value, kind, "end"), kind) for value in given]
-    made = node(b, "Range", *parts)
+    made = b("RANGE", *parts)
     return made if dtype is None else b.cast(made, type_of(dtype))
 
 
@@ -126,7 +125,7 @@ def unravelled(b: KerasBuilder, indices: Tensor, *, shape: Any) -> Sequence[Tens
 @handles("ops.Nonzero")
 def nonzero(b: KerasBuilder, x: Tensor) -> Sequence[Tensor]:
     """The coordinates of what is not zero, those along each axis for themselves."""
-    found = b.cast(node(b, "Where", x), np.int32)
+    found = b.cast(b("WHERE", gather.truth(b, x)), np.int32)
     return rearrange.unstacked(b, found, x.rank, 1)
 
 

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from tqconv.compose import color, linalg, patches, rearrange
 from tqconv.compose import conv as convolutions
-from tqconv.compose import patches, rearrange
+from tqconv.compose import resize as resizing
+from tqconv.compose.builder import Builder
 from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import calculate, reshaped, size_of, sizes_of
 from tqconv.compose.slices import cut
+from tqconv.compose.warp import projected
 from tqconv.compose.windows import Window
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.functions.images import GRAY
@@ -20,7 +23,6 @@ from tqconv.importers.keras.layers.preprocessing import cut_to, filled_to
 from tqconv.importers.keras.layers.products import tensordot
 from tqconv.importers.keras.layers.selection import in_order
 from tqconv.importers.keras.layers.shape import resize_to
-from tqconv.importers.keras.nodes import node
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.importers.keras.values import ints, tensor
 from tqconv.ir.graph import Tensor
@@ -39,10 +41,16 @@ def of_images(
     return b("SQUEEZE", y, squeeze_dims=[0]) if x.rank == 3 else y
 
 
-@operations(RGBToHSV="RGBToHSV", HSVToRGB="HSVToRGB")
-def colors(b: KerasBuilder, op: str, x: Tensor, *, data_format: str | None = None) -> Tensor:
+@operations(RGBToHSV=color.rgb_to_hsv, HSVToRGB=color.hsv_to_rgb)
+def colors(
+    b: KerasBuilder,
+    change: Callable[[Builder, Tensor], Tensor],
+    x: Tensor,
+    *,
+    data_format: str | None = None,
+) -> Tensor:
     """Change the space of colors."""
-    return of_images(b, x, data_format, lambda t: node(b, op, t))
+    return of_images(b, x, data_format, lambda t: change(b, t))
 
 
 @handles("ops.RGBToGrayscale")
@@ -71,16 +79,14 @@ def extract_patches(
     rank = 2 if isinstance(size, int) else len(size)
     kernel = many(size, rank)
     steps, rates = many(strides or kernel, rank), many(dilation_rate, rank)
-    names = {"ksizes": kernel, "strides": steps, "rates": rates}
-    options = {name: [1, *sizes, 1] for name, sizes in names.items()}
+    windows = windows_of(kernel, steps, rates, padding)
 
     def taken(t: Tensor) -> Tensor:
         if rank == 2:
-            return node(b, "ExtractImagePatches", t, **options, padding=padding.upper())
+            return patches.patches(b, t, windows)
         channels = static_size(t, -1)
         b.pay((channels * int(np.prod(kernel))) ** 2, "size")
         each = np.eye(channels * int(np.prod(kernel)), dtype=F).reshape(*kernel, channels, -1)
-        windows = windows_of(kernel, steps, rates, padding)
         return convolutions.conv(b, t, b.const(each, F, "each"), windows)
 
     return of_images(b, x, data_format, taken)
@@ -114,9 +120,7 @@ def unfolded(
     amounts = np.array([[0, 0], *[(edge, edge) for edge in edges], [0, 0]], np.int32)
     t = b.to_channels_last(b.real(x))
     t = b("PAD", t, amounts) if amounts.any() else t
-    names = {"ksizes": kernel, "strides": steps, "rates": rates}
-    options = {name: [1, *sizes, 1] for name, sizes in names.items()}
-    found = node(b, "ExtractImagePatches", t, **options, padding="VALID")
+    found = patches.patches(b, t, windows_of(kernel, steps, rates, "valid"))
     count, rows, columns, depth = sizes_of(b, found)
     places = calculate(b, "MUL", rows, columns)
     size, channels = kernel[0] * kernel[1], static_size(t, -1)
@@ -195,7 +199,7 @@ def _homography(b: KerasBuilder, start: Tensor, end: Tensor) -> Tensor:
         )
     ]
     system = b("CONCATENATION", *rows, axis=1)
-    found = node(b, "MatrixSolve", system, b("CONCATENATION", xs, ys, axis=1))
+    found = linalg.matrix_solve(b, system, b("CONCATENATION", xs, ys, axis=1))
     return b("SQUEEZE", found, squeeze_dims=[2])
 
 
@@ -216,12 +220,12 @@ def scale_and_translate(
     kinds = {"linear": "triangle", "bilinear": "triangle", "trilinear": "triangle"}
     kinds |= dict.fromkeys(("cubic", "bicubic", "tricubic"), "keyscubic")
     size = [ints(shape, "output_shape")[a] for a in axes]
-    options = {"kernel_type": kinds.get(method, method), "antialias": antialias}
-    known = [
-        b.const(value, F, "scale") if not isinstance(value, Tensor) else value
-        for value in (scale, shift)
-    ]
-    return node(b, "ScaleAndTranslate", b.real(x), size, *known, **options)
+    kernel = kinds.get(method, method)
+    scales, shifts = (
+        b.value(tensor(b, value, F, what), what).reshape(-1).tolist()
+        for value, what in ((scale, "scale"), (shift, "translation"))
+    )
+    return resizing.by_kernel(b, b.real(x), size, scales, shifts, kernel, antialias)
 
 
 @handles("ops.PadImages", "ops.CropImages")
@@ -294,10 +298,9 @@ def affine_transform(
     how = b("EXPAND_DIMS", how, np.array(0, np.int32)) if how.rank == 1 else how
 
     def moved(t: Tensor) -> Tensor:
-        size = [size_of(b, t, 1), size_of(b, t, 2)]
-        options = {"interpolation": interpolation.upper(), "fill_mode": fill_mode.upper()}
-        value = float(fill_value)
-        return node(b, "ImageProjectiveTransformV3", t, how, size, value, **options)
+        size = [static_size(t, 1), static_size(t, 2)]
+        modes = {"interpolation": interpolation.upper(), "fill_mode": fill_mode.upper()}
+        return projected(b, t, how, size, b.const(fill_value, F, "fill_value"), **modes)
 
     return of_images(b, x, data_format, moved)
 

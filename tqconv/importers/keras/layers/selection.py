@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.compose import gather, rearrange
+from tqconv.compose import gather, matrices, rearrange, search
 from tqconv.compose import scatter as scattering
 from tqconv.compose.operands import static_size
-from tqconv.compose.sizes import sizes_of, vector
-from tqconv.compose.slices import cut
+from tqconv.compose.sizes import element_count, sizes_of, vector
+from tqconv.compose.slices import cut, sliced
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.moves import split
 from tqconv.importers.keras.layers.operations import (
@@ -23,7 +23,6 @@ from tqconv.importers.keras.layers.operations import (
     same_type,
     type_of,
 )
-from tqconv.importers.keras.nodes import node, nodes
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.importers.keras.values import tensor
 from tqconv.ir.graph import Tensor
@@ -104,7 +103,8 @@ def rotated(b: KerasBuilder, x: Tensor, *, k: int = 1, axes: Sequence[int] = (0,
 @handles("ops.BroadcastTo")
 def broadcast(b: KerasBuilder, x: Tensor, *, shape: Any) -> Tensor:
     """Repeat elements up to a shape."""
-    return node(b, "BroadcastTo", x, [1 if size is None else int(size) for size in shape])
+    wanted = [1 if size is None else int(size) for size in shape]
+    return x if x.shape == tuple(wanted) else b("BROADCAST_TO", x, np.array(wanted, np.int32))
 
 
 @handles("ops.Full", "ops.FullLike")
@@ -149,7 +149,7 @@ def argsort(b: KerasBuilder, x: Tensor, *, axis: int | None = -1) -> Tensor:
 
     def ordered(t: Tensor) -> Tensor:
         opposite = b("NEG", t) if t.dtype.kind == "f" else b("SUB", np.zeros((), t.dtype), t)
-        return nodes(b, "TopKV2", opposite, static_size(t, -1))[1]
+        return search.top_k(b, opposite, b.const(static_size(t, -1), np.int32, "k"))[1]
 
     return b.on_last_axis(x, along, ordered)
 
@@ -157,13 +157,13 @@ def argsort(b: KerasBuilder, x: Tensor, *, axis: int | None = -1) -> Tensor:
 @handles("ops.TopK")
 def top_k(b: KerasBuilder, x: Tensor, *, k: int, sorted: bool = True) -> Sequence[Tensor]:
     """The largest elements along the last axis, and their places."""
-    return nodes(b, "TopKV2", x, k, sorted=sorted)
+    return search.top_k(b, x, b.const(k, np.int32, "k"))
 
 
 @handles("ops.InTopK")
 def in_top_k(b: KerasBuilder, targets: Tensor, predictions: Tensor, *, k: int) -> Tensor:
     """Whether the prediction of the target is among the largest."""
-    return node(b, "InTopKV2", predictions, targets, k)
+    return search.is_among_best(b, predictions, targets, b.const(k, np.int32, "k"))
 
 
 @handles("ops.Digitize")
@@ -225,7 +225,7 @@ def select(
     kind = next((c.dtype for c in choices if isinstance(c, Tensor)), np.dtype(plain))
     y = tensor(b, other, kind, "default")
     for condition, choice in reversed(list(zip(conditions, choices, strict=True))):
-        y = node(b, "SelectV2", gather.truth(b, condition), tensor(b, choice, kind, "choice"), y)
+        y = b("SELECT_V2", gather.truth(b, condition), tensor(b, choice, kind, "choice"), y)
     return y
 
 
@@ -240,7 +240,8 @@ def slice_of(
     """Cut a box of a shape out of a tensor."""
     given = in_order(b, xs, args)
     start = given[1] if len(given) > 1 else start_indices
-    return node(b, "Slice", given[0], start, [-1 if s is None else int(s) for s in shape])
+    size = b.const([-1 if s is None else int(s) for s in shape], np.int32, "shape")
+    return sliced(b, tensor(b, given[0]), tensor(b, start, np.int32, "start"), size)
 
 
 @handles("ops.SliceUpdate")
@@ -256,7 +257,8 @@ def slice_update(b: KerasBuilder, *xs: Tensor, args: Any = None) -> Tensor:
 def scatter(b: KerasBuilder, *xs: Tensor, shape: Any, args: Any = None) -> Tensor:
     """Put values into places of zeros."""
     indices, values = in_order(b, xs, args)
-    return node(b, "ScatterNd", indices, values, list(shape))
+    where = tensor(b, indices, np.int32, "indices")
+    return scattering.added_up(b, where, tensor(b, values), np.array(shape, np.int32))
 
 
 @handles("ops.ScatterUpdate")
@@ -323,14 +325,19 @@ def diag(b: KerasBuilder, x: Tensor, *, k: int = 0) -> Tensor:
         x = flattened(b, x)
     if x.rank == 1:
         b.pay(((x.shape[0] or 1) + abs(k)) ** 2, "k")
-        return node(b, "MatrixDiagV3", x, k, -1, -1, 0)
-    return node(b, "MatrixDiagPartV3", x, k, 0)
+        return matrices.of_diagonals(b, x, k, k, (-1, -1), _zero(b, x))
+    return matrices.diagonals_of(b, x, k, k, _zero(b, x))
+
+
+def _zero(b: KerasBuilder, x: Tensor) -> Tensor:
+    return b.const(0, x.dtype, "padding")
 
 
 def _diagonal(b: KerasBuilder, x: Tensor, offset: int, axis1: int, axis2: int) -> Tensor:
     pair = axes_of([axis1, axis2], x.rank)
     rest = [i for i in range(x.rank) if i not in pair]
-    return node(b, "MatrixDiagPartV3", b.transpose(x, (*rest, *pair)), offset, 0)
+    x = b.transpose(x, (*rest, *pair))
+    return matrices.diagonals_of(b, x, offset, offset, _zero(b, x))
 
 
 @handles("ops.Diagonal")
@@ -351,7 +358,7 @@ def trace(b: KerasBuilder, x: Tensor, *, offset: int = 0, axis1: int = 0, axis2:
 @handles("ops.Size", "ops.Ndim")
 def known_number(b: KerasBuilder, x: Tensor) -> Tensor:
     """How many elements, or axes, a tensor has."""
-    return node(b, "Size" if b.layer.op == "ops.Size" else "Rank", x)
+    return element_count(b, x) if b.layer.op == "ops.Size" else b.const(x.rank, np.int32)
 
 
 @handles("ops.Linspace")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose import complex, gather, linalg, matrices, products, rearrange, spectrum
 from tqconv.compose import conv as convolutions
-from tqconv.compose import linalg, products, rearrange
+from tqconv.compose.builder import Builder
 from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import calculate, operand, reshaped, size_of, sizes_of, vector
 from tqconv.compose.slices import cut
@@ -21,7 +22,6 @@ from tqconv.importers.keras.layers.moves import moved
 from tqconv.importers.keras.layers.operations import INT32, operands
 from tqconv.importers.keras.layers.products import tensordot
 from tqconv.importers.keras.layers.selection import in_order
-from tqconv.importers.keras.nodes import node
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.importers.keras.values import tensor
 from tqconv.ir.graph import Tensor
@@ -79,13 +79,13 @@ def separable(
     return b.channels_last(b.real(x), data_format == FIRST, made)
 
 
-@operations(DepthToSpace="DepthToSpace", SpaceToDepth="SpaceToDepth")
+@operations(DepthToSpace="DEPTH_TO_SPACE", SpaceToDepth="SPACE_TO_DEPTH")
 def blocks(
-    b: KerasBuilder, op: str, x: Tensor, *, block_size: int, data_format: str = "channels_last"
+    b: KerasBuilder, type: str, x: Tensor, *, block_size: int, data_format: str = "channels_last"
 ) -> Tensor:
     """Move blocks of space into channels, or back."""
     first = data_format == FIRST
-    return b.channels_last(x, first, lambda t: node(b, op, t, block_size=block_size))
+    return b.channels_last(x, first, lambda t: b(type, t, block_size=block_size))
 
 
 @handles("ops.BatchNorm")
@@ -116,16 +116,16 @@ def batch_norm(
     return y if offset is None else b("ADD", y, shaped(offset, "offset"))
 
 
-@operations(Det="MatrixDeterminant", Inv="MatrixInverse")
-def of_matrix(b: KerasBuilder, op: str, x: Tensor) -> Tensor:
+@operations(Det=linalg.matrix_determinant, Inv=linalg.matrix_inverse)
+def of_matrix(b: KerasBuilder, compute: Callable[[Builder, Tensor], Tensor], x: Tensor) -> Tensor:
     """The determinant, or the inverse, of matrices."""
-    return node(b, op, b.real(x))
+    return compute(b, b.real(x))
 
 
 @handles("ops.Cholesky")
 def cholesky(b: KerasBuilder, x: Tensor, *, upper: bool = False) -> Tensor:
     """The triangle whose product with its transpose is the matrix."""
-    y = node(b, "Cholesky", b.real(x))
+    y = linalg.cholesky(b, b.real(x))
     return b.transpose(y, (*range(y.rank - 2), y.rank - 1, y.rank - 2)) if upper else y
 
 
@@ -136,9 +136,9 @@ def solve(b: KerasBuilder, *xs: Tensor, lower: bool = False, args: Any = None) -
     column = y.rank == x.rank - 1
     y = b("EXPAND_DIMS", y, np.array(y.rank, np.int32)) if column else y
     if b.layer.op == "ops.Solve":
-        found = node(b, "MatrixSolve", x, y)
+        found = linalg.matrix_solve(b, x, y)
     else:
-        found = node(b, "MatrixTriangularSolve", x, y, lower=lower)
+        found = linalg.matrix_triangular_solve(b, x, y, lower=lower)
     return reshaped(b, found, sizes_of(b, found)[:-1]) if column else found
 
 
@@ -177,18 +177,18 @@ def cross(
     x, y = moved(b, x, source=first, destination=-1), moved(b, y, source=second, destination=-1)
     if (x.shape[-1], y.shape[-1]) != (3, 3):
         raise UnsupportedError("Cross of vectors that do not have three elements")
-    return moved(b, node(b, "Cross", x, y), source=-1, destination=last)
+    return moved(b, matrices.cross(b, x, y), source=-1, destination=last)
 
 
-def _parts(b: KerasBuilder, spectrum: Tensor) -> list[Tensor]:
-    return [node(b, "Real", spectrum), node(b, "Imag", spectrum)]
+def _parts(b: KerasBuilder, x: Tensor) -> list[Tensor]:
+    return [complex.real(b, x), complex.imaginary(b, x)]
 
 
 @handles("ops.RFFT")
 def rfft(b: KerasBuilder, x: Tensor, *, fft_length: int | None = None) -> Sequence[Tensor]:
     """The spectrum of real numbers along the last axis: its real and its imaginary part."""
     length = static_size(x, -1) if fft_length is None else fft_length
-    return _parts(b, node(b, "RFFT", b.real(x), [length]))
+    return _parts(b, spectrum.rfft(b, b.real(x), [length]))
 
 
 @handles("ops.IRFFT")
@@ -197,13 +197,17 @@ def irfft(
 ) -> Tensor:
     """Real numbers of a spectrum along the last axis."""
     length = 2 * (static_size(real, -1) - 1) if fft_length is None else fft_length
-    return node(b, "IRFFT", node(b, "Complex", real, imaginary), [length])
+    return spectrum.irfft(b, complex.joined(b, real, imaginary), [length])
 
 
-@operations(FFT="FFT", FFT2="FFT2D", IFFT2="IFFT2D")
-def fft(b: KerasBuilder, op: str, real: Tensor, imaginary: Tensor) -> Sequence[Tensor]:
+@operations(FFT=(1, False), FFT2=(2, False), IFFT2=(2, True))
+def fft(
+    b: KerasBuilder, told: tuple[int, bool], real: Tensor, imaginary: Tensor
+) -> Sequence[Tensor]:
     """The spectrum of complex numbers, or back."""
-    return _parts(b, node(b, op, node(b, "Complex", real, imaginary)))
+    axes, inverse = told
+    x = complex.joined(b, real, imaginary)
+    return _parts(b, spectrum.fft(b, x, axes, inverse=inverse))
 
 
 @handles("ops.ExtractSequences")
@@ -221,7 +225,7 @@ def extract_sequences(
     zero, one = np.array(0, np.int32), np.array(1, np.int32)
     starts = b("MUL", b("RANGE", zero, count, one), np.array(sequence_stride, np.int32))
     places = b("ADD", b.reshape(starts, [-1, 1]), np.arange(sequence_length, dtype=np.int32))
-    return node(b, "GatherV2", x, places, x.rank - 1)
+    return gather.gathered(b, x, places, x.rank - 1)
 
 
 WINDOWS = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46)}
@@ -252,7 +256,7 @@ def short_time_spectra(
         bell = bell_of(window, sequence_length)
         spare = fft_length - sequence_length
         frames = b("MUL", frames, np.pad(bell, (spare // 2, spare - spare // 2)).astype(F))
-    return _parts(b, node(b, "RFFT", frames, [fft_length]))
+    return _parts(b, spectrum.rfft(b, frames, [fft_length]))
 
 
 def bell_of(window: Any, length: int) -> NDArray[np.float64]:
@@ -269,7 +273,7 @@ def bell_of(window: Any, length: int) -> NDArray[np.float64]:
 @handles("ops.ViewAsComplex")
 def as_complex(b: KerasBuilder, x: Tensor) -> Tensor:
     """Read pairs along the last axis as complex numbers."""
-    return node(b, "Complex", *rearrange.unstacked(b, b.real(x), 2, -1))
+    return complex.joined(b, *rearrange.unstacked(b, b.real(x), 2, -1))
 
 
 @handles("ops.ViewAsReal")
@@ -282,7 +286,7 @@ def as_real(b: KerasBuilder, x: Tensor) -> Tensor:
 def polar(b: KerasBuilder, size: Tensor, angle: Tensor) -> Tensor:
     """Complex numbers of sizes and angles."""
     x, y = (b("MUL", b.real(size), b(turn, b.real(angle))) for turn in ("COS", "SIN"))
-    return node(b, "Complex", x, y)
+    return complex.joined(b, x, y)
 
 
 @handles("ops.Logdet", "ops.Slogdet")

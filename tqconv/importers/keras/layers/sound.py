@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.compose import conv, products, rearrange
+from tqconv.compose import complex, conv, functions, products, rearrange, spectrum
 from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import reshaped, size_of, sizes_of
 from tqconv.compose.slices import cut
 from tqconv.importers.keras.layers.convolution import FIRST, windows_of
 from tqconv.importers.keras.layers.signals import bell_of, short_time_spectra
-from tqconv.importers.keras.nodes import node
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
 
@@ -132,7 +131,7 @@ def _of_mode(b: KerasBuilder, mode: str, part: Callable[[str], Tensor]) -> Tenso
         return part(mode)
     real, imaginary = part("real"), part("imag")
     if mode == "angle":
-        return node(b, "Atan2", imaginary, real)
+        return functions.atan2(b, imaginary, real)
     if mode == "stft":
         return rearrange.joined(b, [real, imaginary], 3)
     power = b("ADD", b("SQUARE", real), b("SQUARE", imaginary))
@@ -159,7 +158,7 @@ def sound_of_spectra(
 ) -> Tensor:
     """Add up what windows of spectra [..., windows, frequencies] sound like."""
     b.pay(sequence_length + fft_length, "fft_length")
-    parts = node(b, "IRFFT", node(b, "Complex", b.real(real), b.real(imaginary)), [fft_length])
+    parts = spectrum.irfft(b, complex.joined(b, b.real(real), b.real(imaginary)), [fft_length])
     if window is not None:
         spare = fft_length - sequence_length
         bell = np.pad(bell_of(window, sequence_length), (spare // 2, spare - spare // 2))

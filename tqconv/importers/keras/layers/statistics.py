@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tqconv.compose import compare, gather, norm, reduce, search
 from tqconv.compose.operands import static_size
+from tqconv.compose.segments import combined
 from tqconv.compose.sizes import reshaped, sizes_of
 from tqconv.compose.slices import cut
 from tqconv.errors import UnsupportedError
@@ -17,7 +18,6 @@ from tqconv.importers.keras.layers.elementwise import nan_to_num
 from tqconv.importers.keras.layers.operations import axes_of
 from tqconv.importers.keras.layers.reductions import Running, place, reduced, running, variance
 from tqconv.importers.keras.layers.selection import in_order
-from tqconv.importers.keras.nodes import node
 from tqconv.importers.keras.registry import KerasBuilder, handles, operations
 from tqconv.importers.keras.values import tensor
 from tqconv.ir.graph import Tensor
@@ -318,15 +318,10 @@ def bincount(b: KerasBuilder, x: Tensor, *, weights: Any = None, minlength: int 
     return b.cast(reduce.reduced(b, "SUM", hot, [x.rank - 1]), np.int32)
 
 
-@operations(
-    SegmentSum="UnsortedSegmentSum",
-    SegmentMax="UnsortedSegmentMax",
-    SegmentMin="UnsortedSegmentMin",
-    SegmentProd="UnsortedSegmentProd",
-)
+@operations(SegmentSum="Sum", SegmentMax="Max", SegmentMin="Min", SegmentProd="Prod")
 def segments(
     b: KerasBuilder,
-    op: str,
+    kind: str,
     x: Tensor,
     *others: Tensor,
     num_segments: int | None = None,
@@ -341,7 +336,7 @@ def segments(
         if known.data is None:
             raise UnsupportedError(f"{b.layer.op} into a number of segments that is computed")
         count = int(known.data.max()) + 1
-    return node(b, op, tensor(b, rows), known, count)
+    return combined(b, kind, tensor(b, rows), known, count)
 
 
 @handles("ops.LayerNorm")

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from tqconv.compose import complex
 from tqconv.compose.builder import Builder
-from tqconv.compose.functions import of_one_shape
-from tqconv.importers.tf.registry import direct, handles
+from tqconv.importers.tf.registry import composed, direct, handles
 from tqconv.ir.graph import Tensor
 
 direct(ComplexAbs="COMPLEX_ABS", Imag="IMAG")
+composed(Complex=complex.joined)
 
 
 @handles("Real")
 def real(b: Builder, x: Tensor) -> Tensor:
     """The real part."""
     return complex.real(b, x)
-
-
-@handles("Complex")
-def joined(b: Builder, real: Tensor, imaginary: Tensor) -> Tensor:
-    """A complex number of two reals that broadcast."""
-    real, imaginary = of_one_shape(b, real, imaginary)
-    return complex.join(b, real, imaginary)
 
 
 @handles("Angle")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from tqconv.compose import search
 from tqconv.compose.builder import Builder
 from tqconv.compose.operands import int32_of
 from tqconv.compose.segments import (
     INT32,
-    ZERO,
     combined,
     complete,
     count_of,
     counted,
     counted_in_rows,
 )
-from tqconv.compose.sizes import Size, inserted, operand, size_of
-from tqconv.importers.tf.registry import handles
+from tqconv.compose.sizes import Size
+from tqconv.importers.tf.registry import composed, handles
 from tqconv.ir.graph import Tensor
 
 
@@ -93,19 +91,7 @@ def dense_bincount(
 @handles("InTopK")
 def in_top_k(b: Builder, predictions: Tensor, targets: Tensor, *, k: int) -> Tensor:
     """Whether a row's target class is among the k best."""
-    return in_top_k_v2(b, predictions, targets, b.const(k, INT32, "k"))
+    return search.is_among_best(b, predictions, targets, b.const(k, INT32, "k"))
 
 
-@handles("InTopKV2")
-def in_top_k_v2(b: Builder, predictions: Tensor, targets: Tensor, k: Tensor) -> Tensor:
-    """Fewer than k classes are better than the target; false beside NaN, inf, unknown classes."""
-    classes = operand(size_of(b, predictions, 1))
-    numbers = b.cast(targets, INT32)
-    known = b("LOGICAL_AND", b("GREATER_EQUAL", numbers, ZERO), b("LESS", numbers, classes))
-    place = inserted(b, b("SELECT_V2", known, numbers, ZERO), 1)
-    own = b("GATHER", predictions, place, axis=1, batch_dims=1)
-    better = b.cast(b("GREATER", predictions, own), INT32)
-    among = b("LESS", b("SUM", better, np.array([1], INT32)), b.cast(k, INT32))
-    finite = b("LESS", b("ABS", predictions), np.float32(np.inf))
-    finite = b("REDUCE_ALL", finite, np.array([1], INT32))
-    return b("LOGICAL_AND", among, b("LOGICAL_AND", known, finite))
+composed(InTopKV2=search.is_among_best)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tqconv.compose.builder import Builder
 from tqconv.compose.dims import reshape_target
 from tqconv.compose.operands import axis_operand, int32_of
-from tqconv.compose.sizes import inserted
+from tqconv.compose.sizes import element_count, inserted
 from tqconv.errors import UnsupportedError, counted, shaped
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import handles
@@ -70,10 +70,7 @@ def shapes_of(b: Builder, *xs: Tensor, out_type: TypeNumber | None = None) -> tu
 @handles("Size")
 def size_of(b: Builder, x: Tensor, *, out_type: TypeNumber | None = None) -> Tensor:
     """Return the number of elements."""
-    dtype = INT32 if out_type is None else out_type.dtype
-    if x.is_static:
-        return b.const(x.size, dtype)
-    return b("REDUCE_PROD", b.shape_of(x, dtype), np.array([0], INT32))
+    return element_count(b, x, INT32 if out_type is None else out_type.dtype)
 
 
 @handles("Rank")
