@@ -4,7 +4,7 @@ The private pool lets a process import TensorFlow, which registers messages of t
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -18,7 +18,6 @@ from tqconv.schema import files
 M = TypeVar("M", bound=Message)
 
 _Field = descriptor_pb2.FieldDescriptorProto
-_Message = descriptor_pb2.DescriptorProto
 SCALARS = {
     name: getattr(_Field, f"TYPE_{name.upper()}")
     for name in (
@@ -92,8 +91,7 @@ def parse_tree(cls: type[M], tree: Any, what: str) -> M:
 def parse(text: str, name: str) -> descriptor_pb2.FileDescriptorProto:
     """The file descriptor of proto3 text: messages, enums, oneofs, maps, `optional`, `repeated`.
 
-    Raises ValueError with the text that is not understood. Names are left to the pool to resolve,
-    but not what they name: protobuf 4 wants to be told.
+    Raises ValueError with the text that is not understood. Types are left to the pool to resolve.
     """
     file = descriptor_pb2.FileDescriptorProto(name=name, syntax="proto3")
     tokens = _tokens(text)
@@ -109,18 +107,7 @@ def parse(text: str, name: str) -> descriptor_pb2.FileDescriptorProto:
             _message(tokens, file.message_type.add())
         else:
             raise ValueError(f"expected a message or enum in {name}, found {word!r}")
-    every = list(_all(file.message_type))
-    enums = {e.name for e in (*file.enum_type, *(e for m in every for e in m.enum_type))}
-    for field in (field for message in every for field in message.field if field.type_name):
-        is_enum = field.type_name.split(".")[-1] in enums
-        field.type = _Field.TYPE_ENUM if is_enum else _Field.TYPE_MESSAGE
     return file
-
-
-def _all(messages: Iterable[_Message]) -> Iterator[_Message]:
-    for message in messages:
-        yield message
-        yield from _all(message.nested_type)
 
 
 def _tokens(text: str) -> Iterator[str]:
