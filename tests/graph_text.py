@@ -5,7 +5,7 @@ y = CONV_2D(x, f32[4,3,3,4], zeros[4]) {padding=VALID, stride_h=1, stride_w=1}
 z = RELU(y)
 
 A name is a tensor; `f32[4]` is a constant of seeded numbers; `zeros[4]`; `[1,2]` and `3` are int32;
-`0.5` and `[0.5,2.0]` are float32; `_` is an absent operand.
+`0.5` and `[0.5,2.0]` are float32; `True` is a boolean; `_` is an absent operand.
 """
 
 from __future__ import annotations
@@ -94,6 +94,8 @@ def _operand(known: dict[str, Tensor], part: str, name: str, index: int) -> Any:
         numbers = np.random.default_rng(seed).uniform(-1, 1, shape)
         return numbers.astype(TYPES[sized[1]])
     value = ast.literal_eval(part)
+    if isinstance(value, bool):
+        return np.array(value)
     floats = isinstance(value, float) or (
         isinstance(value, list) and value and isinstance(value[0], float)
     )

@@ -42,6 +42,180 @@ CASES = {
         z = NEG(y)""",
         ["MEAN", "SUB", "SQUARE", "MEAN", "ADD", "RSQRT", "MUL", "MUL", "ADD", "NEG"],
     ),
+    "a norm of rows that were reshaped for a kernel of pictures has no RESHAPE": (
+        """x: f32[2,5,8] -> z
+        r = RESHAPE(x, [1,10,8,1])
+        m = MEAN(r, [0,2,3]) {keep_dims=true}
+        d = SUB(r, m)
+        s = SQUARE(d)
+        v = MEAN(s, [0,2,3]) {keep_dims=true}
+        e = ADD(v, 0.01)
+        f = RSQRT(e)
+        p = MUL(d, f)
+        y = RESHAPE(p, [2,5,8])
+        z = MUL(y, f32[8])""",
+        ["MEAN", "SUB", "SQUARE", "MEAN", "ADD", "RSQRT", "MUL", "MUL"],
+    ),
+    "a norm over columns that were reshaped stays": (
+        """x: f32[2,5,8] -> y
+        r = RESHAPE(x, [1,10,8,1])
+        m = MEAN(r, [0,1,3]) {keep_dims=true}
+        d = SUB(r, m)
+        s = SQUARE(d)
+        v = MEAN(s, [0,1,3]) {keep_dims=true}
+        e = ADD(v, 0.01)
+        f = RSQRT(e)
+        p = MUL(d, f)
+        y = RESHAPE(p, [2,5,8])""",
+        ["RESHAPE", "MEAN", "SUB", "SQUARE", "MEAN", "ADD", "RSQRT", "MUL", "RESHAPE"],
+    ),
+    "a layer norm without an offset scales what is left without the mean": (
+        """x: f32[2,8] -> z
+        m = MEAN(x, [1]) {keep_dims=true}
+        v = SQUARED_DIFFERENCE(x, m)
+        w = MEAN(v, [1]) {keep_dims=true}
+        e = ADD(w, 0.01)
+        r = RSQRT(e)
+        a = MUL(x, r)
+        p = MUL(m, r)
+        y = SUB(a, p)
+        z = NEG(y)""",
+        ["MEAN", "SUB", "SQUARE", "MEAN", "ADD", "RSQRT", "MUL", "NEG"],
+    ),
+    "statistics over many elements are taken axis by axis": (
+        """x: f32[1,80,60,2] -> y, z
+        m = MEAN(x, [1,2]) {keep_dims=true}
+        y = SUB(x, m)
+        s = SQUARE(y)
+        z = MEAN(s, [1,2]) {keep_dims=true}""",
+        ["MEAN", "MEAN", "SUB", "SQUARE", "MEAN", "MEAN"],
+    ),
+    "statistics over few elements, and averages that are no statistics, are taken at once": (
+        """x: f32[1,60,60,2], w: f32[1,80,60,2] -> y, z
+        m = MEAN(x, [1,2]) {keep_dims=true}
+        y = SUB(x, m)
+        z = MEAN(w, [1,2]) {keep_dims=true}""",
+        ["MEAN", "SUB", "MEAN"],
+    ),
+    "what scales and shifts the rows of a dense layer goes into its weights": (
+        """x: f32[2,5,8] -> z
+        n = TANH(x)
+        a = MUL(n, f32[8])
+        b = ADD(a, f32[8])
+        r = RESHAPE(b, [10,8])
+        y = FULLY_CONNECTED(r, f32[3,8])
+        z = RESHAPE(y, [2,5,3])""",
+        ["TANH", "FULLY_CONNECTED"],
+    ),
+    "rows that something else reads keep their scale": (
+        """x: f32[2,5,8] -> z, w
+        n = NEG(x)
+        a = MUL(n, f32[8])
+        r = RESHAPE(a, [10,8])
+        z = FULLY_CONNECTED(r, f32[3,8])
+        w = NEG(a)""",
+        ["NEG", "MUL", "FULLY_CONNECTED", "NEG"],
+    ),
+    "biases and scales of heads go into the layer that makes them": (
+        """x: f32[2,5,8] -> z
+        y = FULLY_CONNECTED(x, f32[6,8]) {keep_num_dims=true}
+        r = RESHAPE(y, [2,5,3,2])
+        a = ADD(r, f32[3,2])
+        s = MUL(a, f32[3,1])
+        z = TRANSPOSE(s, [0,2,1,3])""",
+        ["FULLY_CONNECTED", "RESHAPE", "TRANSPOSE"],
+    ),
+    "a constant over more than the heads stays": (
+        """x: f32[2,5,8] -> z
+        y = FULLY_CONNECTED(x, f32[6,8]) {keep_num_dims=true}
+        r = RESHAPE(y, [2,5,3,2])
+        z = ADD(r, f32[5,3,2])""",
+        ["FULLY_CONNECTED", "RESHAPE", "ADD"],
+    ),
+    "the scale of scores goes into what makes the queries": (
+        """x: f32[2,5,8], k: f32[2,6,5] -> z
+        q = FULLY_CONNECTED(x, f32[6,8]) {keep_num_dims=true}
+        p = BATCH_MATMUL(q, k)
+        z = DIV(p, 4.0)""",
+        ["FULLY_CONNECTED", "BATCH_MATMUL"],
+    ),
+    "scores of queries that nothing makes keep their scale": (
+        """q: f32[2,5,6], k: f32[2,6,5] -> z
+        p = BATCH_MATMUL(q, k)
+        z = MUL(p, 0.25)""",
+        ["BATCH_MATMUL", "MUL"],
+    ),
+    "a product that is turned is multiplied the other way round": (
+        """q: f32[2,5,3,6], k: f32[2,3,4,6] -> z
+        n = NEG(k)
+        t = TRANSPOSE(q, [0,2,3,1])
+        p = BATCH_MATMUL(n, t)
+        z = TRANSPOSE(p, [0,1,3,2])""",
+        ["NEG", "TRANSPOSE", "BATCH_MATMUL"],
+    ),
+    "a mask that adds hides what it does not show": (
+        """x: f32[2,5], f: f32[1,5] -> z
+        m = GREATER(f, 0.0)
+        c = CAST(m) {in_data_type=BOOL, out_data_type=FLOAT32}
+        r = SUB(1.0, c)
+        a = MUL(r, -1e9)
+        y = ADD(x, a)
+        z = SOFTMAX(y) {beta=1.0}""",
+        ["GREATER", "SELECT_V2", "SOFTMAX"],
+    ),
+    "a mask that subtracts hides what it shows": (
+        """x: f32[2,5], f: f32[1,5] -> z
+        m = GREATER(f, 0.0)
+        h = LOGICAL_NOT(m)
+        c = CAST(h) {in_data_type=BOOL, out_data_type=FLOAT32}
+        a = MUL(c, 1e9)
+        y = SUB(x, a)
+        z = SOFTMAX(y) {beta=1.0}""",
+        ["GREATER", "SELECT_V2", "SOFTMAX"],
+    ),
+    "a choice of what is shifted far down hides at once": (
+        """x: f32[2,5], f: f32[1,5] -> z
+        m = GREATER(f, 0.0)
+        s = SUB(x, 1e9)
+        y = SELECT_V2(m, s, x)
+        z = SOFTMAX(y) {beta=1.0}""",
+        ["GREATER", "SELECT_V2", "SOFTMAX"],
+    ),
+    "a mask that adds less stays": (
+        """x: f32[2,5], f: f32[1,5] -> z
+        m = GREATER(f, 0.0)
+        c = CAST(m) {in_data_type=BOOL, out_data_type=FLOAT32}
+        r = SUB(1.0, c)
+        a = MUL(r, -100.0)
+        y = ADD(x, a)
+        z = SOFTMAX(y) {beta=1.0}""",
+        ["GREATER", "CAST", "SUB", "MUL", "ADD", "SOFTMAX"],
+    ),
+    "what only widens a mask goes": (
+        """x: f32[?,5], f: f32[1,5] -> z
+        m = GREATER(f, 0.0)
+        s = SHAPE(x) {out_type=INT32}
+        t = FILL(s, 1.0)
+        o = GREATER(t, 0.5)
+        g = FILL(s, True)
+        b = LOGICAL_AND(g, m)
+        z = SELECT_V2(b, x, 0.0)""",
+        ["GREATER", "SELECT_V2"],
+    ),
+    "moments with weights of one are means": (
+        """x: f32[?,5] -> z
+        s = SHAPE(x) {out_type=INT32}
+        i = FILL(s, 0.0)
+        w = ADD(1.0, i)
+        a = MUL(w, x)
+        t = SUM(a, [1]) {keep_dims=true}
+        n = SUM(w, [1]) {keep_dims=true}
+        q = DIV(t, n)
+        e = EQUAL(n, 0.0)
+        m = SELECT_V2(e, 0.0, q)
+        z = SUB(x, m)""",
+        ["MEAN", "SUB"],
+    ),
     "a shift by something else than the mean stays": (
         """x: f32[2,8], o: f32[2,1] -> z
         r = RSQRT(o)

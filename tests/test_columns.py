@@ -154,8 +154,10 @@ def test_operands_that_change_nothing() -> None:
     assert having(lambda row: row.neutral) == {
         "ADD": 0.0,
         "DIV": 1.0,
+        "LOGICAL_AND": 1.0,
+        "LOGICAL_OR": 0.0,
         "MUL": 1.0,
         "POW": 1.0,
         "SUB": 0.0,
     }
-    assert those(lambda row: row.commutes) == {"ADD", "MUL"}
+    assert those(lambda row: row.commutes) == {"ADD", "LOGICAL_AND", "LOGICAL_OR", "MUL"}

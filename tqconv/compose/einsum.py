@@ -32,7 +32,7 @@ def einsum(b: Builder, equation: str, *operands: Tensor) -> Tensor:
     result = terms[0]
     for number, other in enumerate(terms[1:], 1):
         later = {label for term in terms[number + 1 :] for label in term.labels}
-        result = _joined(b, result, other, later | set(output))
+        result = _joined(b, result, other, later | set(output), output)
     result = _summed(b, result, output)
     unique = tuple(dict.fromkeys(output))
     y = _ordered(b, result, unique)
@@ -130,10 +130,17 @@ def _ordered(b: Builder, term: Term, labels: Sequence[str]) -> Tensor:
     return b.transpose(term.tensor, [term.labels.index(label) for label in labels])
 
 
-def _joined(b: Builder, x: Term, w: Term, kept: Collection[str]) -> Term:
-    """Return the product of two terms, summed over the labels that are not kept."""
+def _joined(b: Builder, x: Term, w: Term, kept: Collection[str], output: Labels) -> Term:
+    """Return the product of two terms, summed over the labels that are not kept.
+
+    The rows are those of the term whose own labels the output has first.
+    """
     x, w = (_summed(b, t, {*kept, *o.labels}) for t, o in ((x, w), (w, x)))
-    if x.tensor.is_constant and not w.tensor.is_constant:
+    own = [label for label in output if (label in x.labels) != (label in w.labels)]
+    turned = bool(own) and own[0] in w.labels
+    if w.tensor.is_constant != x.tensor.is_constant:
+        turned = x.tensor.is_constant
+    if turned:
         x, w = w, x
     batch = tuple(label for label in x.labels if label in w.labels and label in kept)
     inner = tuple(label for label in x.labels if label in w.labels and label not in kept)

@@ -56,14 +56,10 @@ def statistics(b: Builder, x: Tensor, axes: Sequence[int]) -> tuple[Tensor, Tens
 
 
 def mean(b: Builder, x: Tensor, axes: Sequence[int]) -> Tensor:
-    """Return the mean over the axes, which are kept, one axis at a time.
-
-    The kernel adds one element after the other in float32: over the 19,200 pixels of a 120 x 160
-    picture it loses 5e-5 of a variance, row by row 1e-6 (measured).
-    """
-    for axis in reversed(axes):
-        x = b("MEAN", x, np.array([axis], np.int32), keep_dims=True)
-    return x
+    """Return the mean over the axes, which are kept."""
+    if not axes:
+        return x
+    return b("MEAN", x, np.array(axes, np.int32), keep_dims=True)
 
 
 def by_own_statistics(

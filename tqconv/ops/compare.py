@@ -64,7 +64,10 @@ for name, (function, version, types) in _COMPARISONS.items():
     )
 
 _LOGIC = frozenset({"bool"})
-for name, function in {"LOGICAL_AND": np.logical_and, "LOGICAL_OR": np.logical_or}.items():
+for name, function, idle in (
+    ("LOGICAL_AND", np.logical_and, 1.0),
+    ("LOGICAL_OR", np.logical_or, 0.0),
+):
     op(
         name,
         "a b -> y",
@@ -73,6 +76,8 @@ for name, function in {"LOGICAL_AND": np.logical_and, "LOGICAL_OR": np.logical_o
         layout=ELEMENTWISE,
         category="compare",
         types=_LOGIC,
+        neutral=idle,
+        commutes=True,
     )
 
 op(

@@ -141,6 +141,32 @@ def scale_behind_padding(graph: Graph, pad: Op) -> bool:
     return True
 
 
+@at("RESHAPE")
+def constants_behind_reshape(graph: Graph, reshape: Op) -> bool:
+    """Scale and shift the rows that a dense layer reads, so that its weights can take it in.
+
+    y = RESHAPE(MUL(x: [1,5,8], c: [8]), [5,8]); z = FULLY_CONNECTED(y, w)
+    ->   y = MUL(RESHAPE(x, [5,8]), c); z = FULLY_CONNECTED(y, w)               (also ADD, DIV, SUB)
+    """
+    op, rows = made_by(reshape.inputs[0], "MUL", "DIV", "ADD", "SUB"), reshape.output
+    operands = with_constant(op) if op is not None else None
+    if op is None or operands is None or has_activation(op) or not operands.constant.size:
+        return False
+    if not operands.first and op.type in ("DIV", "SUB"):
+        return False
+    x, constant = operands.x, operands.constant
+    if sole_reader(graph, op.output) is not reshape or not _all_linear(graph, rows):
+        return False
+    if x.shape != op.output.shape or rows.rank == 0 or x.shape[-1] != rows.shape[-1]:
+        return False
+    if constant.size > 1 and not constant.size == constant.shape[-1] == x.shape[-1]:
+        return False
+    y = emit(graph, "RESHAPE", x, reshape.input(1), name=f"{x.name}/rows", source=reshape.source)
+    name = f"{rows.name}/{op.type.lower()}"
+    graph.replace(rows, emit(graph, op.type, y, constant.reshape(-1), name=name, source=op.source))
+    return True
+
+
 @at("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 def fold_shift_before(graph: Graph, linear: Op) -> bool:
     """Shift the bias instead of the operand, where no padding would see the difference.

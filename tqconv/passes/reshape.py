@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
@@ -38,14 +40,13 @@ def lift_over_reshape(graph: Graph, op: Op) -> bool:
     x = reshape.input(0)
     if made_by(x, *LINEAR) is None or sole_reader(graph, x) is not reshape or has_activation(op):
         return False
-    if operands is not None and not _is_per_channel(operands.constant.shape, x, y):
-        return False
     if y.shape.count(None) > 1:
         return False
     inputs: list[Operand] = [x]
     if operands is not None:
-        number = operands.constant.size == 1
-        constant = operands.constant.reshape([] if number else [-1])
+        constant = _per_channel(operands.constant, x, y)
+        if constant is None:
+            return False
         inputs.insert(1 if operands.first else 0, constant)
     name = f"{op.output.name}/{op.type.lower()}"
     lifted = emit(graph, op.type, *inputs, name=name, source=op.source, **op.options)
@@ -224,12 +225,28 @@ def drop_copies(graph: Graph, op: Op) -> bool:
     return False
 
 
-def _is_per_channel(shape: tuple[int, ...], x: Tensor, y: Tensor) -> bool:
-    """Whether a constant is one number, or one per element of the last axis of both."""
-    size = int(np.prod(shape, dtype=np.int64))
-    if size == 1:
-        return True
-    return bool(shape) and shape[-1] == size and x.rank > 0 and x.shape[-1] == y.shape[-1] == size
+def _per_channel(constant: NDArray[Any], x: Tensor, y: Tensor) -> NDArray[Any] | None:
+    """Return a constant beside `y` as one number, or one per element of the last axis of `x`.
+
+    That axis may be several of `y`, such as heads and their elements.
+    """
+    if constant.size == 1:
+        return constant.reshape([])
+    channels, count = x.shape[-1] if x.rank else None, 1
+    for behind in range(1, y.rank + 1):
+        size = y.shape[-behind]
+        if size is None or channels is None:
+            return None
+        count *= size
+        if count == channels:
+            apart = y.shape[-behind:]
+            extended = constant.reshape((1,) * (behind - constant.ndim) + constant.shape)
+            lead = extended.shape[: extended.ndim - behind]
+            if math.prod(lead) != 1:
+                return None
+            own = extended.reshape(extended.shape[extended.ndim - behind :])
+            return np.broadcast_to(own, [size or 0 for size in apart]).reshape(-1)
+    return None
 
 
 @exact

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation, made_by
-from tqconv.ops.emit import emit
+from tqconv.ir.match import has_activation, is_scalar, made_by, with_constant
+from tqconv.ops.emit import Operand, emit
 from tqconv.passes.rewrite import at
 
 
@@ -35,6 +35,85 @@ def choose_infinity(graph: Graph, op: Op) -> bool:
         graph.replace(op.output, y)
         return True
     return False
+
+
+MOST = -1e9
+"""What hides a score however small it is: a mask that adds this much to one of float32 leaves
+nothing of it. What is written for softmax has this number or a larger one."""
+
+
+@at("ADD", "SUB", "SELECT_V2")
+def choose_hidden(graph: Graph, op: Op) -> bool:
+    """Choose the lowest score where a mask of booleans adds it before a softmax.
+
+    y = ADD(x, MUL(SUB(1, CAST(m)), -1e9))         ->   y = SELECT_V2(m, x, -1e9)
+    y = SUB(x, MUL(CAST(LOGICAL_NOT(m)), 1e9))     ->   y = SELECT_V2(m, x, -1e9)
+    y = SELECT_V2(h, SUB(x, 1e9), x)               ->   y = SELECT_V2(h, -1e9, x)
+    """
+    if has_activation(op) or op.output.dtype != np.float32:
+        return False
+    if not op.output.uses or any(use.op.type != "SOFTMAX" for use in op.output.uses):
+        return False
+    if op.type == "SELECT_V2":
+        return _hide_at_once(graph, op)
+    sign = 1.0 if op.type == "ADD" else -1.0
+    for x, added in (op.inputs, op.inputs[::-1])[: 2 if op.type == "ADD" else 1]:
+        product = made_by(added, "MUL")
+        parts = with_constant(product) if product is not None else None
+        if product is None or parts is None or parts.constant.size != 1 or has_activation(product):
+            continue
+        if x is None or sign * parts.constant.reshape(-1)[0] > MOST:
+            continue
+        name, low = f"{op.output.name}/hidden", np.asarray(sign * parts.constant, np.float32)
+        low = low.reshape(())
+        hidden, seen = _flags(parts.x), None
+        if hidden is None:
+            seen = _flags_of_rest(parts.x)
+        else:
+            before = made_by(hidden, "LOGICAL_NOT")
+            seen, hidden = (before.input(0), None) if before is not None else (None, hidden)
+        operands: tuple[Operand, ...]
+        if seen is not None:
+            operands = (seen, x, low)
+        elif hidden is not None:
+            operands = (hidden, low, x)
+        else:
+            continue
+        y = emit(graph, "SELECT_V2", *operands, name=name, source=op.source)
+        if y.shape != op.output.shape:
+            return False
+        graph.replace(op.output, y)
+        return True
+    return False
+
+
+def _hide_at_once(graph: Graph, op: Op) -> bool:
+    """Choose a number where what is chosen is the other operand with that number added."""
+    for place in (1, 2):
+        shifted, x = made_by(op.inputs[place], "ADD", "SUB"), op.input(3 - place)
+        parts = with_constant(shifted) if shifted is not None else None
+        if shifted is None or parts is None or parts.x is not x or has_activation(shifted):
+            continue
+        low = np.asarray(parts.constant if shifted.type == "ADD" else -parts.constant)
+        if (shifted.type == "SUB" and not parts.first) or low.size != 1 or low.max() > MOST:
+            continue
+        graph.set_input(op, place, graph.constant(f"{op.output.name}/hidden", low.reshape(())))
+        return True
+    return False
+
+
+def _flags(numbers: Tensor | None) -> Tensor | None:
+    """Return the booleans that a tensor has as 0 and 1, or None."""
+    cast = made_by(numbers, "CAST")
+    return None if cast is None or cast.input(0).dtype != np.bool_ else cast.input(0)
+
+
+def _flags_of_rest(numbers: Tensor) -> Tensor | None:
+    """Return the booleans that a tensor has as 1 and 0, or None."""
+    rest = made_by(numbers, "SUB")
+    if rest is None or has_activation(rest) or not is_scalar(rest.inputs[0], 1.0):
+        return None
+    return _flags(rest.input(1))
 
 
 def _is(tensor: Tensor | None, value: float) -> bool:

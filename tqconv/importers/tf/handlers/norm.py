@@ -47,7 +47,7 @@ def batch_norm(
     axes = [axis for axis in range(x.rank) if axis != channels % x.rank]
     mean_kept, spread_kept, centered = norm.statistics(b, x, axes)
     factor = b("RSQRT", b("ADD", spread_kept, np.array(epsilon, np.float32)))
-    scale, shift = (norm.per_channel(b, t, x.rank, channels) for t in (scale, offset))
+    scale, shift = (_along(b, t, x.rank, channels) for t in (scale, offset))
     y = norm.scaled(b, centered, factor, scale, shift)
     now, spread = (_flat(b, t) for t in (mean_kept, spread_kept))
     unbiased = b("MUL", spread, norm.bessel(b, x, axes))
@@ -63,6 +63,14 @@ def batch_norm(
 def _axis(data_format: str) -> int:
     """Return where the channels are; TensorFlow names formats of images for other ranks, too."""
     return 1 if data_format.startswith("NC") else -1
+
+
+def _along(b: Builder, vector: Tensor, rank: int, axis: int) -> Tensor:
+    """Return one number per channel in a shape that broadcasts: of equal ones the number itself."""
+    made = vector.producer
+    if made is not None and made.type == "FILL" and made.input(1).is_constant:
+        return made.input(1)
+    return norm.per_channel(b, vector, rank, axis)
 
 
 def _flat(b: Builder, statistics: Tensor) -> Tensor:
