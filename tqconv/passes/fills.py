@@ -23,7 +23,6 @@ STEPS = 8
 """Operators between a FILL and what it is read as; what layers write has up to four."""
 WHOLE = 2**24
 """Up to here each whole number is one of float32, so that a sum of them is exact in any order."""
-MADE = ("FILL", "RESHAPE", "SUM", "ADD", "MUL")
 
 
 @exact
@@ -35,8 +34,8 @@ def uniform_as_scalar(graph: Graph) -> int:
     Also of a RESHAPE of a FILL, the sum of one, or a step by a number.
     """
     origins: Origins = {}
-    made = [op for op in graph.ops if op.type in MADE]
-    return sum(graph.attempt(lambda _, op: _as_scalar(graph, op, origins), op) for op in made)
+    filled = [op for op in graph.ops if len(op.outputs) == 1 and _uniform(op) is not None]
+    return sum(graph.attempt(lambda _, op: _as_scalar(graph, op, origins), op) for op in filled)
 
 
 def _as_scalar(graph: Graph, op: Op, origins: Origins) -> bool:
@@ -56,7 +55,7 @@ def _as_scalar(graph: Graph, op: Op, origins: Origins) -> bool:
 
 def _uniform(op: Op | None, steps: int = STEPS) -> Number | None:
     """Return the number that all elements of a result are, or None."""
-    if op is None or steps == 0 or op.type not in MADE or op.output.quant is not None:
+    if op is None or steps == 0 or len(op.outputs) != 1 or op.output.quant is not None:
         return None
     if op.type == "FILL":
         value = op.input(1).data
