@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from dataclasses import field
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,14 @@ def test_a_float_conversion_compiles_few_classes(tmp_path: Path) -> None:
     command = [sys.executable, "-c", COMPILED, model, tmp_path / "m.tflite"]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == "['tqconv.ir.tensor.Tensor', 'tqconv.ir.tensor.Op']"
+
+
+def test_help_shows_how_a_record_is_called() -> None:
+    theirs, mine = twins()
+    assert [(p.name, p.kind) for p in signature(mine).parameters.values()] == [
+        (p.name, p.kind) for p in signature(theirs).parameters.values()
+    ]
+    assert str(signature(Point)) == "(x: 'int', y: 'int' = 2, tags: 'tuple[str, ...]' = ())"
+    assert "notes: 'list[str]' = list()" in str(signature(mine))
+    named = twins(kw_only=True)[1]
+    assert {p.kind for p in signature(named).parameters.values()} == {Parameter.KEYWORD_ONLY}

@@ -46,6 +46,7 @@ def record(
             methods |= _comparers(cls, fields, frozen)
         if frozen:
             methods |= {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete}
+        cls.__signature__ = _Signature()
         for name, method in methods.items():
             if name not in own:
                 setattr(cls, name, method)
@@ -56,8 +57,36 @@ def record(
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
+    from inspect import Signature
 else:
     dataclass = record
+
+
+class _Made:
+    """A default that is made anew for each instance, as help shows it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"{self.name}()"
+
+
+class _Signature:
+    """How a class is called, for `help` and editors: told when they ask."""
+
+    def __get__(self, instance: Any, owner: type[Any]) -> Signature:
+        from inspect import Parameter, Signature  # not needed to convert anything
+
+        told = []
+        for f in dataclasses.fields(owner):
+            kind = Parameter.KEYWORD_ONLY if f.kw_only else Parameter.POSITIONAL_OR_KEYWORD
+            default = Parameter.empty if f.default is dataclasses.MISSING else f.default
+            if f.default_factory is not dataclasses.MISSING:
+                default = _Made(getattr(f.default_factory, "__name__", "…"))
+            told.append(Parameter(f.name, kind, default=default, annotation=f.type))
+        told.sort(key=lambda p: p.kind)
+        return Signature(told)
 
 
 def _initializer(name: str, fields: Fields) -> Method:
