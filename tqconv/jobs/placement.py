@@ -50,6 +50,6 @@ def require(model: Model, name: str, *, allow_fallback: bool) -> list[str]:
     lines = (found.heading(), *sentences(found, KINDS))
     allow = "--allow_fallback writes the model all the same and lists what falls off"
     raise VerificationError(
-        f"not all of the result runs on {name} ({found.title}): {'; '.join(lines)}",
+        "\n  ".join([f"not all of the result runs on {name} ({found.title})", *lines]),
         hint=f"{mends}; {allow}" if mends else allow,
     )
