@@ -42,6 +42,52 @@ CASES = {
         z = NEG(y)""",
         ["MEAN", "SUB", "SQUARE", "MEAN", "ADD", "RSQRT", "MUL", "MUL", "ADD", "NEG"],
     ),
+    "slices of one size that are all of a tensor are a split": (
+        """x: f32[2,6] -> a, b, c
+        n = TANH(x)
+        p = STRIDED_SLICE(n, [0,0], [0,2], [1,1]) {begin_mask=1, end_mask=1}
+        q = STRIDED_SLICE(n, [0,2], [0,4], [1,1]) {begin_mask=1, end_mask=1}
+        r = STRIDED_SLICE(n, [0,4], [0,0], [1,1]) {begin_mask=1, end_mask=3}
+        a = NEG(p)
+        b = NEG(q)
+        c = NEG(r)""",
+        ["TANH", "SPLIT", "NEG", "NEG", "NEG"],
+    ),
+    "slices that leave something out, or differ in size, stay": (
+        """x: f32[2,6] -> a, b, c, d
+        n = TANH(x)
+        m = SIN(x)
+        p = STRIDED_SLICE(n, [0,0], [0,2], [1,1]) {begin_mask=1, end_mask=1}
+        q = STRIDED_SLICE(n, [0,2], [0,4], [1,1]) {begin_mask=1, end_mask=1}
+        r = STRIDED_SLICE(m, [0,0], [0,2], [1,1]) {begin_mask=1, end_mask=1}
+        s = STRIDED_SLICE(m, [0,2], [0,6], [1,1]) {begin_mask=1, end_mask=1}
+        a = NEG(p)
+        b = NEG(q)
+        c = NEG(r)
+        d = NEG(s)""",
+        ["TANH", "SIN", *["STRIDED_SLICE"] * 4, *["NEG"] * 4],
+    ),
+    "a bias behind a sum goes into the dense layer before it": (
+        """x: f32[2,6], y: f32[2,3] -> z
+        p = FULLY_CONNECTED(x, f32[3,6])
+        q = FULLY_CONNECTED(y, f32[3,3])
+        s = ADD(p, q)
+        z = ADD(s, f32[3])""",
+        ["FULLY_CONNECTED", "FULLY_CONNECTED", "ADD"],
+    ),
+    "a bias behind a sum of what no layer makes stays": (
+        """x: f32[2,3], y: f32[2,3] -> z
+        s = ADD(x, y)
+        z = ADD(s, f32[3])""",
+        ["ADD", "ADD"],
+    ),
+    "a condition that holds twice is one": (
+        """x: f32[2,3] -> z
+        c = GREATER(x, 0.5)
+        b = LOGICAL_AND(c, c)
+        z = SELECT_V2(b, x, 0.0)""",
+        ["GREATER", "SELECT_V2"],
+    ),
     "a norm of rows that were reshaped for a kernel of pictures has no RESHAPE": (
         """x: f32[2,5,8] -> z
         r = RESHAPE(x, [1,10,8,1])

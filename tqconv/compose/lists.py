@@ -153,8 +153,10 @@ def read(b: Builder, rows: Tensor, index: Tensor) -> Tensor:
 
 
 def write(b: Builder, rows: Tensor, index: Tensor, element: Tensor) -> Tensor:
-    """Return a list with row `index` replaced."""
-    row = b("EXPAND_DIMS", element, np.array(0, np.int32))
+    """Return a list with row `index` replaced; the only row of a list is the list."""
+    row: Tensor = b("EXPAND_DIMS", element, np.array(0, np.int32))
+    if rows.shape[0] == 1 and rows.dtype == row.dtype:
+        return row
     index = b.reshape(b.cast(index, INT32), (1,))
     begin = index
     if element.rank:

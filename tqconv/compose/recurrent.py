@@ -210,7 +210,8 @@ def layer(
         mask = None if mask is None else _turned(b, mask, None)
     mask = mask if lengths is None else _counted(b, x, lengths)
     apart = mask is not None or not cell.has_operator
-    rows = [_of_input(b, x, weights) if apart else x, *([] if mask is None else [mask])]
+    flags = [] if mask is None else [inserted(b, mask, 2)]
+    rows = [_of_input(b, x, weights) if apart else x, *flags]
     names = list(weights)
 
     def step(
@@ -221,7 +222,7 @@ def layer(
         made = cell.step(here, part, states, inside)
         if mask is None:
             return made, made[:1]
-        counts = inserted(here, rows[1], 1)
+        counts = rows[1]
         kept = [here("SELECT_V2", counts, *pair) for pair in zip(made, states, strict=True)]
         if keeps_last:
             return kept, kept[:1]

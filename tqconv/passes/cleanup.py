@@ -193,6 +193,19 @@ def multiply_by_zero(graph: Graph, op: Op) -> bool:
 
 
 @exact
+@at("LOGICAL_AND", "LOGICAL_OR")
+def drop_twice(graph: Graph, op: Op) -> bool:
+    """Read the condition instead of what holds where it does, twice.
+
+    y = LOGICAL_AND(x, x)   ->   y is x
+    """
+    if op.inputs[0] is not op.inputs[1] or op.input(0).is_constant or op.input(0) in graph.inputs:
+        return False
+    graph.replace(op.output, op.input(0))
+    return True
+
+
+@exact
 def share_equal_ops(graph: Graph) -> int:
     """Compute once what two operators compute alike.
 
@@ -203,8 +216,8 @@ def share_equal_ops(graph: Graph) -> int:
     for op in list(graph.ops):
         if not known(op.type) or not spec(op.type).pure or op.graphs or not op.outputs:
             continue
-        operands = tuple(_identity(t) for t in op.inputs)
-        made = tuple(_meaning(t) for t in op.outputs)
+        operands = tuple(identity_of(t) for t in op.inputs)
+        made = tuple(meaning_of(t) for t in op.outputs)
         key = (op.type, operands, made, repr(sorted(op.options.items())))
         first = seen.setdefault(key, op)
         if first is op or any(t in graph.outputs for t in op.outputs):
@@ -215,13 +228,13 @@ def share_equal_ops(graph: Graph) -> int:
     return count
 
 
-def _meaning(tensor: Tensor) -> object:
+def meaning_of(tensor: Tensor) -> object:
     """Return what stored numbers of a result stand for; state is equal to itself only."""
     quant = None if tensor.quant is None else tensor.quant.key
     return tensor.dtype, quant, id(tensor) if tensor.variable else None
 
 
-def _identity(tensor: Tensor | None) -> object:
+def identity_of(tensor: Tensor | None) -> object:
     """Return what tells an operand from others: the values of a short constant, else itself."""
     if tensor is None or tensor.data is None or tensor.variable or tensor.data.nbytes > SHORT:
         return id(tensor)

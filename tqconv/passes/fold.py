@@ -88,6 +88,32 @@ def fold_shift(graph: Graph, op: Op) -> bool:
     return True
 
 
+@at("ADD")
+def fold_shift_of_sum(graph: Graph, op: Op) -> bool:
+    """Shift the bias of a linear operator whose result is added to another first.
+
+    s = ADD(FULLY_CONNECTED(x, w, b), y); z = ADD(s, c)
+    ->   z = ADD(FULLY_CONNECTED(x, w, b + c), y)
+    """
+    operands = with_constant(op)
+    if operands is None or has_activation(op) or sole_reader(graph, operands.x) is not op:
+        return False
+    total = made_by(operands.x, "ADD")
+    if total is None or has_activation(total) or with_constant(total) is not None:
+        return False
+    for place in (0, 1):
+        part = total.input(place)
+        linear = _linear_before(graph, part) if part.shape == operands.x.shape else None
+        shifts = _per_channel(operands.constant, operands.x, op.output)
+        bias = None if linear is None or float_weights(linear) is None else bias_of(linear)
+        if linear is None or shifts is None or bias is None:
+            continue
+        set_bias(graph, linear, (bias + shifts).astype(np.float32))
+        _absorb(graph, op, linear, operands.x)
+        return True
+    return False
+
+
 @at("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 def fold_scale_before(graph: Graph, linear: Op) -> bool:
     """Scale the weights instead of the operand.

@@ -30,7 +30,7 @@ def fuse_loops(graph: Graph) -> int:
 
 
 def _fuse_loop(graph: Graph, op: Op, rows: Rows) -> bool:
-    steps = _trip_count(op)
+    steps = trip_count(op)
     if steps is None or steps < 1:
         return False
     loop = _Loop(graph, op, steps)
@@ -95,7 +95,7 @@ class _Loop:
             and start is not None
             and start.size == 1
             and int(start.reshape(-1)[0]) == 0
-            and _is_increment(self.op.graphs[1].outputs[i], tensor)
+            and is_increment(self.op.graphs[1].outputs[i], tensor)
         )
 
     def _is_layer(self, h: Tensor) -> bool:
@@ -154,6 +154,9 @@ class _Loop:
     def _written(self, i: int) -> Written | None:
         """Return what the body writes into variable `i`: into a row per round, or the only row."""
         body = self.op.graphs[1]
+        only = made_by(body.outputs[i], "EXPAND_DIMS", "RESHAPE")
+        if only is not None and only.output.shape == (1, *only.input(0).shape):
+            return Written(only.input(0), False)
         update = made_by(body.outputs[i], "DYNAMIC_UPDATE_SLICE")
         rows = self.op.input(i).shape[:1]
         if update is None or update.input(0) is not body.inputs[i]:
@@ -229,7 +232,7 @@ class _Loop:
         return made
 
 
-def _trip_count(op: Op) -> int | None:
+def trip_count(op: Op) -> int | None:
     """Return how often the body runs, if the condition only compares counters with constants."""
     condition, body = op.graphs
     counts = []
@@ -246,13 +249,14 @@ def _trip_count(op: Op) -> int | None:
         if i is None or limit is None or limit.size != 1:
             return None
         start = op.input(i).data
-        if start is None or not _is_increment(body.outputs[i], body.inputs[i]):
+        if start is None or not is_increment(body.outputs[i], body.inputs[i]):
             return None
         counts.append(int(limit.reshape(-1)[0]) - int(start.reshape(-1)[0]))
     return min(counts)
 
 
-def _is_increment(after: Tensor, before: Tensor) -> bool:
+def is_increment(after: Tensor, before: Tensor) -> bool:
+    """Whether a variable holds one more after a round than before."""
     total = made_by(after, "ADD")
     if total is None:
         return False

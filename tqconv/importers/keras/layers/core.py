@@ -93,7 +93,14 @@ def masking(b: KerasBuilder, x: Tensor, *, mask_value: float = 0.0) -> Tensor:
     differs = b("NOT_EQUAL", x, np.array(mask_value, np.float32))
     last = np.array([x.rank - 1], np.int32)
     counts = b("REDUCE_ANY", differs, last, keep_dims=True)
-    b.mask = b("REDUCE_ANY", differs, last, keep_dims=False)
+    b.mask = b("SQUEEZE", counts, squeeze_dims=[x.rank - 1])
+    return masked(b, x, counts)
+
+
+def masked(b: KerasBuilder, x: Tensor, counts: Tensor) -> Tensor:
+    """Return x with zeros where a mask shows nothing: chosen by Keras 3, multiplied before."""
+    if b.major >= 3:
+        return b("SELECT_V2", counts, x, np.array(0, np.float32))
     return b("MUL", x, b.cast(counts, np.float32))
 
 

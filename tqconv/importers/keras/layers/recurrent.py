@@ -35,7 +35,7 @@ def cell_of(b: KerasBuilder, layer: Layer) -> tuple[recurrent.Cell, recurrent.We
         found["bias"] = weights["bias"]
     squash = named(b, config.get("activation", "tanh"))
     # The operators keep a state of their own; that of a stateful layer is a variable.
-    usual = config.get("activation", "tanh") == "tanh" and not b.layer.config.get("stateful")
+    usual = not b.layer.config.get("stateful")
     kind = layer.op.removesuffix("Cell")
     if kind == "SimpleRNN":
         return recurrent.Simple(activation=squash, has_operator=usual), found
@@ -170,10 +170,11 @@ def repeated(
     if first and len(first) != sum(counts):
         raise UnsupportedError(f"{len(first)} initial states for {sum(counts)}")
     after: list[Tensor] = []
+    given = x
     for cell, count in zip(cells, counts, strict=True):
         kind, weights = cell_of(b, cell)
         own = first[len(after) : len(after) + count]
-        own = own or [recurrent.zero_state(b, x, int(cell.config["units"]))] * count
+        own = own or [recurrent.zero_state(b, given, int(cell.config["units"]))] * count
         x, last = recurrent.layer(
             b, kind, x, own, weights, mask=mask, keeps_last=not run.zero_output_for_mask
         )

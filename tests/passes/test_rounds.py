@@ -1,0 +1,155 @@
+"""What loops keep twice, keep for the last round alone, or compute anew in each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import run_litert
+
+from tqconv.compose import recurrent
+from tqconv.compose.builder import Builder
+from tqconv.ir.graph import Graph, Model, Op, Tensor
+from tqconv.ir.types import Source
+from tqconv.ops.emit import emit, finish, infer
+from tqconv.ops.table import spec
+from tqconv.passes.driver import run_stages
+from tqconv.passes.pipeline import FLOAT_STAGES
+
+FLOAT = np.dtype(np.float32)
+TIME, ROWS, SIZE, CELLS = 4, 2, 3, 5
+RNG = np.random.default_rng(4)
+X = RNG.normal(size=(TIME, ROWS, SIZE)).astype(np.float32)
+W = RNG.normal(size=(CELLS, SIZE)).astype(np.float32)
+R = RNG.normal(size=(CELLS, CELLS)).astype(np.float32)
+B = RNG.normal(size=CELLS).astype(np.float32)
+
+
+def bodies(*given: Tensor) -> tuple[list[Graph], list[list[Tensor]]]:
+    graphs = [Graph("cond"), Graph("body")]
+    return graphs, [[g.add_input(t.name, t.shape, t.dtype) for t in given] for g in graphs]
+
+
+def loop(graph: Graph, given: list[Tensor], parts: list[Graph]) -> list[Tensor]:
+    op = Op("WHILE", tuple(given), (), {}, graphs=(parts[0], parts[1]))
+    return list(finish(graph, spec("WHILE"), op, infer(op), "loop"))
+
+
+def one(name: str, value: int) -> np.ndarray:
+    return np.array(value, np.int32)
+
+
+def network(starts: tuple[int, int], rounds: int) -> Graph:
+    """H' = SIN(x w + b + h r); two counters, h twice, and h as the only row of a list."""
+    graph = Graph("main")
+    x = graph.add_input("x", X.shape, FLOAT)
+    zeros = graph.constant("zeros", np.zeros((ROWS, CELLS), np.float32))
+    row = graph.constant("row", np.zeros((1, ROWS, CELLS), np.float32))
+    counters = [graph.constant(f"i{k}", one("i", start)) for k, start in enumerate(starts)]
+    given = [*counters, zeros, zeros, row, x]
+    parts, ((i, j, *_), inside) = bodies(*counters, zeros, zeros, row, x)
+    limits = [
+        emit(parts[0], "LESS", t, one("n", rounds), name=f"less{k}") for k, t in enumerate((i, j))
+    ]
+    parts[0].outputs = [emit(parts[0], "LOGICAL_AND", *limits, name="both")]
+    i, j, h, g, _, xs = inside
+
+    def add(type: str, *operands: object, **options: object) -> Tensor:
+        made: Tensor = emit(parts[1], type, *operands, name=type.lower(), **options)  # type: ignore[arg-type]
+        return made
+
+    part = add("FULLY_CONNECTED", add("GATHER", xs, i, axis=0), W)
+    total = add("ADD", add("ADD", part, add("FULLY_CONNECTED", h, R)), B)
+    again = add("ADD", add("ADD", part, add("FULLY_CONNECTED", g, R)), B)
+    now, twin = add("SIN", total), add("SIN", again)
+    only = add("RESHAPE", twin, np.array([1, ROWS, CELLS], np.int32))
+    parts[1].outputs = [
+        add("ADD", i, one("1", 1)),
+        add("ADD", j, one("1", 1)),
+        now,
+        twin,
+        only,
+        xs,
+    ]
+    graph.outputs = [loop(graph, given, parts)[4]]
+    return graph
+
+
+def wanted(rounds: int) -> np.ndarray:
+    h = np.zeros((ROWS, CELLS), np.float32)
+    for x in X[:rounds]:
+        h = np.sin(x @ W.T + B + h @ R.T)
+    return h[None]
+
+
+def types_of(graph: Graph) -> tuple[list[str], list[str], list[str]]:
+    op = next(op for op in graph.ops if op.type == "WHILE")
+    condition, body = ([inner.type for inner in part.ops] for part in op.graphs)
+    return [each.type for each in graph.ops], condition, body
+
+
+@pytest.mark.parametrize("delegate", [True, False], ids=["xnnpack", "builtin"])
+def test_a_loop_keeps_each_value_once_and_projects_its_rows_before(delegate: bool) -> None:
+    graph = network((0, 0), TIME)
+    run_stages(Model([graph]), FLOAT_STAGES, check=True)
+    outside, condition, body = types_of(graph)
+    assert outside == ["FULLY_CONNECTED", "WHILE", "RESHAPE"]
+    assert condition == ["LESS"]
+    assert sorted(body) == ["ADD", "ADD", "FULLY_CONNECTED", "GATHER", "SIN"]
+    np.testing.assert_allclose(run_litert(graph, [X], delegate)[0], wanted(TIME), atol=1e-6)
+
+
+def test_counters_that_begin_apart_stay_apart() -> None:
+    graph = network((0, 1), TIME)
+    run_stages(Model([graph]), FLOAT_STAGES, check=True)
+    assert types_of(graph)[1] == ["LESS", "LESS", "LOGICAL_AND"]
+    np.testing.assert_allclose(run_litert(graph, [X])[0], wanted(TIME - 1), atol=1e-6)
+
+
+def test_a_loop_without_rounds_returns_what_it_was_given() -> None:
+    graph = network((0, 0), 0)
+    run_stages(Model([graph]), FLOAT_STAGES, check=True)
+    np.testing.assert_array_equal(run_litert(graph, [X])[0], wanted(0))
+
+
+def test_rows_that_are_read_out_of_order_are_not_projected() -> None:
+    graph = Graph("main")
+    x = graph.add_input("x", X.shape, FLOAT)
+    given = [
+        graph.constant("i", one("i", 0)),
+        graph.constant("h", np.zeros((ROWS, CELLS), np.float32)),
+        x,
+    ]
+    parts, ((i, *_), inside) = bodies(*given)
+    parts[0].outputs = [emit(parts[0], "LESS", i, one("n", TIME), name="less")]
+    i, h, xs = inside
+    place = emit(parts[1], "SUB", one("n", TIME - 1), i, name="place")
+    part = emit(
+        parts[1], "FULLY_CONNECTED", emit(parts[1], "GATHER", xs, place, name="g"), W, name="p"
+    )
+    now = emit(parts[1], "SIN", emit(parts[1], "ADD", part, h, name="s"), name="now")
+    parts[1].outputs = [emit(parts[1], "ADD", i, one("1", 1), name="next"), now, xs]
+    graph.outputs = [loop(graph, given, parts)[1]]
+    run_stages(Model([graph]), FLOAT_STAGES, check=True)
+    assert types_of(graph)[0] == ["WHILE"]
+
+
+def test_a_masked_layer_carries_its_mask_beside_the_rows() -> None:
+    graph = Graph("main")
+    b = Builder(graph, Source("m", "y", "Layer"), "y")
+    x = graph.add_input("x", X.shape, FLOAT)
+    mask = graph.add_input("mask", (TIME, ROWS), np.dtype(np.bool_))
+    weights = {"w": b.const(W.T), "r": b.const(R.T), "bias": b.const(B)}
+    zeros = b.const(np.zeros((ROWS, CELLS), np.float32))
+    cell = recurrent.Simple(activation=lambda b, x: b("SIN", x))
+    y, _ = recurrent.layer(b, cell, x, [zeros], weights, mask=mask, keeps_last=True)
+    graph.outputs = [y]
+    run_stages(Model([graph]), FLOAT_STAGES, check=True)
+    body = next(op for op in graph.ops if op.type == "WHILE").graphs[1]
+    (choice,) = (op for op in body.ops if op.type == "SELECT_V2")
+    assert getattr(choice.input(0).producer, "type", "") == "GATHER"
+    shown = np.array([[True, False], [True, True], [False, True], [True, False]])
+    h, rows = np.zeros((ROWS, CELLS), np.float32), []
+    for part, counts in zip(X, shown, strict=True):
+        h = np.where(counts[:, None], np.sin(part @ W.T + B + h @ R.T), h)
+        rows.append(h)
+    np.testing.assert_allclose(run_litert(graph, [X, shown])[0], np.stack(rows), atol=1e-6)
