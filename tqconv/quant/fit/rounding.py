@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 
 DAMPING = 0.01
 """Part of the mean diagonal that is added to it: keeps inputs that never vary out of play."""
-BLOCK = 128
+BLOCK = 64
 """Columns whose errors are gathered in one matrix product."""
-PANEL = 256
-"""Columns that are factored together."""
+PANEL = 32
+"""Columns that are factored together; between them the library multiplies matrices."""
 
 Matrix = NDArray[np.floating[Any]]
 
 
 def fitted_codes(
     w: Matrix, scale: Matrix, zero: float, bounds: tuple[int, int], second: Matrix
-) -> NDArray[np.float64]:
+) -> Matrix:
     """Return the integers [g, o, n] for weights `w` [g, o, n] in g groups of o outputs.
 
     `second`: moments [g, n, n] of their inputs; `scale`: [g, o]; stored = real / scale + zero,
@@ -32,31 +32,36 @@ def fitted_codes(
     """
     order = np.argsort(np.diagonal(second, axis1=1, axis2=2), axis=1, kind="stable")
     factor = _factors(second, order)
-    # [n, g, o]: what is rounded together lies together.
-    wanted = np.take_along_axis(w, order[:, None, :], axis=2).transpose(2, 0, 1)
-    wanted = wanted.astype(np.float32, order="C")
-    scale = scale.astype(np.float32)
-    codes, errors = np.full_like(wanted, zero), wanted.copy()
-    nonzero = wanted != 0
-    low, high = bounds
+    # [n, g, o]: what is rounded together lies together. In steps, of which 0 stands for 0.
+    wanted = np.ascontiguousarray(_ordered(w, order).transpose(2, 0, 1), np.float32)
+    wanted /= scale.astype(np.float32)
+    steps, errors = np.empty_like(wanted), wanted.copy()
+    nonzero = None if np.all(wanted) else wanted != 0
+    low, high = (np.float32(bound - zero) for bound in bounds)
     for stop in range(wanted.shape[0], 0, -BLOCK):
         start = max(stop - BLOCK, 0)
+        own = np.diagonal(factor, axis1=1, axis2=2)[:, start:stop].T[:, :, None]
         owed = _products(factor[:, start:stop, stop:], errors[stop:])
-        block = factor[:, start:stop, start:stop]
+        steps[start:stop] = owed / own + wanted[start:stop]
+        block = factor[:, start:stop, start:stop] / own.transpose(1, 0, 2)
         for j in range(stop - 1, start - 1, -1):
-            share = owed[j - start]
-            share += _products(block[:, j - start, None, j + 1 - start :], errors[j + 1 : stop])[0]
-            share /= block[:, j - start, j - start, None]
-            share += wanted[j]
-            share /= scale
-            rounded = np.rint(share, out=share)
-            rounded += zero
-            np.clip(rounded, low, high, out=rounded)
-            np.copyto(codes[j], rounded, where=nonzero[j])
-            errors[j] -= (codes[j] - zero) * scale
-    result = np.empty(w.shape)
-    np.put_along_axis(result, order[:, None, :], codes.transpose(1, 2, 0), axis=2)
-    return result
+            here = steps[j]
+            here += _products(block[:, j - start, None, j + 1 - start :], errors[j + 1 : stop])[0]
+            np.rint(here, out=here)
+            np.maximum(here, low, out=here)
+            np.minimum(here, high, out=here)
+            if nonzero is not None:
+                here *= nonzero[j]
+            np.subtract(wanted[j], here, out=errors[j])
+    steps += np.float32(zero)
+    return _ordered(steps.transpose(1, 2, 0), np.argsort(order, axis=1))
+
+
+def _ordered(x: Matrix, order: NDArray[np.intp]) -> Matrix:
+    """Return [g, o, n] with what each group has along the last axis in its order."""
+    if len(order) == 1:  # the same five times as fast
+        return np.asarray(x.take(order[0], axis=2))
+    return np.take_along_axis(x, order[:, None, :], axis=2)
 
 
 def _products(factor: Matrix, errors: Matrix) -> Matrix:
@@ -69,8 +74,10 @@ def _products(factor: Matrix, errors: Matrix) -> Matrix:
 def _factors(second: Matrix, order: NDArray[np.intp]) -> NDArray[np.float32]:
     """Return the upper Cholesky factors of the damped moments, rows and columns in this order."""
     groups, n = order.shape
-    group = np.arange(groups)[:, None, None]
-    moved = second[group, order[:, :, None], order[:, None, :]]
+    if groups == 1:
+        moved = second[0].take(order[0], axis=0).take(order[0], axis=1)[None]
+    else:
+        moved = second[np.arange(groups)[:, None, None], order[:, :, None], order[:, None, :]]
     moved = moved.astype(np.float32, copy=False)  # damped, so that float32 is enough
     mean = np.diagonal(second, axis1=1, axis2=2).mean(axis=1, dtype=np.float64)
     moved[:, np.arange(n), np.arange(n)] += np.where(mean > 0, DAMPING * mean, 1.0)[:, None]
@@ -80,22 +87,20 @@ def _factors(second: Matrix, order: NDArray[np.intp]) -> NDArray[np.float32]:
 def _cholesky(matrices: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the lower Cholesky factors of [g, n, n], which is overwritten.
 
-    In panels of `PANEL` columns: the matrix products between them are what takes the time, and
-    they are twice as fast as the library's factorization of a wide matrix.
+    In panels of `PANEL` columns, each after one product with all columns before it: twice as fast
+    as the library's own factorization of a wide matrix.
     """
     n = matrices.shape[1]
-    if n <= PANEL:
-        return np.asarray(np.linalg.cholesky(matrices))
     for start in range(0, n, PANEL):
         stop = min(start + PANEL, n)
-        corner = np.linalg.cholesky(matrices[:, start:stop, start:stop])
-        matrices[:, start:stop, start:stop] = corner
+        done = matrices[:, start:, :start]
+        panel = matrices[:, start:, start:stop]
+        if start:
+            panel -= done @ done[:, : stop - start].transpose(0, 2, 1)
+        corner = np.linalg.cholesky(panel[:, : stop - start])
+        panel[:, : stop - start] = corner
         matrices[:, start:stop, stop:] = 0
-        below = matrices[:, stop:, start:stop]
-        below[:] = below @ np.linalg.inv(corner).transpose(0, 2, 1)
-        for left in range(stop, n, PANEL):
-            right = min(left + PANEL, n)
-            rows = below[:, left - stop :]
-            columns = below[:, left - stop : right - stop]
-            matrices[:, left:, left:right] -= rows @ columns.transpose(0, 2, 1)
+        if stop < n:
+            below = panel[:, stop - start :]
+            below[:] = below @ np.linalg.inv(corner).transpose(0, 2, 1)
     return matrices
