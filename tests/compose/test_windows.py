@@ -13,7 +13,10 @@ from window_reference import same_padding, windows
 from window_reference import transposed as transposed_reference
 
 from tqconv.compose import conv, pool, transposed
+from tqconv.compose.builder import Builder
 from tqconv.compose.windows import SAME, SAME_LOWER, VALID, Padding, Window, windows_over
+from tqconv.ir.graph import Graph
+from tqconv.ir.types import Source
 
 Array = NDArray[Any]
 SIZES = {1: (9,), 2: (9, 7), 3: (5, 6, 4)}
@@ -207,3 +210,15 @@ def test_places_of_maxima() -> None:
     steps = [6 * 5 * 3, 5 * 3, 3, 1]
     expected = y.max(axis=(3, 4)), places.astype(np.int64)
     assert_composed(lambda b, x: pool.max_pool_places(b, x, over, steps), [x], *expected)
+
+
+def test_weights_that_operators_share_are_turned_once() -> None:
+    graph = Graph("main")
+    x = graph.add_input("x", (1, 5, 5, 4), np.dtype(np.float32))
+    w = graph.constant("w", numbers(3, 3, 4, 4))
+    over = windows_over([3, 3], [1, 1], [1, 1], SAME)
+    for name in ("first", "second"):
+        x = conv.conv(Builder(graph, Source(name, "Conv2D", ""), name), x, w, over)
+    first, second = (op.input(1) for op in graph.ops)
+    assert first is second
+    np.testing.assert_array_equal(first.data, w.data.transpose(3, 0, 1, 2))

@@ -135,6 +135,18 @@ class Builder:
         result: Tensor = self("TRANSPOSE", x, np.array(axes, np.int32))
         return result
 
+    def turned(self, w: Tensor, perm: Sequence[int]) -> Tensor:
+        """Permute the dimensions of weights: those that many operators share only once.
+
+        The result is for operands: it may have the name of another node's.
+        """
+        if w.data is None:
+            return self.transpose(w, perm)
+        w.turned, key = w.turned or {}, tuple(perm)
+        if key not in w.turned:
+            w.turned[key] = self.transpose(w, perm)
+        return w.turned[key]
+
     def to_channels_last(self, x: Tensor) -> Tensor:
         """NC… -> N…C."""
         return self.transpose(x, (0, *range(2, x.rank), 1))

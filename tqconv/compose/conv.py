@@ -36,7 +36,7 @@ def conv(b: Builder, x: Tensor, w: Tensor, windows: Sequence[Window]) -> Tensor:
         return _of_integers(b, x, w, windows, padding)
     if len(windows) == 3:
         return _in_space(b, x, w, windows, padding)
-    filters = b.transpose(w, (3, 0, 1, 2))
+    filters = b.turned(w, (3, 0, 1, 2))
     bias = zero_bias(b, "CONV_2D", size_of(b, w, 3), x.dtype)
     return b("CONV_2D", x, filters, bias, padding=padding, **options_of(windows))
 

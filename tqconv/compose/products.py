@@ -46,7 +46,7 @@ def _with_vectors(b: Builder, x: Tensor, w: Tensor, *, adj_x: bool, adj_w: bool)
 
 def affine(b: Builder, x: Tensor, w: Tensor, *, transposed: bool = False) -> Tensor:
     """Return x: [..., k] times the matrix w: [k, n], or [n, k] if it is `transposed`."""
-    weights = w if transposed else b.transpose(w, (1, 0))
+    weights = w if transposed else b.turned(w, (1, 0))
     return b("FULLY_CONNECTED", x, weights, keep_num_dims=x.rank > 2)
 
 

@@ -291,7 +291,7 @@ def zero_state(b: Builder, x: Tensor, cells: int) -> Tensor:
 
 def dense(b: Builder, x: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
     """Return x w + bias."""
-    return b("FULLY_CONNECTED", x, b.transpose(w, (1, 0)), bias, keep_num_dims=x.rank > 2)
+    return b("FULLY_CONNECTED", x, b.turned(w, (1, 0)), bias, keep_num_dims=x.rank > 2)
 
 
 def _of_input(b: Builder, x: Tensor, weights: Weights) -> Tensor:

@@ -116,7 +116,7 @@ def _in_plane(
     b: Builder, size: Any, w: Tensor, x: Tensor, windows: Sequence[Window], padding: str
 ) -> Tensor:
     options = options_of(windows, dilations=False)
-    return b("TRANSPOSE_CONV", size, b.transpose(w, (2, 0, 1, 3)), x, padding=padding, **options)
+    return b("TRANSPOSE_CONV", size, b.turned(w, (2, 0, 1, 3)), x, padding=padding, **options)
 
 
 def _in_space(
@@ -167,6 +167,6 @@ def _convolve_channels(b: Builder, x: Tensor, w: Tensor) -> Tensor:
     bias = np.zeros(channels, np.float32)
     options: dict[str, Any] = {"padding": "VALID", "stride_h": 1, "stride_w": 1}
     if multiplier > 1:
-        return b("CONV_2D", x, b.transpose(w, (2, 0, 1, 3)), bias, **options)
+        return b("CONV_2D", x, b.turned(w, (2, 0, 1, 3)), bias, **options)
     flat = b.reshape(w, (1, height, width, channels))
     return b("DEPTHWISE_CONV_2D", x, flat, bias, depth_multiplier=1, **options)

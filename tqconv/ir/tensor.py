@@ -43,6 +43,8 @@ class Tensor:
     sparsity: dict[str, Any] | None = None
     filler: bool = False
     """A constant that a kernel asks for and the source does not state: no bias, as zeros."""
+    turned: dict[tuple[int, ...], Tensor] | None = None
+    """Weights with permuted dimensions, which operators that read them share: `Builder.turned`."""
 
     @property
     def is_constant(self) -> bool:

@@ -213,19 +213,28 @@ def share_equal_ops(graph: Graph) -> int:
     """
     count = 0
     seen: dict[tuple[Any, ...], Op] = {}
+    told: dict[tuple[Any, ...], Op] = {}
     for op in list(graph.ops):
         if not known(op.type) or not spec(op.type).pure or op.graphs or not op.outputs:
             continue
         operands = tuple(identity_of(t) for t in op.inputs)
         made = tuple(meaning_of(t) for t in op.outputs)
-        key = (op.type, operands, made, repr(sorted(op.options.items())))
-        first = seen.setdefault(key, op)
+        key = (op.type, operands, made)
+        like = seen.setdefault(key, op)
+        if like is op:
+            continue
+        told.setdefault((key, _options(like)), like)
+        first = told.setdefault((key, _options(op)), op)
         if first is op or any(t in graph.outputs for t in op.outputs):
             continue
         for old, new in zip(op.outputs, first.outputs, strict=True):
             graph.replace(old, new, keep_name=False)
         count += 1
     return count
+
+
+def _options(op: Op) -> str:
+    return repr(sorted(op.options.items()))
 
 
 def meaning_of(tensor: Tensor) -> object:

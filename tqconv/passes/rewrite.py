@@ -36,9 +36,8 @@ def at(*types: str) -> Callable[[Rewrite], Pass]:
         @wraps(rewrite)
         def run(graph: Graph) -> int:
             count = 0
-            for op in list(graph.ops):
-                if wanted and op.type not in wanted:
-                    continue
+            ops = graph.ops
+            for op in [op for op in ops if op.type in wanted] if wanted else list(ops):
                 if not op.outputs or op.outputs[0].producer is op:
                     count += graph.attempt(rewrite, op)
             return count

@@ -33,6 +33,8 @@ def cut_taps_in_padding(graph: Graph, op: Op) -> bool:
     if op.options.get("padding", "SAME") != "SAME" or w.data is None or w.sparsity is not None:
         return False
     start, axes = (1, "hw") if w.rank == 4 else (0, "dhw")
+    if w.data.shape[start : start + len(axes)].count(1) == len(axes):
+        return False  # a single tap sees every element that it stands on
     cut = w.data
     for number, (axis, size) in enumerate(zip(axes, x.shape[1:], strict=False), start):
         stride, rate = op.options.get(f"stride_{axis}", 1), f"dilation_{axis}_factor"
