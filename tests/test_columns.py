@@ -130,11 +130,12 @@ def test_other_facts() -> None:
 def test_intervals() -> None:
     rules = having(lambda row: row.interval)
     one, two = (-2.0, 1.0), (3.0, 4.0)
-    pairs = {"ADD", "MAXIMUM", "MINIMUM", "MUL", "SUB"}
+    pairs = {"ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SQUARED_DIFFERENCE", "SUB"}
     found = {n: rule(*([one, two] if n in pairs else [one])) for n, rule in rules.items()}
     assert found == {
         "ABS": (0.0, 2.0),
         "ADD": (1.0, 5.0),
+        "DIV": (-2.0 / 3.0, 1.0 / 3.0),
         "MAXIMUM": (3.0, 4.0),
         "MEAN": (-2.0, 1.0),
         "MINIMUM": (-2.0, 1.0),
@@ -146,6 +147,7 @@ def test_intervals() -> None:
         "RELU_N1_TO_1": (-1.0, 1.0),
         "SQRT": (0.0, 1.0),
         "SQUARE": (0.0, 4.0),
+        "SQUARED_DIFFERENCE": (4.0, 36.0),
         "SUB": (-6.0, -2.0),
     }
 

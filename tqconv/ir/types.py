@@ -110,7 +110,16 @@ class Quant:
         return self is other or (other is not None and self.key == other.key)
 
 
-RANGE_KINDS = ("user", "fake_quant", "input_stats", "calibrated", "fixed", "propagated", "default")
+RANGE_KINDS = (
+    "user",
+    "fake_quant",
+    "input_stats",
+    "calibrated",
+    "fixed",
+    "propagated",
+    "bounded",
+    "default",
+)
 """Where a range comes from, strongest first."""
 
 

@@ -17,9 +17,11 @@ from tqconv.ops.bounds import (
     before_log,
     difference_ends,
     product_ends,
+    quotient_ends,
     root_ends,
     size_ends,
     square_ends,
+    squared_difference_ends,
     squared_difference_floor,
     sum_ends,
     sum_floor,
@@ -203,6 +205,7 @@ _BINARY: dict[str, dict[str, Any]] = {
     },
     "DIV": {
         "neutral": 1.0,
+        "interval": quotient_ends,
         "fold": _nonzero(_divide),
         "version": _wider(2, by_type()),
         "types": _NUMBERS,
@@ -244,6 +247,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "stops": stops.negative_exponent,
     },
     "SQUARED_DIFFERENCE": {
+        "interval": squared_difference_ends,
         "fold": with_numpy(_squared_difference),
         "version": by_type(int8=2),
         "quant": QuantRule(

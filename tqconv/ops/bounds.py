@@ -57,6 +57,18 @@ def difference_ends(a: Ends, b: Ends) -> Ends:
     return a[0] - b[1], a[1] - b[0]
 
 
+def quotient_ends(a: Ends, b: Ends) -> Ends:
+    """Quotients have no ends where the divisor may be zero."""
+    if b[0] <= 0 <= b[1]:
+        return -math.inf, math.inf
+    return product_ends(a, (1 / b[1], 1 / b[0]))
+
+
+def squared_difference_ends(a: Ends, b: Ends) -> Ends:
+    """The ends of a difference, squared."""
+    return square_ends(difference_ends(a, b))
+
+
 def root_ends(a: Ends) -> Ends:
     """What is below zero has no root."""
     return math.sqrt(max(a[0], 0.0)), math.sqrt(max(a[1], 0.0))

@@ -103,6 +103,14 @@ class Group:
         """Whether the source itself stores a member in integers of this size."""
         return any(known.exact and known.bits == 8 * self.dtype.itemsize for known in self.ranges)
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a bound, of which only a part may occur, makes the range as wide as it is."""
+        firm = [r for r in self.ranges if r.kind != "bounded"]
+        if len(firm) == len(self.ranges):
+            return False
+        return Group(self.dtype, ranges=firm).ends != self.ends
+
     def params(self) -> Params | None:
         """Return how the members are stored; None when no range is known."""
         if "_made" not in vars(self):

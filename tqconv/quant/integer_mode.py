@@ -13,6 +13,7 @@ from tqconv.errors import QuantizationError, UsageError
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.types import Range, type_name
 from tqconv.quant.apply import apply
+from tqconv.quant.evidence.bounds import Bounds, loose
 from tqconv.quant.evidence.inputs import said_of_inputs
 from tqconv.quant.evidence.intervals import clipped_by_default, propagate
 from tqconv.quant.evidence.ranges import Ranges, check_trained, evidence
@@ -36,10 +37,11 @@ def rewrite_for(model: Model, options: QuantizeOptions, *, islands: bool = False
     Raises QuantizationError for all FakeQuant ranges that were never trained.
     """
     check_trained(model.main)
+    trained = any(t.range is not None and t.range.exact for t in model.main.tensors())
     return prepare(
         model.main,
         _scheme(options),
-        islands=islands or bool(options.int16),
+        islands=islands or bool(options.int16) or (options.integer_only and trained),
         strict=options.integer_only,
     )
 
@@ -62,7 +64,7 @@ def plan_for(
     chosen = _scheme(options)
     fallback = default_int16 if chosen.symmetric and default_int16 is not None else default
     found = known_ranges(model.main, options, ranges, fallback)
-    if options.integer_only and guard_divisors(model.main, found):
+    if options.integer_only and guard_divisors(model.main, Bounds(model.main, found).ends):
         found = known_ranges(model.main, options, ranges, fallback)
     choice = Choice(
         options.keep_float,
@@ -147,7 +149,15 @@ def known_ranges(
     # Behind exact ranges the rest was trained with reals; where none may remain, bounds must do.
     pairs = any(known.exact for known in found.values())
     measured = set(found)
-    found = propagate(graph, found, computed=options.integer_only or not pairs)
+    if options.integer_only and pairs:
+        found = Bounds(graph, found).ranges
+        made = borders(options).outputs
+        spoiled = loose(graph, found) if made is not None and made.itemsize == 1 else set()
+        found = {
+            t: known for t, known in found.items() if t not in spoiled.intersection(graph.outputs)
+        }
+    else:
+        found = propagate(graph, found, computed=not pairs)
     for cell in cells:  # what one is filled with at first says nothing of what it will hold
         if cell not in measured:
             found.pop(cell, None)

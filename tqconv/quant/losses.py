@@ -18,7 +18,7 @@ from tqconv.quant.groups import Group, Grouping
 from tqconv.quant.params import with_zero
 from tqconv.quant.scale_limits import product_step
 from tqconv.quant.schemes import INT16
-from tqconv.quant.select import bound_of, ends_in, operand_name, reals, rule_of
+from tqconv.quant.select import bound_of, can_be_wide, ends_in, operand_name, reals, rule_of
 
 FEWEST_STEPS = 4
 """A value that spans fewer steps is lost; well-behaved models keep all above 30."""
@@ -165,6 +165,24 @@ def seen_wider(ops: Iterable[Op], types: Mapping[Op, np.dtype]) -> dict[Op, np.d
     eight = [op for op in ops if types[op].itemsize == 1]
     rules = [(op, rule) for op in eight if (rule := rule_of(op)) is not None and rule.shifted]
     return {op: INT16 for op, rule in rules if type_name(INT16) in rule.types}
+
+
+def bounded_wider(groups: Grouping, types: Mapping[Op, np.dtype]) -> dict[Op, np.dtype]:
+    """Return the operators of 8 bits around values of which bounds alone are known, to have 16.
+
+    Often only a part of what they may be occurs, which has all of 8 bits' steps then.
+    """
+    found: dict[Op, np.dtype] = {}
+    for tensor, dtype in groups.homes:
+        whole = groups.home(tensor, dtype)
+        if dtype.itemsize > 1 or whole.pin is not None or not whole.is_bounded:
+            continue
+        around = [use.op for use in tensor.uses]
+        around += [tensor.producer] if tensor.producer is not None else []
+        for op in around:
+            if op in types and types[op].itemsize == 1 and can_be_wide(op):
+                found[op] = INT16
+    return found
 
 
 def _needs(

@@ -19,7 +19,7 @@ from tqconv.ir.types import Range, type_name
 from tqconv.quant import params as arithmetic
 from tqconv.quant import places, whole
 from tqconv.quant.groups import Grouping, group, members
-from tqconv.quant.losses import blurred, lost, seen_wider, stopped, uneven_ends
+from tqconv.quant.losses import blurred, bounded_wider, lost, seen_wider, stopped, uneven_ends
 from tqconv.quant.params import Params
 from tqconv.quant.refusals import WITH_FLOATS, MissingRangesError, float_report
 from tqconv.quant.rounded import other_steps, rounded
@@ -189,7 +189,7 @@ def _ranged(graph: Graph, selection: Selection, request: Request) -> Grouping:
     pairs = any(known.exact for known in request.found.values())
     while True:
         groups = _grouped(graph, selection, request)
-        missing = _missing(graph, groups, request.found, request.borders, selection)
+        missing = _missing(graph, groups, request, selection)
         if not missing:
             return groups
         reasons = _without_range(selection, set(missing)) if pairs else {}
@@ -216,6 +216,9 @@ def _grouped(graph: Graph, selection: Selection, request: Request) -> Grouping:
         real_inputs = request.borders.inputs is None
         groups = group(graph, selection.types, found, request.wide, real_inputs=real_inputs)
         reasons = {**blurred(groups, selection.types), **stopped(groups, selection.types)}
+        if choice.integer_only and (wider := bounded_wider(groups, selection.types)):
+            selection.types.update(wider)
+            continue
         if not choice.integer_only:
             reasons = {**lost(graph, groups, selection.types, found), **reasons}
         if not reasons:
@@ -229,15 +232,12 @@ def _grouped(graph: Graph, selection: Selection, request: Request) -> Grouping:
 
 
 def _missing(
-    graph: Graph,
-    groups: Grouping,
-    found: Mapping[Tensor, Range],
-    borders: Borders,
-    selection: Selection,
+    graph: Graph, groups: Grouping, request: Request, selection: Selection
 ) -> list[Tensor]:
     """Return the tensors whose group knows no range, in the order of the graph."""
+    found, borders = request.found, request.borders
     unknown = {t for t in members(g for g in groups.groups() if g.params() is None)}
-    unknown |= untold(graph, groups, selection.types, found)
+    unknown |= untold(graph, groups, selection.types, found, bounded=request.choice.integer_only)
     cells = {s.variable for op in selection.types for s in states(op) if s.like is None}
     unknown |= cells - found.keys()
     stored = {t for t, _ in groups.homes}

@@ -7,12 +7,13 @@ add are called `<output>/<what>`; where a ranges file does not know them, interv
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import made_by, one_and_exponential
+from tqconv.ir.match import has_activation, made_by, one_and_exponential, with_constant
 from tqconv.ir.types import Quant, Range, type_name
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import spec
@@ -22,6 +23,10 @@ from tqconv.quant.select import bound_of, operand_name, reals, rule_of
 
 Rewrite = Callable[[Graph, Op], "Tensor | None"]
 ACTIVATION = "fused_activation_function"
+SATURATED = 6.0
+"""Where TANH is 1 to half a step of 16 bits."""
+FARTHEST = 8.0
+"""How far its operand is followed."""
 LEAST_DIVISOR = 1 / 100
 """Part of the largest divisor that is two or more steps of 8 bits, so that it is not zero."""
 
@@ -40,7 +45,8 @@ def prepare(graph: Graph, scheme: Scheme, *, islands: bool = False, strict: bool
             count += _unpack(graph, op) or _read_bytes(graph, op) or _add_bias(graph, op, kinds)
             count += _rewrite(graph, op, scheme) or better_form(graph, op, scheme)
             count += wide and _guard_root(graph, op)
-            count += (wide or strict) and _soften(graph, op)
+            count += strict and _exponential(graph, op, scheme)
+            count += (wide or strict) and (_soften(graph, op) or _saturate(graph, op))
     if count:
         graph.prune()
         graph.sort()
@@ -77,6 +83,8 @@ def guard_divisors(graph: Graph, found: Mapping[Tensor, Range]) -> int:
             else:
                 kind, bound = "MINIMUM", min(known.high, known.low * LEAST_DIVISOR)
             guard = _emit(graph, op, kind, divisor, _scalar(bound), name="divisor")
+            ends = (bound, known.high) if kind == "MAXIMUM" else (known.low, bound)
+            guard.range = replace(known, low=ends[0], high=ends[1], exact=False)
             graph.set_input(op, index, guard)
             count += 1
     if count:
@@ -154,6 +162,84 @@ def _soften(graph: Graph, op: Op) -> bool:
     rest = _emit(graph, op, "LOG", _emit(graph, op, "LOGISTIC", size, name="near"), name="rest")
     ramp = _emit(graph, op, "RELU", x, name="ramp")
     graph.replace(op.output, _emit(graph, op, "SUB", ramp, rest, name="sum"))
+    return True
+
+
+def _saturate(graph: Graph, op: Op) -> bool:
+    """Clamp x in TANH(x * p(x * x)) where the result is 1: powers beyond leave no steps for others.
+
+    The error function is such a polynomial, increasing all the way.
+    """
+    product = made_by(op.inputs[0], "MUL") if op.type == "TANH" and op in graph.ops else None
+    if product is None:
+        return False
+    for index in (0, 1):
+        x, p = _unshaped(product.input(index)), product.input(1 - index)
+        factors = _polynomial(x, p)
+        if factors is None or bound_of(x) is not None:
+            continue
+        beyond = np.linspace(0, FARTHEST, 1000)
+        made = beyond * np.polyval(factors, beyond**2)
+        if made[-1] < SATURATED or np.any(np.diff(made) < 0):
+            return False
+        most = float(beyond[np.argmax(made >= SATURATED)])
+        least = _emit(graph, op, "MAXIMUM", x, _scalar(-most), name="least")
+        near = _emit(graph, op, "MINIMUM", least, _scalar(most), name="most")
+        for use in [u for u in x.uses if u.op in _made_of(op, x)]:
+            graph.set_input(use.op, use.index, near)
+        return True
+    return False
+
+
+def _polynomial(x: Tensor, p: Tensor) -> list[float] | None:
+    """Return the factors of p, a polynomial in x * x as Horner's rule computes it, or None."""
+    factors: list[float] = []
+    while (added := made_by(p, "ADD")) is not None and (split := with_constant(added)) is not None:
+        scaled = made_by(split.x, "MUL")
+        if split.constant.size != 1 or scaled is None or has_activation(added):
+            return None
+        factors.append(float(split.constant.reshape(-1)[0]))
+        square = next((t for t in scaled.inputs if t is not None and _is_square(t, x)), None)
+        others = [t for t in scaled.inputs if t is not square]
+        if square is None or len(others) != 1 or others[0] is None:
+            return None
+        p = others[0]
+    if p.data is None or p.size != 1 or not factors:
+        return None
+    return [float(p.data.reshape(-1)[0]), *reversed(factors)]
+
+
+def _is_square(tensor: Tensor, x: Tensor) -> bool:
+    op = made_by(tensor, "MUL", "SQUARE")
+    return op is not None and all(t is not None and _unshaped(t) is x for t in op.inputs)
+
+
+def _unshaped(tensor: Tensor) -> Tensor:
+    while (op := made_by(tensor, "RESHAPE")) is not None:
+        tensor = op.input(0)
+    return tensor
+
+
+def _made_of(op: Op, x: Tensor) -> set[Op]:
+    """Return the operators between a value and one that is computed from it, this included."""
+    found, waiting = {op}, [op]
+    while waiting:
+        for tensor in waiting.pop().inputs:
+            if tensor is not None and tensor is not x and tensor.producer is not None:
+                waiting += {tensor.producer} - found
+                found.add(tensor.producer)
+    return found
+
+
+def _exponential(graph: Graph, op: Op, scheme: Scheme) -> bool:
+    """ELU(x) = RELU(x) + (EXP(x - RELU(x)) - 1), for 16 bits, of which it has no kernel."""
+    if op.type != "ELU" or scheme.activation != INT16:
+        return False
+    ramp = _emit(graph, op, "RELU", op.input(0), name="ramp")
+    below = _emit(graph, op, "SUB", op.input(0), ramp, name="below")
+    power = _emit(graph, op, "EXP", below, name="power")
+    tail = _emit(graph, op, "ADD", power, _scalar(-1), name="tail")
+    graph.replace(op.output, _emit(graph, op, "ADD", ramp, tail, name="sum"))
     return True
 
 

@@ -21,10 +21,16 @@ from tqconv.quant.select import is_real, is_same, reals, rule_of
 
 
 def untold(
-    graph: Graph, groups: Grouping, types: Mapping[Op, np.dtype], found: Mapping[Tensor, Range]
+    graph: Graph,
+    groups: Grouping,
+    types: Mapping[Op, np.dtype],
+    found: Mapping[Tensor, Range],
+    *,
+    bounded: bool = False,
 ) -> set[Tensor]:
     """Return the values that would lose what the source keeps of them.
 
+    bounded: what `found` holds of a value is a bound of that value, where nothing stronger is;
     types: the operators that compute with integers. What such an operator makes of operands that
     are requantized for it; what other operators make; what shares the range of a part of it, or of
     a constant.
@@ -34,7 +40,7 @@ def untold(
 
     def told(tensor: Tensor) -> bool:
         known = found.get(tensor)
-        if known is not None and known.kind != "propagated":
+        if known is not None and (bounded or known.kind != "propagated"):
             return True
         return any(told(u.op.output) for u in tensor.uses if u.op in types and _holds_all(u.op))
 

@@ -321,15 +321,16 @@ def test_cells_of_which_nothing_is_known_have_room_for_all_that_counts(tmp_path:
 
 
 def test_values_without_a_range_are_told_by_the_nodes_that_make_them(tmp_path: Path) -> None:
+    """What a pair says of a normalized value says nothing of the value that was normalized."""
     graph = Pairs()
-    graph.pair("x", "a", 4 / 255, 128)
     graph.constants |= {"g": np.ones(6, F), "b": np.zeros(6, F)}
-    graph.add("LayerNormalization", "a g b", "n")
+    graph.add("LayerNormalization", "x g b", "n")
     graph.pair("n", "y", 4 / 255, 128)
     with pytest.raises(QuantizationError) as caught:
         graph.converted(tmp_path, ["y"], integer_only=True)
-    (_, line) = str(caught.value).splitlines()
-    assert line == "  'n/rsqrt', made by RSQRT for LayerNormalization 'n'"
+    (_, first, second) = str(caught.value).splitlines()
+    assert first == "  'x', an input"
+    assert second == "  'n/mean' and 6 more, made by MEAN for LayerNormalization 'n'"
     assert "without `--integer_only`" in (caught.value.hint or "")
 
 

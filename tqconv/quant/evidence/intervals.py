@@ -77,14 +77,15 @@ def propagate(
         for tensor in op.outputs:
             if tensor in ranges or tensor.dtype.kind != "f":
                 continue
-            ends = _ends(op, ranges)
+            ends = ends_of(op, ranges)
             if ends is not None and all(map(math.isfinite, ends)):
                 ranges[tensor] = Range(*ends, "propagated", f"through {op!r}")
     return ranges
 
 
-def _ends(op: Op, ranges: Mapping[Tensor, Range]) -> Ends | None:
-    inputs = [_input(t, ranges) for t in op.inputs if t is not None and t.dtype.kind == "f"]
+def ends_of(op: Op, ranges: Mapping[Tensor, Range]) -> Ends | None:
+    """Return the ends of an operator's results by its row, from those of what it reads."""
+    inputs = [input_ends(t, ranges) for t in op.inputs if t is not None and t.dtype.kind == "f"]
     known_ends = [ends for ends in inputs if ends is not None]
     if len(known_ends) < len(inputs) or not inputs:
         return None
@@ -101,7 +102,8 @@ def _ends(op: Op, ranges: Mapping[Tensor, Range]) -> Ends | None:
     return min(max(low, least), most), min(max(high, least), most)
 
 
-def _input(tensor: Tensor, ranges: Mapping[Tensor, Range]) -> Ends | None:
+def input_ends(tensor: Tensor, ranges: Mapping[Tensor, Range]) -> Ends | None:
+    """Return the ends of a value or of a constant."""
     if tensor.data is not None:
         data = tensor.data
         return (float(data.min()), float(data.max())) if data.size else (0.0, 0.0)
