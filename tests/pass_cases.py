@@ -88,6 +88,115 @@ CASES = {
         z = SELECT_V2(b, x, 0.0)""",
         ["GREATER", "SELECT_V2"],
     ),
+    "steps that are computed alike are rows of a batch": (
+        """x: f32[2,3,4] -> y
+        n = TANH(x)
+        a = GATHER(n, 0) {axis=1}
+        b = GATHER(n, 1) {axis=1}
+        c = GATHER(n, 2) {axis=1}
+        d = SIN(a)
+        e = SIN(b)
+        f = SIN(c)
+        g = ADD(d, a)
+        h = ADD(e, b)
+        i = ADD(f, c)
+        p = PACK(g, h, i) {values_count=3, axis=0}
+        y = TRANSPOSE(p, [1,0,2])""",
+        ["TANH", "RESHAPE", "SIN", "ADD", "RESHAPE"],
+    ),
+    "steps along the first axis are rows, too": (
+        """x: f32[3,2,4] -> y
+        a, b, c = UNPACK(x) {axis=0, num=3}
+        d = SOFTMAX(a) {beta=1.0}
+        e = SOFTMAX(b) {beta=1.0}
+        f = SOFTMAX(c) {beta=1.0}
+        y = PACK(d, e, f) {values_count=3, axis=0}""",
+        ["RESHAPE", "SOFTMAX", "RESHAPE"],
+    ),
+    "steps with constants of their own stay": (
+        """x: f32[2,4] -> y
+        a, b = UNPACK(x) {axis=0, num=2}
+        d = MUL(a, 2.0)
+        e = MUL(b, 3.0)
+        y = PACK(d, e) {values_count=2, axis=0}""",
+        ["UNPACK", "MUL", "MUL", "PACK"],
+    ),
+    "steps in another order stay": (
+        """x: f32[2,4] -> y
+        a, b = UNPACK(x) {axis=0, num=2}
+        d = SIN(b)
+        e = SIN(a)
+        y = PACK(d, e) {values_count=2, axis=0}""",
+        ["UNPACK", "SIN", "SIN", "PACK"],
+    ),
+    "steps whose rows are mixed stay": (
+        """x: f32[2,3,4] -> y
+        a, b = UNPACK(x) {axis=0, num=2}
+        d = MEAN(a, [0]) {keep_dims=true}
+        e = MEAN(b, [0]) {keep_dims=true}
+        y = PACK(d, e) {values_count=2, axis=0}""",
+        ["UNPACK", "MEAN", "MEAN", "PACK"],
+    ),
+    "rows and columns that are repeated are a larger picture": (
+        """x: f32[1,3,4,2] -> y
+        r = RESHAPE(x, [1,3,1,4,2])
+        s = TILE(r, [1,1,2,1,1])
+        t = RESHAPE(s, [1,6,4,1,2])
+        u = TILE(t, [1,1,1,3,1])
+        y = RESHAPE(u, [1,6,12,2])""",
+        ["RESIZE_NEAREST_NEIGHBOR"],
+    ),
+    "a picture that is repeated as a whole is no larger picture": (
+        """x: f32[1,3,4,2] -> y
+        r = RESHAPE(x, [1,1,3,4,2])
+        s = TILE(r, [1,2,1,1,1])
+        y = RESHAPE(s, [1,6,4,2])""",
+        ["RESHAPE", "TILE", "RESHAPE"],
+    ),
+    "a bound on the reciprocal of a length is an epsilon": (
+        """x: f32[2,5] -> z
+        q = SQUARE(x)
+        s = SUM(q, [1]) {keep_dims=True}
+        r = RSQRT(s)
+        m = MINIMUM(r, 1e6)
+        z = MUL(x, m)""",
+        ["L2_NORMALIZATION"],
+    ),
+    "a bound that counts stays": (
+        """x: f32[2,5] -> z
+        q = SQUARE(x)
+        s = SUM(q, [1]) {keep_dims=True}
+        r = RSQRT(s)
+        m = MINIMUM(r, 0.2)
+        z = MUL(x, m)""",
+        ["SQUARE", "SUM", "RSQRT", "MINIMUM", "MUL"],
+    ),
+    "where a zero is negative does not matter to the largest": (
+        """x: f32[2,5], f: f32[2,5] -> z
+        e = EQUAL(x, 0.0)
+        l = LESS(f, 0.0)
+        b = LOGICAL_AND(e, l)
+        s = SELECT_V2(b, -1.1754944e-38, x)
+        z = ARG_MAX(s, 1) {output_type=INT32}""",
+        ["ARG_MAX"],
+    ),
+    "a choice between elements matters to the largest": (
+        """x: f32[2,5], f: f32[2,5] -> z
+        l = LESS(f, 0.0)
+        s = SELECT_V2(l, -1.1754944e-38, x)
+        z = ARG_MAX(s, 1) {output_type=INT32}""",
+        ["LESS", "SELECT_V2", "ARG_MAX"],
+    ),
+    "a size that was joined into a shape is read before": (
+        """x: f32[?,8] -> z, w
+        n = SHAPE(x) {out_type=INT32}
+        a = STRIDED_SLICE(n, [0], [1], [1])
+        v = CONCATENATION(a, [8,3]) {axis=0}
+        e = STRIDED_SLICE(v, [0], [1], [1]) {shrink_axis_mask=1}
+        z = NEG(e)
+        w = NEG(v)""",
+        ["SHAPE", "STRIDED_SLICE", "CONCATENATION", "RESHAPE", "NEG", "NEG"],
+    ),
     "a norm of rows that were reshaped for a kernel of pictures has no RESHAPE": (
         """x: f32[2,5,8] -> z
         r = RESHAPE(x, [1,10,8,1])

@@ -192,6 +192,31 @@ def multiply_by_zero(graph: Graph, op: Op) -> bool:
     return True
 
 
+LEAST = float(np.finfo(np.float32).tiny)
+"""The least number that kernels tell from 0: XNNPACK takes those below it for 0."""
+
+
+@at("ARG_MAX", "ARG_MIN")
+def forget_sign_of_zero(graph: Graph, op: Op) -> bool:
+    """Look for the largest without telling -0 from 0, as every kernel does.
+
+    s = SELECT_V2(LOGICAL_AND(EQUAL(x, 0), c), -1e-38, x); y = ARG_MAX(s)   ->   y = ARG_MAX(x)
+    """
+    choice = made_by(op.inputs[0], "SELECT_V2")
+    low = choice.input(1).data if choice is not None else None
+    if choice is None or low is None or low.size != 1 or low.dtype != np.float32:
+        return False
+    x = choice.input(2)
+    both = made_by(choice.input(0), "LOGICAL_AND")
+    if both is None or abs(float(low.max())) > LEAST or x.shape != choice.output.shape:
+        return False
+    zeros = [made_by(t, "EQUAL") for t in both.inputs]
+    if not any(e is not None and e.inputs[0] is x and is_scalar(e.inputs[1], 0.0) for e in zeros):
+        return False
+    graph.set_input(op, 0, x)
+    return True
+
+
 @exact
 @at("LOGICAL_AND", "LOGICAL_OR")
 def drop_twice(graph: Graph, op: Op) -> bool:

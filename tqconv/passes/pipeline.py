@@ -32,6 +32,8 @@ from tqconv.passes.recognize import (
     patterns,
     pixels,
     products,
+    repeats,
+    steps_alike,
 )
 from tqconv.passes.recurrent import loops, memory, steps
 from tqconv.passes.toco import stages as toco
@@ -49,6 +51,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     reshape.whole_as_reshape,
     vectors.take_from_pack,
     vectors.take_from_gather,
+    vectors.take_from_join,
     reshape.merge_reshapes,
     reshape.reduction_to_reshape,
     cleanup.multiply_by_zero,
@@ -58,6 +61,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     fills.average,
     cleanup.share_equal_ops,
     cleanup.drop_twice,
+    cleanup.forget_sign_of_zero,
     sink.transpose_in_product,
     sink.transpose_in_dense,
     sink.compose_transposes,
@@ -83,7 +87,10 @@ SIMPLIFY: tuple[Pass, ...] = (
     patterns.recognize_reciprocal_root,
     patterns.recognize_logistic,
     patterns.subtract_negatives,
+    steps_alike.steps_as_rows,
     parts.slices_as_split,
+    repeats.repeat_as_resize,
+    repeats.resize_once,
     masks.choose_infinity,
     masks.choose_hidden,
     products.scale_before_product,

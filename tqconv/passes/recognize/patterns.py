@@ -29,6 +29,7 @@ def recognize_l2_normalization(graph: Graph, op: Op) -> bool:
     """Read x * rsqrt(max(sum(x^2), e)) over the last axis.
 
     y = MUL(x, RSQRT(MAXIMUM(SUM(SQUARE(x), [-1]), e)))   ->   y = L2_NORMALIZATION(x)
+    y = MUL(x, MINIMUM(RSQRT(SUM(SQUARE(x), [-1])), 1e6))   ->   the same
     """
     return _recognize_l2(graph, op, EXACT_EPSILON)
 
@@ -43,13 +44,22 @@ def _recognize_l2(graph: Graph, op: Op, most: float) -> bool:
     root_type = "RSQRT" if op.type == "MUL" else "SQRT"
     pairs = (op.inputs, op.inputs[::-1]) if op.type == "MUL" else (op.inputs,)
     for x, factor in pairs:
-        root = made_by(factor, root_type)
+        root = made_by(_unbounded(factor, most), root_type)
         if x is None or root is None or not _is_square_sum(root.input(0), x, most):
             continue
         y = emit(graph, "L2_NORMALIZATION", x, name=f"{op.output.name}/l2", source=op.source)
         graph.replace(op.output, y)
         return True
     return False
+
+
+def _unbounded(factor: Tensor | None, most: float) -> Tensor | None:
+    """Return a factor without a bound that counts only for vectors as short as an epsilon."""
+    bound = made_by(factor, "MINIMUM")
+    operands = with_constant(bound) if bound is not None else None
+    if operands is None or operands.constant.size != 1:
+        return factor
+    return operands.x if float(operands.constant.max()) >= 1 / np.sqrt(most) else factor
 
 
 def _is_square_sum(total: Tensor, x: Tensor, most: float) -> bool:
