@@ -88,9 +88,9 @@ def adaptive_pool(
 def _by_parts(b: KerasBuilder, type: str, x: Tensor, sizes: list[int]) -> Tensor:
     whole = [static_size(x, axis) for axis in range(1, x.rank - 1)]
     if all(wanted > 0 and size % wanted == 0 for size, wanted in zip(whole, sizes, strict=True)):
-        parts = [size // wanted for size, wanted in zip(whole, sizes, strict=True)]
-        make = pool.average_pool if type == "MEAN" else pool.max_pool
-        return make(b, x, windows_of(parts, parts, 1, "valid"))
+        window = [size // wanted for size, wanted in zip(whole, sizes, strict=True)]
+        make: pool.Pool = pool.average_pool if type == "MEAN" else pool.max_pool
+        return make(b, x, windows_of(window, window, 1, "valid"))
     for axis, wanted in enumerate(sizes, 1):
         size = static_size(x, axis)
         if wanted < 1:
