@@ -129,6 +129,14 @@ def test_an_average_keeps_the_range_of_what_it_averages() -> None:
     assert stored(graph, made, "y")[0] == float(np.float32(3 / 255))
 
 
+def test_updates_that_are_added_keep_their_range() -> None:
+    """0.9 and -0.8 at one place make 0.1."""
+    graph = parse("x: f32[2,3] -> z\ny = MUL(x, 3.0)\nz = SCATTER_ND(i32[2,1], y, [4,3])")
+    made = planned(graph, {"x": (-1, 1), "y": (-0.8, 0.9), "z": (-0.1, 0.1)})
+    assert stored(graph, made, "y") == stored(graph, made, "z")
+    assert stored(graph, made, "y")[0] == pytest.approx(0.9 / 127, rel=1e-6)
+
+
 def test_an_average_keeps_the_range_of_an_input_that_others_read_as_reals() -> None:
     pool = "{filter_height=2, filter_width=2, stride_h=2, stride_w=2, padding=VALID}"
     graph = parse(

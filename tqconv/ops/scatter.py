@@ -190,7 +190,7 @@ op(
     "indices updates shape -> y",
     shape=_scattered,
     fold=_scatter,
-    quant=_CENTERED,
+    quant=replace(_CENTERED, averages=True),  # updates of one place are added
     stops=stops.outside_result,
     category="gather",
     types=_WRITTEN | {"bool"},
