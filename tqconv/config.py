@@ -50,7 +50,9 @@ class LoadOptions:
     inputs, outputs: names of tensors (`name` or `name:1`); None: what the model declares.
     shapes: one per input in order, None where the model's own shape holds; `None` in a shape is
     unknown.
-    quantizing: FakeQuant nodes are evidence for a quantizer, which drops them.
+    quantizing: FakeQuant nodes are evidence for a quantizer, which drops them. rounds_products: a
+    quantizer follows that rounds what is multiplied, in the place of nodes that round it by the
+    range of each run.
     stored_grid: constants behind them are rounded to the grid of the type that will store them, as
     TOCO did, where `num_bits` says less, too.
     array_ranges: ranges by the names of the source model, constants' too; the last one counts.
@@ -78,6 +80,7 @@ class LoadOptions:
     signature: str | None = None
     nhwc_io: bool = False
     quantizing: bool = False
+    rounds_products: bool = False
     stored_grid: bool = False
     shown: bool = False
     array_ranges: tuple[ArrayRange, ...] = ()

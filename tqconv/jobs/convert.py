@@ -200,7 +200,13 @@ def _load_options(options: ConvertOptions) -> LoadOptions:
         said = (*said, *extra_info.read(Path(toco.arrays_extra_info_file)))
     quantizing = integers or toco.drop_fake_quant
     stored_grid = toco.inference_type is not None
-    return replace(options.load, quantizing=quantizing, stored_grid=stored_grid, array_ranges=said)
+    return replace(
+        options.load,
+        quantizing=quantizing,
+        rounds_products=integers or options.quantize.mode in ("weights", "dynamic"),
+        stored_grid=stored_grid,
+        array_ranges=said,
+    )
 
 
 def _quantize(

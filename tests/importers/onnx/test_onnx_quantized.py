@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 from conftest import run_litert
 from networks import assert_like_reference, load, network, node
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+import tqconv
 from tqconv import api
 from tqconv.config import LoadOptions, QuantizeOptions, TocoOptions
 from tqconv.jobs.quantize import quantize
@@ -200,3 +203,50 @@ def test_trained_scales_are_kept_without_calibration(tmp_path: Path) -> None:
     np.testing.assert_allclose(w.scale, constants["ws"], rtol=1e-6)
     np.testing.assert_array_equal(conv.input(1).data, constants["w"].transpose(0, 2, 3, 1))
     np.testing.assert_array_equal(conv.input(2).data, constants["b"])
+
+
+def dynamically(zero: int, outputs: Sequence[str]) -> tuple[Any, NDArray[Any], NDArray[Any]]:
+    """Return a dense layer as dynamic quantizers write it, an input, and real results."""
+    integers = RNG.integers(0, 256, (8, 5)).astype(np.uint8)
+    nodes = [
+        node("DynamicQuantizeLinear", "x", "xq xs xz"),
+        node("MatMulInteger", "xq w xz wz", "i"),
+        node("Cast", "i", "r", to=1),
+        node("Mul", "xs ws", "s"),
+        node("Mul", "r s", "p"),
+        node("Add", "p b", "y"),
+    ]
+    bias, scale = RNG.normal(size=5).astype(F), F(0.011)
+    constants = {"w": integers, "wz": np.array(zero, np.uint8), "ws": scale, "b": bias}
+    x = RNG.normal(size=(3, 8)).astype(F)
+    want = x @ ((integers.astype(F) - zero) * scale) + bias
+    return network(nodes, {"x": x}, outputs, constants), x, want
+
+
+@pytest.mark.parametrize("zero", [128, 117])
+@pytest.mark.parametrize("mode", ["dynamic", "int8"])
+def test_a_quantizer_rounds_what_is_rounded_by_the_range_of_each_run(
+    tmp_path: Path, mode: str, zero: int
+) -> None:
+    model, x, want = dynamically(zero, ["y"])
+    source, target = tmp_path / "net.onnx", tmp_path / "net.tflite"
+    source.write_bytes(model.SerializeToString())
+    np.savez(tmp_path / "s.npz", x=x[None])
+    more: dict[str, Any] = {"min_weight_elements": 1}
+    more = more if mode == "dynamic" else {"calibration_data": tmp_path / "s.npz"}
+    report = tqconv.convert(source, target, quantize=mode, **more)
+    found = [op.type for op in report.model.main.ops if not op.type.endswith("QUANTIZE")]
+    assert found == ["FULLY_CONNECTED"]
+    (dense,) = (op for op in report.model.main.ops if op.type == "FULLY_CONNECTED")
+    assert dense.input(1).dtype == np.int8
+    for delegate in (True, False):
+        (got,) = run_litert(target.read_bytes(), {"x": x}, delegate)
+        assert np.abs(got - want).max() <= 0.02 * np.abs(want).max()
+
+
+def test_integers_that_somebody_else_reads_are_rounded(tmp_path: Path) -> None:
+    model, *_ = dynamically(128, ["y", "xq"])
+    made = load(model, tmp_path, LoadOptions(rounds_products=True))
+    (_, integers) = made.main.outputs
+    assert integers.dtype == np.uint8
+    assert "ROUND" in {op.type for op in made.main.ops}

@@ -69,7 +69,7 @@ def import_network(
         array_ranges=options.array_ranges,
         opset=network.opset,
     )
-    shared = Shared(translation, network, options.quantizing)
+    shared = Shared(translation, network, options.quantizing, options.rounds_products)
     values = run(shared, model.main, body, feeds, outputs)
     cuts = _cuts(network, file, options, inputs, outputs)
     advise = cuts.advice if advises else no_advice

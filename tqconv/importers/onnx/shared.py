@@ -22,5 +22,7 @@ class Shared:
     network: Network
     quantizing: bool = False
     """Q/DQ pairs will be dropped by a quantizer that knows the ranges they say."""
+    rounds_products: bool = False
+    """A quantizer follows that rounds what is multiplied in its own way."""
     reals: dict[Tensor, Reals] = field(default_factory=dict)
     """The reals behind integers."""

@@ -70,11 +70,23 @@ def dequantize(
 
 @handles("DynamicQuantizeLinear")
 def dynamic_quantize(b: ONNXBuilder, x: Tensor) -> tuple[Tensor, ...]:
-    """Store in uint8 with the range of the elements, which has 0 in it."""
+    """Store in uint8 with the range of the elements, which has 0 in it.
+
+    A quantizer rounds products in its own way: their reals are not rounded before.
+    """
+    if b.shared.rounds_products and _only_multiplied(b, b.node.outputs[0]):
+        return x, b.const(1, F, "one"), b.const(0, UINT8, "zero")
     params = _dynamic(b, x)
     assert params.zero is not None
     y = encoded(b, x, params, UINT8)
     return y, params.scale, b.cast(b.cast(params.zero, INT32), UINT8)
+
+
+def _only_multiplied(b: ONNXBuilder, name: str) -> bool:
+    body = b.shared.network.body
+    readers = [node.op for node in body.nodes if name in node.inputs]
+    ends = any(name == output.name for output in body.outputs)
+    return bool(readers) and not ends and set(readers) <= {"MatMulInteger", "ConvInteger"}
 
 
 def _dynamic(b: ONNXBuilder, x: Tensor) -> Params:
@@ -90,6 +102,8 @@ def _dynamic(b: ONNXBuilder, x: Tensor) -> Params:
 
 def _operand(b: ONNXBuilder, x: Tensor, zero: Tensor | None, axis: int) -> Tensor:
     """Return integers minus their zero point, as reals. axis: of zero points with a dimension."""
+    if x.dtype == F:
+        return x  # the reals for which they would stand, see `dynamic_quantize`
     one = b.const(1, F, "one")
     if x.data is None and x.dtype != np.uint8 and x.dtype != np.int8:
         raise UnsupportedError(f"a product of {x.dtype}")
@@ -148,6 +162,8 @@ def matmul_integer(
 ) -> Tensor:
     """Multiply matrices of integers; the sums are int32."""
     left, right = _operand(b, x, x_zero, -2), _operand(b, w, w_zero, -1)
+    if F in (x.dtype, w.dtype):
+        return products.product(b, left, right)
     terms = _terms(b, right, [right.rank - 2] if right.rank > 1 else [0])
     return exact(b, left, terms, lambda t: products.product(b, t, right))
 
@@ -170,6 +186,8 @@ def conv_integer(
     """Convolve integers; the sums are int32. Padding is the zero point."""
     left, right = _operand(b, x, x_zero, 1), _operand(b, w, w_zero, 0)
     shape = {"auto_pad": auto_pad, "dilations": dilations, "pads": pads, "strides": strides}
+    if x.dtype == F:
+        return nn.conv(b, left, right, group=group, **shape)
     terms = _terms(b, right, range(1, right.rank))
     return exact(b, left, terms, lambda t: nn.conv(b, t, right, group=group, **shape))
 
@@ -202,9 +220,9 @@ def dynamic_quantize_matmul(
     bias: Tensor | None = None,
 ) -> Tensor:
     """Multiply a matrix, rounded to 8 bits over its own range, by integers that stand for reals."""
-    integers = encoded(b, x, _dynamic(b, x), UINT8)
-    right = decoded(b, w, Params(w_scale, w_zero, -1))
-    y = products.product(b, b.shared.reals[integers].tensor, right)
+    if not b.shared.rounds_products:
+        x = b.shared.reals[encoded(b, x, _dynamic(b, x), UINT8)].tensor
+    y = products.product(b, x, decoded(b, w, Params(w_scale, w_zero, -1)))
     return y if bias is None else b("ADD", y, bias)
 
 
