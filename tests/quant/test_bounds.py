@@ -13,6 +13,7 @@ from conftest import run_litert
 from graph_text import parse
 from networks import network, node
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
 import tqconv
 from tqconv.errors import QuantizationError
@@ -199,3 +200,65 @@ def test_an_output_that_eight_bits_would_spoil_is_refused(tmp_path: Path) -> Non
     with pytest.raises(QuantizationError, match="1 tensor without a range of values\n  'y'"):
         tqconv.convert(source, target, quantize="int8", integer_only=True)
     tqconv.convert(source, target, quantize="int8", integer_only=True, output_type="int16")
+
+
+def test_a_share_of_two_values_lies_between_them() -> None:
+    text = """
+    x: f32[1,4], a: f32[1,4], b: f32[1,4] -> y
+    z = LOGISTIC(x)
+    r = SUB(1.0, z)
+    p = MUL(z, a)
+    q = MUL(r, b)
+    y = ADD(p, q)
+    """
+    assert bounds(text, x=(-3.0, 3.0), a=(-1.0, 2.0), b=(-2.0, 1.0))["y"] == (-2.0, 2.0)
+
+
+@pytest.mark.parametrize("steps", [1, 5])
+def test_a_loop_of_known_rounds_is_written_out(steps: int, tmp_path: Path) -> None:
+    cells, x = 8, RNG.normal(0, 1, (steps, 1, 6)).astype(F)
+    constants = {
+        "w": RNG.normal(0, 0.4, (1, 3 * cells, 6)).astype(F),
+        "r": RNG.normal(0, 0.4, (1, 3 * cells, cells)).astype(F),
+        "c": RNG.normal(0, 0.2, (1, 6 * cells)).astype(F),
+        "axes": np.array([1]),
+    }
+    nodes = [
+        node("GRU", "a w r c", "g", hidden_size=cells),
+        node("Squeeze", "g axes", "b"),
+    ]
+    source, target = tmp_path / "net.onnx", tmp_path / "net.tflite"
+    source.write_bytes(pairs(nodes, constants, x))
+    tqconv.convert(source, target)
+    (want,) = run_litert(target.read_bytes(), {"x": x})
+    report = tqconv.convert(source, target, quantize="int8", integer_only=True)
+    kinds = {op.type for op in report.model.main.ops}
+    assert "WHILE" not in kinds
+    integers = np.clip(np.rint(x / SCALE), -128, 127).astype(np.int8)
+    for delegate in (True, False):
+        (got,) = run_litert(target.read_bytes(), {"x": integers}, delegate)
+        assert np.abs(got.astype(int) * STEP - want).max() <= 1.01 * STEP
+
+
+def test_a_loop_whose_rounds_data_decides_stays() -> None:
+    cases = np.zeros((2, 3), F)
+    body = helper.make_graph(
+        [node("Identity", "go", "on"), node("Mul", "v half", "out")],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, ()),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, ()),
+            helper.make_tensor_value_info("v", TensorProto.FLOAT, (2, 3)),
+        ],
+        [helper.make_empty_tensor_value_info(n) for n in ("on", "out")],
+        [numpy_helper.from_array(F(0.5), "half")],
+    )
+    nodes = [helper.make_node("Loop", ["m", "", "x"], ["y"], body=body)]
+    model = network(nodes, {"x": cases, "m": np.array(3)}, ["y"])
+    with pytest.raises(QuantizationError, match="bodies of control flow stay float"):
+        tqconv.convert(
+            model.SerializeToString(),
+            quantize="int8",
+            integer_only=True,
+            input_ranges={"x": (-1, 1)},
+        )

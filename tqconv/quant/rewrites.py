@@ -18,6 +18,7 @@ from tqconv.ir.types import Quant, Range, type_name
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import spec
 from tqconv.quant.forms import better_form
+from tqconv.quant.rounds import write_out
 from tqconv.quant.schemes import INT8, INT16, UINT8, Scheme
 from tqconv.quant.select import bound_of, operand_name, reals, rule_of
 
@@ -37,7 +38,7 @@ def prepare(graph: Graph, scheme: Scheme, *, islands: bool = False, strict: bool
     `islands`: some operators will have int16 activations although the scheme has not; `strict`:
     none may stay float where integers lose its values.
     """
-    count = 0
+    count = write_out(graph) if strict else 0
     wide = islands or scheme.activation == INT16
     kinds = {type_name(t) for t in (scheme.activation, INT16 if wide else None) if t is not None}
     for op in list(graph.ops):

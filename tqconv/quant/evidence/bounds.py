@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import made_by
+from tqconv.ir.match import is_scalar, made_by
 from tqconv.ir.types import Range
 from tqconv.ops.rules import axes_of
 from tqconv.ops.table import known, spec
@@ -303,7 +303,35 @@ def _within(op: Op, ranges: Mapping[Tensor, Range]) -> Ends | None:
     return spec(op.type).within
 
 
-STATISTICS: tuple[Rule, ...] = (_normalized, _inverse_deviation, _variance)
-"""Ends of results that depend on a row of values together; they are narrower than others."""
+def _mixed(op: Op, ranges: Mapping[Tensor, Range]) -> Ends | None:
+    """z * a + (1 - z) * b lies between a and b, for a share z."""
+    terms = [made_by(t, "MUL") for t in op.inputs] if op.type == "ADD" else [None]
+    for one, other in () if None in terms else (terms, terms[::-1]):
+        for rest, b in _ways(other):
+            least = made_by(rest, "SUB")
+            if least is None or not is_scalar(least.inputs[0], 1.0):
+                continue
+            share = _unclamped(least.input(1))
+            ends = input_ends(share, ranges)
+            if ends is None or ends[0] < 0 or ends[1] > 1:
+                continue
+            for z, a in _ways(one):
+                both = [input_ends(t, ranges) for t in (a, b)]
+                if _unclamped(z) is share and both[0] is not None and both[1] is not None:
+                    low, high = min(both[0][0], both[1][0]), max(both[0][1], both[1][1])
+                    return _fused(op, (low, high))
+    return None
+
+
+def _ways(op: Op | None) -> list[tuple[Tensor, Tensor]]:
+    """Return the operands of a product in both orders."""
+    if op is None:
+        return []
+    a, b = op.input(0), op.input(1)
+    return [(a, b), (b, a)]
+
+
+STATISTICS: tuple[Rule, ...] = (_normalized, _inverse_deviation, _variance, _mixed)
+"""Ends of results that depend on values together; they are narrower than others."""
 RULES: tuple[Rule, ...] = (_within, _matrix, _linear, _sum, ends_of)
 """From an operator and the ranges of what it reads to the ends of its results."""

@@ -1,0 +1,111 @@
+"""Loops of a known number of rounds, written out: their bodies would stay float.
+
+A recurrent layer that no operator stands for (GRU) is a WHILE over its steps. LiteRT runs bodies
+with integers, too, but what a variable is stored in would have to be the same in every round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import has_activation
+from tqconv.ops.emit import emit
+from tqconv.ops.table import known, spec
+
+MOST_ROUNDS = 64
+MOST_OPERATORS = 4096
+"""Beyond which a loop stays what it is: the file would be several times as large."""
+
+
+def write_out(graph: Graph) -> int:
+    """Replace loops that end after a number of rounds that is known, in place.
+
+    y = WHILE(0, x) {i < 3; i + 1, f(x)}   ->   y = f(f(f(x)))
+    """
+    count = 0
+    for op in list(graph.ops):
+        rounds = _rounds(graph, op) if op.type == "WHILE" and op in graph.ops else None
+        if rounds is None:
+            continue
+        values: list[Tensor] = [t for t in op.inputs if t is not None]
+        for number in range(rounds):
+            values = _written(graph, op.graphs[1], values, f"round{number}")
+        for old, new in zip(op.outputs, values, strict=True):
+            passes = new in graph.inputs or new.is_constant or new.producer not in graph.ops
+            graph.replace(old, new, keep_name=not passes)
+        count += 1
+    if count:
+        graph.prune()
+        graph.sort()
+    return count
+
+
+def _rounds(graph: Graph, op: Op) -> int | None:
+    """Return how often a body runs, None where that is open, or too often."""
+    condition, body = op.graphs
+    if any(t is None for t in op.inputs) or set(op.outputs) & set(graph.outputs):
+        return None
+    for inner in (*condition.ops, *body.ops):
+        row = spec(inner.type) if known(inner.type) else None
+        if row is None or inner.graphs or not row.pure or row.states or not inner.outputs:
+            return None
+    # Only constants are followed in a graph that is thrown away.
+    trial = Graph("rounds", budget=graph.budget)
+    values = [_stand_in(trial, t) for t in op.inputs if t is not None]
+    for number in range(min(MOST_ROUNDS, MOST_OPERATORS // max(len(body.ops), 1)) + 1):
+        (goes_on,) = _written(trial, condition, values, f"test{number}")
+        if goes_on.data is None:
+            return None
+        if not goes_on.data.item():
+            return number
+        values = _written(trial, body, values, f"round{number}")
+    return None
+
+
+def _stand_in(graph: Graph, tensor: Tensor) -> Tensor:
+    """Return a constant, or an input like a tensor, of another graph."""
+    if tensor.data is not None:
+        return graph.constant(tensor.name, tensor.data)
+    made = Tensor(graph.unique(tensor.name), tensor.shape, tensor.dtype)
+    graph.inputs.append(made)
+    return made
+
+
+def _written(graph: Graph, body: Graph, values: Sequence[Tensor], name: str) -> list[Tensor]:
+    """Add the operators of a body to a graph, and return what it makes of these values."""
+    inside = dict(zip(body.inputs, values, strict=True))
+
+    def operand(tensor: Tensor) -> Tensor:
+        if tensor not in inside:
+            assert tensor.data is not None
+            inside[tensor] = graph.constant(tensor.name, tensor.data)
+        return inside[tensor]
+
+    for op in body.ops:
+        read = [None if t is None else operand(t) for t in op.inputs]
+        own = f"{op.outputs[0].name}/{name}"
+        zeros = _product_of_zeros(op, read)
+        if zeros is not None:
+            results = (graph.constant(own, zeros),)
+        else:
+            made = emit(graph, op.type, *read, name=own, source=op.source, **op.options)
+            results = made if isinstance(made, tuple) else (made,)
+        inside.update(zip(op.outputs, results, strict=True))
+    return [operand(t) for t in body.outputs]
+
+
+def _product_of_zeros(op: Op, read: Sequence[Tensor | None]) -> NDArray[Any] | None:
+    """Return what a dense layer makes of the state that most layers begin with: its bias."""
+    if op.type != "FULLY_CONNECTED" or has_activation(op) or not op.output.is_static:
+        return None
+    x, *_ = read
+    bias = read[2] if len(read) > 2 else None
+    if x is None or x.data is None or x.data.any() or (bias is not None and bias.data is None):
+        return None
+    made = np.zeros([size or 0 for size in op.output.shape], x.dtype)
+    return made if bias is None or bias.data is None else made + bias.data
