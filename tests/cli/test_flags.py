@@ -95,7 +95,13 @@ PARSED = {
 """Fields that are made from the value of a flag with another key."""
 
 
-DERIVED = {"load.quantizing", "load.stored_grid", "load.shown", "load.array_ranges", "command"}
+DERIVED = {
+    *(
+        f"load.{n}"
+        for n in ("array_ranges", "quantizing", "rounds_products", "shown", "stored_grid")
+    ),
+    "command",
+}
 """Fields that `convert` or the command line sets itself."""
 
 

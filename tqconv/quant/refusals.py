@@ -22,8 +22,8 @@ class MissingRangesError(QuantizationError):
         count = counted(len(each), "tensor")
         hint = (
             "give samples with `--calibration_data`, or ranges with `--ranges FILE` "
-            "(`--write_ranges_template FILE` writes one to fill in), or `--default_ranges_min` and "
-            "`--default_ranges_max` for all of them"
+            "(`--write_ranges_template FILE` writes one to fill in); only to try speed and size, "
+            "one guess for all of them: `--default_ranges_min` and `--default_ranges_max`"
         )
         if pairs:
             hint += "; without `--integer_only` the operators that the source rounds nothing of "
