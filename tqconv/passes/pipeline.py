@@ -33,6 +33,7 @@ from tqconv.passes.recognize import (
     pixels,
     products,
     repeats,
+    shuffles,
     steps_alike,
 )
 from tqconv.passes.recurrent import loops, memory, steps
@@ -85,6 +86,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     patterns.recognize_log_softmax,
     patterns.recognize_squared_difference,
     patterns.recognize_reciprocal_root,
+    shuffles.recognize_channel_shuffle,
     patterns.recognize_logistic,
     patterns.subtract_negatives,
     steps_alike.steps_as_rows,
