@@ -225,3 +225,12 @@ def test_the_plan_does_not_depend_on_the_portions(
         made.append([op.input(1).data.tobytes() for op in model.main.ops if len(op.inputs) == 3])
     assert len(made[0]) == 3
     assert made[0] == made[1]
+
+
+def test_many_samples_show_few_columns_each_of_a_channel_alone() -> None:
+    layer = "DEPTHWISE_CONV_2D(x, f32[1,3,3,8], zeros[8]) {stride_h=1, stride_w=1}"
+    graph = parse(f"x: f32[1,16,16,8] -> y\ny = {layer}")
+    (op,) = graph.ops
+    few, many = moments_page.rows_each(op, 4), moments_page.rows_each(op, 40)
+    assert 4 * few >= 6 * 9 + 512  # of few samples, which look alike, all that are worth it
+    assert 20 * 9 <= 40 * many < 250

@@ -28,6 +28,12 @@ PRODUCTS = 1 << 34
 """Products for the second moments of one operator: half a second. Wide ones take what they need."""
 FEWEST_ROWS = 16
 """Columns of one sample, at least."""
+OF_CHANNELS, OF_CHANNELS_EACH = 20, 4
+"""Columns per weight that are enough for kernels of single channels where many samples teach, and
+of one sample, at least: taking columns apart takes most of the time there. Of 8 nets that saw 100
+images, fitting gains as much on those that judge as with three times as many (2.6 dB for 1.6)."""
+MANY_SAMPLES = 20
+"""Samples from which on columns differ more than those of few do, which look alike."""
 FEWEST_SAMPLES = 12
 """Samples that teach, at least, however many columns each of them has."""
 TOGETHER, TOGETHER_BYTES = 1024, 1 << 22
@@ -222,6 +228,8 @@ MANY = 1 << 30
 
 def rows_each(op: Op, samples: int) -> int:
     """Return how many columns of each of so many samples are worth looking at."""
+    if op.type == "DEPTHWISE_CONV_2D" and samples >= MANY_SAMPLES:
+        return max(OF_CHANNELS_EACH, -(-OF_CHANNELS * width(op) // samples))
     return max(FEWEST_ROWS, -(-_enough(op) // max(samples, 1)))
 
 
