@@ -194,11 +194,12 @@ class _Counter:
     def count(self, values: Floats, low: float, high: float, weight: int) -> None:
         """Add finite values so many times; `low` and `high`: of all that were and are seen."""
         self.widen(low, high)
+        values = np.ascontiguousarray(values)  # a selection: each step would gather it again
+        self.zeros += weight * int(np.count_nonzero(values == 0))
         scaled = values * np.float32(math.ldexp(1.0, -self.exponent))
         np.floor(scaled, out=scaled)
         scaled -= np.float32(self.first)  # whole numbers that float32 holds, as is what is left
-        self.zeros += weight * (values.size - int(np.count_nonzero(values)))
-        fresh = weight * np.bincount(scaled.astype(np.intp))
+        fresh = weight * np.bincount(scaled.astype(np.int32))
         if fresh.size > self.counts.size:
             fresh[: self.counts.size] += self.counts
             self.counts = fresh
