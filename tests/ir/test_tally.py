@@ -108,3 +108,16 @@ def same(a: Histogram, b: Histogram) -> bool:
     scalars = ("samples", "low", "high", "exponent", "first", "zeros", "lost")
     equal = all(getattr(a, name) == getattr(b, name) for name in scalars)
     return equal and np.array_equal(a.counts, b.counts)
+
+
+def test_a_floor_that_was_reached_changes_nothing_that_is_seen() -> None:
+    rng = np.random.default_rng(3)
+    seen = [np.maximum(rng.normal(size=2 * tally.SMALL), 0).astype(np.float32) for _ in range(4)]
+    seen[0] += 0.5  # the floor is not reached at once
+    seen[2][7] = np.nan
+    plain, floored = Tallies(1, Counting.NONE), Tallies(1, Counting.NONE, {0: 0.0})
+    for values in seen:
+        plain.add([values])
+        floored.add([values])
+        assert floored.extremes(0) == plain.extremes(0)
+    assert (floored.low[0], floored.lost[0]) == (0, 1)

@@ -13,11 +13,12 @@ from tqconv.ir.containers import Border
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.histogram import Extremes, Histogram
 from tqconv.ir.tally import Counting, Tallies
-from tqconv.ops.table import those
+from tqconv.ops.table import having, those
 from tqconv.runtime import cells, packs
 from tqconv.runtime.litert import Array, Feed, Session
 
 RANDOM = those(lambda row: row.category == "random")
+CLAMPS = having(lambda row: row.clamp)
 Serialize = Callable[[Model], bytes]
 Read = Callable[[str], Array]
 """Returns what a sample makes of the tensor of a name, as a view: gone with the next sample."""
@@ -140,7 +141,8 @@ class _Meter:
         self.content = serialize(wide)
         self.session = Session(self.content)
         self.delegated = True
-        self.tallies = Tallies(len(tensors), counting)
+        floors = {i: low for i, t in enumerate(alone) if (low := _floor(t)) is not None}
+        self.tallies = Tallies(len(tensors), counting, floors)
         self.inside = Tallies(len(self.cells), counting)
         self.waiting: list[list[cells.Given]] = []
 
@@ -194,6 +196,13 @@ class _Meter:
         found = {name: _seen(self.tallies, order[name]) for name in self.names}
         inside = enumerate(tensor.name for tensor, _ in self.cells)
         return found | {name: _seen(self.inside, i) for i, name in inside}
+
+
+def _floor(tensor: Tensor) -> float | None:
+    """Return the lower end to which the operator that makes a tensor clamps it, if it does."""
+    op = tensor.producer
+    ends = None if op is None else CLAMPS.get(op.options.get("fused_activation_function", op.type))
+    return None if ends is None else ends[0]
 
 
 def _seen(tallies: Tallies, place: int) -> Histogram | Extremes:
