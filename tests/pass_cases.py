@@ -197,6 +197,35 @@ CASES = {
         w = NEG(v)""",
         ["SHAPE", "STRIDED_SLICE", "CONCATENATION", "RESHAPE", "NEG", "NEG"],
     ),
+    "parts of one size that are said one by one are a split": (
+        """x: f32[2,6] -> a, b
+        n = TANH(x)
+        p, q = SPLIT_V(n, [3,3], 1) {num_splits=2}
+        a = NEG(p)
+        b = NEG(q)""",
+        ["TANH", "SPLIT", "NEG", "NEG"],
+    ),
+    "parts of other sizes stay": (
+        """x: f32[2,6] -> a, b
+        n = TANH(x)
+        p, q = SPLIT_V(n, [4,2], 1) {num_splits=2}
+        a = NEG(p)
+        b = NEG(q)""",
+        ["TANH", "SPLIT_V", "NEG", "NEG"],
+    ),
+    "the only slice that is read is taken alone": (
+        """x: f32[3,2,4] -> y
+        a, b = UNPACK(x) {axis=1, num=2}
+        y = NEG(b)""",
+        ["STRIDED_SLICE", "NEG"],
+    ),
+    "a copy along an axis of open rows is left to the operator": (
+        """x: f32[2,5], s: f32[2,1] -> z
+        m = GREATER(s, 0.0)
+        t = TILE(m, [1,5])
+        z = SELECT_V2(t, x, 0.0)""",
+        ["GREATER", "SELECT_V2"],
+    ),
     "a norm of rows that were reshaped for a kernel of pictures has no RESHAPE": (
         """x: f32[2,5,8] -> z
         r = RESHAPE(x, [1,10,8,1])

@@ -153,3 +153,27 @@ def test_a_masked_layer_carries_its_mask_beside_the_rows() -> None:
         h = np.where(counts[:, None], np.sin(part @ W.T + B + h @ R.T), h)
         rows.append(h)
     np.testing.assert_allclose(run_litert(graph, [X, shown])[0], np.stack(rows), atol=1e-6)
+
+
+def test_a_layer_that_is_written_out_is_what_the_loop_computes() -> None:
+    """Rows are projected before they are taken apart; no loop is left."""
+    graph = Graph("main")
+    b = Builder(graph, Source("m", "y", "Layer"), "y")
+    x = graph.add_input("x", X.shape, FLOAT)
+    mask = graph.add_input("mask", (TIME, ROWS), np.dtype(np.bool_))
+    weights = {"w": b.const(W.T), "r": b.const(R.T), "bias": b.const(B)}
+    zeros = b.const(np.zeros((ROWS, CELLS), np.float32))
+    cell = recurrent.Simple(activation=lambda b, x: b("SIN", x))
+    y, _ = recurrent.layer(b, cell, x, [zeros], weights, mask=mask, unrolled=True)
+    graph.outputs = [y]
+    run_stages(Model([graph]), FLOAT_STAGES, check=True)
+    types = [op.type for op in graph.ops]
+    assert "WHILE" not in types
+    assert types.count("FULLY_CONNECTED") == 1 + TIME
+    shown = np.array([[True, False], [True, True], [False, True], [True, False]])
+    h, rows = np.zeros((ROWS, CELLS), np.float32), []
+    for part, counts in zip(X, shown, strict=True):
+        now = np.sin(part @ W.T + B + h @ R.T)
+        h = np.where(counts[:, None], now, h)
+        rows.append(np.where(counts[:, None], now, 0))
+    np.testing.assert_allclose(run_litert(graph, [X, shown])[0], np.stack(rows), atol=1e-6)

@@ -15,6 +15,7 @@ from tqconv.compose import lists
 from tqconv.compose.activations import clamp
 from tqconv.compose.builder import Builder
 from tqconv.compose.control import loop, within
+from tqconv.compose.operands import static_size
 from tqconv.compose.products import affine
 from tqconv.compose.sizes import inserted, size_of, vector
 from tqconv.errors import UnsupportedError
@@ -196,20 +197,23 @@ def layer(
     lengths: Tensor | None = None,
     mask: Tensor | None = None,
     keeps_last: bool = False,
+    unrolled: bool = False,
 ) -> tuple[Tensor, list[Tensor]]:
     """Return the results of all steps over x: [time, n, inputs], and the states after the last.
 
     `backward`: from the last step to the first; results stand where their inputs do. `lengths`:
     [n], the steps of each row that count; backward they begin at the last of those. `mask`: [time,
     n], true where a step counts. A step that does not count keeps the states; its result is 0, or
-    the one before it with `keeps_last`. y: [time, n, cells].
+    the one before it with `keeps_last`. `unrolled`: each step is written out, where their number is
+    known. y: [time, n, cells].
     """
     lengths = None if lengths is None else b.cast(lengths, np.int32)
     if backward:
         x = _turned(b, x, lengths)
         mask = None if mask is None else _turned(b, mask, None)
     mask = mask if lengths is None else _counted(b, x, lengths)
-    apart = mask is not None or not cell.has_operator
+    unrolled = unrolled and bool(x.shape[0])
+    apart = (mask is not None or not cell.has_operator) and not unrolled
     flags = [] if mask is None else [inserted(b, mask, 2)]
     rows = [_of_input(b, x, weights) if apart else x, *flags]
     names = list(weights)
@@ -228,6 +232,9 @@ def layer(
             return kept, kept[:1]
         return kept, [here("SELECT_V2", counts, made[0], np.array(0, np.float32))]
 
+    if unrolled:
+        y, after = written_out(b, rows, states, list(weights.values()), step)
+        return _turned(b, y[0], lengths) if backward else y[0], after
     like = [zeros_like(b, x, states[0])]
     y, after = over_time(b, rows, states, list(weights.values()), like, step)
     return _turned(b, y[0], lengths) if backward else y[0], after
@@ -270,6 +277,25 @@ def over_time(
     invariant = range(count, count + len(constant))
     results = loop(b, [*moving, *constant], goes_on, next_round, _no_lists, invariant)
     return results[first:count], results[1:first]
+
+
+def written_out(
+    b: Builder,
+    sequences: Sequence[Tensor],
+    states: Sequence[Tensor],
+    fixed: Sequence[Tensor],
+    step: Step,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Do the same as `over_time` without a loop, for sequences of known length."""
+    count = static_size(sequences[0], 0)
+    rows = [b("UNPACK", t, num=count, axis=0) for t in sequences]
+    now, rounds = list(states), []
+    for place in range(count):
+        made, found = step(b, [parts[place] for parts in rows], now, list(fixed))
+        now = list(made)
+        rounds.append(found)
+    y = [b("PACK", *column, values_count=count, axis=0) for column in zip(*rounds, strict=True)]
+    return y, now
 
 
 def zeros_like(b: Builder, x: Tensor, state: Tensor) -> Tensor:

@@ -210,19 +210,38 @@ def drop_copies(graph: Graph, op: Op) -> bool:
 
     y = ADD(x: [2,5,4], TILE(s: [2,1,4], [1,5,1]))   ->   y = ADD(x, s)      (also BROADCAST_TO)
     """
-    if not is_elementwise(op) or len(op.inputs) != 2:
+    if not is_elementwise(op) or len(op.inputs) < 2:
         return False
-    for place in (0, 1):
-        copies, other = made_by(op.inputs[place], "TILE", "BROADCAST_TO"), op.input(1 - place)
-        if copies is None or not (copies.output.is_static and other.is_static):
+    for place in range(len(op.inputs)):
+        copies = made_by(op.inputs[place], "TILE", "BROADCAST_TO")
+        if copies is None or copies.output.rank != op.output.rank:
             continue
         x, y = copies.input(0), copies.output.shape
+        others = [t for i, t in enumerate(op.inputs) if i != place and t is not None]
         wide = [1] * (len(y) - x.rank) + list(x.shape)
-        repeats = all(d == 1 for d, e in zip(wide, y, strict=True) if d != e)
-        if repeats and other.shape == op.output.shape and _takes(op, place, x):
+        if copies.type == "TILE":
+            times = values_of(copies.inputs[1])
+            if times is None:
+                continue
+            repeated = [axis for axis, count in enumerate(times) if count != 1]
+        elif copies.output.is_static:
+            repeated = [
+                axis for axis, pair in enumerate(zip(wide, y, strict=True)) if len({*pair}) > 1
+            ]
+        else:
+            continue
+        if all(wide[axis] == 1 and _has_size(others, y, axis) for axis in repeated) and _takes(
+            op, place, x
+        ):
             graph.set_input(op, place, x)
             return True
     return False
+
+
+def _has_size(others: Sequence[Tensor], shape: Shape, axis: int) -> bool:
+    """Whether another operand has the known size of an axis already."""
+    behind, size = axis - len(shape), shape[axis]
+    return size is not None and any(t.rank >= -behind and t.shape[behind] == size for t in others)
 
 
 def _per_channel(constant: NDArray[Any], x: Tensor, y: Tensor) -> NDArray[Any] | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BOOKKEEPING = frozenset(
     {
         *("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "build_config"),
-        *("implementation", "unroll", "seed", "rng_type", "input_length", "synchronized"),
+        *("implementation", "seed", "rng_type", "input_length", "synchronized"),
         *("momentum", "renorm_clipping", "renorm_momentum", "unit_forget_bias", "autocast"),
         *("dropout", "recurrent_dropout", "input_dim", "quantization_config", "input_shape"),
         *("power_iterations", "optional", "renorm", "flash_attention", "lora_alpha"),

@@ -1,4 +1,4 @@
-"""Slices that together are all of a tensor."""
+"""Slices of a tensor: together, alone, and what a dense layer makes of each."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tqconv.ir.graph import Graph, Op
-from tqconv.ir.match import values_of
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import has_activation, sole_reader, values_of
 from tqconv.ops.emit import emit
 from tqconv.passes.rewrite import at, exact
 
@@ -46,6 +46,110 @@ def slices_as_split(graph: Graph, op: Op) -> bool:
     for part, y in zip(parts, made, strict=True):
         graph.replace(found[part].output, y)
     return True
+
+
+@exact
+@at("SPLIT_V")
+def equal_parts(graph: Graph, op: Op) -> bool:
+    """Split into parts of one size as such.
+
+    a, b = SPLIT_V(x: [2,16], [8,8], 1)   ->   a, b = SPLIT(1, x)
+    """
+    axis = values_of(op.inputs[2])
+    if axis is None or op.input(0).quant is not None:
+        return False
+    sizes = {t.shape[axis[0] % op.input(0).rank] for t in op.outputs}
+    if len(sizes) != 1 or None in sizes or 0 in sizes:
+        return False
+    place = np.array(axis[0], np.int32)
+    made = emit(
+        graph,
+        "SPLIT",
+        place,
+        op.input(0),
+        name=f"{op.outputs[0].name}/equal",
+        source=op.source,
+        num_splits=len(op.outputs),
+    )
+    for old, new in zip(op.outputs, made, strict=True):
+        graph.replace(old, new)
+    return True
+
+
+@exact
+@at("UNPACK")
+def only_slice(graph: Graph, op: Op) -> bool:
+    """Take the only slice that is read, and leave the others.
+
+    a, b, c = UNPACK(x: [3,2,4]); a and b are nobody's   ->   c = STRIDED_SLICE(x, …[2])
+    """
+    read = [i for i, t in enumerate(op.outputs) if t.uses or any(t is o for o in graph.outputs)]
+    x, axis = op.input(0), int(op.options.get("axis", 0)) % op.input(0).rank
+    if len(read) != 1 or len(op.outputs) < 2 or x.quant is not None:
+        return False
+    begin, end = np.zeros(x.rank, np.int32), np.zeros(x.rank, np.int32)
+    begin[axis], end[axis] = read[0], read[0] + 1
+    others = ((1 << x.rank) - 1) & ~(1 << axis)
+    y = op.outputs[read[0]]
+    made = emit(
+        graph,
+        "STRIDED_SLICE",
+        x,
+        begin,
+        end,
+        np.ones(x.rank, np.int32),
+        name=f"{y.name}/slice",
+        source=op.source,
+        begin_mask=others,
+        end_mask=others,
+        shrink_axis_mask=1 << axis,
+    )
+    graph.replace(y, made)
+    return True
+
+
+@at("UNPACK")
+def project_before_unpack(graph: Graph, op: Op) -> bool:
+    """Let a dense layer see all rows at once that it is given one by one.
+
+    a, b = UNPACK(x: [2,n,8]); y = FULLY_CONNECTED(a, w); z = FULLY_CONNECTED(b, w)
+    ->   y, z = UNPACK(FULLY_CONNECTED(x, w): [2,n,5])
+    """
+    x, axis = op.input(0), int(op.options.get("axis", 0)) % op.input(0).rank
+    layers = [sole_reader(graph, t) for t in op.outputs]
+    first = layers[0]
+    if x.rank != 3 or axis == 2 or len(layers) < 2 or first is None or has_activation(first):
+        return False
+    weights = first.inputs[1:]
+    if first.type != "FULLY_CONNECTED" or any(t is not None and not t.is_constant for t in weights):
+        return False
+    for layer, row in zip(layers, op.outputs, strict=True):
+        if layer is None or layer.type != first.type or layer.options != first.options:
+            return False
+        same = map(is_same, layer.inputs[1:], weights)
+        if layer.inputs[0] is not row or len(layer.inputs) != len(first.inputs) or not all(same):
+            return False
+    options = {**first.options, "keep_num_dims": True}
+    name, source = f"{first.output.name}/all", first.source
+    y = emit(graph, "FULLY_CONNECTED", x, *weights, name=name, source=source, **options)
+    rows = emit(
+        graph, "UNPACK", y, name=f"{name}/rows", source=op.source, num=len(layers), axis=axis
+    )
+    for layer, row in zip(layers, rows, strict=True):
+        if layer is not None:
+            graph.replace(layer.output, row)
+    return True
+
+
+def is_same(one: Tensor | None, other: Tensor | None) -> bool:
+    """Whether two operands are equal constants, or none of both is one."""
+    if one is None or other is None:
+        return one is other
+    if one.data is None or other.data is None:
+        return one.data is other.data
+    if one is other or one.data is other.data:
+        return True
+    return one.dtype == other.dtype and np.array_equal(one.data, other.data)
 
 
 def _part(op: Op) -> Part | None:

@@ -12,6 +12,7 @@ from tqconv.ir.match import made_by, values_of
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.spec import ELEMENTWISE
 from tqconv.ops.table import known, spec
+from tqconv.passes.recognize.parts import is_same
 from tqconv.passes.reshape import reshaped
 from tqconv.passes.rewrite import at
 
@@ -189,20 +190,9 @@ def _are_alike(ops: Sequence[Op | None], parts: Steps) -> bool:
             return False
         if len(op.inputs) != len(first.inputs) or part.shape != parts[0].shape:
             return False
-        if not all(map(_is_same, op.inputs, first.inputs)):
+        if not all(map(is_same, op.inputs, first.inputs)):
             return False
     return True
-
-
-def _is_same(one: Tensor | None, other: Tensor | None) -> bool:
-    """Whether two operands are equal constants, or none of both is one."""
-    if one is None or other is None or one.data is None or other.data is None:
-        return one is other or (
-            one is not None and other is not None and one.data is None and other.data is None
-        )
-    if one is other or one.data is other.data:
-        return True
-    return one.dtype == other.dtype and np.array_equal(one.data, other.data)
 
 
 def _is_by_rows(op: Op) -> bool:

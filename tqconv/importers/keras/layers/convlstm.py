@@ -44,6 +44,7 @@ def conv_lstm(
     return_state: bool = False,
     go_backwards: bool = False,
     stateful: bool = False,
+    unroll: bool = False,
     zero_output_for_mask: bool = False,
     training: bool | None = False,
 ) -> Sequence[Tensor]:

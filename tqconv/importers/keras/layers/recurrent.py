@@ -60,6 +60,7 @@ class Run:
     go_backwards: bool
     stateful: bool
     zero_output_for_mask: bool
+    unroll: bool = False
 
 
 def state_count(layer: Layer) -> int:
@@ -83,10 +84,11 @@ def layer_of_cells(
     go_backwards: bool = False,
     stateful: bool = False,
     zero_output_for_mask: bool = False,
+    unroll: bool = False,
     training: bool | None = False,
 ) -> Sequence[Tensor]:
     """Repeat a cell over the steps of x: [n, t, inputs]."""
-    run = Run(return_sequences, return_state, go_backwards, stateful, zero_output_for_mask)
+    run = Run(return_sequences, return_state, go_backwards, stateful, zero_output_for_mask, unroll)
     return repeated(b, [b.layer], x, [*states, *listed(initial_state)], run)
 
 
@@ -102,6 +104,7 @@ def rnn(
     go_backwards: bool = False,
     stateful: bool = False,
     zero_output_for_mask: bool = False,
+    unroll: bool = False,
     training: bool | None = False,
 ) -> Sequence[Tensor]:
     """Repeat a cell, or several stacked ones, over the steps of x: [n, t, inputs]."""
@@ -110,7 +113,7 @@ def rnn(
     for each in cells:
         if not each.op.endswith("Cell") or each.op.removesuffix("Cell") not in KINDS:
             raise UnsupportedError(f"RNN repeats the cell `{each.op}`, which is not one of Keras")
-    run = Run(return_sequences, return_state, go_backwards, stateful, zero_output_for_mask)
+    run = Run(return_sequences, return_state, go_backwards, stateful, zero_output_for_mask, unroll)
     return repeated(b, cells, x, [*states, *listed(initial_state)], run)
 
 
@@ -176,7 +179,14 @@ def repeated(
         own = first[len(after) : len(after) + count]
         own = own or [recurrent.zero_state(b, given, int(cell.config["units"]))] * count
         x, last = recurrent.layer(
-            b, kind, x, own, weights, mask=mask, keeps_last=not run.zero_output_for_mask
+            b,
+            kind,
+            x,
+            own,
+            weights,
+            mask=mask,
+            keeps_last=not run.zero_output_for_mask,
+            unrolled=run.unroll,
         )
         after += last
     for variable, value in zip(kept, after, strict=False):
