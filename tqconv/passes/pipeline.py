@@ -5,6 +5,7 @@ from __future__ import annotations
 from tqconv.config import TocoOptions
 from tqconv.passes import (
     bodies,
+    broadcast,
     cleanup,
     dense,
     fake_quant,
@@ -104,8 +105,8 @@ SIMPLIFY: tuple[Pass, ...] = (
     reshape.lift_over_reshape,
     reshape.sink_reshapes,
     reshape.compute_in_four_dimensions,
-    reshape.drop_leading_ones,
-    reshape.drop_copies,
+    broadcast.drop_leading_ones,
+    broadcast.drop_copies,
 )
 
 STAGES: tuple[Stage, ...] = (

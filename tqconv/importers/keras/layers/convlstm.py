@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.compose import conv, recurrent, variables
+from tqconv.compose import conv, over_time, recurrent, variables
 from tqconv.compose.builder import Builder
 from tqconv.compose.sizes import Size, calculate, inserted, reshaped, sizes_of, vector
 from tqconv.compose.windows import SAME, Window, windows_over
@@ -68,8 +68,8 @@ def conv_lstm(
     kept, begin = _begin(b, [*sizes_of(b, part)[1:-1], filters], given, stateful)
     gate, squash = named(b, recurrent_activation), named(b, activation)
     step = _step(gate, squash, part.rank - 2, hides)
-    like, fixed = [recurrent.zeros_like(b, x, begin[0])], [b.weight("recurrent")]
-    (y,), after = recurrent.over_time(b, [part, *rows[1:]], begin, fixed, like, step)
+    like, fixed = [over_time.zeros_like(b, x, begin[0])], [b.weight("recurrent")]
+    (y,), after = over_time.over_time(b, [part, *rows[1:]], begin, fixed, like, step)
     for variable, value in zip(kept, after, strict=False):
         variables.assign(b, variable, value)
     hidden = rows[1] if len(rows) > 1 else None
@@ -121,7 +121,7 @@ def _shown(
 
 def _step(
     gate: recurrent.Activation, squash: recurrent.Activation, last: int, hides: bool
-) -> recurrent.Step:
+) -> over_time.Step:
     """Return what a step does; `last`: the axis of the channels.
 
     A step that a mask hides keeps the states; its result is the one before it, or 0 if it `hides`.

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tqconv.compose.builder import Builder
-from tqconv.compose.recurrent import Lstm, dense, over_time, zeros_like
+from tqconv.compose.over_time import over_time, zeros_like
+from tqconv.compose.recurrent import Lstm, dense
 from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.registry import handles
 from tqconv.ir.graph import Tensor
