@@ -210,21 +210,19 @@ def layer(
     apart = (mask is not None or not cell.has_operator) and not unrolled
     flags = [] if mask is None else [inserted(b, mask, 2)]
     rows = [_of_input(b, x, weights) if apart else x, *flags]
-    names = list(weights)
 
     def step(
         here: Builder, rows: list[Tensor], states: list[Tensor], fixed: list[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        inside = dict(zip(names, fixed, strict=True))
+        inside = dict(zip(weights, fixed, strict=True))
         part = rows[0] if apart else _of_input(here, rows[0], inside)
         made = cell.step(here, part, states, inside)
         if mask is None:
             return made, made[:1]
-        counts = rows[1]
-        kept = [here("SELECT_V2", counts, *pair) for pair in zip(made, states, strict=True)]
+        kept = [here("SELECT_V2", rows[1], *pair) for pair in zip(made, states, strict=True)]
         if keeps_last:
             return kept, kept[:1]
-        return kept, [here("SELECT_V2", counts, made[0], np.array(0, np.float32))]
+        return kept, [here("SELECT_V2", rows[1], made[0], np.array(0, np.float32))]
 
     fixed = list(weights.values())
     if unrolled:
