@@ -165,10 +165,10 @@ def fills(count: int) -> Graph:
 def layers(count: int) -> Graph:
     """Recurrent layers of four steps, one behind the other."""
     graph = Graph("layers")
-    weights = np.full((2, 4), 0.3, np.float32)
     steps = [graph.add_input(f"x{t}", (1, 2), np.dtype(np.float32)) for t in range(4)]
     for layer in range(count // 12):
         h = graph.constant(f"h{layer}", np.zeros((1, 2), np.float32))
+        weights = np.sin(np.arange(8, dtype=np.float32).reshape(2, 4) + layer)
         for t, x in enumerate(steps):
             name = f"{layer}_{t}"
             joined = emit(graph, "CONCATENATION", x, h, name=f"joined{name}", axis=1)
