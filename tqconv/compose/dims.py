@@ -37,29 +37,34 @@ class Dim(NamedTuple):
     axis: int
 
 
-def reshape_target(x: Tensor, shape: Tensor) -> tuple[int, ...] | None:
+Origins = dict[Dim, Dim]
+"""Dimensions of unknown size, and where each first appears."""
+
+
+def reshape_target(x: Tensor, shape: Tensor, origins: Origins) -> tuple[int, ...] | None:
     """Return the sizes (at most one -1) that reshape `x` like the vector `shape`, or None.
 
-    None means that two sizes are open and nothing relates them to the sizes of `x`.
+    None means that two sizes are open and nothing relates them to the sizes of `x`. `origins`: see
+    `dim_origin`.
     """
     known = elements(shape)
     if known is None:
         return (-1,) if shape.shape == (1,) else None
     wanted: list[int | None] = list(known)
     if -1 in wanted:
-        wanted[wanted.index(-1)] = _rest(x, shape, known)
+        wanted[wanted.index(-1)] = _rest(x, shape, known, origins)
     if wanted.count(None) > 1 or (None in wanted and 0 in wanted):
         return None
     return tuple(-1 if d is None else d for d in wanted)
 
 
-def _rest(x: Tensor, shape: Tensor, wanted: Sequence[int | None]) -> int | None:
+def _rest(x: Tensor, shape: Tensor, wanted: Sequence[int | None], origins: Origins) -> int | None:
     """Return the size that -1 stands for, when the open sizes of `x` are those of `shape`."""
     own = [Dim(x, axis) for axis, size in enumerate(x.shape) if size is None]
     for index, size in enumerate(wanted):
         if size is None:
             described = described_dim(shape, index)
-            match = None if described is None else _equal_dim(described, own)
+            match = None if described is None else _equal_dim(described, own, origins)
             if match is None:
                 return None
             own.remove(match)
@@ -67,11 +72,11 @@ def _rest(x: Tensor, shape: Tensor, wanted: Sequence[int | None]) -> int | None:
     return None if own or given == 0 else x.size // given
 
 
-def _equal_dim(dim: Dim, candidates: Sequence[Dim]) -> Dim | None:
+def _equal_dim(dim: Dim, candidates: Sequence[Dim], origins: Origins) -> Dim | None:
     if dim in candidates:
         return dim
-    origin = dim_origin(dim)
-    return next((d for d in candidates if dim_origin(d) == origin), None)
+    origin = dim_origin(dim, origins)
+    return next((d for d in candidates if dim_origin(d, origins) == origin), None)
 
 
 def described_dim(vector: Tensor, index: int) -> Dim | None:
@@ -127,22 +132,12 @@ def _joined_element(op: Op, index: int) -> tuple[Tensor, int] | None:
     return None
 
 
-def dim_origin(dim: Dim, known: dict[Dim, Dim] | None = None) -> Dim:
+def dim_origin(dim: Dim, known: Origins | None = None) -> Dim:
     """Return where an unknown size first appears; `dim` itself when its operator makes it anew.
 
-    `known`: what was found of others in the same graph, to which this adds.
+    `known`: what was found of others before, to which this adds; it holds while a graph only grows.
     """
-    return _origins(dim, {} if known is None else known)[dim]
-
-
-def alike(dim: Dim) -> list[Dim]:
-    """Return `dim` and those before it that are one size with it, each behind what makes it."""
-    found = _origins(dim, {})
-    return [d for d, origin in found.items() if origin == found[dim]]
-
-
-def _origins(dim: Dim, found: dict[Dim, Dim]) -> dict[Dim, Dim]:
-    """Add where a size and those that it is made of first appear, the latter in front."""
+    found = {} if known is None else known
     waiting: set[Dim] = set()
     stack = [dim]
     while stack:
@@ -150,7 +145,7 @@ def _origins(dim: Dim, found: dict[Dim, Dim]) -> dict[Dim, Dim]:
         if current in found:
             stack.pop()
             continue
-        needed = _open_inputs(current)
+        needed = open_inputs(current)
         missing = [d for d in needed if d not in found]
         if missing and current not in waiting:
             stack += missing
@@ -158,10 +153,11 @@ def _origins(dim: Dim, found: dict[Dim, Dim]) -> dict[Dim, Dim]:
             continue
         stack.pop()
         found[current] = _passed_on(current, {d: found[d] for d in needed})
-    return found
+    return found[dim]
 
 
-def _open_inputs(dim: Dim) -> list[Dim]:
+def open_inputs(dim: Dim) -> list[Dim]:
+    """Return the unknown sizes that an unknown size may be, or be made of, one operator before."""
     op = dim.tensor.producer
     if op is None or not has_row(op.type) or op.graphs:
         return []
@@ -178,7 +174,7 @@ def _told(op: Op, axis: int) -> Dim | None:
     return None if vector is None else described_dim(op.input(vector), axis)
 
 
-def _passed_on(dim: Dim, origins: dict[Dim, Dim]) -> Dim:
+def _passed_on(dim: Dim, origins: Origins) -> Dim:
     """Give each origin a size of its own and see which of them comes out."""
     op = dim.tensor.producer
     if op is None or not origins:

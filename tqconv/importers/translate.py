@@ -20,6 +20,7 @@ from dataclasses import field
 from typing import Any
 
 from tqconv.compose.builder import Builder
+from tqconv.compose.dims import Origins
 from tqconv.config import ArrayRange
 from tqconv.errors import FormatError, TqconvError, UnsupportedError, counted
 from tqconv.importers.cuts import Advice
@@ -80,6 +81,8 @@ class Translation:
     """Nodes that cannot be made, and tensors of others that cannot, in order."""
     unshaped: dict[int, Tensor] = field(default_factory=dict)
     """What custom operators make, where their nodes do not say its shape."""
+    origins: Origins = field(default_factory=dict)
+    """What was found of open sizes; graphs only grow while their nodes are translated."""
 
     def translate(
         self,

@@ -368,13 +368,12 @@ class Model:
 
     def all_graphs(self) -> list[Graph]:
         """Return the entry graphs and, depth first, the bodies that their operators call."""
-        found: list[Graph] = []
+        found: dict[int, Graph] = {}
         stack = list(reversed(self.graphs))
         while stack:
             graph = stack.pop()
-            if any(graph is g for g in found):
-                continue
-            found.append(graph)
-            stack += [g for op in reversed(graph.ops) for g in reversed(op.graphs)]
-        entry = [g for g in self.graphs]
-        return entry + [g for g in found if not any(g is e for e in entry)]
+            if id(graph) not in found:
+                found[id(graph)] = graph
+                stack += [g for op in reversed(graph.ops) for g in reversed(op.graphs)]
+        entries = {id(graph): graph for graph in self.graphs}
+        return list({**entries, **found}.values())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.compose.dims import Dim, dim_origin
+from tqconv.compose.dims import Dim, Origins, dim_origin
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, values_of
 from tqconv.ops.emit import emit, infer
@@ -17,8 +17,6 @@ from tqconv.ops.table import known, spec
 from tqconv.passes.rewrite import at, exact
 
 Number = NDArray[Any]
-Origins = dict[Dim, Dim]
-"""Where open sizes first appear, as far as is known: no rewrite of this page changes any."""
 STEPS = 8
 """Operators between a FILL and what it is read as; what layers write has up to four."""
 WHOLE = 2**24
@@ -33,7 +31,7 @@ def uniform_as_scalar(graph: Graph) -> int:
 
     Also of a RESHAPE of a FILL, the sum of one, or a step by a number.
     """
-    origins: Origins = {}
+    origins: Origins = {}  # no rewrite of this page changes any
     filled = [op for op in graph.ops if len(op.outputs) == 1 and _uniform(op) is not None]
     return sum(graph.attempt(lambda _, op: _as_scalar(graph, op, origins), op) for op in filled)
 

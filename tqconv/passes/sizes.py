@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tqconv.compose.dims import SIZES, Dim, dim_origin
+from tqconv.compose.dims import SIZES, Dim, Origins, dim_origin
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Shape
@@ -25,7 +25,7 @@ def size_inputs(graph: Graph) -> int:
     if not inputs or _runs_with_ones(graph):
         return 0
     found: dict[Dim, int] = {}
-    origins: dict[Dim, Dim] = {}
+    origins: Origins = {}
     for op in graph.ops:
         if op.graphs or not known(op.type):
             continue

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tqconv.compose.builder import Builder
-from tqconv.compose.dims import Dim, alike, described_dim
+from tqconv.compose.dims import Dim, Origins, described_dim, dim_origin, open_inputs
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Shape
@@ -112,16 +112,17 @@ def size_first_states(graph: Graph) -> int:
     fills = [op for op in graph.ops if op.type == "FILL" and not op.output.is_static]
     if not fills or not any(op.type == "WHILE" or cell_of(op) is not None for op in graph.ops):
         return 0
-    return sum(graph.attempt(_of_a_tensor, op) for op in fills)
+    firsts = _Firsts()
+    return sum(graph.attempt(lambda _, fill: _of_a_tensor(graph, fill, firsts), op) for op in fills)
 
 
-def _of_a_tensor(graph: Graph, op: Op) -> bool:
+def _of_a_tensor(graph: Graph, op: Op, firsts: _Firsts) -> bool:
     y, value = op.output, op.input(1).data
     axes = [axis for axis, size in enumerate(y.shape) if size is None]
     if len(axes) != 1 or value is None or y.dtype != F:
         return False
     dim = described_dim(op.input(0), axes[0])
-    found = None if dim is None else _first_of(dim)
+    found = None if dim is None else firsts.of(dim)
     if found is None:
         return False
     x, axis = found
@@ -134,19 +135,42 @@ def _of_a_tensor(graph: Graph, op: Op) -> bool:
     return True
 
 
-def _first_of(dim: Dim) -> Dim | None:
-    """Return the earliest tensor with a size, so that what only tells it can go.
+class _Firsts:
+    """The earliest tensors that have some size, so that what only tells it can go."""
 
-    One of reals comes before one of integers; all its other sizes are known.
-    """
-    fit = [
-        d
-        for d in alike(dim)
-        if d.tensor.dtype in (np.float32, np.int32)
-        and all(size for axis, size in enumerate(d.tensor.shape) if axis != d.axis)
-    ]
-    reals = [d for d in fit if d.tensor.dtype == F]
-    return next(iter(reals or fit), None)
+    def __init__(self) -> None:
+        self._origins: Origins = {}
+        self._found: dict[Dim, Dim | None] = {}
+
+    def of(self, dim: Dim) -> Dim | None:
+        """Return the earliest dimension that is one size with `dim`, in a tensor that serves.
+
+        One of reals comes before one of integers.
+        """
+        stack = [dim]
+        while stack:
+            current = stack[-1]
+            same = [d for d in open_inputs(current) if self._origin(d) == self._origin(current)]
+            missing = [d for d in same if d not in self._found]
+            if missing:
+                stack += missing
+                continue
+            stack.pop()
+            fit = [
+                d for d in (*map(self._found.get, same), current) if d is not None and _serves(d)
+            ]
+            reals = [d for d in fit if d.tensor.dtype == F]
+            self._found[current] = next(iter(reals or fit), None)
+        return self._found[dim]
+
+    def _origin(self, dim: Dim) -> Dim:
+        return dim_origin(dim, self._origins)
+
+
+def _serves(dim: Dim) -> bool:
+    """Whether rows can be made of a tensor: of one with no other open size."""
+    others = (size for axis, size in enumerate(dim.tensor.shape) if axis != dim.axis)
+    return dim.tensor.dtype in (F, np.int32) and all(others)
 
 
 def _one_of_each_row(b: Builder, x: Tensor, axis: int) -> Tensor:

@@ -97,7 +97,7 @@ def reshape(b: ONNXBuilder, x: Tensor, shape: Tensor, *, allowzero: int = 0) -> 
         shape = b.const(made) if isinstance(made, np.ndarray) else made
     elif shape.producer is None and not allowzero and not shape.is_constant:
         shape = _without_zeros(b, x, shape)
-    target = reshape_target(x, shape)
+    target = reshape_target(x, shape, b.shared.translation.origins)
     if target is None:
         return b("RESHAPE", x, int32_of(b, shape))
     if x.is_static and target == x.shape:

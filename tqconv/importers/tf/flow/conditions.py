@@ -63,7 +63,9 @@ def functionalize_conditions(
     groups: dict[object, list[_Join]] = {}
     for join in search.joins.values():
         groups.setdefault((join.predicate, join.guards, join.level), []).append(join)
-    conditions = _Conditions(nodes, search, functions, prefix)
+    several = [Ref(node.name) for node in nodes.values() if node.op == "_SwitchN"]
+    numbers = {search.switched_by(ref) for ref in several}
+    conditions = _Conditions(nodes, search, functions, prefix, numbers)
     if not conditions.replace(list(groups.values())):
         # Merges of one predicate that need each other's branches: one If node each.
         conditions.replace([[join] for join in search.joins.values()])
@@ -161,6 +163,8 @@ class _Conditions:
     search: _Search
     functions: dict[str, Function]
     prefix: str
+    numbers: Collection[Ref | None]
+    """The predicates that are numbers of branches (_SwitchN), not truth values."""
     replaced: set[str] = field(default_factory=set)
 
     def replace(self, groups: list[list[_Join]]) -> bool:
@@ -181,13 +185,6 @@ class _Conditions:
                 else:
                     self._replace_by_if(group)
         return True
-
-    def _chooses(self, join: _Join) -> bool:
-        """Whether the predicate is the number of a branch (_SwitchN), not a truth value."""
-        return any(
-            node.op == "_SwitchN" and self.search.switched_by(Ref(node.name)) == join.predicate
-            for node in self.nodes.values()
-        )
 
     def _joins_inside(self, group: Sequence[_Join]) -> list[str]:
         """Return the Merges in the branches that are still to be replaced."""
@@ -216,7 +213,8 @@ class _Conditions:
             self.functions[label] = Function(
                 label, tuple(captures.values()), bodies[i], tuple(results), scoped=True
             )
-        self.nodes[name] = _choice(name, [first.predicate, *captures], labels, self._chooses(first))
+        numbered = first.predicate in self.numbers
+        self.nodes[name] = _choice(name, [first.predicate, *captures], labels, numbered)
         self.search.guards[name] = first.guards
         for position, join in enumerate(group):
             outputs = (Ref(name, position), Ref(name, len(group) + position))

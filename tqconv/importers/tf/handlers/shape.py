@@ -13,7 +13,7 @@ from tqconv.compose.operands import axis_operand, int32_of
 from tqconv.compose.sizes import element_count, inserted
 from tqconv.errors import UnsupportedError, counted, shaped
 from tqconv.importers.tf.node import TypeNumber
-from tqconv.importers.tf.registry import handles
+from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import axis_of, same_shape
@@ -22,9 +22,9 @@ INT32 = np.dtype(np.int32)
 
 
 @handles("Reshape")
-def reshape(b: Builder, x: Tensor, shape: Tensor) -> Tensor:
+def reshape(b: TFBuilder, x: Tensor, shape: Tensor) -> Tensor:
     """Reshape to a vector of sizes; it becomes a constant when at most one size is open."""
-    target = reshape_target(x, shape)
+    target = reshape_target(x, shape, b.shared.translation.origins)
     if target is None:
         return b("RESHAPE", x, int32_of(b, shape))
     if x.is_static and target == x.shape:
