@@ -239,6 +239,13 @@ def test_shapes_that_no_memory_holds(shape: list[int]) -> None:
         parse(shared_tensors(1, b"", 0, shape), "m.tflite")
 
 
+def test_shapes_of_more_dimensions_than_any_has() -> None:
+    graph = Graph("main")
+    sizes = graph.add_input("sizes", (300,), np.dtype(np.int32))
+    with pytest.raises(UnsupportedError, match="'y' has 300 dimensions, a shape has 64 at most"):
+        emit(graph, "FILL", sizes, np.float32(1), name="y")
+
+
 def shared_tensors(count: int, buffer: bytes, kind: int, shape: list[int]) -> bytes:
     """Return a file of `count` tensors, each added to an input, that share one buffer."""
     tensors = [{"shape": np.array([1], np.int32), "type": kind, "name": "x"}]

@@ -56,6 +56,10 @@ shape are multiplied without those of 0, as numpy does."""
 SIZE = 2**31 - 1
 """The largest size of a dimension: .tflite stores sizes as 32 bit integers."""
 
+RANK = 64
+"""Dimensions of a shape: as many as an array of numpy has at most. LiteRT's Python interpreter ends
+the process where it is to show a tensor of more (70 dimensions, LiteRT 2.3.0)."""
+
 
 class Mapped:
     """A file as memory that is read when it is looked at; it must not be shortened meanwhile."""
@@ -209,12 +213,17 @@ def parse_json(text: str | bytes, what: str) -> Any:
 
 
 def check_sizes(shape: Sequence[int | None], what: str) -> None:
-    """Raise UnsupportedError where a .tflite file or any memory has no room for a shape."""
+    """Raise UnsupportedError where nothing has room for a shape."""
     fits, elements = True, 1
     for size in shape:
         if size:
             fits = fits and 0 < size <= SIZE
             elements *= size
+    if len(shape) > RANK:
+        raise UnsupportedError(
+            f"{what} has {len(shape)} dimensions, a shape has {RANK} at most",
+            hint="is the model damaged?",
+        )
     if fits and elements <= ELEMENTS:
         return
     problem = (

@@ -10,7 +10,7 @@ from graph_text import parse
 from tqconv.compose import dims
 from tqconv.exporters.tflite import serialize
 from tqconv.importers.tflite import reader
-from tqconv.ir.graph import Model
+from tqconv.ir.graph import Graph, Model
 from tqconv.passes import sizes
 from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import FLOAT_STAGES
@@ -37,6 +37,18 @@ FIXED = {
         f"x: f32[1,4,4,?] -> y\ny = CONV_2D(x, f32[3,2,2,5], f32[3]) {CONV}",
         (1, 4, 4, 5),
     ),
+    "a product with another input": (
+        "x: f32[2,?], z: f32[8,3] -> y\ny = BATCH_MATMUL(x, z)",
+        (2, 8),
+    ),
+    "what is stacked": (
+        "x: f32[?,4], z: f32[3,4] -> y\ny = PACK(x, z) {values_count=2, axis=0}",
+        (3, 4),
+    ),
+    "what is chosen from": (
+        "x: f32[?,4], z: f32[3,4] -> y\nc = GREATER(z, z)\ny = SELECT(c, x, z)",
+        (3, 4),
+    ),
     "what is joined": ("x: f32[?,?] -> y\ny = CONCATENATION(x, f32[5,8]) {axis=0}", (None, 8)),
 }
 OPEN = {
@@ -54,13 +66,18 @@ OPEN = {
 @pytest.mark.parametrize("name", FIXED)
 def test_the_only_size_that_runs_is_that_of_the_input(name: str) -> None:
     text, shape = FIXED[name]
-    graph, other = parse(text), np.zeros([*(d or 1 for d in shape[:-1]), 1], np.float32)
+    graph = parse(text)
     with pytest.raises((RuntimeError, ValueError)):
-        run_litert(graph, [other])
+        run_litert(graph, _zeros(graph))
     model = reader.parse(bytes(serialize(Model([parse(text)]))), "n.tflite")
     run_stages(model, FLOAT_STAGES, check=True)
     assert model.main.inputs[0].shape == shape
-    run_litert(model, [np.zeros([1 if d is None else d for d in shape], np.float32)])
+    run_litert(model, _zeros(model.main))
+
+
+def _zeros(graph: Graph) -> list[np.ndarray]:
+    """What LiteRT runs a model with that is not told other sizes."""
+    return [np.zeros([1 if d is None else d for d in t.shape], np.float32) for t in graph.inputs]
 
 
 @pytest.mark.parametrize("name", OPEN)

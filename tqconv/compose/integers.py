@@ -14,7 +14,7 @@ from tqconv.compose.builder import Builder
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import STRING, type_name
-from tqconv.ops.emit import finish
+from tqconv.ops.emit import finish, infer
 from tqconv.ops.operands import HANDLES
 from tqconv.ops.table import spec
 
@@ -42,11 +42,7 @@ def bitcast(b: Builder, x: Tensor, dtype: np.dtype) -> Tensor:
         return x
     if HANDLES & {x.dtype, dtype} or STRING in (x.dtype, dtype):
         raise UnsupportedError(f"the bits of {type_name(x.dtype)} as {type_name(dtype)}")
-    shape = x.shape
-    if x.dtype.itemsize > dtype.itemsize:
-        shape = (*x.shape, x.dtype.itemsize // dtype.itemsize)
-    elif x.dtype.itemsize < dtype.itemsize:
-        shape = x.shape[:-1]
+    ((shape, _),) = infer(Op("BITCAST", (x,), (Tensor("bits", (), dtype),), {}, b.source))
     if x.data is not None:
         bits = np.frombuffer(np.ascontiguousarray(x.data).tobytes(), dtype)
         return b.const(bits.reshape([d or 0 for d in shape]), what="bits")

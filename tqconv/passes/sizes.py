@@ -68,13 +68,14 @@ def _open_axes(tensor: Tensor) -> list[int]:
 
 
 def _wanted(op: Op, dim: Dim) -> int | None:
-    """Return the only size of a dimension with which an operator runs, if a constant has it."""
-    row, tensor = spec(op.type), dim.tensor
-    if row.dense and tensor is op.inputs[0] and tensor.rank > 1 and dim.axis == tensor.rank - 1:
+    """Return the only size of a dimension with which an operator runs, if an operand has it."""
+    tensor = dim.tensor
+    cuts = op.type == "FULLY_CONNECTED" and tensor is op.inputs[0] and tensor.rank > 1
+    if cuts and dim.axis == tensor.rank - 1:
         return op.input(1).shape[1]  # the kernel cuts any number of elements into rows
     if any(_fits(op, dim, size) for size in (1, *SIZES)):
         return None
-    others = {d for t in op.inputs if t is not None and t.is_constant for d in t.shape if d}
+    others = {d for t in op.inputs if t is not None for d in t.shape if d}
     fitting = [size for size in others if _fits(op, dim, size)]
     if len(fitting) != 1 or _fits(op, dim, 2 * fitting[0]):
         return None

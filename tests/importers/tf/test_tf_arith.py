@@ -309,6 +309,9 @@ def test_what_has_no_kernel_is_refused() -> None:
             made.attr["type"].type = 20
     with pytest.raises(UnsupportedError, match="the bits of FLOAT32 as RESOURCE"):
         model_of(bits)
+    wider = one_op("Bitcast", np.zeros(3, np.int32), type=np.int64)[0]
+    with pytest.raises(UnsupportedError, match="the last dimension of 'x0' is not 2"):
+        model_of(wider)
 
 
 @pytest.mark.parametrize("op", ["SquaredDifference", "Add", "Maximum"])
