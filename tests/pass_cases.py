@@ -226,6 +226,60 @@ CASES = {
         z = SELECT_V2(t, x, 0.0)""",
         ["GREATER", "SELECT_V2"],
     ),
+    "a mask of constants chooses": (
+        """x: f32[1,2] -> z
+        y = ADD(x, [0.0,-1e9])
+        z = SOFTMAX(y) {beta=1.0}""",
+        ["SELECT_V2", "SOFTMAX"],
+    ),
+    "a bias before a softmax stays": (
+        """x: f32[1,2] -> z
+        y = ADD(x, [-1.0,-1e9])
+        z = SOFTMAX(y) {beta=1.0}""",
+        ["ADD", "SOFTMAX"],
+    ),
+    "the opposite of a condition chooses the other way": (
+        """x: f32[2,5], f: f32[2,5] -> z
+        m = GREATER(f, 0.0)
+        n = LOGICAL_NOT(m)
+        z = SELECT_V2(n, x, 1.0)""",
+        ["GREATER", "SELECT_V2"],
+    ),
+    "what is multiplied with a condition is chosen": (
+        """x: f32[2,5], f: f32[2,1] -> z
+        m = GREATER(f, 0.0)
+        c = CAST(m) {in_data_type=BOOL, out_data_type=FLOAT32}
+        z = MUL(c, x)""",
+        ["GREATER", "SELECT_V2"],
+    ),
+    "a condition that is counted, too, stays a number": (
+        """x: f32[2,5], f: f32[2,1] -> z, w
+        m = GREATER(f, 0.0)
+        c = CAST(m) {in_data_type=BOOL, out_data_type=FLOAT32}
+        z = MUL(c, x)
+        w = NEG(c)""",
+        ["GREATER", "CAST", "MUL", "NEG"],
+    ),
+    "the product of two vectors is a sum": (
+        """x: f32[2,5], y: f32[2,5] -> z
+        a = RESHAPE(x, [2,1,5])
+        b = RESHAPE(y, [2,5,1])
+        p = BATCH_MATMUL(a, b)
+        z = RESHAPE(p, [2,1])""",
+        ["MUL", "SUM"],
+    ),
+    "parts that are joined several times are repeated": (
+        """x: f32[2,3,4] -> y
+        a, b, c = SPLIT(1, x) {num_splits=3}
+        y = CONCATENATION(a, a, b, b, c, c) {axis=1}""",
+        ["RESHAPE", "TILE", "RESHAPE"],
+    ),
+    "parts that are joined in another order stay": (
+        """x: f32[2,2,4] -> y
+        a, b = SPLIT(1, x) {num_splits=2}
+        y = CONCATENATION(a, b, a, b) {axis=1}""",
+        ["SPLIT", "CONCATENATION"],
+    ),
     "a norm of rows that were reshaped for a kernel of pictures has no RESHAPE": (
         """x: f32[2,5,8] -> z
         r = RESHAPE(x, [1,10,8,1])

@@ -112,13 +112,13 @@ def group_norm(
     channels = x.shape[-1]
     if channels is None or channels % groups:
         raise UnsupportedError(f"{channels} channels do not split into {groups} groups")
+    if groups == 1:
+        return by_own_statistics(b, x, range(1, x.rank), scale, offset, epsilon)
     sizes = sizes_of(b, x)
-    places = calculate(b, "MUL", 1, *sizes[1:-1])
-    parts = reshaped(b, x, [sizes[0], places, groups, channels // groups])
-    y = by_own_statistics(b, parts, [1, 3], None, None, epsilon)
-    y = reshaped(b, y, sizes)
-    y = y if scale is None else b("MUL", y, scale)
-    return y if offset is None else b("ADD", y, offset)
+    places, each = calculate(b, "MUL", 1, *sizes[1:-1]), [groups, channels // groups]
+    parts = reshaped(b, x, [sizes[0], places, *each])
+    scale, offset = (None if t is None else b.reshape(t, each) for t in (scale, offset))
+    return reshaped(b, by_own_statistics(b, parts, [1, 3], scale, offset, epsilon), sizes)
 
 
 def rms_norm(

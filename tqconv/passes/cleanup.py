@@ -222,12 +222,18 @@ def forget_sign_of_zero(graph: Graph, op: Op) -> bool:
 def drop_twice(graph: Graph, op: Op) -> bool:
     """Read the condition instead of what holds where it does, twice.
 
-    y = LOGICAL_AND(x, x)   ->   y is x
+    y = LOGICAL_AND(x, x)                   ->   y is x
+    z = LOGICAL_AND(LOGICAL_AND(x, y), x)   ->   z = LOGICAL_AND(x, y)
     """
-    if op.inputs[0] is not op.inputs[1] or op.input(0).is_constant or op.input(0) in graph.inputs:
-        return False
-    graph.replace(op.output, op.input(0))
-    return True
+    for x, other in (op.inputs, op.inputs[::-1]):
+        before = made_by(x, op.type)
+        covers = x is other or (before is not None and any(t is other for t in before.inputs))
+        if x is None or not covers or x.is_constant or x.shape != op.output.shape:
+            continue
+        if x not in graph.inputs and x not in graph.outputs:
+            graph.replace(op.output, x)
+            return True
+    return False
 
 
 @exact

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation, is_scalar, made_by, with_constant
+from tqconv.ir.match import has_activation, is_scalar, made_by, sole_reader, with_constant
 from tqconv.ops.emit import Operand, emit
 from tqconv.passes.rewrite import at
 
@@ -49,6 +49,7 @@ def choose_hidden(graph: Graph, op: Op) -> bool:
     y = ADD(x, MUL(SUB(1, CAST(m)), -1e9))         ->   y = SELECT_V2(m, x, -1e9)
     y = SUB(x, MUL(CAST(LOGICAL_NOT(m)), 1e9))     ->   y = SELECT_V2(m, x, -1e9)
     y = SELECT_V2(h, SUB(x, 1e9), x)               ->   y = SELECT_V2(h, -1e9, x)
+    y = ADD(x, [0,-1e9])                           ->   y = SELECT_V2([true,false], x, -1e9)
     """
     if has_activation(op) or op.output.dtype != np.float32:
         return False
@@ -57,6 +58,8 @@ def choose_hidden(graph: Graph, op: Op) -> bool:
     if op.type == "SELECT_V2":
         return _hide_at_once(graph, op)
     sign = 1.0 if op.type == "ADD" else -1.0
+    if _hide_by_constant(graph, op):
+        return True
     for x, added in (op.inputs, op.inputs[::-1])[: 2 if op.type == "ADD" else 1]:
         product = made_by(added, "MUL")
         parts = with_constant(product) if product is not None else None
@@ -98,6 +101,72 @@ def _hide_at_once(graph: Graph, op: Op) -> bool:
         if (shifted.type == "SUB" and not parts.first) or low.size != 1 or low.max() > MOST:
             continue
         graph.set_input(op, place, graph.constant(f"{op.output.name}/hidden", low.reshape(())))
+        return True
+    return False
+
+
+def _hide_by_constant(graph: Graph, op: Op) -> bool:
+    """Choose what a constant of zeros and one very low number is added to."""
+    parts = with_constant(op)
+    if parts is None or (op.type == "SUB" and not parts.first):
+        return False
+    numbers = parts.constant if op.type == "ADD" else -parts.constant
+    shown = numbers == 0
+    low = numbers[~shown]
+    if low.size == 0 or shown.all() or low.max() > MOST or low.min() != low.max():
+        return False
+    mask = graph.constant(f"{op.output.name}/shown", shown)
+    operands = (mask, parts.x, np.asarray(low[0], np.float32))
+    y = emit(graph, "SELECT_V2", *operands, name=f"{op.output.name}/hidden", source=op.source)
+    if y.shape != op.output.shape:
+        return False
+    graph.replace(op.output, y)
+    return True
+
+
+@at("SELECT_V2")
+def choose_the_other_way(graph: Graph, op: Op) -> bool:
+    """Choose by a condition rather than by its opposite.
+
+    y = SELECT_V2(LOGICAL_NOT(m), a, b)   ->   y = SELECT_V2(m, b, a)
+
+    Also where the opposite is reshaped on the way.
+    """
+    opposite = made_by(op.inputs[0], "LOGICAL_NOT")
+    reshape = made_by(op.inputs[0], "RESHAPE")
+    if opposite is None and reshape is not None and sole_reader(graph, op.input(0)) is op:
+        opposite = made_by(reshape.input(0), "LOGICAL_NOT")
+    if opposite is None:
+        return False
+    condition = opposite.input(0)
+    if reshape is not None:
+        name, target = f"{op.input(0).name}/opposite", reshape.input(1)
+        condition = emit(graph, "RESHAPE", condition, target, name=name, source=reshape.source)
+    name = f"{op.output.name}/chosen"
+    y = emit(graph, op.type, condition, op.input(2), op.input(1), name=name, source=op.source)
+    graph.replace(op.output, y)
+    return True
+
+
+@at("MUL")
+def choose_by_flags(graph: Graph, op: Op) -> bool:
+    """Choose what a condition as 0 and 1 is multiplied with.
+
+    y = MUL(x, CAST(m)), nobody else reads the CAST   ->   y = SELECT_V2(m, x, 0)
+    """
+    if has_activation(op) or op.output.dtype != np.float32:
+        return False
+    for x, factor in (op.inputs, op.inputs[::-1]):
+        shown = _flags(factor)
+        if x is None or factor is None or shown is None or sole_reader(graph, factor) is not op:
+            continue
+        if x.is_constant or x.shape != op.output.shape:
+            continue
+        zero, name = np.zeros((), np.float32), f"{op.output.name}/chosen"
+        y = emit(graph, "SELECT_V2", shown, x, zero, name=name, source=op.source)
+        if y.shape != op.output.shape:
+            return False
+        graph.replace(op.output, y)
         return True
     return False
 

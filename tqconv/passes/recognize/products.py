@@ -8,6 +8,7 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, sole_reader, values_of, with_constant
 from tqconv.ops.emit import emit
 from tqconv.passes.fold import LINEAR, float_weights
+from tqconv.passes.reshape import reshaped
 from tqconv.passes.rewrite import at
 
 
@@ -81,4 +82,28 @@ def product_across(graph: Graph, op: Op) -> bool:
     name, source = f"{op.output.name}/product", product.source.joined(op.source)
     y = emit(graph, "BATCH_MATMUL", first, second, name=name, source=source, **options)
     graph.replace(op.output, y)
+    return True
+
+
+@at("BATCH_MATMUL")
+def product_of_vectors(graph: Graph, op: Op) -> bool:
+    """Multiply two vectors element by element, and add up.
+
+    a: [n,1,5]; b: [n,5,1]; y = BATCH_MATMUL(a, b)
+    ->   y = RESHAPE(SUM(MUL(RESHAPE(a, [n,5]), RESHAPE(b, [n,5])), [1]), [n,1,1])
+    """
+    a, b, y = op.input(0), op.input(1), op.output
+    if a.is_constant or b.is_constant or y.rank < 3 or y.shape[-2:] != (1, 1):
+        return False
+    if a.shape[:-2] != b.shape[:-2] or a.shape[:-2] != y.shape[:-2] or y.shape.count(None) > 1:
+        return False
+    depth = a.shape[-2 if op.options.get("adj_x") else -1]
+    if depth is None or depth == 1 or any(made_by(t, "RESHAPE") is None for t in (a, b)):
+        return False
+    shape, name = [*y.shape[:-2], depth], y.name
+    rows = [reshaped(graph, t, shape, f"{t.name}/vector", op.source) for t in (a, b)]
+    both = emit(graph, "MUL", *rows, name=f"{name}/both", source=op.source)
+    last = np.array([len(shape) - 1], np.int32)
+    total = emit(graph, "SUM", both, last, name=f"{name}/sum", source=op.source, keep_dims=True)
+    graph.replace(y, reshaped(graph, total, y.shape, f"{name}/product", op.source))
     return True

@@ -7,6 +7,7 @@ import numpy as np
 from tqconv.ir.graph import Graph, Op
 from tqconv.ir.match import made_by, sole_reader, values_of
 from tqconv.ops.emit import emit
+from tqconv.ops.rules import axis_of
 from tqconv.passes.reshape import reshaped
 from tqconv.passes.rewrite import at
 
@@ -72,3 +73,28 @@ def _repeats(op: Op) -> bool:
         return False
     pairs = zip(x.shape[1:3], y.shape[1:3], strict=True)
     return all(size and larger and larger % size == 0 for size, larger in pairs)
+
+
+@at("CONCATENATION")
+def joined_copies(graph: Graph, op: Op) -> bool:
+    """Repeat elements without taking each apart.
+
+    a, b = SPLIT(1, x: [n,2,4]); y = CONCATENATION(a, a, a, b, b, b) {axis=1}
+    ->   y = RESHAPE(TILE(RESHAPE(x, [n,2,1,4]), [1,1,3,1]), [n,6,4])
+    """
+    split = made_by(op.inputs[0], "SPLIT")
+    if split is None or len(split.outputs) < 2 or len(op.inputs) % len(split.outputs):
+        return False
+    x, y, axis = split.input(1), op.output, axis_of(int(op.options.get("axis", 0)), op.output.rank)
+    times = len(op.inputs) // len(split.outputs)
+    if times < 2 or list(op.inputs) != [t for t in split.outputs for _ in range(times)]:
+        return False
+    if x.shape[axis] != len(split.outputs) or x.shape.count(None) > 1 or x.rank > 4:
+        return False
+    apart = [*x.shape[: axis + 1], 1, *x.shape[axis + 1 :]]
+    row = reshaped(graph, x, apart, f"{y.name}/apart", op.source)
+    copies = np.ones(len(apart), np.int32)
+    copies[axis + 1] = times
+    wide = emit(graph, "TILE", row, copies, name=f"{y.name}/copies", source=op.source)
+    graph.replace(y, reshaped(graph, wide, y.shape, f"{y.name}/joined", op.source))
+    return True

@@ -94,14 +94,17 @@ def masking(b: KerasBuilder, x: Tensor, *, mask_value: float = 0.0) -> Tensor:
     last = np.array([x.rank - 1], np.int32)
     counts = b("REDUCE_ANY", differs, last, keep_dims=True)
     b.mask = b("SQUEEZE", counts, squeeze_dims=[x.rank - 1])
-    return masked(b, x, counts)
+    return masked(b, x, counts, b.cast(counts, np.float32))
 
 
-def masked(b: KerasBuilder, x: Tensor, counts: Tensor) -> Tensor:
-    """Return x with zeros where a mask shows nothing: chosen by Keras 3, multiplied before."""
+def masked(b: KerasBuilder, x: Tensor, counts: Tensor, numbers: Tensor) -> Tensor:
+    """Return x with zeros where a mask shows nothing: chosen by Keras 3, multiplied before.
+
+    numbers: 1 and 0 for what the mask shows and hides.
+    """
     if b.major >= 3:
-        return b("SELECT_V2", counts, x, np.array(0, np.float32))
-    return b("MUL", x, b.cast(counts, np.float32))
+        return b("SELECT_V2", b.cast(counts, np.bool_), x, np.array(0, np.float32))
+    return b("MUL", x, numbers)
 
 
 OF_REALS = {

@@ -11,6 +11,7 @@ from tqconv.compose.operands import static_size
 from tqconv.compose.reduce import reduced
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.layers.convolution import FIRST, many, windows_of
+from tqconv.importers.keras.layers.core import masked
 from tqconv.importers.keras.registry import KerasBuilder, handles
 from tqconv.ir.graph import Tensor
 
@@ -64,8 +65,9 @@ def global_pool(
     mask = b.masks[0] if b.masks else None
     if mask is None or type != "MEAN" or x.rank != 3:
         return reduced(b, type, x, list(axes), keep_dims=keepdims)
-    weights = b("EXPAND_DIMS", b.cast(mask, np.float32), np.array(3 - first, np.int32))
-    total = reduced(b, "SUM", b("MUL", x, weights), list(axes), keep_dims=keepdims)
+    shown = b("EXPAND_DIMS", mask, np.array(3 - first, np.int32))
+    weights = b.cast(shown, np.float32)
+    total = reduced(b, "SUM", masked(b, x, shown, weights), list(axes), keep_dims=keepdims)
     return b("DIV", total, reduced(b, "SUM", weights, list(axes), keep_dims=keepdims))
 
 
