@@ -72,3 +72,13 @@ def test_integer_conversions_ignore_an_epsilon_that_counts_for_reals() -> None:
     run_stage(norms, graph, check=True)
     assert [op.type for op in graph.ops] == ["L2_NORMALIZATION"]
     assert all(s.name != "norms" for s in stages_before(TocoOptions(), quantizing=False))
+
+
+def test_a_scalar_is_no_vector_that_is_normalized() -> None:
+    norms = next(s for s in stages_before(TocoOptions(), quantizing=True) if s.name == "norms")
+    graph = parse("""x: f32[2,5] -> z
+        q = SQUARE(x)
+        s = SUM(q, [1]) {keep_dims=True}
+        r = RSQRT(s)
+        z = MUL(r, 0.5)""")
+    assert not run_stage(norms, graph, check=True)

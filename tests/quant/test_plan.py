@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from conftest import run_litert
 from graph_text import parse
 
 from tqconv.errors import QuantizationError, UsageError
 from tqconv.ir.graph import Graph, Tensor, Use
 from tqconv.ir.types import Range
+from tqconv.quant.apply import apply
 from tqconv.quant.plan import Borders, Plan, plan
 from tqconv.quant.refusals import MissingRangesError
 from tqconv.quant.report import coarse_lines, describe
@@ -314,14 +316,21 @@ def test_a_softmax_behind_infinite_masks_stays_float(mask: str) -> None:
         planned(graph, ranges, choice=WHOLE)
 
 
-def test_a_maximum_may_see_the_end_of_a_range_for_infinity() -> None:
+def test_maxima_are_taken_of_the_lowest_integer_for_minus_infinity() -> None:
+    """LiteRT's QUANTIZE makes 127 of -inf where the zero point is negative, as it is here."""
     graph = parse("""x: f32[1,4,4,1] -> z
         y = PADV2(x, [[0,0],[1,1],[1,1],[0,0]], -1e999)
-        m = MAX_POOL_2D(y) {padding=VALID, filter_height=3, filter_width=3, stride_h=1, stride_w=1}
-        z = LOGISTIC(m)""")
-    ranges = {"x": (-4, 4), "y": (-4, 4), "m": (-4, 4), "z": (0, 1)}
-    floats = planned(graph, ranges).floats
-    assert [op.type for op, why in floats.items() if "not finite" in why] == ["PADV2"]
+        m = MAX_POOL_2D(y) {padding=VALID, filter_height=3, filter_width=3, stride_h=2, stride_w=2}
+        z = MUL(m, 0.5)""")
+    x = np.random.default_rng(4).uniform(-1, 4, (1, 4, 4, 1)).astype(np.float32)
+    made = planned(graph, {"x": (-1, 4), "y": (-1, 4), "m": (-1, 4), "z": (-0.5, 2)})
+    assert not made.floats
+    rows = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)[0, :, :, 0]
+    windows = np.lib.stride_tricks.sliding_window_view(rows, (3, 3))[::2, ::2]
+    apply(graph, made)
+    for delegate in (True, False):
+        (got,) = run_litert(graph, [x], delegate)
+        np.testing.assert_allclose(got[0, :, :, 0], windows.max((2, 3)) / 2, atol=0.02)
 
 
 def test_operators_with_constants_that_are_not_finite_stay_float() -> None:

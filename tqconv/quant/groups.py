@@ -275,6 +275,8 @@ class _Builder:
         if apart and dtype.itemsize == 1:
             ends = whole_steps(data) or ends
         made = Group(dtype, [tensor], [tensor.range or Range(*ends, "fixed", "constant")])
+        if np.isneginf(ends).all():  # the lowest integer stands for it, whatever the range
+            made.ranges = []
         self.result.constants[Use(op, index)] = made
         return made
 

@@ -199,7 +199,7 @@ def _refusal(op: Op, scheme: Scheme, choice: Choice) -> str | None:
 def _operand_refusal(op: Op, rule: QuantRule, kind: str) -> str | None:
     for index, tensor in reals(op):
         name = operand_name(op, index)
-        if _is_endless(tensor):
+        if _is_endless(tensor) and not _is_below_all(op, tensor):
             return NOT_FINITE.format(tensor.name)
         if name in rule.weight and not tensor.is_constant and kind not in rule.free_weights:
             return f"its weights '{tensor.name}' are computed at run time"
@@ -215,6 +215,17 @@ NOT_FINITE = "reads '{}', which holds values that are not finite"
 
 def _is_endless(tensor: Tensor) -> bool:
     return tensor.data is not None and not np.isfinite(tensor.data).all()
+
+
+def _is_below_all(op: Op, tensor: Tensor) -> bool:
+    """Whether a constant is -inf around an image of which maxima are taken: any least will do.
+
+    Rounded from reals it would not: kernels make the highest integer of -inf where the zero point
+    is negative.
+    """
+    assert tensor.data is not None
+    maxima = all(use.op.type == "MAX_POOL_2D" for use in op.outputs[0].uses)
+    return op.type == "PADV2" and maxima and bool(np.isneginf(tensor.data).all())
 
 
 def _endless(graph: Graph) -> Set[Tensor]:

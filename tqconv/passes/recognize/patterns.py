@@ -73,7 +73,7 @@ def _is_square_sum(total: Tensor, x: Tensor, most: float) -> bool:
     if reduction is None or not reduction.options.get("keep_dims"):
         return False
     axes = values_of(reduction.inputs[1])
-    if axes is None or [a % x.rank for a in axes] != [x.rank - 1]:
+    if axes is None or not x.rank or [a % x.rank for a in axes] != [x.rank - 1]:
         return False
     square = made_by(reduction.input(0), "SQUARE", "MUL")
     return square is not None and all(t is x for t in square.inputs)
