@@ -14,11 +14,12 @@ import numpy as np
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import Range, type_name
 from tqconv.ops.table import having, those
+from tqconv.quant.ends import ends_in
 from tqconv.quant.groups import Group, Grouping
 from tqconv.quant.params import with_zero
 from tqconv.quant.scale_limits import product_step
 from tqconv.quant.schemes import INT16
-from tqconv.quant.select import bound_of, can_be_wide, ends_in, operand_name, reals, rule_of
+from tqconv.quant.select import bound_of, can_be_wide, operand_name, reals, rule_of
 
 FEWEST_STEPS = 4
 """A value that spans fewer steps is lost; well-behaved models keep all above 30."""

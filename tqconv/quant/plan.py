@@ -18,6 +18,7 @@ from tqconv.ir.grid import extremes
 from tqconv.ir.types import Range, type_name
 from tqconv.quant import params as arithmetic
 from tqconv.quant import places, whole
+from tqconv.quant.ends import coarse_ends, fine_ends
 from tqconv.quant.groups import Grouping, group, members
 from tqconv.quant.losses import blurred, bounded_wider, lost, seen_wider, stopped, uneven_ends
 from tqconv.quant.params import Params
@@ -30,8 +31,6 @@ from tqconv.quant.select import (
     Choice,
     Selection,
     begins_integers,
-    coarse_ends,
-    fine_ends,
     is_real,
     makes_reals,
     operand_name,

@@ -13,10 +13,11 @@ from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Use
 from tqconv.ir.types import type_name
 from tqconv.ops.table import those
+from tqconv.quant.ends import end_of
 from tqconv.quant.losses import MIXES, extremes, span, with_range
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Plan
-from tqconv.quant.select import end_of, is_real, rule_of
+from tqconv.quant.select import is_real, rule_of
 
 
 def describe(graph: Graph, plan: Plan) -> str:
