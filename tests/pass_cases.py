@@ -9,6 +9,9 @@ def windows(size: int, stride: int) -> str:
     return f"{{padding=VALID, {sizes}}}"
 
 
+SAME_ONE = "{padding=SAME, stride_h=1, stride_w=1}"
+"""Options of a convolution that keeps the size."""
+
 CASES = {
     "an element of what was packed is read before": (
         """x: f32[?,8] -> z, w
@@ -279,6 +282,30 @@ CASES = {
         a, b = SPLIT(1, x) {num_splits=2}
         y = CONCATENATION(a, b, a, b) {axis=1}""",
         ["SPLIT", "CONCATENATION"],
+    ),
+    "gates that are convolved one by one are convolved at once": (
+        f"""x: f32[1,4,4,2], h: f32[1,4,4,3] -> y
+        a = CONV_2D(x, f32[3,3,3,2], f32[3]) {SAME_ONE}
+        b = CONV_2D(h, f32[3,3,3,3], f32[3]) {SAME_ONE}
+        c = CONV_2D(x, f32[3,3,3,2], f32[3]) {SAME_ONE}
+        d = CONV_2D(h, f32[3,3,3,3], f32[3]) {SAME_ONE}
+        i = ADD(a, b)
+        f = ADD(c, d)
+        p = LOGISTIC(i)
+        q = TANH(f)
+        y = MUL(p, q)""",
+        ["CONV_2D", "CONV_2D", "ADD", "SPLIT", "LOGISTIC", "TANH", "MUL"],
+    ),
+    "gates of other inputs are not": (
+        f"""x: f32[1,4,4,2], h: f32[1,4,4,3], g: f32[1,4,4,3] -> y
+        a = CONV_2D(x, f32[3,3,3,2], f32[3]) {SAME_ONE}
+        b = CONV_2D(h, f32[3,3,3,3], f32[3]) {SAME_ONE}
+        c = CONV_2D(x, f32[3,3,3,2], f32[3]) {SAME_ONE}
+        d = CONV_2D(g, f32[3,3,3,3], f32[3]) {SAME_ONE}
+        i = ADD(a, b)
+        f = ADD(c, d)
+        y = MUL(i, f)""",
+        [*["CONV_2D"] * 4, "ADD", "ADD", "MUL"],
     ),
     "a norm of rows that were reshaped for a kernel of pictures has no RESHAPE": (
         """x: f32[2,5,8] -> z

@@ -177,3 +177,31 @@ def test_a_layer_that_is_written_out_is_what_the_loop_computes() -> None:
         h = np.where(counts[:, None], now, h)
         rows.append(np.where(counts[:, None], now, 0))
     np.testing.assert_allclose(run_litert(graph, [X, shown])[0], np.stack(rows), atol=1e-6)
+
+
+def test_pictures_are_convolved_before_the_loop() -> None:
+    graph = Graph("main")
+    pictures = RNG.normal(size=(TIME, ROWS, 4, 4, 2)).astype(np.float32)
+    filters = RNG.normal(size=(3, 1, 1, 2)).astype(np.float32)
+    x = graph.add_input("x", pictures.shape, FLOAT)
+    given = [
+        graph.constant("i", one("i", 0)),
+        graph.constant("h", np.zeros((ROWS, 4, 4, 3), np.float32)),
+        x,
+    ]
+    parts, ((i, *_), inside) = bodies(*given)
+    parts[0].outputs = [emit(parts[0], "LESS", i, one("n", TIME), name="less")]
+    i, h, xs = inside
+    row = emit(parts[1], "GATHER", xs, i, name="row", axis=0)
+    options = {"padding": "SAME", "stride_h": 1, "stride_w": 1}
+    part = emit(parts[1], "CONV_2D", row, filters, np.ones(3, np.float32), name="part", **options)
+    now = emit(parts[1], "SIN", emit(parts[1], "ADD", part, h, name="sum"), name="now")
+    parts[1].outputs = [emit(parts[1], "ADD", i, one("1", 1), name="next"), now, xs]
+    graph.outputs = [loop(graph, given, parts)[1]]
+    run_stages(Model([graph]), FLOAT_STAGES, check=True)
+    assert types_of(graph)[0] == ["RESHAPE", "CONV_2D", "RESHAPE", "WHILE"]
+    assert "CONV_2D" not in types_of(graph)[2]
+    want = np.zeros((ROWS, 4, 4, 3), np.float32)
+    for picture in pictures:
+        want = np.sin(picture @ filters[:, 0, 0].T + 1 + want)
+    np.testing.assert_allclose(run_litert(graph, [pictures])[0], want, atol=1e-5)

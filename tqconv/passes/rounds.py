@@ -11,6 +11,7 @@ from tqconv.ops.emit import emit
 from tqconv.ops.table import known, spec
 from tqconv.passes.cleanup import identity_of, meaning_of
 from tqconv.passes.recurrent.loops import is_increment, trip_count
+from tqconv.passes.reshape import reshaped
 from tqconv.passes.rewrite import at, exact
 
 
@@ -115,20 +116,21 @@ def _is_read(graph: Graph, tensor: Tensor) -> bool:
 
 @at("WHILE")
 def project_before_loop(graph: Graph, op: Op) -> bool:
-    """Let a dense layer see all rows at once that a loop would give it one by one.
+    """Let a layer see all rows at once that a loop would give it one by one.
 
     y = WHILE(0, x: [t,n,8], …) {FULLY_CONNECTED(GATHER(x, i), w)}
-    ->   y = WHILE(0, FULLY_CONNECTED(x, w): [t,n,5], …) {GATHER(x, i)}
+    ->   y = WHILE(0, FULLY_CONNECTED(x, w): [t,n,5], …) {GATHER(x, i)}      (also CONV_2D)
     """
     body = op.graphs[1]
     for i, rows in enumerate(body.inputs):
-        if body.outputs[i] is not rows or len(rows.uses) != 1 or rows.rank != 3:
+        if body.outputs[i] is not rows or len(rows.uses) != 1 or rows.rank not in (3, 5):
             continue
         gather = rows.uses[0].op
         if gather.type != "GATHER" or gather.inputs[0] is not rows or not _one_by_one(op, gather):
             continue
         dense = sole_reader(body, gather.output)
-        if dense is None or dense.type != "FULLY_CONNECTED" or dense.inputs[0] is not gather.output:
+        wanted = "FULLY_CONNECTED" if rows.rank == 3 else "CONV_2D"
+        if dense is None or dense.type != wanted or dense.inputs[0] is not gather.output:
             continue
         weights = dense.inputs[1:]
         if has_activation(dense) or any(t is not None and not t.is_constant for t in weights):
@@ -166,11 +168,18 @@ def _project(graph: Graph, op: Op, i: int, gather: Op, dense: Op) -> bool:
     condition, body = op.graphs
     x, name = op.input(i), dense.output.name
     constants = [None if t is None else t.data for t in dense.inputs[1:]]
-    options = {**dense.options, "keep_num_dims": True}
-    y = emit(
-        graph, "FULLY_CONNECTED", x, *constants, name=f"{name}/rows", source=dense.source, **options
-    )
-    if y.shape[:-1] != x.shape[:-1]:
+    if dense.type == "CONV_2D":
+        count = x.shape[1]
+        flat = [None if count is None else count * (x.shape[0] or 0), *x.shape[2:]]
+        x = reshaped(graph, x, flat, f"{name}/pictures", dense.source)
+        options = dense.options
+    else:
+        options = {**dense.options, "keep_num_dims": True}
+    y = emit(graph, dense.type, x, *constants, name=f"{name}/rows", source=dense.source, **options)
+    if dense.type == "CONV_2D":
+        lead = op.input(i).shape[:2]
+        y = reshaped(graph, y, [*lead, *y.shape[1:]], f"{name}/steps", dense.source)
+    if y.shape[:2] != op.input(i).shape[:2]:
         return False
     graph.set_input(op, i, y)
     for part in (condition, body):
