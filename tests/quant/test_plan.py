@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -331,6 +332,49 @@ def test_maxima_are_taken_of_the_lowest_integer_for_minus_infinity() -> None:
     for delegate in (True, False):
         (got,) = run_litert(graph, [x], delegate)
         np.testing.assert_allclose(got[0, :, :, 0], windows.max((2, 3)) / 2, atol=0.02)
+
+
+PEAKS = """x: f32[1,6,6,2] -> y{more}
+    h = MUL(x, 2.0)
+    s = LOGISTIC(h)
+    m = MAX_POOL_2D(s) {{padding=SAME, filter_height=3, filter_width=3, stride_h=1, stride_w=1}}
+    k = EQUAL(s, m)
+    y = SELECT_V2(k, s, 0.0){use}"""
+AROUND = {n: (0.0, 1.0) for n in "smy"} | {"x": (-4.0, 4.0), "h": (-8.0, 8.0)}
+
+
+def test_decisions_between_probabilities_are_made_of_reals() -> None:
+    """In steps of 1/256 neighbours of a peak are peaks, too."""
+    graph = parse(PEAKS.format(more="", use=""))
+    floats = planned(graph, AROUND).floats
+    assert [op.type for op in floats] == ["LOGISTIC", "MAX_POOL_2D", "EQUAL", "SELECT_V2"]
+    assert all("decides between results in steps of 0.00391" in why for why in floats.values())
+
+
+@pytest.mark.parametrize(
+    ("more", "use", "asked"),
+    [
+        (", z", "\n    z = MUL(s, s)", {}),  # another operator computes with them
+        ("", "", {"borders": Borders(outputs=INT8)}),
+        ("", "", {"choice": WHOLE}),
+    ],
+)
+def test_decisions_stay_integers_where_the_results_do(
+    more: str, use: str, asked: dict[str, Any]
+) -> None:
+    graph = parse(PEAKS.format(more=more, use=use))
+    ranges = {**AROUND, "z": (0.0, 1.0)} if more else AROUND
+    assert "MAX_POOL_2D" not in [o.type for o in planned(graph, ranges, **asked).floats]
+
+
+def test_padding_may_be_moved_before_maxima_are_taken_of_it() -> None:
+    graph = parse("""x: f32[1,1,4,4] -> z
+        y = PADV2(x, [[0,0],[0,0],[1,1],[1,1]], -1e999)
+        t = TRANSPOSE(y, [0,2,3,1])
+        m = MAX_POOL_2D(t) {padding=VALID, filter_height=3, filter_width=3, stride_h=1, stride_w=1}
+        z = MUL(m, 0.5)""")
+    ends = dict.fromkeys("xytm", (-1.0, 4.0))
+    assert not planned(graph, {**ends, "z": (-0.5, 2)}).floats
 
 
 def test_operators_with_constants_that_are_not_finite_stay_float() -> None:

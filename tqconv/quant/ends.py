@@ -10,8 +10,17 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import type_name
 from tqconv.ops.table import those
 from tqconv.quant.schemes import INT16
-from tqconv.quant.select import rule_of
+from tqconv.quant.select import is_real, reals, rule_of
 
+COMPARES = those(lambda row: row.category == "compare" and row.copies is None)
+CHOOSES = COMPARES | those(
+    lambda row: (
+        row.copies is not None
+        or row.measures
+        or (row.quant is not None and row.quant.same and not row.quant.averages)
+    )
+)
+"""Operators that make elements of what they read, or say something of them."""
 ORDERED = those(lambda row: row.copies == "order")
 
 
@@ -45,6 +54,50 @@ def fine_ends(graph: Graph, types: Mapping[Op, np.dtype], wide: Set[Tensor]) -> 
         if all(rule is not None and type_name(INT16) in rule.types for rule in rules):
             found.update(dict.fromkeys(chain, INT16))
     return found
+
+
+def decided_ends(graph: Graph, types: Mapping[Op, np.dtype], real: Set[Tensor]) -> dict[Op, str]:
+    """Return the operators from such a kernel to outputs that decide between its results.
+
+    k = EQUAL(s, MAX_POOL_2D(s)); y = SELECT_V2(k, s, 0)          s = LOGISTIC(x), y of reals
+
+    In steps of 1/256 neighbours are equal that are not, and more than one of them is the largest.
+    """
+    reasons: dict[Op, str] = {}
+    for op, dtype in types.items():
+        rule = rule_of(op)
+        step = rule.fixed.get(type_name(dtype), (0.0, 0))[0] if rule is not None else 0.0
+        if dtype.itemsize > 1 or not step:
+            continue
+        chain = _choosing(op.output, graph, real)
+        if any(reader.type in COMPARES for reader in chain):
+            why = f"decides between results in steps of {step:.3g}, for an output of reals"
+            reasons |= dict.fromkeys((o for o in (op, *chain) if o in types), why)
+    return reasons
+
+
+def _choosing(made: Tensor, graph: Graph, real: Set[Tensor]) -> list[Op]:
+    """Return all that reads a value, if that but moves it, compares it, and chooses from it."""
+    chain: dict[Op, None] = {}
+    waiting, known = [made], {made}
+    while waiting:
+        tensor = waiting.pop()
+        if tensor in graph.outputs and tensor not in real and is_real(tensor):
+            return []
+        chain |= dict.fromkeys(use.op for use in tensor.uses)
+        results = [t for use in tensor.uses for t in use.op.outputs if _is_followed(use.op, t)]
+        waiting += set(results) - known
+        known.update(results)
+    inside = all(
+        op.type in CHOOSES and all(t in known or t.is_constant for _, t in reals(op))
+        for op in chain
+    )
+    return list(chain) if inside else []
+
+
+def _is_followed(op: Op, tensor: Tensor) -> bool:
+    """Whether a result holds elements, or says which: not how large they are, or where."""
+    return is_real(tensor) or (tensor.dtype == np.bool_ and op.type != "WHERE")
 
 
 def end_of(tensor: Tensor, graph: Graph) -> Tensor | None:

@@ -22,6 +22,7 @@ FALLBACK_TYPES = ("INT8", "INT16")
 DENSE = those(lambda row: row.dense)
 PASS_ON = those(lambda row: row.copies is not None or row.same_unit)
 """Operators whose results hold the infinities of their operands."""
+MOVES = those(lambda row: row.copies in ("order", "permuted"))
 MOVED = "every operator that it shares values with is float"
 
 
@@ -222,16 +223,21 @@ def _is_below_all(op: Op, tensor: Tensor) -> bool:
     Rounded from reals it would not: kernels make the highest integer of -inf where the zero point
     is negative.
     """
-    assert tensor.data is not None
-    maxima = all(use.op.type == "MAX_POOL_2D" for use in op.outputs[0].uses)
-    return op.type == "PADV2" and maxima and bool(np.isneginf(tensor.data).all())
+    if op.type != "PADV2" or tensor.data is None or not np.isneginf(tensor.data).all():
+        return False
+    readers = [use.op for use in op.outputs[0].uses]
+    for reader in readers:
+        if reader.type in MOVES:
+            readers += [use.op for use in reader.outputs[0].uses]
+    return all(reader.type == "MAX_POOL_2D" or reader.type in MOVES for reader in readers)
 
 
 def _endless(graph: Graph) -> Set[Tensor]:
     """Return the computed values into which infinities of constants go: scores that are masked."""
     found: set[Tensor] = set()
     for op in graph.ops:
-        if op.type in PASS_ON and any(t in found or _is_endless(t) for _, t in reals(op)):
+        ends = [t for _, t in reals(op) if t in found or _is_endless(t)]
+        if op.type in PASS_ON and not all(_is_below_all(op, t) for t in ends):
             found.update(filter(is_real, op.outputs))
     return found
 
