@@ -171,8 +171,8 @@ class QuantRule:
     refuses: why the integer kernel does not take an operator, None where it does;
     refuses_steps: the same of its scales, of which a plan makes no such;
     hybrid_all: all operands in `hybrid` must have the same type;
-    skewed: beside one int8 scale the kernel takes `asymmetric_quantize_inputs`, with which skewed
-    inputs come out twice as exact (FULLY_CONNECTED version 9; per channel it has none, 12);
+    skewed: beside int8 the kernel takes `asymmetric_quantize_inputs`, with which skewed inputs come
+    out twice as exact (FULLY_CONNECTED: version 9, by channels 12; beside int4 it has no effect);
     int16_options: what an int16 operator must say, where the schema's default means otherwise.
     """
 

@@ -169,7 +169,7 @@ def _store_weights(
         if block:
             unfuse(graph, op)
     rule = rule_of(op)
-    if rule is not None and rule.skewed and _is_per_tensor(op, chosen):
+    if rule is not None and rule.skewed and all(op.input(u.index).dtype == INT8 for u, _ in chosen):
         op.options["asymmetric_quantize_inputs"] = True
 
 
@@ -213,8 +213,3 @@ def _axis(op: Op, axis: int | None, choice: Choice) -> int | None:
     if not choice.per_channel or (op.type in DENSE and not choice.per_channel_dense):
         return None
     return axis
-
-
-def _is_per_tensor(op: Op, chosen: list[tuple[Use, int | None]]) -> bool:
-    quants = [op.input(use.index).quant for use, _ in chosen]
-    return all(q is not None and q.is_per_tensor for q in quants)
