@@ -20,7 +20,8 @@ CLUSTERS = 256
 EVEN = 0.02
 """Part of the smallest distance by which others may miss a multiple of it."""
 FEW_OF = 16
-"""Weights for each cluster that there may be, of which most matrices show more already."""
+"""Weights for each cluster that there may be, of which nearly all matrices show more already: most
+show it in 2 for each."""
 LOOKED_AT = 16
 """Outputs whose weights are compared with each other: a scale folded into them may differ."""
 WEIGHTS, BIAS = 1, 2
@@ -69,9 +70,10 @@ def is_clustered(op: Op) -> bool:
 
 
 def _has_clusters(weights: NDArray[Any]) -> bool:
-    some = weights[: FEW_OF * CLUSTERS]
-    if np.unique(some[some != 0]).size > CLUSTERS:
-        return False
+    for few in (2, FEW_OF):
+        some = weights[: few * CLUSTERS]
+        if some.size > CLUSTERS and np.unique(some[some != 0]).size > CLUSTERS:
+            return False
     weights = weights[weights != 0]
     values = np.unique(weights).astype(np.float64)
     if values.size > CLUSTERS or 2 * values.size >= weights.size:
