@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from networks import Array, assert_like_reference, load, network, node
+from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from tqconv.errors import FormatError, UnsupportedError
@@ -108,6 +109,40 @@ def test_weights_that_cannot_be_read(
     nodes = [node("MatMulNBits", "x w s", "y", MS, K=16, N=5, block_size=16, **told)]
     with pytest.raises(error, match=said):
         load(network(nodes, {"x": noise(2, 16)}, ["y"], constants), tmp_path)
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize(("bits", "size"), [(4, 40), (8, 40), (2, 48)])
+def test_rows_of_a_table_of_few_bits(tmp_path: Path, bits: int, size: int, zeros: bool) -> None:
+    blocks = -(-size // 16)
+    numbers = RNG.integers(0, 1 << bits, (7, size))
+    zero = RNG.integers(0, 1 << bits, (7, blocks))
+    scale = np.abs(noise(7, blocks)) / (1 << bits)
+    constants: dict[str, Array] = {"w": packed(numbers, bits), "s": scale}
+    if zeros:
+        constants["z"] = packed(zero, bits)
+    zero = zero if zeros else np.full_like(zero, 1 << (bits - 1))
+    reals = (numbers - zero.repeat(16, 1)[:, :size]) * scale.repeat(16, 1)[:, :size]
+    reads = f"w i s {'z' if zeros else '_'}"
+    nodes = [node("GatherBlockQuantized", reads, "y", MS, bits=bits, block_size=16)]
+    rows = np.array([[0, 3, 6], [2, 2, 5]])
+    want = [reals[rows].astype(F)]
+    assert_like_reference(
+        network(nodes, {"i": rows}, ["y"], constants), tmp_path, {"i": rows}, want
+    )
+
+
+def test_rows_of_a_table_of_nibbles(tmp_path: Path) -> None:
+    """Numbers of type uint4 and int4 stand for themselves, and zero is what is not said."""
+    numbers, rows = RNG.integers(0, 16, (4, 32)), np.array([3, 0])
+    scale = np.abs(noise(4, 2))
+    nodes = [node("GatherBlockQuantized", "w i s", "y", MS, block_size=16)]
+    for kind, low in ((TensorProto.UINT4, 0), (TensorProto.INT4, -8)):
+        model = network(nodes, {"i": rows}, ["y"], {"s": scale}, opset=21)
+        stored = (numbers + low).reshape(-1).tolist()
+        model.graph.initializer.append(helper.make_tensor("w", kind, (4, 32), stored))
+        want = ((numbers + low) * scale.repeat(16, 1)).astype(F)[rows]
+        assert_like_reference(model, tmp_path, {"i": rows}, [want])
 
 
 @pytest.mark.parametrize("columns", [False, True])
