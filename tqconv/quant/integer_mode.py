@@ -19,7 +19,13 @@ from tqconv.quant.evidence.intervals import clipped_by_default, propagate
 from tqconv.quant.evidence.ranges import Ranges, check_trained, evidence
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Borders, Plan, Stored, plan
-from tqconv.quant.report import coarse_lines, float_lines, joined_lines, rounded_lines
+from tqconv.quant.report import (
+    bounded_lines,
+    coarse_lines,
+    float_lines,
+    joined_lines,
+    rounded_lines,
+)
 from tqconv.quant.rewrites import guard_divisors, prepare
 from tqconv.quant.rounded import fed_in_integers
 from tqconv.quant.schemes import Scheme, scheme
@@ -91,7 +97,8 @@ def carry_out(
     """
     notes = [*input_notes(model.main, made), *float_lines(made)]
     notes += coarse_lines(model.main, made, seen)
-    notes += [*joined_lines(model.main, made), *rounded_lines(model.main, made), *made.notes]
+    notes += [*joined_lines(model.main, made), *rounded_lines(model.main, made)]
+    notes += [*bounded_lines(made), *made.notes]
     apply(model.main, made)
     model.notes += notes
 

@@ -122,6 +122,25 @@ def joined_lines(graph: Graph, plan: Plan) -> list[str]:
     return lines
 
 
+NAMED = 3
+"""Values that a note about bounds names."""
+
+
+def bounded_lines(plan: Plan) -> list[str]:
+    """Return a note about the values whose steps follow from a bound, as nobody told of them."""
+    found = plan.request.found if plan.request is not None else {}
+    stored = [t for t in plan.tensors if t in found and found[t].kind == "bounded"]
+    if not stored:
+        return []
+    wide = sum(plan.tensors[t].dtype.itemsize > 1 for t in stored)
+    more = f", … {len(stored) - NAMED} more" if len(stored) > NAMED else ""
+    names = ", ".join(with_range(t, found) for t in stored[:NAMED])
+    return [
+        f"nobody tells the ranges of {counted(len(stored), 'value')}, {wide} of 16 bits, which "
+        f"have room for all that may occur: {names}{more}; samples give finer steps"
+    ]
+
+
 def rounded_lines(graph: Graph, plan: Plan) -> list[str]:
     """Return a note for each operator that makes integers of reals in steps too coarse for them."""
     lines: list[str] = []
