@@ -176,6 +176,27 @@ def test_a_weight_too_few_is_named(tmp_path: Path) -> None:
         api.load(write_h5(tmp_path / "m.h5", chain(), weights))
 
 
+def test_weights_of_one_name_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    weights = {"first": [("first/kernel", W), ("first/bias", W[0])], "second": [("kernel", V)]}
+    path = write_h5(tmp_path / "m.h5", chain(), weights)
+    with h5py.File(path, "a") as file:
+        file["model_weights/second"].attrs["weight_names"] = [b"kernel", b"kernel"]
+    with pytest.raises(
+        FormatError, match=r"'model/second' \(Dense\) names 'kernel' twice"
+    ) as caught:
+        api.load(path)
+    assert ".keras" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(("name", "operator"), [("softmax", "SOFTMAX"), ("relu", "RELU")])
+def test_functions_of_tensorflow_are_activations_by_their_inner_names(
+    name: str, operator: str, tmp_path: Path
+) -> None:
+    model = sequential(given("x", [None, 2]), layer("Activation", "a", activation=f"{name}_v2"))
+    loaded = api.load(write_h5(tmp_path / "m.h5", model, {}))
+    assert [op.type for op in loaded.main.ops] == [operator]
+
+
 def test_weights_alone_are_no_model(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file.attrs["layer_names"] = [b"dense"]

@@ -228,8 +228,21 @@ def _assign_lists(network: Network, archive: Archive, needed: Collection[str]) -
             continue
         if len(slots) != len(paths):
             paths = _without_extras(layer, slots, paths)
+        _check_different(layer, paths)
         for (owner, name), path in zip(slots, paths, strict=True):
             owner.weights[name] = stored.array(path)
+
+
+def _check_different(layer: Layer, paths: Sequence[str]) -> None:
+    """Raise FormatError where two weights of a layer have one name: the file holds one of them."""
+    if len(set(paths)) == len(paths):
+        return
+    twice = next(path for i, path in enumerate(paths) if path in paths[:i]).rsplit("/", 1)[-1]
+    raise FormatError(
+        f"layer '{layer.place}' ({layer.op}) names '{twice}' twice in the file, which holds one "
+        "weight of that name",
+        hint="save the model as .keras, or with a newer Keras: 3.0 ends such a file half-way",
+    )
 
 
 def _places(network: Network, archive: Archive) -> dict[str, str]:

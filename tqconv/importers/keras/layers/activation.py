@@ -128,6 +128,8 @@ def named(b: KerasBuilder, spec: Any) -> Activation:
             return hard_sigmoid
         return lambda here, x: activations.hard_sigmoid(here, x, 0.2, 0.5)
     if name not in NAMED:
+        name = name.removesuffix("_v2")  # what functions of TensorFlow are called inside
+    if name not in NAMED:
         raise UnsupportedError(
             f"the activation `{spec}` is not one of Keras",
             hint="export the model as a SavedModel with `model.export`, and convert that",
