@@ -180,9 +180,9 @@ def test_weights_of_one_name_are_not_taken_for_each_other(tmp_path: Path) -> Non
     weights = {"first": [("first/kernel", W), ("first/bias", W[0])], "second": [("kernel", V)]}
     path = write_h5(tmp_path / "m.h5", chain(), weights)
     with h5py.File(path, "a") as file:
-        file["model_weights/second"].attrs["weight_names"] = [b"kernel", b"kernel"]
+        file["model_weights/first"].attrs["weight_names"] = [b"first/kernel", b"first/kernel"]
     with pytest.raises(
-        FormatError, match=r"'model/second' \(Dense\) names 'kernel' twice"
+        FormatError, match=r"'model/first' \(Dense\) names 'kernel' twice"
     ) as caught:
         api.load(path)
     assert ".keras" in str(caught.value.hint)
