@@ -16,7 +16,7 @@ DAMPING = 0.01
 """Part of the mean diagonal that is added to it: keeps inputs that never vary out of play."""
 BLOCK = 64
 """Columns whose errors are gathered in one matrix product."""
-PANEL = 32
+PANEL = 64
 """Columns that are factored together; between them the library multiplies matrices."""
 
 Matrix = NDArray[np.floating[Any]]
