@@ -23,6 +23,13 @@ CASES = {
         w = NEG(v)""",
         ["SHAPE", "STRIDED_SLICE", "PACK", "NEG", "NEG"],
     ),
+    "a scaled number that a dense layer reads as a row keeps its scale": (
+        """x: f32[] -> z
+        m = MUL(x, 3.0)
+        r = RESHAPE(m, [1,1])
+        z = FULLY_CONNECTED(r, f32[2,1], f32[2])""",
+        ["MUL", "RESHAPE", "FULLY_CONNECTED"],
+    ),
     "a permutation that counts from the end is passed and undone": (
         """x: f32[2,3,4] -> z
         t = TRANSPOSE(x, [2,0,-2])

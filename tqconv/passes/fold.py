@@ -183,7 +183,7 @@ def constants_behind_reshape(graph: Graph, reshape: Op) -> bool:
     x, constant = operands.x, operands.constant
     if sole_reader(graph, op.output) is not reshape or not _all_linear(graph, rows):
         return False
-    if x.shape != op.output.shape or rows.rank == 0 or x.shape[-1] != rows.shape[-1]:
+    if x.shape != op.output.shape or x.shape[-1:] != rows.shape[-1:] or not x.rank:
         return False
     if constant.size > 1 and not constant.size == constant.shape[-1] == x.shape[-1]:
         return False
