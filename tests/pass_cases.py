@@ -314,6 +314,21 @@ CASES = {
         y = MUL(i, f)""",
         [*["CONV_2D"] * 4, "ADD", "ADD", "MUL"],
     ),
+    "an exponential unit with a scale is two operators": (
+        """x: f32[2,5] -> y
+        g = GREATER(x, 0.0)
+        e = ELU(x)
+        m = MUL(e, 0.7)
+        y = SELECT_V2(g, e, m)""",
+        ["ELU", "LEAKY_RELU"],
+    ),
+    "a choice by another tensor stays": (
+        """x: f32[2,5], f: f32[2,5] -> y
+        g = GREATER(f, 0.0)
+        m = MUL(x, 0.7)
+        y = SELECT_V2(g, x, m)""",
+        ["GREATER", "MUL", "SELECT_V2"],
+    ),
     "a norm of rows that were reshaped for a kernel of pictures has no RESHAPE": (
         """x: f32[2,5,8] -> z
         r = RESHAPE(x, [1,10,8,1])

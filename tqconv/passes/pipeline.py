@@ -78,6 +78,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     fold.fold_shift_of_sum,
     activations.clamp_to_activation,
     activations.recognize_leaky_relu,
+    activations.recognize_scaled_half,
     activations.recognize_prelu,
     functions.recognize_functions,
     norms.center_before_scaling,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import (
     has_activation,
+    is_scalar,
     made_by,
     sole_reader,
     with_constant,
@@ -102,6 +103,30 @@ def recognize_leaky_relu(graph: Graph, op: Op) -> bool:
             graph.replace(op.output, y)
             return True
     return False
+
+
+@at("SELECT_V2")
+def recognize_scaled_half(graph: Graph, op: Op) -> bool:
+    """Read a choice between a tensor, where it is positive, and a multiple of it as LEAKY_RELU.
+
+    y = SELECT_V2(GREATER(x, 0), x, MUL(x, a))   ->   y = LEAKY_RELU(x) {alpha=a}
+
+    Also of e = ELU(x), which is positive where x is: an ELU with a scale of its own.
+    """
+    test, e = made_by(op.inputs[0], "GREATER"), op.input(1)
+    product = made_by(op.inputs[2], "MUL")
+    operands = with_constant(product) if product is not None else None
+    if test is None or product is None or operands is None or has_activation(product):
+        return False
+    source = made_by(e, "ELU")
+    wanted = (e,) if source is None else (e, source.input(0))
+    if not is_scalar(test.inputs[1], 0.0) or not any(test.inputs[0] is t for t in wanted):
+        return False
+    if operands.x is not e or operands.constant.size != 1 or e.shape != op.output.shape:
+        return False
+    alpha, name = float(operands.constant.reshape(-1)[0]), f"{op.output.name}/leaky"
+    graph.replace(op.output, emit(graph, "LEAKY_RELU", e, name=name, source=op.source, alpha=alpha))
+    return True
 
 
 @at("ADD", "SUB")
