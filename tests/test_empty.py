@@ -173,6 +173,8 @@ def test_no_elements_of_an_unknown_number_of_rows(statement: str, axis: int) -> 
     ("statement", "rows"),
     [
         ("y, z = UNPACK(e) {num=2, axis=1}", [(3, 0), (3, 0)]),
+        ("y = SOFTMAX(e) {beta=1.0}\nz = LOG_SOFTMAX(e)", [(3, 2, 0), (3, 2, 0)]),
+        ("y = REVERSE_V2(e, [0])\nz = NEG(e)", [(3, 2, 0)]),
         ("y = CONCATENATION(e, f32[1,2,0], f32[4,2,0]) {axis=0}\nz = NEG(e)", [(8, 2, 0)]),
     ],
 )

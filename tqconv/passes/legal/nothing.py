@@ -60,6 +60,20 @@ def unpack_nothing(graph: Graph, op: Op) -> bool:
     return True
 
 
+@at("SOFTMAX", "LOG_SOFTMAX", "REVERSE_V2")
+def pass_on_nothing(graph: Graph, op: Op) -> bool:
+    """Hand on a tensor without elements: these kernels end the process (LiteRT 2.3.0).
+
+    y = SOFTMAX(x: [?,2,0])   ->   y = TILE(x, [1,1,1])
+    """
+    x, y = op.input(0), op.output
+    if x.is_static or 0 not in x.shape:
+        return False
+    once = np.ones(x.rank, np.int32)
+    graph.replace(y, emit(graph, "TILE", x, once, name=f"{y.name}/same", source=op.source))
+    return True
+
+
 @at("BATCH_MATMUL")
 def sum_nothing(graph: Graph, op: Op) -> bool:
     """Write down the product of matrices without elements: XNNPACK does not prepare it.

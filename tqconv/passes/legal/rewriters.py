@@ -8,6 +8,7 @@ from tqconv.passes.rewrite import Pass
 REWRITERS: tuple[Pass, ...] = (
     nothing.take_nothing,
     nothing.unpack_nothing,
+    nothing.pass_on_nothing,
     nothing.sum_nothing,
     bits.move_as_bits,
     types.lower_types,
