@@ -23,6 +23,12 @@ CASES = {
         w = NEG(v)""",
         ["SHAPE", "STRIDED_SLICE", "PACK", "NEG", "NEG"],
     ),
+    "a dense layer makes its bias of zeros": (
+        """x: f32[2,4] -> z
+        y = FULLY_CONNECTED(zeros[2,3], f32[4,3], f32[4])
+        z = ADD(x, y)""",
+        ["ADD"],
+    ),
     "a scaled number that a dense layer reads as a row keeps its scale": (
         """x: f32[] -> z
         m = MUL(x, 3.0)

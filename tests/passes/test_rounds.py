@@ -111,6 +111,15 @@ def test_a_loop_without_rounds_returns_what_it_was_given() -> None:
     np.testing.assert_array_equal(run_litert(graph, [X])[0], wanted(0))
 
 
+def test_what_happens_once_is_no_loop() -> None:
+    graph = network((0, 0), 1)
+    run_stages(Model([graph]), FLOAT_STAGES, check=True)
+    assert "WHILE" not in {op.type for op in graph.ops}
+    for delegate in (True, False):
+        found = run_litert(graph, [X], delegate)[0]
+        np.testing.assert_allclose(found, wanted(1), atol=1e-6)
+
+
 def test_rows_that_are_read_out_of_order_are_not_projected() -> None:
     graph = Graph("main")
     x = graph.add_input("x", X.shape, FLOAT)
@@ -156,7 +165,7 @@ def test_a_masked_layer_carries_its_mask_beside_the_rows() -> None:
 
 
 def test_a_layer_that_is_written_out_is_what_the_loop_computes() -> None:
-    """Rows are projected before they are taken apart; no loop is left."""
+    """Rows are projected before they are taken apart; the first step begins with zeros."""
     graph = Graph("main")
     b = Builder(graph, Source("m", "y", "Layer"), "y")
     x = graph.add_input("x", X.shape, FLOAT)
@@ -169,7 +178,7 @@ def test_a_layer_that_is_written_out_is_what_the_loop_computes() -> None:
     run_stages(Model([graph]), FLOAT_STAGES, check=True)
     types = [op.type for op in graph.ops]
     assert "WHILE" not in types
-    assert types.count("FULLY_CONNECTED") == 1 + TIME
+    assert types.count("FULLY_CONNECTED") == TIME
     shown = np.array([[True, False], [True, True], [False, True], [True, False]])
     h, rows = np.zeros((ROWS, CELLS), np.float32), []
     for part, counts in zip(X, shown, strict=True):

@@ -192,6 +192,23 @@ def multiply_by_zero(graph: Graph, op: Op) -> bool:
     return True
 
 
+@at("FULLY_CONNECTED")
+def dense_of_zeros(graph: Graph, op: Op) -> bool:
+    """Know that a dense layer makes its bias of zeros, such as the state that others begin with.
+
+    y = FULLY_CONNECTED(0: [2,3], w, b: [4])   ->   y is a constant, b in each row
+    """
+    x, bias = op.input(0).data, op.inputs[2] if len(op.inputs) > 2 else None
+    if x is None or x.dtype != np.float32 or x.any() or op.output in graph.outputs:
+        return False
+    if not op.output.is_static or has_activation(op) or (bias is not None and bias.data is None):
+        return False
+    made = np.zeros([d or 0 for d in op.output.shape], np.float32)
+    made = made if bias is None or bias.data is None else made + bias.data
+    graph.replace(op.output, graph.constant(f"{op.output.name}/bias", made))
+    return True
+
+
 LEAST = float(np.finfo(np.float32).tiny)
 """The least number that kernels tell from 0: XNNPACK takes those below it for 0."""
 

@@ -58,6 +58,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     reshape.merge_reshapes,
     reshape.reduction_to_reshape,
     cleanup.multiply_by_zero,
+    cleanup.dense_of_zeros,
     fills.uniform_as_scalar,
     fills.drop_widening,
     fills.choose_known,
@@ -151,6 +152,7 @@ its types and ranks."""
 FLOAT_STAGES: tuple[Stage, ...] = (
     Stage("sizes", (sizes.size_inputs,)),
     Stage("recurrent", (memory.size_first_states, steps.fuse_steps, loops.fuse_loops)),
+    Stage("rounds", (loops.write_out_one_round,)),
     *STAGES,
     Stage("pixels", (pixels.recognize_depth_to_space,)),
     Stage("states", (steps.own_states,)),
@@ -161,6 +163,7 @@ recurrent layers that are written out step by step each operator has an integer 
 INTEGER_STAGES: tuple[Stage, ...] = (
     Stage("sizes", (sizes.size_inputs,)),
     Stage("recurrent", (memory.size_first_states, loops.fuse_loops)),
+    Stage("rounds", (loops.write_out_one_round,)),
     *STAGES,
     Stage("states", (steps.own_states,)),
 )
@@ -169,6 +172,7 @@ INTEGER_STAGES: tuple[Stage, ...] = (
 CELL_STAGES: tuple[Stage, ...] = (
     Stage("sizes", (sizes.size_inputs,)),
     Stage("recurrent", (memory.size_first_states, steps.fuse_integer_steps, loops.fuse_loops)),
+    Stage("rounds", (loops.write_out_one_round,)),
     *STAGES,
     Stage("states", (steps.own_states,)),
 )

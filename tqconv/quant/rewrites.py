@@ -12,13 +12,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.unroll import MOST_ROUNDS, write_out
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, one_and_exponential, with_constant
 from tqconv.ir.types import Quant, Range, type_name
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import spec
 from tqconv.quant.forms import better_form
-from tqconv.quant.rounds import write_out
 from tqconv.quant.schemes import INT8, INT16, UINT8, Scheme
 from tqconv.quant.select import bound_of, operand_name, reals, rule_of
 
@@ -38,7 +38,7 @@ def prepare(graph: Graph, scheme: Scheme, *, islands: bool = False, strict: bool
     `islands`: some operators will have int16 activations although the scheme has not; `strict`:
     none may stay float where integers lose its values.
     """
-    count = write_out(graph) if strict else 0
+    count = _write_out_loops(graph) if strict else 0
     wide = islands or scheme.activation == INT16
     kinds = {type_name(t) for t in (scheme.activation, INT16 if wide else None) if t is not None}
     for op in list(graph.ops):
@@ -48,6 +48,16 @@ def prepare(graph: Graph, scheme: Scheme, *, islands: bool = False, strict: bool
             count += wide and _guard_root(graph, op)
             count += strict and _exponential(graph, op, scheme)
             count += (wide or strict) and (_soften(graph, op) or _saturate(graph, op))
+    if count:
+        graph.prune()
+        graph.sort()
+    return count
+
+
+def _write_out_loops(graph: Graph) -> int:
+    """Write out the loops whose rounds are known, in place: a body would stay float."""
+    loops = [op for op in graph.ops if op.type == "WHILE"]
+    count = sum(graph.attempt(lambda g, loop: write_out(g, loop, MOST_ROUNDS), op) for op in loops)
     if count:
         graph.prune()
         graph.sort()

@@ -7,6 +7,7 @@ from dataclasses import field
 
 import numpy as np
 
+from tqconv.compose.unroll import write_out
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import made_by
 from tqconv.ops.emit import emit
@@ -47,6 +48,19 @@ def _fuse_loop(graph: Graph, op: Op, rows: Rows) -> bool:
     for i, make in results.items():
         graph.replace(op.outputs[i], make())
     return bool(results)
+
+
+def write_out_one_round(graph: Graph) -> int:
+    """Do without a loop what happens once, or never: a layer that is fed one step at a time.
+
+    i, y = WHILE(0, x) {i < 1; i + 1, f(x)}   ->   y = f(x)
+    """
+    loops = [op for op in graph.ops if op.type == "WHILE"]
+    count = sum(graph.attempt(lambda graph, loop: write_out(graph, loop, 1), op) for op in loops)
+    if count:
+        graph.prune()
+        graph.sort()
+    return count
 
 
 @dataclass(frozen=True)

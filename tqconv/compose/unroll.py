@@ -1,7 +1,9 @@
-"""Loops of a known number of rounds, written out: their bodies would stay float.
+"""Loops of a known number of rounds, written out.
 
-A recurrent layer that no operator stands for (GRU) is a WHILE over its steps. LiteRT runs bodies
-with integers, too, but what a variable is stored in would have to be the same in every round.
+A recurrent layer that no operator stands for (GRU, or an LSTM whose states come and go) is a WHILE
+over its steps: of one step it is no loop. The bodies of others would stay float where integers are
+asked for: LiteRT runs them, too, but what a variable is stored in would have to be the same in
+every round.
 """
 
 from __future__ import annotations
@@ -18,37 +20,36 @@ from tqconv.ops.emit import emit
 from tqconv.ops.table import known, spec
 
 MOST_ROUNDS = 64
+"""What is written out where nothing may stay float."""
 MOST_OPERATORS = 4096
 """Beyond which a loop stays what it is: the file would be several times as large."""
 
 
-def write_out(graph: Graph) -> int:
-    """Replace loops that end after a number of rounds that is known, in place.
+def write_out(graph: Graph, op: Op, most: int) -> bool:
+    """Replace a loop that ends after a number of rounds that is known, and at most so many.
 
     y = WHILE(0, x) {i < 3; i + 1, f(x)}   ->   y = f(f(f(x)))
+
+    For `Graph.attempt`. What is left of it has to be pruned, and operators have to be sorted.
     """
-    count = 0
-    for op in list(graph.ops):
-        rounds = _rounds(graph, op) if op.type == "WHILE" and op in graph.ops else None
-        if rounds is None:
-            continue
-        values: list[Tensor] = [t for t in op.inputs if t is not None]
-        for number in range(rounds):
-            values = _written(graph, op.graphs[1], values, f"round{number}")
-        for old, new in zip(op.outputs, values, strict=True):
-            passes = new in graph.inputs or new.is_constant or new.producer not in graph.ops
-            graph.replace(old, new, keep_name=not passes)
-        count += 1
-    if count:
-        graph.prune()
-        graph.sort()
-    return count
+    rounds = _rounds(graph, op, most)
+    if rounds is None:
+        return False
+    values: list[Tensor] = [t for t in op.inputs if t is not None]
+    for number in range(rounds):
+        values = _written(graph, op.graphs[1], values, f"round{number}")
+    for old, new in zip(op.outputs, values, strict=True):
+        passes = new in graph.inputs or new.is_constant or new.producer not in graph.ops
+        if passes and old in graph.outputs:
+            return False
+        graph.replace(old, new, keep_name=not passes)
+    return True
 
 
-def _rounds(graph: Graph, op: Op) -> int | None:
-    """Return how often a body runs, None where that is open, or too often."""
+def _rounds(graph: Graph, op: Op, most: int) -> int | None:
+    """Return how often a body runs, None where that is open, or more than `most` times."""
     condition, body = op.graphs
-    if any(t is None for t in op.inputs) or set(op.outputs) & set(graph.outputs):
+    if any(t is None for t in op.inputs):
         return None
     for inner in (*condition.ops, *body.ops):
         row = spec(inner.type) if known(inner.type) else None
@@ -57,7 +58,7 @@ def _rounds(graph: Graph, op: Op) -> int | None:
     # Only constants are followed in a graph that is thrown away.
     trial = Graph("rounds", budget=graph.budget)
     values = [_stand_in(trial, t) for t in op.inputs if t is not None]
-    for number in range(min(MOST_ROUNDS, MOST_OPERATORS // max(len(body.ops), 1)) + 1):
+    for number in range(min(most, MOST_OPERATORS // max(len(body.ops), 1)) + 1):
         (goes_on,) = _written(trial, condition, values, f"test{number}")
         if goes_on.data is None:
             return None
