@@ -381,17 +381,24 @@ def test_windows_that_differ_by_axis(
 
 
 def test_quantize_a_recurrent_layer(tqconv: Tqconv, tmp_path: Path) -> None:
-    """A layer that stays a loop says so where all must be integers, and runs in floats else."""
+    """Where all must be integers a loop of known steps is written out, one of open ones says so."""
     config = {"units": 3, "activation": "tanh", "recurrent_activation": "sigmoid"}
     entry = layer("GRU", "cell", **config, reset_after=True)
-    path = chain(tmp_path, entry, [1, 5, 2], reals(2, 9), reals(3, 9), reals(2, 9))
-    np.savez(tmp_path / "d.npz", x=reals(8, 5, 2)[:, None])
+    weights = reals(2, 9), reals(3, 9), reals(2, 9)
+    samples, x = reals(8, 5, 2)[:, None], reals(1, 5, 2)
+    np.savez(tmp_path / "d.npz", x=samples)
     target = tmp_path / "m.tflite"
-    words = ["--quantize", "int8", "--calibration_data", tmp_path / "d.npz"]
-    found = tqconv("convert", path, "-o", target, *words, "--integer_only")
+    words = ["-o", target, "--quantize", "int8", "--calibration_data", tmp_path / "d.npz"]
+    path = chain(tmp_path, entry, [1, None, 2], *weights)
+    found = tqconv("convert", path, *words, "--integer_only")
     assert found.code == 5
     assert "WHILE bodies of control flow stay float: 'cell/while'" in found.err
     assert "hint: without --integer_only such operators stay float" in found.err
     assert not target.exists()
-    assert tqconv("convert", path, "-o", target, *words).code == 0
-    assert computed(target, reals(1, 5, 2))[0].shape == (1, 3)
+    path = chain(tmp_path, entry, [1, 5, 2], *weights)
+    assert tqconv("convert", path, "-o", target).code == 0
+    (want,) = computed(target, x)
+    borders = ["--inference_input_type", "FLOAT", "--inference_output_type", "FLOAT"]
+    for more in ([], ["--integer_only", *borders]):
+        assert tqconv("convert", path, *words, *more).code == 0
+        np.testing.assert_allclose(computed(target, x)[0], want, atol=0.1)

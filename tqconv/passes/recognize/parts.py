@@ -38,7 +38,9 @@ def slices_as_split(graph: Graph, op: Op) -> bool:
     parts = sorted(found)
     size, whole = own.end, x.shape[own.axis]
     places = [(part.begin, part.end) for part in parts]
-    if whole is None or places != [(i, i + size) for i in range(0, whole, size)] or len(parts) < 2:
+    if len(parts) < 2 or whole != len(parts) * size:
+        return False
+    if places != [(i, i + size) for i in range(0, whole, size)]:
         return False
     axis = np.array(own.axis, np.int32)
     name = f"{x.name}/parts"
