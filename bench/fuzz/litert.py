@@ -105,7 +105,10 @@ def _run(model: bytes) -> Outputs | str:
             )
             runner.set_tensor(detail["index"], np.asarray(x).astype(dtype))
         runner.invoke()
-        outputs = sorted(runner.get_output_details(), key=lambda d: d["name"])
+        names = {
+            d["index"]: d["name"] or f"tensor_{d['index']}" for d in runner.get_output_details()
+        }
+        outputs = sorted(runner.get_output_details(), key=lambda d: names[d["index"]])
         return [
             np.zeros(d["shape"]) if 0 in d["shape"] else runner.get_tensor(d["index"])
             for d in outputs

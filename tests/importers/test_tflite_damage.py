@@ -246,6 +246,10 @@ def other_type(op: Op) -> None:
     op.graphs[1].inputs[0].dtype = np.dtype(np.int32)
 
 
+def of_nothing(op: Op) -> None:
+    op.graphs[1].inputs[0].shape = (0,)
+
+
 def itself(op: Op) -> None:
     body = op.graphs[1]
     y = Tensor("again", (1,), FLOAT)
@@ -258,6 +262,7 @@ def itself(op: Op) -> None:
     [
         (one_more, "its graphs do not take 1 and return 1 tensor"),
         (other_type, "is INT32, it is given FLOAT32"),
+        (of_nothing, r"'x' is \[0\], it is given \[1\]"),
         (itself, "the graph 'body' calls itself"),
     ],
 )

@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tqconv.errors import FormatError, InternalError, TqconvError, UnsupportedError, counted
+from tqconv.errors import (
+    FormatError,
+    InternalError,
+    TqconvError,
+    UnsupportedError,
+    counted,
+    shaped,
+)
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.sorting import least_first
 from tqconv.ir.types import Shape, type_name
@@ -150,6 +157,11 @@ def _check_types(op: Op, given: Sequence[Tensor | None], taken: Sequence[Tensor]
         if one is not None and one.dtype != other.dtype:
             raise FormatError(
                 f"'{other.name}' is {type_name(other.dtype)}, it is given {type_name(one.dtype)}",
+                where=op.source,
+            )
+        if one is not None and (0 in one.shape) != (0 in other.shape):
+            raise FormatError(
+                f"'{other.name}' is {shaped(other.shape)}, it is given {shaped(one.shape)}",
                 where=op.source,
             )
 
