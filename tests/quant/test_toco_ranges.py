@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from graph_text import parse
 
@@ -9,6 +10,7 @@ from tqconv.config import QuantizeOptions, TocoOptions
 from tqconv.errors import FormatError, QuantizationError, UnsupportedError, UsageError
 from tqconv.ir.graph import Graph, Model
 from tqconv.ir.types import Range
+from tqconv.jobs.quantize import quantize
 from tqconv.passes.fake_quant import drop_fake_quant, read_fake_quant
 from tqconv.passes.toco.spread import spread_fake_quant
 from tqconv.quant.evidence import extra_info
@@ -85,6 +87,22 @@ def test_concatenation_has_the_union(change, a, b):
     text = "a: f32[1,4], b: f32[1,4] -> y\ny = CONCATENATION(a, b) {axis=1}"
     graph = spread(text, {"a": HALF, "b": THIRD}, change_concat=change)
     assert ends(graph) == {"a": a, "b": b, "y": (-0.5, 3.0)}
+
+
+def test_constant_parts_of_a_concatenation_count():
+    graph = spread("a: f32[1,4] -> y\ny = CONCATENATION(a, f32[1,4]) {axis=1}", {})
+    graph.ops[0].input(1).data = np.array([[-0.25, 0, 1, 5]], np.float32)
+    graph.inputs[0].range = Range(*HALF, "user")
+    propagate(graph, change_concat=False, default=None)
+    assert ends(graph)["y"] == (min(HALF[0], -0.25), 5.0)
+
+
+def test_what_was_always_zero_has_integers(tmp_path):
+    """A calibrated range without width is no FakeQuant that was never trained."""
+    np.savez(tmp_path / "s.npz", x=-np.ones((8, 1, 4), np.float32))
+    model = Model([parse("x: f32[1,4] -> y\ny = RELU(x)")])
+    quantize(model, QuantizeOptions("uint8", calibration_data=str(tmp_path / "s.npz")))
+    assert all(t.quant.scale[0] > 0 for t in model.main.tensors() if t.quant)
 
 
 def test_a_concatenation_with_its_own_range_keeps_it():

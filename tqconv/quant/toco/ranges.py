@@ -196,7 +196,10 @@ def _selected(op: Op) -> bool:
 
 
 def _joined(change_inputs: bool) -> Rule:
-    """The whole has the union of the parts' ranges, and the parts, too, where they may change."""
+    """The whole has the union of the parts' ranges, and the parts, too, where they may change.
+
+    Constant parts count with what they hold. TOCO overlooked them, and cut them off at the others'.
+    """
 
     def rule(op: Op) -> bool:
         tensors = [*(t for t in op.inputs if t is not None), op.output]
@@ -204,6 +207,9 @@ def _joined(change_inputs: bool) -> Rule:
         if not known:
             return False
         low, high = min(r.low for r in known), max(r.high for r in known)
+        for data in (t.data for t in op.inputs if t is not None and t.range is None):
+            if data is not None and data.dtype.kind == "f" and data.size:
+                low, high = min(low, float(data.min())), max(high, float(data.max()))
         targets = tensors if change_inputs else [op.output] if op.output.range is None else []
         changed = False
         for tensor in targets:
