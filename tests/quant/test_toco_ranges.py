@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import run_litert
 from graph_text import parse
 
 from tqconv.config import QuantizeOptions, TocoOptions
@@ -103,6 +104,22 @@ def test_what_was_always_zero_has_integers(tmp_path):
     model = Model([parse("x: f32[1,4] -> y\ny = RELU(x)")])
     quantize(model, QuantizeOptions("uint8", calibration_data=str(tmp_path / "s.npz")))
     assert all(t.quant.scale[0] > 0 for t in model.main.tensors() if t.quant)
+
+
+def test_a_constant_beside_a_narrow_operand_is_not_cut_off(tmp_path):
+    """PACK takes codes as they are: all are stored as its result is."""
+    x = np.random.default_rng(2).uniform(0, 0.1, (8, 1, 4)).astype(np.float32)
+    np.savez(tmp_path / "s.npz", x=x)
+    graph = parse("x: f32[1,4] -> y\ny = PACK(x, f32[1,4]) {values_count=2, axis=0}")
+    rows = np.array([[-3, 0, 1, 5]], np.float32)
+    graph.ops[0].input(1).data = rows
+    model = Model([graph])
+    quantize(model, QuantizeOptions("uint8", calibration_data=str(tmp_path / "s.npz")))
+    fed, made = graph.inputs[0].quant, graph.outputs[0].quant
+    codes = np.rint(x[0] / fed.scale) + fed.zero_point
+    for delegate in (True, False):
+        (y,) = run_litert(model, {"x": codes.astype(np.uint8)}, delegate)
+        np.testing.assert_allclose(made.decode(y), np.stack([x[0], rows]), atol=8 / 255)
 
 
 def test_a_concatenation_with_its_own_range_keeps_it():

@@ -8,8 +8,10 @@ something else, or refuses to load the model with its default delegate.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import Grid
@@ -82,16 +84,28 @@ class _Scales:
 
 
 def _repair(op: Op, operands: list[Use], outputs: list[Tensor], scales: _Scales) -> None:
-    """Let all reals of an operator share one grid: its only operand's, else its result's."""
+    """Let all reals of an operator share one grid: its only operand's, else its result's.
+
+    A constant beside that operand may lie outside of its grid.
+    """
     fed = {u: scales.read_by(u) for u in operands if not op.input(u.index).is_constant}
+    constants = [op.input(u.index).data for u in operands if u not in fed]
     sole = len({id(op.input(u.index)) for u in fed}) == 1
     home = next(iter(fed.values())) if sole else scales.grids[outputs[0]]
+    if not all(_holds(home, data) for data in constants if data is not None):
+        home = scales.grids[outputs[0]]
     for use in operands:
         if not _is_equal(scales.read_by(use), home):
             scales.convert_for(use, home)
     for tensor in outputs:
         if not _is_equal(scales.grids[tensor], home):
             scales.convert_after(tensor, home)
+
+
+def _holds(grid: Grid, data: NDArray[Any]) -> bool:
+    """Whether rounding is all that a grid does to numbers."""
+    spare = HALF_STEP * grid.scale
+    return bool(((data >= grid.low - spare) & (data <= grid.high + spare)).all())
 
 
 def _is_equal(a: Grid, b: Grid) -> bool:
