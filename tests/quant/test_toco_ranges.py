@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import run_litert
@@ -98,11 +101,20 @@ def test_constant_parts_of_a_concatenation_count():
     assert ends(graph)["y"] == (min(HALF[0], -0.25), 5.0)
 
 
+def like_toco(graph: Graph, samples: Path) -> Model:
+    """Quantize as `--quantize uint8` does, with reals at the borders."""
+    model, asked = Model([graph]), QuantizeOptions("uint8", calibration_data=str(samples))
+    asked = replace(asked, input_type="float32", output_type="float32")
+    quantize(model, asked, toco=TocoOptions(inference_type="uint8"))
+    return model
+
+
 def test_what_was_always_zero_has_integers(tmp_path):
     """A calibrated range without width is no FakeQuant that was never trained."""
     np.savez(tmp_path / "s.npz", x=-np.ones((8, 1, 4), np.float32))
-    model = Model([parse("x: f32[1,4] -> y\ny = RELU(x)")])
-    quantize(model, QuantizeOptions("uint8", calibration_data=str(tmp_path / "s.npz")))
+    graph = parse("x: f32[1,4] -> z\ny = RELU(x)\nz = ADD(y, y)")
+    model = like_toco(graph, tmp_path / "s.npz")
+    assert {op.output.dtype.name for op in model.main.ops if op.type == "ADD"} == {"uint8"}
     assert all(t.quant.scale[0] > 0 for t in model.main.tensors() if t.quant)
 
 
@@ -110,16 +122,13 @@ def test_a_constant_beside_a_narrow_operand_is_not_cut_off(tmp_path):
     """PACK takes codes as they are: all are stored as its result is."""
     x = np.random.default_rng(2).uniform(0, 0.1, (8, 1, 4)).astype(np.float32)
     np.savez(tmp_path / "s.npz", x=x)
-    graph = parse("x: f32[1,4] -> y\ny = PACK(x, f32[1,4]) {values_count=2, axis=0}")
-    rows = np.array([[-3, 0, 1, 5]], np.float32)
-    graph.ops[0].input(1).data = rows
-    model = Model([graph])
-    quantize(model, QuantizeOptions("uint8", calibration_data=str(tmp_path / "s.npz")))
-    fed, made = graph.inputs[0].quant, graph.outputs[0].quant
-    codes = np.rint(x[0] / fed.scale) + fed.zero_point
+    text = "x: f32[1,4] -> y\na = ADD(x, x)\ny = PACK(a, f32[1,4]) {values_count=2, axis=0}"
+    graph, rows = parse(text), np.array([[-3, 0, 1, 5]], np.float32)
+    graph.ops[1].input(1).data = rows
+    model = like_toco(graph, tmp_path / "s.npz")
     for delegate in (True, False):
-        (y,) = run_litert(model, {"x": codes.astype(np.uint8)}, delegate)
-        np.testing.assert_allclose(made.decode(y), np.stack([x[0], rows]), atol=8 / 255)
+        (y,) = run_litert(model, {"x": x[0]}, delegate)
+        np.testing.assert_allclose(y, np.stack([2 * x[0], rows]), atol=8 / 255)
 
 
 def test_a_concatenation_with_its_own_range_keeps_it():
