@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tqconv
+from tqconv.cli.main import main
 from tqconv.errors import QuantizationError, UsageError
 
 SAMPLES_FOLDER = Path(__file__).parent.parent / "sample_models" / "digits_cnn"
@@ -54,6 +55,16 @@ def test_samples_of_every_form_give_the_same_file(images: Any, form: str, tmp_pa
     np.savez(tmp_path / "s.npz", image=images)
     wanted = tqconv.convert(GRAPH, quantize="int8", samples=tmp_path / "s.npz")
     assert tqconv.convert(GRAPH, quantize="int8", samples=dataset(images)[form]) == wanted
+
+
+@pytest.mark.parametrize("mode", ["int8", "int16x8", "uint8", "dynamic"])
+def test_a_mode_is_what_the_command_line_calls_so(tmp_path: Path, mode: str) -> None:
+    model, data = SAMPLES_FOLDER / "graph.pb", SAMPLES_FOLDER / "calibration.npz"
+    words = [] if mode == "dynamic" else ["--calibration_data", str(data)]
+    named = {} if mode == "dynamic" else {"samples": str(data)}
+    target = tmp_path / "typed.tflite"
+    assert main(["convert", str(model), "-o", str(target), "--quantize", mode, *words]) == 0
+    assert tqconv.convert(model, quantize=mode, **named) == target.read_bytes()
 
 
 def test_options_of_every_group_go_by_their_names(images: Any, tmp_path: Path) -> None:

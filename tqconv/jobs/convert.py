@@ -59,7 +59,7 @@ def convert(
     `observe(pass name, graph)` is called after each pass that changed a graph; `watch`: see there.
     Nothing is written, and an existing target stays as it is, when an error is raised.
     """
-    options = ConvertOptions() if options is None else options
+    options = _as_toco(ConvertOptions() if options is None else options)
     target = Path(target)
     file = source_of(Path(source), options.load)
     _check_request(file, target, options)
@@ -187,6 +187,13 @@ def _unknown_arrays(file: SourceFile, model: Model, reading: LoadOptions) -> lis
     outline = file.outline(reading)
     arrays = model.main.tensors() if outline is None else outline.nodes
     return extra_info.unknown_notes(reading.array_ranges, [array.name for array in arrays])
+
+
+def _as_toco(options: ConvertOptions) -> ConvertOptions:
+    """Return options in which uint8 is TOCO's, whose rules are the only ones for that type."""
+    if options.quantize.mode != "uint8" or options.toco.inference_type is not None:
+        return options
+    return replace(options, toco=replace(options.toco, inference_type="uint8"))
 
 
 def _load_options(options: ConvertOptions) -> LoadOptions:
