@@ -96,7 +96,5 @@ def _operand(known: dict[str, Tensor], part: str, name: str, index: int) -> Any:
     value = ast.literal_eval(part)
     if isinstance(value, bool):
         return np.array(value)
-    floats = isinstance(value, float) or (
-        isinstance(value, list) and value and isinstance(value[0], float)
-    )
+    floats = np.asarray(value).size and np.asarray(value).dtype.kind == "f"
     return np.array(value, np.float32 if floats else np.int32)

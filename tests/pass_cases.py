@@ -13,6 +13,108 @@ SAME_ONE = "{padding=SAME, stride_h=1, stride_w=1}"
 """Options of a convolution that keeps the size."""
 
 CASES = {
+    "a copy of what a clamp leaves is no unit vector": (
+        """x: f32[2,5] -> z
+        q = SQUARE(x)
+        s = SUM(q, [1]) {keep_dims=True}
+        m = MAXIMUM(s, 1e-12)
+        r = RSQRT(m)
+        z = MUL(x, r) {fused_activation_function=RELU}""",
+        ["SQUARE", "SUM", "MAXIMUM", "RSQRT", "MUL"],
+    ),
+    "slopes of what is clamped are none of a PRELU": (
+        """x: f32[1,3,3,4] -> z
+        p = RELU(x)
+        n = NEG(x)
+        q = RELU(n)
+        m = MUL(f32[4], q) {fused_activation_function=RELU_N1_TO_1}
+        z = SUB(p, m)""",
+        ["RELU", "NEG", "RELU", "MUL", "SUB"],
+    ),
+    "a variance that is clamped stays so": (
+        """x: f32[2,5,8] -> z
+        r = RESHAPE(x, [1,10,8,1])
+        m = MEAN(r, [0,2,3]) {keep_dims=true}
+        d = SUB(r, m)
+        s = SQUARE(d)
+        v = MEAN(s, [0,2,3]) {keep_dims=true}
+        e = ADD(v, 0.01) {fused_activation_function=RELU_N1_TO_1}
+        f = RSQRT(e)
+        p = MUL(d, f)
+        z = RESHAPE(p, [2,5,8])""",
+        ["RESHAPE", "MEAN", "SUB", "SQUARE", "MEAN", "ADD", "RSQRT", "MUL", "RESHAPE"],
+    ),
+    "an epsilon of four dimensions is a number for three": (
+        """x: f32[2,5,8] -> z
+        r = RESHAPE(x, [1,10,8,1])
+        m = MEAN(r, [0,2,3]) {keep_dims=true}
+        d = SUB(r, m)
+        s = SQUARE(d)
+        v = MEAN(s, [0,2,3]) {keep_dims=true}
+        e = ADD(v, [[[[0.01]]]])
+        f = RSQRT(e)
+        p = MUL(d, f)
+        z = RESHAPE(p, [2,5,8])""",
+        ["MEAN", "SUB", "SQUARE", "MEAN", "ADD", "RSQRT", "MUL"],
+    ),
+    "what is split along another axis is not repeated": (
+        """x: f32[2,2,4] -> z
+        a, b = SPLIT(0, x) {num_splits=2}
+        z = CONCATENATION(a, a, b, b) {axis=1}""",
+        ["SPLIT", "CONCATENATION"],
+    ),
+    "masked scores that are an output, too, keep their sums": (
+        """x: f32[2,5], f: f32[2,5] -> z, y
+        m = GREATER(f, 0.0)
+        c = CAST(m) {in_data_type=BOOL, out_data_type=FLOAT32}
+        a = MUL(c, 1e9)
+        y = SUB(x, a)
+        z = SOFTMAX(y) {beta=1.0}""",
+        ["GREATER", "CAST", "MUL", "SUB", "SOFTMAX"],
+    ),
+    "an element that lies before the first is the first": (
+        """x: f32[?,3] -> z
+        n = SHAPE(x) {out_type=INT32}
+        a = STRIDED_SLICE(n, [0], [1], [1]) {shrink_axis_mask=1}
+        v = PACK(a, 7) {values_count=2}
+        s = STRIDED_SLICE(v, [-5], [1], [1])
+        z = CAST(s) {in_data_type=INT32, out_data_type=FLOAT32}""",
+        ["SHAPE", "STRIDED_SLICE", "RESHAPE", "CAST"],
+    ),
+    "what is chosen may be widened by rows of another number": (
+        """x: f32[?,3], y: f32[?,3] -> z
+        p = NEG(x)
+        q = EXP(y)
+        s = SELECT_V2(True, p, q)
+        z = NEG(s)""",
+        ["NEG", "EXP", "SELECT_V2", "NEG"],
+    ),
+    "steps whose rows may be fewer than those of others are no batch": (
+        """x: f32[2,?,8], b: f32[2,?,8] -> z
+        p, q = UNPACK(x) {num=2, axis=0}
+        r, s = UNPACK(b) {num=2, axis=0}
+        t = ADD(p, r)
+        u = ADD(q, s)
+        z = PACK(t, u) {axis=0, values_count=2}""",
+        ["UNPACK", "UNPACK", "ADD", "ADD", "PACK"],
+    ),
+    "steps whose rows a dense layer joins are no batch": (
+        """x: f32[2,2,8] -> z
+        p, q = UNPACK(x) {num=2, axis=1}
+        t = FULLY_CONNECTED(p, f32[5,16], zeros[5])
+        u = FULLY_CONNECTED(q, f32[5,16], zeros[5])
+        z = PACK(t, u) {axis=0, values_count=2}""",
+        ["UNPACK", "FULLY_CONNECTED", "FULLY_CONNECTED", "PACK"],
+    ),
+    "slopes that widen what they are multiplied with are none of a PRELU": (
+        """x: f32[1,3,3,?] -> z
+        p = RELU(x)
+        n = NEG(x)
+        q = RELU(n)
+        m = MUL(f32[4], q)
+        z = SUB(p, m)""",
+        ["RELU", "NEG", "RELU", "MUL", "SUB"],
+    ),
     "an element of what was packed is read before": (
         """x: f32[?,8] -> z, w
         n = SHAPE(x) {out_type=INT32}

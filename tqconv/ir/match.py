@@ -19,12 +19,13 @@ class WithConstant(NamedTuple):
     first: bool
 
 
-def with_constant(op: Op, kinds: str = "f") -> WithConstant | None:
+def with_constant(op: Op, kinds: str = "f", *, clamped: bool = False) -> WithConstant | None:
     """Split a binary operator into its tensor and its constant, or return None.
 
-    `kinds`: numpy's letters of the constant's types that count.
+    `kinds`: numpy's letters of the constant's types that count; `clamped`: also of an operator that
+    clamps its result, which is then more than the tensor and the constant make.
     """
-    if len(op.inputs) != 2:
+    if len(op.inputs) != 2 or (has_activation(op) and not clamped):
         return None
     a, b = op.inputs
     if a is None or b is None or a.is_constant == b.is_constant:

@@ -166,8 +166,9 @@ def choose_known(graph: Graph, op: Op) -> bool:
     chosen = op.input(1 if flags.any() else 2)
     if chosen.shape != op.output.shape or chosen.is_constant or op.output in graph.outputs:
         return False
-    shapes = [t.shape for t in op.inputs if t is not None and t is not chosen]
-    if None in chosen.shape and any(None in s and s != chosen.shape for s in shapes):
+    others = [t for t in op.inputs if t is not None and t is not chosen and None in t.shape]
+    origins: Origins = {}
+    if None in chosen.shape and not all(_has_shape_of(t, chosen, origins) for t in others):
         return False
     graph.replace(op.output, chosen)
     return True

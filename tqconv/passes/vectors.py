@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tqconv.ir.graph import Graph, Op
-from tqconv.ir.match import made_by, values_of
-from tqconv.ops.emit import emit
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import has_activation, made_by
+from tqconv.ops.emit import ELEMENTS_LIMIT, emit
 from tqconv.ops.table import spec
 from tqconv.passes.rewrite import at, exact
 
@@ -19,12 +19,13 @@ def take_from_pack(graph: Graph, op: Op) -> bool:
     v = PACK(a, b, c); y = STRIDED_SLICE(v, [1], [2], [1]) {shrink_axis_mask=1}   ->   y = b
     v = PACK(a, b, c); y = STRIDED_SLICE(v, [1], [2], [1])   ->   y = RESHAPE(b, [1])
     """
-    pack, place = made_by(op.inputs[0], "PACK"), values_of(op.inputs[1])
+    pack = made_by(op.inputs[0], "PACK")
     if pack is None or pack.input(0).rank != 0 or op.output.shape not in ((), (1,)):
         return False
-    if place is None or len(place) != 1:
+    place = _place(op, len(pack.inputs))
+    if place is None:
         return False
-    element = pack.input(0 if op.options.get("begin_mask", 0) else place[0])
+    element = pack.input(place)
     if op.output.rank == 1 and op.type == "STRIDED_SLICE" and not element.is_constant:
         shape, name = np.ones(1, np.int32), f"{op.output.name}/vector"
         graph.replace(
@@ -74,12 +75,13 @@ def take_from_join(graph: Graph, op: Op) -> bool:
     v = CONCATENATION(a: [1], b: [2]); y = STRIDED_SLICE(v, [0], [1], [1]) {shrink_axis_mask=1}
     ->   y = RESHAPE(a, [])
     """
-    join, place = made_by(op.inputs[0], "CONCATENATION"), values_of(op.inputs[1])
+    join = made_by(op.inputs[0], "CONCATENATION")
     if join is None or op.input(0).rank != 1 or op.output.rank != 0 or op.input(0).quant:
         return False
-    if place is None or len(place) != 1 or place[0] < 0 or op.options.get("begin_mask"):
+    size = op.input(0).shape[0]
+    index = None if size is None or has_activation(join) else _place(op, size)
+    if index is None:
         return False
-    index = place[0]
     for part in join.inputs:
         size = None if part is None else part.shape[0]
         if part is None or size is None:
@@ -94,3 +96,15 @@ def take_from_join(graph: Graph, op: Op) -> bool:
     shape, name = np.zeros(0, np.int32), f"{op.output.name}/number"
     graph.replace(op.output, emit(graph, "RESHAPE", part, shape, name=name, source=op.source))
     return True
+
+
+def _place(op: Op, size: int) -> int | None:
+    """Return which element of so many a STRIDED_SLICE or GATHER reads, or None, also of several."""
+    if size > ELEMENTS_LIMIT or any(not t.is_constant for t in op.inputs[1:] if t is not None):
+        return None
+    fold, x = spec(op.type).fold, op.input(0)
+    assert fold is not None
+    places = Tensor(x.name, (size,), np.dtype(np.int32), np.arange(size, dtype=np.int32))
+    taken = fold(Op(op.type, (places, *op.inputs[1:]), (), op.options, op.source))
+    whole = None if taken is None else np.asarray(taken)
+    return int(whole.reshape(-1)[0]) if whole is not None and whole.size == 1 else None

@@ -118,7 +118,7 @@ def _scale_channels(graph: Graph, op: Op, scheme: Scheme) -> bool:
 
 def _by_channel(op: Op) -> tuple[Tensor, NDArray[np.float32]] | None:
     """Return the image and the constant [c] of a binary operator, None for other operands."""
-    operands = with_constant(op)
+    operands = with_constant(op, clamped=True)
     if operands is None or operands.x.rank != 4 or operands.x.shape != op.output.shape:
         return None
     channels, data = operands.x.shape[3], operands.constant

@@ -90,6 +90,8 @@ def recognize_leaky_relu(graph: Graph, op: Op) -> bool:
         operands = with_constant(product) if product is not None else None
         if operands is None or operands.x is not x or operands.constant.size != 1:
             continue
+        if x.shape != op.output.shape:
+            continue
         alpha = float(operands.constant.reshape(-1)[0])
         if 0 < alpha < 1:
             y = emit(
@@ -144,7 +146,7 @@ def recognize_prelu(graph: Graph, op: Op) -> bool:
             continue
         x = relu.input(0)
         alpha = _negative_slope(x, right)
-        if alpha is None or x.rank < 2:
+        if alpha is None or x.rank < 2 or x.shape != op.output.shape:
             continue
         sign = -1.0 if op.type == "SUB" else 1.0
         slopes = _prelu_slopes(alpha * np.float32(sign), x)
@@ -176,7 +178,7 @@ def _negative_slope(x: Tensor, part: Tensor) -> NDArray[Any] | None:
     inner = with_constant(inner_op) if inner_op is not None else None
     twice = inner.x if inner is not None else operands.x
     difference = made_by(twice, "SUB")
-    if difference is None or difference.inputs[0] is not x:
+    if difference is None or difference.inputs[0] is not x or has_activation(difference):
         return None
     absolute = made_by(difference.inputs[1], "ABS")
     if absolute is None or absolute.inputs[0] is not x:

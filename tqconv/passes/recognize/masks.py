@@ -55,6 +55,8 @@ def choose_hidden(graph: Graph, op: Op) -> bool:
         return False
     if not op.output.uses or any(use.op.type != "SOFTMAX" for use in op.output.uses):
         return False
+    if op.output in graph.outputs:
+        return False
     if op.type == "SELECT_V2":
         return _hide_at_once(graph, op)
     sign = 1.0 if op.type == "ADD" else -1.0

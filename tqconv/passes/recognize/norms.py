@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,31 +167,34 @@ def normalize_as_it_stands(graph: Graph, op: Op) -> bool:
 
     centered = add("SUB", x, add("MEAN", x, along, keep_dims=True))
     spread = add("MEAN", add("SQUARE", centered), along, keep_dims=True)
-    graph.replace(op.output, add("MUL", centered, add("RSQRT", add("ADD", spread, epsilon))))
+    root = add("RSQRT", add("ADD", spread, epsilon))
+    graph.replace(op.output, add("MUL", centered, root))
     return True
 
 
-def _normalized(y: Tensor) -> Iterator[tuple[Tensor, list[int], Tensor]]:
-    """Yield what was divided by its deviation, the axes, and the epsilon."""
+def _normalized(y: Tensor) -> Iterator[tuple[Tensor, list[int], NDArray[Any]]]:
+    """Yield what was divided by its deviation, the axes, and the epsilon, a number."""
     product = made_by(y, "MUL")
     if product is None or has_activation(product):
         return
     for centered, factor in _orders(product):
         difference, root = made_by(centered, "SUB"), made_by(factor, "RSQRT")
         total = None if root is None else made_by(root.input(0), "ADD")
-        if difference is None or total is None or has_activation(difference):
+        if difference is None or total is None:
+            continue
+        if has_activation(difference) or has_activation(total):
             continue
         x, first = difference.input(0), made_by(difference.input(1), "MEAN")
         for variance, epsilon in _orders(total):
             second = made_by(variance, "MEAN")
-            if first is None or second is None or not epsilon.is_constant or epsilon.size != 1:
+            if first is None or second is None or epsilon.data is None or epsilon.size != 1:
                 continue
             axes = [values_of(mean.inputs[1]) for mean in (first, second)]
             kept = all(mean.options.get("keep_dims") for mean in (first, second))
             if not kept or axes[0] is None or axes[0] != axes[1] or first.input(0) is not x:
                 continue
             if _is_square_of(second.input(0), centered, difference):
-                yield x, [axis % x.rank for axis in axes[0]], epsilon
+                yield x, [axis % x.rank for axis in axes[0]], epsilon.data.reshape(())
 
 
 def _is_square_of(square: Tensor, centered: Tensor, difference: Op) -> bool:

@@ -41,6 +41,8 @@ def recognize_loose_l2_normalization(graph: Graph, op: Op) -> bool:
 
 
 def _recognize_l2(graph: Graph, op: Op, most: float) -> bool:
+    if has_activation(op):
+        return False
     root_type = "RSQRT" if op.type == "MUL" else "SQRT"
     pairs = (op.inputs, op.inputs[::-1]) if op.type == "MUL" else (op.inputs,)
     for x, factor in pairs:
@@ -76,7 +78,9 @@ def _is_square_sum(total: Tensor, x: Tensor, most: float) -> bool:
     if axes is None or not x.rank or [a % x.rank for a in axes] != [x.rank - 1]:
         return False
     square = made_by(reduction.input(0), "SQUARE", "MUL")
-    return square is not None and all(t is x for t in square.inputs)
+    if square is None or has_activation(square):
+        return False
+    return all(t is x for t in square.inputs)
 
 
 @at("LOG")

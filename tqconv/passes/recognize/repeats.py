@@ -86,6 +86,9 @@ def joined_copies(graph: Graph, op: Op) -> bool:
     if split is None or len(split.outputs) < 2 or len(op.inputs) % len(split.outputs):
         return False
     x, y, axis = split.input(1), op.output, axis_of(int(op.options.get("axis", 0)), op.output.rank)
+    along = values_of(split.inputs[0])
+    if along is None or along[0] % x.rank != axis:
+        return False
     times = len(op.inputs) // len(split.outputs)
     if times < 2 or list(op.inputs) != [t for t in split.outputs for _ in range(times)]:
         return False

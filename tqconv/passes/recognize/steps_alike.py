@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tqconv.compose.dims import Dim, dim_origin
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import made_by, values_of
 from tqconv.ops.emit import Operand, emit
@@ -203,9 +204,8 @@ def _is_by_rows(op: Op) -> bool:
     if x is None or y.rank == 0 or x.rank == 0 or y.quant is not None:
         return False
     if spec(op.type).layout is ELEMENTWISE:
-        return all(
-            t is None or t.data is None or _is_for_each_row(t, y) for t in op.inputs
-        ) and all(t is None or t.is_constant or t.rank == y.rank for t in op.inputs)
+        read = [t for t in op.inputs if t is not None]
+        return all(_is_for_each_row(t, y) if t.is_constant else _has_rows_of(t, x) for t in read)
     if any(t is not None and not t.is_constant for t in op.inputs[1:]):
         return op.type == "RESHAPE" and _keeps_rows(op)
     if op.type in ("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"):
@@ -218,7 +218,8 @@ def _is_by_rows(op: Op) -> bool:
     ):
         return True
     if op.type == "FULLY_CONNECTED":
-        return x.rank == 2 or bool(op.options.get("keep_num_dims"))
+        alone = x.shape[-1] is not None and x.shape[-1] == op.input(1).shape[-1]
+        return alone and (x.rank == 2 or bool(op.options.get("keep_num_dims")))
     if op.type in ("SOFTMAX", "LOG_SOFTMAX", "L2_NORMALIZATION", "PRELU"):
         return x.rank > 1
     values = values_of(op.inputs[1]) if len(op.inputs) > 1 else None
@@ -233,6 +234,13 @@ def _is_by_rows(op: Op) -> bool:
 
 def _is_for_each_row(constant: Tensor, y: Tensor) -> bool:
     return constant.rank < y.rank or constant.shape[0] == 1
+
+
+def _has_rows_of(tensor: Tensor, x: Tensor) -> bool:
+    """Whether an operand of the rank of another has as many rows, however many these are."""
+    if tensor.rank != x.rank or tensor.shape[0] != x.shape[0]:
+        return False
+    return x.shape[0] is not None or dim_origin(Dim(tensor, 0)) == dim_origin(Dim(x, 0))
 
 
 def _keeps_rows(op: Op) -> bool:

@@ -75,7 +75,7 @@ def move_binary_first(sweep: Sweep, op: Op) -> bool:
 
     y = RESHAPE(x: [1,4,8], [4,8]); z = ADD(y, c: [8])   ->   z = RESHAPE(ADD(x, c), [4,8])
     """
-    operands = with_constant(op) if op.type in BINARY else None
+    operands = with_constant(op, clamped=True) if op.type in BINARY else None
     reshape = made_by(operands.x, "RESHAPE") if operands is not None else None
     if operands is None or reshape is None or sole_reader(sweep.graph, operands.x) is not op:
         return False
