@@ -13,7 +13,7 @@ from tqconv.ir.types import Source
 from tqconv.ops.emit import emit, finish, infer
 from tqconv.ops.table import spec
 from tqconv.passes.driver import run_stages
-from tqconv.passes.pipeline import FLOAT_STAGES
+from tqconv.passes.pipeline import FLOAT_STAGES, LAST
 
 FLOAT = np.dtype(np.float32)
 TIME, ROWS, SIZE, CELLS = 4, 2, 3, 5
@@ -118,6 +118,39 @@ def test_what_happens_once_is_no_loop() -> None:
     for delegate in (True, False):
         found = run_litert(graph, [X], delegate)[0]
         np.testing.assert_allclose(found, wanted(1), atol=1e-6)
+
+
+def passing(rounds: int, places: tuple[int, int], size: int | None) -> Graph:
+    """a, b = …, results of a round in these places: a, b, or their sum."""
+    graph = Graph("main")
+    x, y = (graph.add_input(name, (size,), FLOAT) for name in "xy")
+    given = [graph.constant("i", one("i", 0)), x, y]
+    parts, (tested, (i, *inside)) = bodies(*given)
+    parts[0].outputs = [emit(parts[0], "LESS", tested[0], one("n", rounds), name="less")]
+    values = [*inside, emit(parts[1], "ADD", *inside, name="sum")]
+    now = emit(parts[1], "ADD", i, one("1", 1), name="next")
+    parts[1].outputs = [now, *(values[place] for place in places)]
+    graph.outputs = loop(graph, given, parts)[1:]
+    return graph
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 2, 5])
+@pytest.mark.parametrize("size", [3, None], ids=["known", "open"])
+@pytest.mark.parametrize("places", [(2, 0), (1, 2), (1, 0), (2, 2), (0, 0), (0, 1)], ids=str)
+def test_variables_may_change_places(
+    places: tuple[int, int], size: int | None, rounds: int
+) -> None:
+    graph = passing(rounds, places, size)
+    names = [t.name for t in graph.outputs]
+    run_stages(Model([graph]), (*FLOAT_STAGES, LAST), check=True)
+    assert [t.name for t in graph.outputs] == names
+    given = [np.array([1, 2, 3], np.float32), np.array([10, 20, 30], np.float32)]
+    a, b = given
+    for _ in range(rounds):
+        values = (a, b, a + b)
+        a, b = (values[place] for place in places)
+    for delegate in (True, False):
+        np.testing.assert_array_equal(run_litert(graph, given, delegate), [a, b])
 
 
 def test_rows_that_are_read_out_of_order_are_not_projected() -> None:

@@ -200,14 +200,18 @@ class Graph:
         """Let every reader of `old` read `new`, which takes over its name and its range.
 
         A graph input, or a tensor that is an output under its own name, keeps its own name. Inside
-        `attempt` it raises UnsupportedError where the two do not mean the same (`Tensor.means`).
+        `attempt` it raises UnsupportedError where the two do not mean the same (`Tensor.means`), or
+        where an output would lose its name: to an input, or to another output.
         """
         if self._undo is not None and not old.means(new):
             raise UnsupportedError(f"{new!r} does not mean what {old!r} does")
+        kept = new in self.inputs or new in self.outputs
+        if self._undo is not None and kept and old in self.outputs:
+            raise UnsupportedError(f"output '{old.name}' would lose its name to '{new.name}'")
         for op, index in list(old.uses):
             self.set_input(op, index, new)
         was_output = old in self.outputs
-        held = new in self.inputs or new in self.outputs or (new.is_constant and bool(new.uses))
+        held = kept or (new.is_constant and bool(new.uses))
         if was_output:
             outputs = list(self.outputs)
             self._on_undo(lambda: self.outputs.__setitem__(slice(None), outputs))

@@ -1,11 +1,14 @@
-"""Drop what IF and WHILE compute for nobody, and what they are given but do not read."""
+"""What IF and WHILE compute for nobody, are given and do not read, or would overwrite."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+import numpy as np
+
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.passes.rewrite import exact
+from tqconv.ops.emit import Operand, emit
+from tqconv.passes.rewrite import at, exact
 
 
 @exact
@@ -115,3 +118,35 @@ def _drop_graph_inputs(graph: Graph, indices: Sequence[int]) -> None:
     for i in reversed(indices):
         graph.release(graph.inputs[i].name)
         del graph.inputs[i]
+
+
+@exact
+@at("WHILE")
+def copy_before_overwritten(graph: Graph, op: Op) -> bool:
+    """Copy what a variable of a loop passes on to one behind it.
+
+    a, b = WHILE(x, y) {a + b, a}   ->   a, b = WHILE(x, y) {a + b, RESHAPE(a)}
+
+    LiteRT writes the results of a round into the variables one after the other, without looking
+    whether a result is a variable that it has written already (measured with LiteRT 2.3.0).
+    """
+    body = op.graphs[1]
+    place = {id(t): i for i, t in enumerate(body.inputs)}
+    copies: dict[int, Tensor] = {}
+    for i, tensor in enumerate(body.outputs):
+        if place.get(id(tensor), i) < i:
+            if id(tensor) not in copies:
+                copies[id(tensor)] = _copied(body, tensor, op)
+            body.outputs[i] = copies[id(tensor)]
+    return bool(copies)
+
+
+def _copied(body: Graph, tensor: Tensor, op: Op) -> Tensor:
+    """Return a copy; a RESHAPE of what a body is given has memory of its own."""
+    name = f"{tensor.name}/before"
+    size: Operand = np.array([d or 0 for d in tensor.shape], np.int32)
+    if not tensor.is_static:
+        size = emit(body, "SHAPE", tensor, name=f"{name}/shape", source=op.source, out_type="INT32")
+    made: Tensor = emit(body, "RESHAPE", tensor, size, name=name, source=op.source)
+    made.shape, made.quant, made.range = tensor.shape, tensor.quant, tensor.range
+    return made

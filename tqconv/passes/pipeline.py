@@ -218,5 +218,5 @@ def stages_before(
 QUANTIZED = Stage("quantization", (cleanup.share_constants,))
 """What follows a quantizer."""
 
-LAST = Stage("order", (order.read_before_reuse,))
+LAST = Stage("order", (bodies.copy_before_overwritten, order.read_before_reuse))
 """What follows everything but TOCO's stages, whose order is TOCO's."""
