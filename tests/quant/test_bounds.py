@@ -264,3 +264,25 @@ def test_a_loop_whose_rounds_data_decides_stays() -> None:
             integer_only=True,
             input_ranges={"x": (-1, 1)},
         )
+
+
+def test_a_share_of_what_is_clamped_is_no_mean() -> None:
+    text = """z: f32[1,4], a: f32[1,4], b: f32[1,4] -> y
+        p = MUL(z, a) {fused_activation_function=RELU}
+        o = SUB(1.0, z)
+        q = MUL(o, b)
+        y = ADD(p, q)"""
+    told = {"z": (0.0, 1.0), "a": (-2.0, -1.0), "b": (-2.0, -1.0)}
+    assert bounds(text, **told)["y"][1] >= 0
+    assert bounds(text.replace(" {fused_activation_function=RELU}", ""), **told)["y"] == (-2, -1)
+
+
+def test_deviations_over_those_of_other_rows_have_no_bound() -> None:
+    text = """d: f32[4,4] -> y
+        s = MUL(d, d)
+        v = MEAN(s, [1]) {keep_dims=False}
+        e = ADD(v, 0.0001)
+        r = RSQRT(e)
+        y = MUL(d, r)"""
+    assert bounds(text, d=(-1.0, 1.0))["y"][1] > 2
+    assert bounds(text.replace("False", "True"), d=(-1.0, 1.0))["y"] == (-2, 2)

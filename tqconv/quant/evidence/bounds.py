@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import is_scalar, made_by
+from tqconv.ir.match import has_activation, is_scalar, made_by
 from tqconv.ir.types import Range
 from tqconv.ops.rules import axes_of
 from tqconv.ops.table import known, spec
@@ -260,7 +260,8 @@ def _normalized(op: Op, ranges: Mapping[Tensor, Range]) -> Ends | None:
     pairs = {"MUL": [(0, 1, "RSQRT"), (1, 0, "RSQRT")], "DIV": [(0, 1, "SQRT")]}.get(op.type, [])
     for index, other, kind in pairs:
         found = _root(op.input(other), kind)
-        if found is not None and _unclamped(op.input(index)) is found[0]:
+        aligned = op.input(other).rank == op.input(index).rank  # a mean that kept its axes
+        if found is not None and aligned and _unclamped(op.input(index)) is found[0]:
             most = math.sqrt(found[1]) * found[2]
             return _fused(op, (-most, most)) if kind == "RSQRT" or found[2] == 1 else None
     return None
@@ -310,6 +311,8 @@ def _mixed(op: Op, ranges: Mapping[Tensor, Range]) -> Ends | None:
         for rest, b in _ways(other):
             least = made_by(rest, "SUB")
             if least is None or not is_scalar(least.inputs[0], 1.0):
+                continue
+            if one is None or other is None or any(map(has_activation, (one, other, least))):
                 continue
             share = _unclamped(least.input(1))
             ends = input_ends(share, ranges)
