@@ -14,6 +14,7 @@ from tqconv.ops.emit import emit, finish, infer
 from tqconv.ops.table import spec
 from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import FLOAT_STAGES, LAST
+from tqconv.passes.recurrent.loops import write_out_one_round
 
 FLOAT = np.dtype(np.float32)
 TIME, ROWS, SIZE, CELLS = 4, 2, 3, 5
@@ -151,6 +152,15 @@ def test_variables_may_change_places(
         a, b = (values[place] for place in places)
     for delegate in (True, False):
         np.testing.assert_array_equal(run_litert(graph, given, delegate), [a, b])
+
+
+def test_a_loop_that_returns_what_nothing_makes_stays() -> None:
+    graph = network((0, 0), 1)
+    (op,) = (op for op in graph.ops if op.type == "WHILE")
+    body = op.graphs[1]
+    body.outputs[2] = Tensor("state", body.outputs[2].shape, FLOAT, variable=True)
+    assert write_out_one_round(graph) == 0
+    assert op in graph.ops
 
 
 def test_rows_that_are_read_out_of_order_are_not_projected() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation
 from tqconv.ops.emit import emit
@@ -83,7 +84,8 @@ def _written(graph: Graph, body: Graph, values: Sequence[Tensor], name: str) -> 
 
     def operand(tensor: Tensor) -> Tensor:
         if tensor not in inside:
-            assert tensor.data is not None
+            if tensor.data is None:
+                raise UnsupportedError(f"'{tensor.name}' of a body is a state, or nothing makes it")
             inside[tensor] = graph.constant(tensor.name, tensor.data)
         return inside[tensor]
 
