@@ -94,7 +94,7 @@ def _step(op: Op) -> WithConstant | None:
     """Return a binary operator as tensor and constant, where a linear operator could take it in."""
     if op.type not in APPLY:
         return None
-    operands = with_constant(op)
+    operands = with_constant(op, clamped=True)
     if operands is None or (op.type in ("SUB", "DIV") and not operands.first):
         return None
     return operands
