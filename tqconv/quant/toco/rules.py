@@ -19,7 +19,6 @@ from tqconv.ir.grid import Grid, extremes, grid
 from tqconv.ir.types import type_name
 from tqconv.quant.evidence.intervals import CLAMPS, clamp_of
 from tqconv.quant.evidence.ranges import hollow, unfit
-from tqconv.quant.params import TINY_RANGE
 from tqconv.quant.plan import Plan
 from tqconv.quant.refusals import float_report
 from tqconv.quant.schemes import INT32, Scheme
@@ -85,11 +84,11 @@ def _check_kernels(graph: Graph, rules: Rules) -> None:
 
 
 def _check_ranges(graph: Graph) -> None:
-    """Raise QuantizationError for ranges without integers; what was always zero gets a tiny one."""
+    """Raise QuantizationError for ranges without integers; what was always zero gets one."""
     for tensor in graph.tensors():
         found = tensor.range
         if found is not None and found.kind != "fake_quant" and found.low == found.high == 0:
-            tensor.range = replace(found, low=-TINY_RANGE, high=TINY_RANGE)
+            tensor.range = replace(found, low=-1.0, high=1.0)  # XNNPACK refuses steps far finer
     reasons = {t: reason for t in graph.tensors() if is_real(t) and (reason := _unfit(t))}
     if reasons:
         raise unfit(reasons)
