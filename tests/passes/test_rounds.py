@@ -185,7 +185,12 @@ def test_rows_that_are_read_out_of_order_are_not_projected() -> None:
     assert types_of(graph)[0] == ["WHILE"]
 
 
-def test_a_masked_layer_carries_its_mask_beside_the_rows() -> None:
+SHOWN = np.array([[True, False], [True, True], [False, True], [True, False]])
+"""The steps that a mask shows, [time, rows]."""
+
+
+def masked(**how: bool) -> Graph:
+    """H' = SIN(x w + b + h r) where the mask shows a step, behind all stages."""
     graph = Graph("main")
     b = Builder(graph, Source("m", "y", "Layer"), "y")
     x = graph.add_input("x", X.shape, FLOAT)
@@ -193,42 +198,36 @@ def test_a_masked_layer_carries_its_mask_beside_the_rows() -> None:
     weights = {"w": b.const(W.T), "r": b.const(R.T), "bias": b.const(B)}
     zeros = b.const(np.zeros((ROWS, CELLS), np.float32))
     cell = recurrent.Simple(activation=lambda b, x: b("SIN", x))
-    y, _ = recurrent.layer(b, cell, x, [zeros], weights, mask=mask, keeps_last=True)
+    y, _ = recurrent.layer(b, cell, x, [zeros], weights, mask=mask, **how)
     graph.outputs = [y]
     run_stages(Model([graph]), FLOAT_STAGES, check=True)
+    return graph
+
+
+def test_a_masked_layer_carries_its_mask_beside_the_rows() -> None:
+    graph = masked(keeps_last=True)
     body = next(op for op in graph.ops if op.type == "WHILE").graphs[1]
     (choice,) = (op for op in body.ops if op.type == "SELECT_V2")
     assert getattr(choice.input(0).producer, "type", "") == "GATHER"
-    shown = np.array([[True, False], [True, True], [False, True], [True, False]])
     h, rows = np.zeros((ROWS, CELLS), np.float32), []
-    for part, counts in zip(X, shown, strict=True):
+    for part, counts in zip(X, SHOWN, strict=True):
         h = np.where(counts[:, None], np.sin(part @ W.T + B + h @ R.T), h)
         rows.append(h)
-    np.testing.assert_allclose(run_litert(graph, [X, shown])[0], np.stack(rows), atol=1e-6)
+    np.testing.assert_allclose(run_litert(graph, [X, SHOWN])[0], np.stack(rows), atol=1e-6)
 
 
 def test_a_layer_that_is_written_out_is_what_the_loop_computes() -> None:
     """Rows are projected before they are taken apart; the first step begins with zeros."""
-    graph = Graph("main")
-    b = Builder(graph, Source("m", "y", "Layer"), "y")
-    x = graph.add_input("x", X.shape, FLOAT)
-    mask = graph.add_input("mask", (TIME, ROWS), np.dtype(np.bool_))
-    weights = {"w": b.const(W.T), "r": b.const(R.T), "bias": b.const(B)}
-    zeros = b.const(np.zeros((ROWS, CELLS), np.float32))
-    cell = recurrent.Simple(activation=lambda b, x: b("SIN", x))
-    y, _ = recurrent.layer(b, cell, x, [zeros], weights, mask=mask, unrolled=True)
-    graph.outputs = [y]
-    run_stages(Model([graph]), FLOAT_STAGES, check=True)
+    graph = masked(unrolled=True)
     types = [op.type for op in graph.ops]
     assert "WHILE" not in types
     assert types.count("FULLY_CONNECTED") == TIME
-    shown = np.array([[True, False], [True, True], [False, True], [True, False]])
     h, rows = np.zeros((ROWS, CELLS), np.float32), []
-    for part, counts in zip(X, shown, strict=True):
+    for part, counts in zip(X, SHOWN, strict=True):
         now = np.sin(part @ W.T + B + h @ R.T)
         h = np.where(counts[:, None], now, h)
         rows.append(np.where(counts[:, None], now, 0))
-    np.testing.assert_allclose(run_litert(graph, [X, shown])[0], np.stack(rows), atol=1e-6)
+    np.testing.assert_allclose(run_litert(graph, [X, SHOWN])[0], np.stack(rows), atol=1e-6)
 
 
 def test_pictures_are_convolved_before_the_loop() -> None:

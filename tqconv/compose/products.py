@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.compose import complex
 from tqconv.compose.builder import Builder
 from tqconv.compose.sizes import Size, calculate, reshaped, size_of, sizes_of, vector
 from tqconv.errors import UnsupportedError
-from tqconv.ir.graph import Tensor
+from tqconv.ir.graph import Op, Tensor
+from tqconv.ir.match import has_activation
 from tqconv.ir.types import Shape
 
 
@@ -108,3 +111,17 @@ def _one_batch_axis(b: Builder, x: Tensor, batch: Sequence[Size]) -> Tensor:
     if x.shape[:-2] != whole:
         x = b("BROADCAST_TO", x, vector(b, [*batch, *matrix]))
     return reshaped(b, x, [calculate(b, "MUL", *batch), *matrix])
+
+
+def of_zeros(op: Op, inputs: Sequence[Tensor | None]) -> NDArray[Any] | None:
+    """Return what a dense layer makes of zeros, such as the state that others begin with, or None.
+
+    It is the bias, in each row. inputs: what it reads, which may be other than its own.
+    """
+    if op.type != "FULLY_CONNECTED" or has_activation(op) or not op.output.is_static:
+        return None
+    x, bias = inputs[0], inputs[2] if len(inputs) > 2 else None
+    if x is None or x.data is None or x.data.any() or (bias is not None and bias.data is None):
+        return None
+    made = np.zeros([size or 0 for size in op.output.shape], x.dtype)
+    return made if bias is None or bias.data is None else made + bias.data

@@ -9,14 +9,10 @@ every round.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from tqconv.compose.products import of_zeros
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation
 from tqconv.ops.emit import emit
 from tqconv.ops.table import known, spec
 
@@ -92,7 +88,7 @@ def _written(graph: Graph, body: Graph, values: Sequence[Tensor], name: str) -> 
     for op in body.ops:
         read = [None if t is None else operand(t) for t in op.inputs]
         own = f"{op.outputs[0].name}/{name}"
-        zeros = _product_of_zeros(op, read)
+        zeros = of_zeros(op, read)
         if zeros is not None:
             results = (graph.constant(own, zeros),)
         else:
@@ -100,15 +96,3 @@ def _written(graph: Graph, body: Graph, values: Sequence[Tensor], name: str) -> 
             results = made if isinstance(made, tuple) else (made,)
         inside.update(zip(op.outputs, results, strict=True))
     return [operand(t) for t in body.outputs]
-
-
-def _product_of_zeros(op: Op, read: Sequence[Tensor | None]) -> NDArray[Any] | None:
-    """Return what a dense layer makes of the state that most layers begin with: its bias."""
-    if op.type != "FULLY_CONNECTED" or has_activation(op) or not op.output.is_static:
-        return None
-    x, *_ = read
-    bias = read[2] if len(read) > 2 else None
-    if x is None or x.data is None or x.data.any() or (bias is not None and bias.data is None):
-        return None
-    made = np.zeros([size or 0 for size in op.output.shape], x.dtype)
-    return made if bias is None or bias.data is None else made + bias.data

@@ -45,6 +45,11 @@ def sole_reader(graph: Graph, tensor: Tensor) -> Op | None:
     return tensor.uses[0].op
 
 
+def is_read(graph: Graph, tensor: Tensor) -> bool:
+    """Whether an operator or the user reads a tensor."""
+    return bool(tensor.uses) or tensor in graph.outputs
+
+
 def made_by(tensor: Tensor | None, *types: str) -> Op | None:
     """Return the producer of a tensor when it has one of these types."""
     if tensor is None or tensor.producer is None or tensor.producer.type not in types:
@@ -65,9 +70,13 @@ def is_scalar(tensor: Tensor | None, value: float, tolerance: float = 0.0) -> bo
     return bool(np.all(np.abs(tensor.data - value) <= tolerance))
 
 
+ACTIVATION = "fused_activation_function"
+"""The option that says how an operator clamps its own result."""
+
+
 def has_activation(op: Op) -> bool:
     """Whether the operator clamps its own result already."""
-    return bool(op.options.get("fused_activation_function", "NONE") != "NONE")
+    return bool(op.options.get(ACTIVATION, "NONE") != "NONE")
 
 
 def of_type(graph: Graph, *types: str) -> Iterator[Op]:

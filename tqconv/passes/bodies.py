@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import is_read
 from tqconv.ops.emit import Operand, emit
 from tqconv.passes.rewrite import at, exact
 
@@ -21,7 +22,7 @@ def trim_branches(graph: Graph) -> int:
     for op in list(graph.ops):
         if op.type != "IF" or not op.outputs:
             continue
-        unread = [i for i, t in enumerate(op.outputs) if not _is_read(graph, t)]
+        unread = [i for i, t in enumerate(op.outputs) if not is_read(graph, t)]
         if len(unread) == len(op.outputs):
             continue  # nobody needs the operator at all: prune drops it
         _drop_outputs(graph, op, unread)
@@ -31,7 +32,7 @@ def trim_branches(graph: Graph) -> int:
         unused = [
             i
             for i in range(len(op.inputs) - 1)
-            if not any(_is_read(body, body.inputs[i]) for body in op.graphs)
+            if not any(is_read(body, body.inputs[i]) for body in op.graphs)
         ]
         _drop_inputs(graph, op, [i + 1 for i in unused])
         for body in op.graphs:
@@ -51,10 +52,10 @@ def trim_loops(graph: Graph) -> int:
         if op.type != "WHILE":
             continue
         condition, body = op.graphs
-        live = {i for i, t in enumerate(op.outputs) if _is_read(graph, t)}
+        live = {i for i, t in enumerate(op.outputs) if is_read(graph, t)}
         if not live:
             continue
-        live |= {i for i, t in enumerate(condition.inputs) if _is_read(condition, t)}
+        live |= {i for i, t in enumerate(condition.inputs) if is_read(condition, t)}
         live = _needed(body, live)
         dead = [i for i in range(len(op.inputs)) if i not in live]
         if not dead:
@@ -89,10 +90,6 @@ def _needed(body: Graph, live: Collection[int]) -> set[int]:
             if tensor.producer is not None:
                 stack += tensor.producer.inputs
     return result
-
-
-def _is_read(graph: Graph, tensor: Tensor) -> bool:
-    return bool(tensor.uses) or any(tensor is t for t in graph.outputs)
 
 
 def _drop(tensors: list[Tensor], indices: Sequence[int]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.products import of_zeros
 from tqconv.ir.arrays import checksum, glance, memory_of, same_bytes
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import (
@@ -185,7 +186,7 @@ def multiply_by_zero(graph: Graph, op: Op) -> bool:
     operands = with_constant(op)
     if operands is None or operands.constant.any() or op.output in graph.outputs:
         return False
-    if not op.output.is_static or has_activation(op):
+    if not op.output.is_static:
         return False
     zeros = np.zeros([d or 0 for d in op.output.shape], np.float32)
     graph.replace(op.output, graph.constant(f"{op.output.name}/zeros", zeros))
@@ -198,13 +199,9 @@ def dense_of_zeros(graph: Graph, op: Op) -> bool:
 
     y = FULLY_CONNECTED(0: [2,3], w, b: [4])   ->   y is a constant, b in each row
     """
-    x, bias = op.input(0).data, op.inputs[2] if len(op.inputs) > 2 else None
-    if x is None or x.dtype != np.float32 or x.any() or op.output in graph.outputs:
+    made = of_zeros(op, op.inputs) if op.input(0).dtype == np.float32 else None
+    if made is None or op.output in graph.outputs:
         return False
-    if not op.output.is_static or has_activation(op) or (bias is not None and bias.data is None):
-        return False
-    made = np.zeros([d or 0 for d in op.output.shape], np.float32)
-    made = made if bias is None or bias.data is None else made + bias.data
     graph.replace(op.output, graph.constant(f"{op.output.name}/bias", made))
     return True
 

@@ -47,7 +47,7 @@ def fold_scale(graph: Graph, op: Op) -> bool:
     y = CONV_2D(x, w, b); z = MUL(y, c)   ->   z = CONV_2D(x, w * c, b * c)
     """
     operands = with_constant(op)
-    if operands is None or (op.type == "DIV" and not operands.first) or has_activation(op):
+    if operands is None or (op.type == "DIV" and not operands.first):
         return False
     linear = _linear_before(graph, operands.x)
     factors = _per_channel(operands.constant, operands.x, op.output)
@@ -73,7 +73,7 @@ def fold_shift(graph: Graph, op: Op) -> bool:
     What a slice leaves of all channels in between is shifted alike.
     """
     operands = with_constant(op)
-    if operands is None or (op.type == "SUB" and not operands.first) or has_activation(op):
+    if operands is None or (op.type == "SUB" and not operands.first):
         return False
     linear = _linear_before(graph, operands.x)
     shifts = _per_channel(operands.constant, operands.x, op.output)
@@ -96,7 +96,7 @@ def fold_shift_of_sum(graph: Graph, op: Op) -> bool:
     ->   z = ADD(FULLY_CONNECTED(x, w, b + c), y)
     """
     operands = with_constant(op)
-    if operands is None or has_activation(op) or sole_reader(graph, operands.x) is not op:
+    if operands is None or sole_reader(graph, operands.x) is not op:
         return False
     total = made_by(operands.x, "ADD")
     if total is None or has_activation(total) or with_constant(total) is not None:
@@ -148,7 +148,7 @@ def scale_behind_padding(graph: Graph, pad: Op) -> bool:
     """
     op = made_by(pad.inputs[0], "MUL", "DIV")
     operands = with_constant(op) if op is not None else None
-    if op is None or operands is None or has_activation(op):
+    if op is None or operands is None:
         return False
     if op.type == "DIV" and not operands.first:
         return False
@@ -176,7 +176,7 @@ def constants_behind_reshape(graph: Graph, reshape: Op) -> bool:
     """
     op, rows = made_by(reshape.inputs[0], "MUL", "DIV", "ADD", "SUB"), reshape.output
     operands = with_constant(op) if op is not None else None
-    if op is None or operands is None or has_activation(op) or not operands.constant.size:
+    if op is None or operands is None or not operands.constant.size:
         return False
     if not operands.first and op.type in ("DIV", "SUB"):
         return False
@@ -227,11 +227,11 @@ def merge_constants(graph: Graph, op: Op) -> bool:
     y = MUL(x, c); z = MUL(y, d)   ->   z = MUL(x, c * d)          (also ADD)
     """
     operands = with_constant(op)
-    if operands is None or has_activation(op):
+    if operands is None:
         return False
     before = made_by(operands.x, op.type)
     inner = with_constant(before) if before is not None else None
-    if before is None or inner is None or has_activation(before):
+    if before is None or inner is None:
         return False
     if sole_reader(graph, operands.x) is not op:
         return False

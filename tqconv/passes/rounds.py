@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation, made_by, sole_reader, with_constant
+from tqconv.ir.match import has_activation, is_read, made_by, sole_reader, with_constant
 from tqconv.ops.emit import emit
 from tqconv.ops.table import known, spec
 from tqconv.passes.cleanup import identity_of, meaning_of
@@ -92,7 +92,7 @@ def take_last_round(graph: Graph, op: Op) -> bool:
     for i, before in enumerate(body.inputs):
         if before.uses or any(t is before for t in op.graphs[1].outputs):
             continue
-        if op.graphs[0].inputs[i].uses or not _is_read(graph, op.outputs[i]):
+        if op.graphs[0].inputs[i].uses or not is_read(graph, op.outputs[i]):
             continue
         reshape = made_by(body.outputs[i], "RESHAPE", "EXPAND_DIMS")
         if reshape is None or not reshape.input(1).is_constant:
@@ -108,10 +108,6 @@ def take_last_round(graph: Graph, op: Op) -> bool:
         graph.replace(y, made)
         return True
     return False
-
-
-def _is_read(graph: Graph, tensor: Tensor) -> bool:
-    return bool(tensor.uses) or any(tensor is t for t in graph.outputs)
 
 
 @at("WHILE")
@@ -135,7 +131,7 @@ def project_before_loop(graph: Graph, op: Op) -> bool:
         weights = dense.inputs[1:]
         if has_activation(dense) or any(t is not None and not t.is_constant for t in weights):
             continue
-        if op.graphs[0].inputs[i].uses or _is_read(graph, op.outputs[i]):
+        if op.graphs[0].inputs[i].uses or is_read(graph, op.outputs[i]):
             continue
         if _is_shifted(body, dense.output):
             continue

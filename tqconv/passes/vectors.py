@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by
@@ -54,15 +57,11 @@ def take_from_gather(graph: Graph, op: Op) -> bool:
         return False
     if before.input(0).rank != 1 or any(not t.is_constant for t in op.inputs[1:] if t is not None):
         return False
-    fold = spec(op.type).fold
-    assert fold is not None
-    taken = fold(Op(op.type, (places, *op.inputs[1:]), (), op.options, op.source))
-    if not isinstance(taken, np.ndarray | np.generic):
+    taken = _read_of(op, places)
+    if taken is None:
         return False
     name = f"{op.output.name}/gather"
-    y = emit(
-        graph, "GATHER", before.input(0), np.asarray(taken), axis=0, name=name, source=op.source
-    )
+    y = emit(graph, "GATHER", before.input(0), taken, axis=0, name=name, source=op.source)
     graph.replace(op.output, y)
     return True
 
@@ -102,9 +101,14 @@ def _place(op: Op, size: int) -> int | None:
     """Return which element of so many a STRIDED_SLICE or GATHER reads, or None, also of several."""
     if size > ELEMENTS_LIMIT or any(not t.is_constant for t in op.inputs[1:] if t is not None):
         return None
-    fold, x = spec(op.type).fold, op.input(0)
+    every = np.arange(size, dtype=np.int32)
+    taken = _read_of(op, Tensor(op.input(0).name, (size,), every.dtype, every))
+    return int(taken.reshape(-1)[0]) if taken is not None and taken.size == 1 else None
+
+
+def _read_of(op: Op, vector: Tensor) -> NDArray[Any] | None:
+    """Return what an operator would read of a constant in the place of its operand."""
+    fold = spec(op.type).fold
     assert fold is not None
-    places = Tensor(x.name, (size,), np.dtype(np.int32), np.arange(size, dtype=np.int32))
-    taken = fold(Op(op.type, (places, *op.inputs[1:]), (), op.options, op.source))
-    whole = None if taken is None else np.asarray(taken)
-    return int(whole.reshape(-1)[0]) if whole is not None and whole.size == 1 else None
+    taken = fold(Op(op.type, (vector, *op.inputs[1:]), (), op.options, op.source))
+    return np.asarray(taken) if isinstance(taken, np.ndarray | np.generic) else None

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation, sole_reader, with_constant
+from tqconv.ir.match import ACTIVATION, has_activation, sole_reader, with_constant
 from tqconv.ops.emit import emit
 from tqconv.quant.schemes import INT8, Scheme
 
-ACTIVATION = "fused_activation_function"
 SIDES = ("height", "width")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation
+from tqconv.ir.match import ACTIVATION, has_activation
 from tqconv.ir.types import Shape, dtype_of
 from tqconv.ops.emit import Operand, emit, finish
 from tqconv.ops.table import spec, those
@@ -23,7 +23,6 @@ from tqconv.quant.select import operand_name, rule_of
 
 TAKES_FROM = those(lambda row: row.copies == "chosen" and "indices" in row.operands.names)
 """Operators whose kernel copies elements of operand 0 at places that are computed."""
-ACTIVATION = "fused_activation_function"
 WIDE_ROW = 192
 """Elements of a row beside which a scale and a zero point of its own (12 bytes) weigh little."""
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tqconv.compose.unroll import MOST_ROUNDS, write_out
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation, made_by, one_and_exponential, with_constant
+from tqconv.ir.match import ACTIVATION, has_activation, made_by, one_and_exponential, with_constant
 from tqconv.ir.types import Quant, Range, type_name
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import spec
@@ -23,7 +23,6 @@ from tqconv.quant.schemes import INT8, INT16, UINT8, Scheme
 from tqconv.quant.select import bound_of, operand_name, reals, rule_of
 
 Rewrite = Callable[[Graph, Op], "Tensor | None"]
-ACTIVATION = "fused_activation_function"
 SATURATED = 6.0
 """Where TANH is 1 to half a step of 16 bits."""
 FARTHEST = 8.0

@@ -118,7 +118,7 @@ def recognize_scaled_half(graph: Graph, op: Op) -> bool:
     test, e = made_by(op.inputs[0], "GREATER"), op.input(1)
     product = made_by(op.inputs[2], "MUL")
     operands = with_constant(product) if product is not None else None
-    if test is None or product is None or operands is None or has_activation(product):
+    if test is None or product is None or operands is None:
         return False
     source = made_by(e, "ELU")
     wanted = (e,) if source is None else (e, source.input(0))

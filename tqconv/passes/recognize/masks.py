@@ -65,7 +65,7 @@ def choose_hidden(graph: Graph, op: Op) -> bool:
     for x, added in (op.inputs, op.inputs[::-1])[: 2 if op.type == "ADD" else 1]:
         product = made_by(added, "MUL")
         parts = with_constant(product) if product is not None else None
-        if product is None or parts is None or parts.constant.size != 1 or has_activation(product):
+        if product is None or parts is None or parts.constant.size != 1:
             continue
         if x is None or sign * parts.constant.reshape(-1)[0] > MOST:
             continue
@@ -97,7 +97,7 @@ def _hide_at_once(graph: Graph, op: Op) -> bool:
     for place in (1, 2):
         shifted, x = made_by(op.inputs[place], "ADD", "SUB"), op.input(3 - place)
         parts = with_constant(shifted) if shifted is not None else None
-        if shifted is None or parts is None or parts.x is not x or has_activation(shifted):
+        if shifted is None or parts is None or parts.x is not x:
             continue
         low = np.asarray(parts.constant if shifted.type == "ADD" else -parts.constant)
         if (shifted.type == "SUB" and not parts.first) or low.size != 1 or low.max() > MOST:

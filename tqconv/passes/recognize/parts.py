@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation, sole_reader, values_of
+from tqconv.ir.match import has_activation, is_read, sole_reader, values_of
 from tqconv.ops.emit import emit
 from tqconv.passes.rewrite import at, exact
 
@@ -85,7 +85,7 @@ def only_slice(graph: Graph, op: Op) -> bool:
 
     a, b, c = UNPACK(x: [3,2,4]); a and b are nobody's   ->   c = STRIDED_SLICE(x, …[2])
     """
-    read = [i for i, t in enumerate(op.outputs) if t.uses or any(t is o for o in graph.outputs)]
+    read = [i for i, t in enumerate(op.outputs) if is_read(graph, t)]
     x, axis = op.input(0), int(op.options.get("axis", 0)) % op.input(0).rank
     if len(read) != 1 or len(op.outputs) < 2 or x.quant is not None:
         return False

@@ -20,7 +20,7 @@ def scale_before_product(graph: Graph, op: Op) -> bool:
     ->   y = BATCH_MATMUL(MUL(RESHAPE(FULLY_CONNECTED(x, w)), 0.5), k)
     """
     operands = with_constant(op)
-    if operands is None or operands.constant.size != 1 or has_activation(op):
+    if operands is None or operands.constant.size != 1:
         return False
     if (op.type == "DIV" and not operands.first) or operands.x.shape != op.output.shape:
         return False

@@ -9,7 +9,7 @@ import numpy as np
 
 from tqconv.compose.unroll import write_out
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import made_by
+from tqconv.ir.match import is_read, made_by
 from tqconv.ops.emit import emit
 from tqconv.passes.recurrent.cells import Cell, Weights, cell_of
 from tqconv.passes.recurrent.memory import Rows
@@ -37,7 +37,7 @@ def _fuse_loop(graph: Graph, op: Op, rows: Rows) -> bool:
     loop = _Loop(graph, op, steps)
     results: dict[int, MATERIALIZE] = {}
     for i, tensor in enumerate(op.outputs):
-        if not tensor.uses and not any(tensor is t for t in graph.outputs):
+        if not is_read(graph, tensor):
             continue
         made = loop.result(i)
         if made is None:

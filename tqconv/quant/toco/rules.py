@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import Grid, extremes, grid
+from tqconv.ir.match import ACTIVATION
 from tqconv.ir.types import type_name
 from tqconv.quant.evidence.intervals import CLAMPS, clamp_of
 from tqconv.quant.evidence.ranges import hollow, unfit
@@ -32,7 +33,6 @@ COPIES = {"SPLIT": 1} | dict.fromkeys(
     ("RESHAPE", "RELU", "RELU6", "RELU_N1_TO_1", "PRELU", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), 0
 )
 """Operator -> the operand whose parameters its results have, whatever their range: quantize.cc."""
-ACTIVATION = "fused_activation_function"
 NEARBY = 16
 """Weights of 0 closer than this stop TOCO: ensure_uint8_weights_safe_for_fast_int8_kernels.cc."""
 
