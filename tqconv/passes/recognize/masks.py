@@ -38,8 +38,9 @@ def choose_infinity(graph: Graph, op: Op) -> bool:
 
 
 MOST = -1e9
-"""What hides a score however small it is: a mask that adds this much to one of float32 leaves
-nothing of it. What is written for softmax has this number or a larger one."""
+"""What hides a score: added to one of up to 32 it leaves nothing of it, for float32 has steps of 64
+there. Of a larger one something is left, which counts only where all of a row is hidden. What is
+written for softmax has this number or a larger one."""
 
 
 @at("ADD", "SUB", "SELECT_V2")
