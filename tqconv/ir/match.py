@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.ir.arrays import same_bytes
 from tqconv.ir.graph import Graph, Op, Tensor
 
 
@@ -77,6 +78,21 @@ ACTIVATION = "fused_activation_function"
 def has_activation(op: Op) -> bool:
     """Whether the operator clamps its own result already."""
     return bool(op.options.get(ACTIVATION, "NONE") != "NONE")
+
+
+def has_constant_rest(op: Op) -> bool:
+    """Whether every operand behind the first is a constant, or left out."""
+    return all(t is None or t.is_constant for t in op.inputs[1:])
+
+
+def is_same(one: Tensor | None, other: Tensor | None) -> bool:
+    """Whether two operands are equal constants, to the bit, or none of both is one."""
+    if one is None or other is None:
+        return one is other
+    if one.data is None or other.data is None:
+        return one.data is other.data
+    alike = one.dtype == other.dtype and one.data.shape == other.data.shape
+    return alike and same_bytes(one.data, other.data)
 
 
 def of_type(graph: Graph, *types: str) -> Iterator[Op]:

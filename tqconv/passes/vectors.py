@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation, made_by
+from tqconv.ir.match import has_activation, has_constant_rest, made_by
 from tqconv.ops.emit import ELEMENTS_LIMIT, emit
 from tqconv.ops.table import spec
 from tqconv.passes.rewrite import at, exact
@@ -55,7 +55,7 @@ def take_from_gather(graph: Graph, op: Op) -> bool:
     places = before.input(1) if before is not None else None
     if before is None or places is None or places.data is None or places.rank != 1:
         return False
-    if before.input(0).rank != 1 or any(not t.is_constant for t in op.inputs[1:] if t is not None):
+    if before.input(0).rank != 1 or not has_constant_rest(op):
         return False
     taken = _read_of(op, places)
     if taken is None:
@@ -99,7 +99,7 @@ def take_from_join(graph: Graph, op: Op) -> bool:
 
 def _place(op: Op, size: int) -> int | None:
     """Return which element of so many a STRIDED_SLICE or GATHER reads, or None, also of several."""
-    if size > ELEMENTS_LIMIT or any(not t.is_constant for t in op.inputs[1:] if t is not None):
+    if size > ELEMENTS_LIMIT or not has_constant_rest(op):
         return None
     every = np.arange(size, dtype=np.int32)
     taken = _read_of(op, Tensor(op.input(0).name, (size,), every.dtype, every))

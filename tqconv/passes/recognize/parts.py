@@ -6,8 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation, is_read, sole_reader, values_of
+from tqconv.ir.graph import Graph, Op
+from tqconv.ir.match import (
+    has_activation,
+    has_constant_rest,
+    is_read,
+    is_same,
+    sole_reader,
+    values_of,
+)
 from tqconv.ops.emit import emit
 from tqconv.passes.rewrite import at, exact
 
@@ -123,7 +130,7 @@ def project_before_unpack(graph: Graph, op: Op) -> bool:
     if x.rank != 3 or axis == 2 or len(layers) < 2 or first is None or has_activation(first):
         return False
     weights = first.inputs[1:]
-    if first.type != "FULLY_CONNECTED" or any(t is not None and not t.is_constant for t in weights):
+    if first.type != "FULLY_CONNECTED" or not has_constant_rest(first):
         return False
     for layer, row in zip(layers, op.outputs, strict=True):
         if layer is None or layer.type != first.type or layer.options != first.options:
@@ -141,17 +148,6 @@ def project_before_unpack(graph: Graph, op: Op) -> bool:
         if layer is not None:
             graph.replace(layer.output, row)
     return True
-
-
-def is_same(one: Tensor | None, other: Tensor | None) -> bool:
-    """Whether two operands are equal constants, or none of both is one."""
-    if one is None or other is None:
-        return one is other
-    if one.data is None or other.data is None:
-        return one.data is other.data
-    if one is other or one.data is other.data:
-        return True
-    return one.dtype == other.dtype and np.array_equal(one.data, other.data)
 
 
 def _part(op: Op) -> Part | None:

@@ -9,11 +9,10 @@ import numpy as np
 
 from tqconv.compose.dims import Dim, dim_origin
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import made_by, values_of
+from tqconv.ir.match import has_constant_rest, is_same, made_by, values_of
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.spec import ELEMENTWISE
 from tqconv.ops.table import known, spec
-from tqconv.passes.recognize.parts import is_same
 from tqconv.passes.reshape import reshaped
 from tqconv.passes.rewrite import at
 
@@ -206,7 +205,7 @@ def _is_by_rows(op: Op) -> bool:
     if spec(op.type).layout is ELEMENTWISE:
         read = [t for t in op.inputs if t is not None]
         return all(_is_for_each_row(t, y) if t.is_constant else _has_rows_of(t, x) for t in read)
-    if any(t is not None and not t.is_constant for t in op.inputs[1:]):
+    if not has_constant_rest(op):
         return op.type == "RESHAPE" and _keeps_rows(op)
     if op.type in ("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"):
         return True
