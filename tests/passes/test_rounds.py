@@ -14,7 +14,7 @@ from tqconv.ops.emit import emit, finish, infer
 from tqconv.ops.table import spec
 from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import FLOAT_STAGES, LAST
-from tqconv.passes.recurrent.loops import write_out_one_round
+from tqconv.passes.recurrent.loops import trip_count, write_out_one_round
 
 FLOAT = np.dtype(np.float32)
 TIME, ROWS, SIZE, CELLS = 4, 2, 3, 5
@@ -183,6 +183,49 @@ def test_rows_that_are_read_out_of_order_are_not_projected() -> None:
     graph.outputs = [loop(graph, given, parts)[1]]
     run_stages(Model([graph]), FLOAT_STAGES, check=True)
     assert types_of(graph)[0] == ["WHILE"]
+
+
+def test_rows_that_a_loop_returns_are_not_projected() -> None:
+    graph = Graph("main")
+    x = graph.add_input("x", X.shape, FLOAT)
+    counter = graph.constant("i", one("i", 0))
+    start = graph.constant("h", np.zeros((ROWS, CELLS), np.float32))
+    others = graph.constant("others", np.zeros_like(X))
+    given = [counter, start, x, others]
+    parts, ((i, *_), inside) = bodies(*given)
+    parts[0].outputs = [emit(parts[0], "LESS", i, one("n", TIME), name="less")]
+    i, h, xs, _ = inside
+    row = emit(parts[1], "GATHER", xs, i, name="g", axis=0)
+    part = emit(parts[1], "FULLY_CONNECTED", row, W, name="p")
+    now = emit(parts[1], "SIN", emit(parts[1], "ADD", part, h, name="s"), name="now")
+    parts[1].outputs = [emit(parts[1], "ADD", i, one("1", 1), name="next"), now, xs, xs]
+    _, last, _, kept = loop(graph, given, parts)
+    graph.outputs = [last, kept]
+    run_stages(Model([graph]), FLOAT_STAGES, check=True)
+    found = run_litert(graph, [X])
+    np.testing.assert_array_equal(found[1], X)
+    np.testing.assert_allclose(found[0], wanted_sums(), atol=1e-6)
+
+
+def wanted_sums() -> np.ndarray:
+    h = np.zeros((ROWS, CELLS), np.float32)
+    for x in X:
+        h = np.sin(x @ W.T + h)
+    return h
+
+
+@pytest.mark.parametrize("limit", [np.nan, np.inf, 1.5])
+def test_counters_of_reals_are_not_counted(limit: float) -> None:
+    graph = Graph("main")
+    x = graph.add_input("x", (3,), FLOAT)
+    given = [graph.constant("i", np.array(0, np.float32)), x]
+    parts, ((i, _), (j, y)) = bodies(*given)
+    test = emit(parts[0], "LESS", i, np.array(limit, np.float32), name="less")
+    parts[0].outputs = [test]
+    now = emit(parts[1], "SIN", y, name="now")
+    parts[1].outputs = [emit(parts[1], "ADD", j, np.array(1, np.float32), name="next"), now]
+    graph.outputs = loop(graph, given, parts)[1:]
+    assert trip_count(graph.ops[-1]) is None
 
 
 SHOWN = np.array([[True, False], [True, True], [False, True], [True, False]])

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation, is_read, made_by, sole_reader, with_constant
+from tqconv.ir.match import (
+    has_activation,
+    has_constant_rest,
+    is_read,
+    made_by,
+    sole_reader,
+    with_constant,
+)
 from tqconv.ops.emit import emit
 from tqconv.ops.table import known, spec
 from tqconv.passes.cleanup import identity_of, meaning_of
@@ -119,7 +126,9 @@ def project_before_loop(graph: Graph, op: Op) -> bool:
     """
     body = op.graphs[1]
     for i, rows in enumerate(body.inputs):
-        if body.outputs[i] is not rows or len(rows.uses) != 1 or rows.rank not in (3, 5):
+        if [k for k, t in enumerate(body.outputs) if t is rows] != [i]:
+            continue
+        if len(rows.uses) != 1 or rows.rank not in (3, 5):
             continue
         gather = rows.uses[0].op
         if gather.type != "GATHER" or gather.inputs[0] is not rows or not _one_by_one(op, gather):
@@ -128,8 +137,7 @@ def project_before_loop(graph: Graph, op: Op) -> bool:
         wanted = "FULLY_CONNECTED" if rows.rank == 3 else "CONV_2D"
         if dense is None or dense.type != wanted or dense.inputs[0] is not gather.output:
             continue
-        weights = dense.inputs[1:]
-        if has_activation(dense) or any(t is not None and not t.is_constant for t in weights):
+        if has_activation(dense) or not has_constant_rest(dense):
             continue
         if op.graphs[0].inputs[i].uses or is_read(graph, op.outputs[i]):
             continue

@@ -247,7 +247,10 @@ class _Loop:
 
 
 def trip_count(op: Op) -> int | None:
-    """Return how often the body runs, if the condition only compares counters with constants."""
+    """Return how often the body runs, if the condition only compares counters with constants.
+
+    Counters of reals are not followed.
+    """
     condition, body = op.graphs
     counts = []
     stack = [condition.outputs[0]]
@@ -260,7 +263,7 @@ def trip_count(op: Op) -> int | None:
             continue
         counter, limit = test.input(0), test.input(1).data
         i = next((i for i, t in enumerate(condition.inputs) if t is counter), None)
-        if i is None or limit is None or limit.size != 1:
+        if i is None or limit is None or limit.size != 1 or limit.dtype.kind not in "iu":
             return None
         start = op.input(i).data
         if start is None or not is_increment(body.outputs[i], body.inputs[i]):
