@@ -13,6 +13,18 @@ SAME_ONE = "{padding=SAME, stride_h=1, stride_w=1}"
 """Options of a convolution that keeps the size."""
 
 CASES = {
+    "a first convolution that is an output, too, is turned once": (
+        f"""x: f32[1,4,5,5] -> w, c
+        a = TRANSPOSE(x, [0,2,3,1])
+        b = CONV_2D(a, f32[4,1,1,4], f32[4]) {SAME_ONE}
+        c = TRANSPOSE(b, [0,3,1,2])
+        y = ADD(x, c)
+        d = TRANSPOSE(y, [0,2,3,1])
+        e = CONV_2D(d, f32[4,1,1,4], f32[4]) {SAME_ONE}
+        f = TRANSPOSE(e, [0,3,1,2])
+        w = ADD(y, f)""",
+        ["TRANSPOSE", "CONV_2D", "TRANSPOSE", "ADD", "CONV_2D", "ADD", "TRANSPOSE"],
+    ),
     "a copy of what a clamp leaves is no unit vector": (
         """x: f32[2,5] -> z
         q = SQUARE(x)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import field
 
 from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ir.match import is_read
 from tqconv.passes.layout.cut import Cut
 from tqconv.passes.layout.groups import regrouped
 from tqconv.passes.layout.through import (
@@ -25,6 +26,7 @@ from tqconv.passes.layout.through import (
     put_behind,
     same_order,
     straight_order,
+    transposed,
 )
 from tqconv.passes.rewrite import at
 from tqconv.records import dataclass
@@ -56,16 +58,26 @@ def settle_layout(graph: Graph, op: Op) -> bool:
     ->   the ADDs read TRANSPOSE(x, q) and need no others
     """
     perm = permutation(op)
-    if perm is None or 0 in op.output.shape:
+    if perm is None or 0 in op.output.shape or not is_read(graph, op.output):
         return False
     for start, own in ((op.output, perm), (op.input(0), inverse(perm))):
         region = reached(start, own)
         chosen = _chosen(graph, region)
         for member in [o for o in graph.ops if o in chosen]:
-            put_behind(graph, member, *region.ways[member])
+            for made in put_behind(graph, member, *region.ways[member]):
+                _undo_behind(graph, made)
         if chosen:
+            graph.prune()  # the next one is not to reckon with what nobody reads any more
             return True
     return False
+
+
+def _undo_behind(graph: Graph, tensor: Tensor) -> None:
+    """Join the permutations that read a permuted tensor with the one that makes it."""
+    for use in list(tensor.uses):
+        perm = permutation(use.op)
+        if perm is not None:
+            graph.replace(use.op.output, transposed(graph, tensor, perm, use.op))
 
 
 def reached(start: Tensor, perm: Perm) -> Region:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ from tqconv.records import dataclass
 Perm = tuple[int, ...]
 RANKS = 6
 """Dimensions that LiteRT's TRANSPOSE takes."""
+READERS = 16
+"""Operators that are asked whether one of them makes the same permutation; `share_equal_ops` sees
+what is behind."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +107,11 @@ def passed(op: Op, perm: Perm) -> Passed | None:
     return None if rewrite is None else rewrite(op, layout, perm)
 
 
-def put_behind(graph: Graph, op: Op, perm: Perm, way: Passed) -> None:
-    """Replace an operator by one that reads straight tensors, and permutations behind it."""
+def put_behind(graph: Graph, op: Op, perm: Perm, way: Passed) -> list[Tensor]:
+    """Replace an operator by one that reads straight tensors, and permutations behind it.
+
+    Returns its results as they are read now.
+    """
     inputs: list[Any] = []
     data = set(data_operands(op))
     for index, tensor in enumerate(op.inputs):
@@ -114,15 +121,26 @@ def put_behind(graph: Graph, op: Op, perm: Perm, way: Passed) -> None:
         elif tensor is not None and index in way.rows:
             inputs.append(_permuted_rows(graph, tensor, inverse(perm), op))
         elif index in data and tensor is not None and tensor.rank == len(perm):
-            inputs.append(transposed(graph, tensor, inverse(perm), op))
+            inputs.append(_straight(graph, tensor, inverse(perm), op))
         else:
             inputs.append(tensor)
     moved = Op(op.type, tuple(inputs), (), way.options, op.source)
     shapes = spec(op.type).shape(moved)
     made = finish(graph, spec(op.type), moved, shapes, f"{op.output.name}/{op.type.lower()}")
+    results = []
     for old, new in zip(op.outputs, made if isinstance(made, tuple) else (made,), strict=True):
         new.range = old.range
-        graph.replace(old, transposed(graph, new, way.perm, op))
+        results.append(transposed(graph, new, way.perm, op))
+        graph.replace(old, results[-1])
+    return results
+
+
+def _straight(graph: Graph, x: Tensor, perm: Perm, like: Op) -> Tensor:
+    """Return TRANSPOSE(x, perm), also one that is there already."""
+    for use in islice(x.uses, READERS):
+        if permutation(use.op) == perm:
+            return use.op.output
+    return transposed(graph, x, perm, like)
 
 
 def _permuted_rows(graph: Graph, rows: Tensor, order: Perm, like: Op) -> Tensor:
