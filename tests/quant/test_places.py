@@ -131,3 +131,26 @@ def test_counts_that_are_scaled_and_cut_are_exact(tmp_path: Path) -> None:
     quantize(model, QuantizeOptions(mode="int8", calibration_data=str(tmp_path / "s.npz")))
     (got,) = run_litert(model, {"x": data})
     np.testing.assert_array_equal(got, 3 * data.argmax(1) + 1)
+
+
+BRANCHES = """
+x: f32[200,3], p: f32[9,1] -> y
+m = MUL(p, 3.0)
+a = LESS_EQUAL(m, 0.001)
+b = CAST(a) {in_data_type=BOOL, out_data_type=INT32}
+c = RESHAPE(b, [9])
+y = GATHER(x, c) {axis=0}
+"""
+
+
+def test_a_branch_is_taken_by_reals(tmp_path: Path) -> None:
+    """A step of p is 0.007: what lies closer to the threshold would go either way."""
+    model = _quantized(BRANCHES, tmp_path)
+    notes = "\n".join(model.notes)
+    assert "float: LESS_EQUAL 'a': computes positions" in notes
+    assert "float: MUL 'm': computes positions" in notes
+    feed = {**FEED, "p": np.linspace(-0.004, 0.004, 9, dtype=np.float32)[:, None]}
+    (want,) = run_litert(Model([parse(BRANCHES)]), feed)
+    for delegate in (True, False):
+        (got,) = run_litert(model, feed, delegate)
+        np.testing.assert_allclose(got, want, atol=0.03)

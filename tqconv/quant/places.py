@@ -2,12 +2,15 @@
 
 A step of 8 bits may be several elements of what is read there, and the part behind the point is
 none of the place. So nothing is rounded between an index and the operators with weights before it,
-nor between integers that become real, are scaled, and become integers again.
+nor between integers that become real, are scaled, and become integers again. A comparison whose
+answer is counted into a place is part of it: that is how a tree of decisions is walked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Set
+
+import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import made_by
@@ -24,14 +27,20 @@ def positions(graph: Graph) -> set[Op]:
     """Return the operators that compute places, and weights from them until these meet data."""
     found: set[Op] = set()
     leading = _cut_from_counts(graph)
+    answers: set[Tensor] = set()
     for op in reversed(graph.ops):
         if not known(op.type) or op.graphs:
             continue
         row = spec(op.type)
         data = {t for i, t in enumerate(op.inputs) if t is not None and is_data(row, i)}
-        if _computes(op, leading.intersection(op.outputs)):
+        if not answers.isdisjoint(op.outputs) and row.category == "compare":
+            found.add(op)
+            leading.update(filter(is_real, data))
+            answers.update(data)
+        elif _computes(op, leading.intersection(op.outputs)):
             found.add(op)
             leading.update(data)
+            answers.update(t for t in data if op.type == "CAST" and t.dtype == np.bool_)
         leading.update(t for t in op.inputs if t and t not in data and t.dtype.kind in "iu")
     made = {tensor for op in found for tensor in op.outputs}
     for op in graph.ops:
