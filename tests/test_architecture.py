@@ -235,6 +235,7 @@ CHOICES = {
     "importers/keras/layers/operations.py": {"UNARY"},
     "importers/keras/layers/recurrent.py": {"MERGES"},
     "importers/onnx/handlers/reduce.py": {"REDUCTIONS"},
+    "importers/onnx/handlers/trees.py": {"TRANSFORMS"},
     "importers/tf/handlers/functions.py": {"_GRADIENTS", "_DERIVATIVES"},
     "importers/tf/handlers/fused.py": {"ACTIVATIONS"},
     "importers/tf/handlers/variables.py": {"COMBINED"},

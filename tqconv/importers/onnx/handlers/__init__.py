@@ -33,6 +33,8 @@ from tqconv.importers.onnx.handlers import (
     tensors,
     transformers,
     transposed,
+    trees,
+    vectors,
 )
 
 __all__ = [
@@ -68,4 +70,6 @@ __all__ = [
     "tensors",
     "transformers",
     "transposed",
+    "trees",
+    "vectors",
 ]
