@@ -16,7 +16,7 @@ Weights = Mapping[str, Sequence[tuple[str, Array]]]
 
 def onnx_files(rng: np.random.Generator) -> list[bytes]:
     """Return networks of every kind of node: layers, shapes, bodies, pairs that quantize."""
-    made = [_network(rng), _shapes(), _bodies(), _recurrent(rng), _pairs(rng)]
+    made = [_network(rng), _shapes(), _bodies(), _recurrent(rng), _pairs(rng), _trees()]
     return [model.SerializeToString() for model in made]
 
 
@@ -40,6 +40,39 @@ def _network(rng: np.random.Generator) -> Any:
         "m": rng.normal(size=(4, 48)).astype(np.float32),
     }
     return network(nodes, {"x": np.zeros((1, 2, 4, 4), np.float32)}, ["y"], constants)
+
+
+def _trees() -> Any:
+    ml = "ai.onnx.ml"
+    walk = {
+        "nodes_treeids": [0, 0, 0, 0, 0],
+        "nodes_nodeids": [0, 1, 2, 3, 4],
+        "nodes_modes": ["BRANCH_LEQ", "BRANCH_EQ", "LEAF", "LEAF", "LEAF"],
+        "nodes_featureids": [0, 2, 0, 0, 0],
+        "nodes_values": [0.5, 1.0, 0.0, 0.0, 0.0],
+        "nodes_truenodeids": [1, 3, 0, 0, 0],
+        "nodes_falsenodeids": [2, 4, 0, 0, 0],
+        "nodes_missing_value_tracks_true": [1, 0, 0, 0, 0],
+        "class_treeids": [0, 0, 0],
+        "class_nodeids": [2, 3, 4],
+        "class_ids": [0, 1, 2],
+        "class_weights": [1.0, 2.0, 3.0],
+        "classlabels_int64s": [7, 8, 9],
+    }
+    support = {
+        "coefficients": [1.0, -1.0],
+        "kernel_params": [0.5, 0.0, 3.0],
+        "kernel_type": "RBF",
+        "n_supports": 2,
+        "rho": [0.1],
+        "support_vectors": [1.0, 2, 3, 4, 5, 6],
+    }
+    nodes = [
+        node("Scaler", "x", "s", ml, offset=[0.5], scale=[1.0, 2.0, 3.0]),
+        node("TreeEnsembleClassifier", "s", "label scores", ml, **walk),
+        node("SVMRegressor", "s", "y", ml, **support),
+    ]
+    return network(nodes, {"x": np.zeros((2, 3), np.float32)}, ["label", "scores", "y"])
 
 
 def _shapes() -> Any:
