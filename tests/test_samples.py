@@ -46,7 +46,7 @@ def test_a_sample_computes_what_its_framework_did(name: str) -> None:
     np.testing.assert_allclose(made, only(folder / "expected.npz"), rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", ["digits_keras", "digits_rows"])
+@pytest.mark.parametrize("name", ["digits_forest", "digits_keras", "digits_rows"])
 def test_an_int8_sample_knows_as_many_digits(name: str) -> None:
     """Of 300, three fewer at most: one standard error is two."""
     folder, facts = loaded(name)

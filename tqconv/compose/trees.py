@@ -18,7 +18,7 @@ from tqconv.records import dataclass
 NEVER = np.float32(np.nan)
 """A threshold that nothing is below or at: what waits there goes to the node of the table."""
 LEVELS = 500
-"""Steps of a walk, each of which is six operators; trees that are trained have tens."""
+"""Steps of a walk, each of which is seven operators; trees that are trained have tens."""
 
 
 class Split(NamedTuple):
