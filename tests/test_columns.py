@@ -102,6 +102,9 @@ def test_steps_that_results_need() -> None:
         "RSQRT": 1 / 16,
         "SOFTMAX": 4.0,
     }
+    assert those(lambda row: row.undefined) == {
+        *("DIV", "EXP", "FLOOR_DIV", "FLOOR_MOD", "LOG", "POW", "RSQRT", "SQRT"),
+    }
     assert those(lambda row: row.same_unit) == {"ABS", "ADD", "NEG", "SUB"}
 
 
@@ -110,6 +113,7 @@ def test_what_integers_ask() -> None:
         return those(lambda row: row.quant is not None and holds(row.quant))
 
     assert rules(lambda rule: rule.skewed) == {"BATCH_MATMUL", "FULLY_CONNECTED"}
+    assert rules(lambda rule: bool(rule.unsigned)) == {"RSQRT", "SQRT"}
     assert rules(lambda rule: rule.hybrid_all) == {
         *("BIDIRECTIONAL_SEQUENCE_LSTM", "LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
         *("BIDIRECTIONAL_SEQUENCE_RNN", "RNN", "UNIDIRECTIONAL_SEQUENCE_RNN"),

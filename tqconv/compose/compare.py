@@ -9,6 +9,7 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.complex import FLOAT32
 from tqconv.compose.integers import INT64, UINT64, bitcast
 from tqconv.ir.graph import Tensor
+from tqconv.ops.finite import HANDS_ON, LARGEST
 from tqconv.ops.table import those
 
 CLAMPED = those(lambda row: row.fuses_activation)
@@ -67,9 +68,29 @@ def is_nan(b: Builder, x: Tensor) -> Tensor:
 
 def is_infinite(b: Builder, x: Tensor) -> Tensor:
     """|x| = inf."""
-    return b("EQUAL", b("ABS", x), np.float32(np.inf))
+    return is_endless(b, b("ABS", x), 1)
+
+
+def is_endless(b: Builder, x: Tensor, sign: int) -> Tensor:
+    """Whether x = inf, or -inf, by sign."""
+    if not _is_clamped(x):
+        return b("EQUAL", x, np.float32(sign * np.inf))
+    return b("GREATER_EQUAL" if sign > 0 else "LESS_EQUAL", x, np.float32(sign * LARGEST))
 
 
 def is_finite(b: Builder, x: Tensor) -> Tensor:
     """|x| < inf, which NaN is not."""
-    return b("LESS", b("ABS", x), np.float32(np.inf))
+    return b("LESS", b("ABS", x), np.float32(LARGEST if _is_clamped(x) else np.inf))
+
+
+def _is_clamped(x: Tensor) -> bool:
+    """Whether elements come from a kernel that may have made the largest number of infinity."""
+    seen, frontier = {x}, [x]
+    while frontier:
+        op = frontier.pop().producer
+        if op is not None and op.type in CLAMPED and op.outputs[0].dtype == np.float32:
+            return True
+        if op is not None and op.type in HANDS_ON:
+            frontier += [t for t in op.inputs if t is not None and t not in seen]
+            seen.update(frontier)
+    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -204,6 +205,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "polynomial": True,
     },
     "DIV": {
+        "undefined": True,
         "neutral": 1.0,
         "interval": quotient_ends,
         "fold": _nonzero(_divide),
@@ -215,12 +217,14 @@ _BINARY: dict[str, dict[str, Any]] = {
         "fuses_activation": True,
     },
     "FLOOR_DIV": {
+        "undefined": True,
         "fold": _nonzero(_floor_divide),
         "version": by_type(float32=2, int8=3, int16=3),
         "stops": stops.any_zero_divisor,
         "types": _NUMBERS | {"int8", "int16"},
     },
     "FLOOR_MOD": {
+        "undefined": True,
         "fold": _nonzero(np.mod),
         "version": by_type(int8=2, int16=2),
         "stops": stops.zero_divisor,
@@ -241,6 +245,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "quant": QuantRule(same=True),
     },
     "POW": {
+        "undefined": True,
         "fold": _power,
         "types": _NUMBERS,
         "neutral": 1.0,
@@ -275,6 +280,7 @@ def _rsqrt(x: NDArray[Any]) -> NDArray[Any]:
 
 
 _SIGNED = QuantRule(types=ALL_TYPES - {"UINT8"})
+_ROOT = replace(_SIGNED, unsigned=("x",))
 _UNARY: dict[str, dict[str, Any]] = {
     "ABS": {
         "interval": size_ends,
@@ -291,8 +297,14 @@ _UNARY: dict[str, dict[str, Any]] = {
         "polynomial": True,
         "types": _WIDE | {"int8", "int16"},
     },
-    "EXP": {"fold": np.exp, "version": by_type(int8=2, int16=2), "quant": _SIGNED},
+    "EXP": {
+        "undefined": True,
+        "fold": np.exp,
+        "version": by_type(int8=2, int16=2),
+        "quant": _SIGNED,
+    },
     "LOG": {
+        "undefined": True,
         "step": before_log,
         "fold": np.log,
         "version": by_type(int8=2, int16=2),
@@ -300,15 +312,17 @@ _UNARY: dict[str, dict[str, Any]] = {
     },
     "SQRT": {
         "interval": root_ends,
+        "undefined": True,
         "fold": np.sqrt,
         "version": by_type(int8=2, int16=2),
-        "quant": _SIGNED,
+        "quant": _ROOT,
     },
     "RSQRT": {
         "step": before_inverse_root,
+        "undefined": True,
         "fold": _rsqrt,
         "version": by_type(int8=2, int16=3),
-        "quant": _SIGNED,
+        "quant": _ROOT,
     },
     "SQUARE": {"interval": square_ends, "fold": np.square, "polynomial": True},
     "SIN": {"fold": np.sin},

@@ -155,6 +155,7 @@ class QuantRule:
     needs_bias: activation types whose kernel without a bias refuses to run, or sums in 32 bits;
     centered: constants at these operands have zero point 0; with `same` the whole group has;
     nonzero: operands in which a stored zero stops the kernel;
+    unsigned: operands in which a number below zero stops it;
     averages: outputs mix elements, so inputs may not saturate at the range of the output;
     shifted: activation types whose operands the kernel compares as multiples of 1/256, with steps
     that must lie below 1;
@@ -198,6 +199,7 @@ class QuantRule:
     centered: tuple[str, ...] = ()
     averages: bool = False
     nonzero: tuple[str, ...] = ()
+    unsigned: tuple[str, ...] = ()
     shifted: frozenset[str] = frozenset()
     floor: ScaleFloor | None = None
     hybrid_all: bool = False
@@ -270,6 +272,8 @@ class OpSpec:
     """The operands may change places."""
     interval: Callable[..., tuple[float, float]] | None = None
     """Between which numbers results lie, from the bounds (low, high) of each real operand."""
+    undefined: bool = False
+    """Results of finite operands may be infinite, or no numbers: roots, logarithms, quotients."""
     same_unit: bool = False
     """Results are in the unit of the operands: a step of one is a step of the other."""
     step: Callable[[Range], float] | None = None

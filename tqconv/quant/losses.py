@@ -125,19 +125,31 @@ def with_range(tensor: Tensor, found: Mapping[Tensor, Range]) -> str:
     return f"'{tensor.name}' ({found[tensor].low:.3g} … {found[tensor].high:.3g})"
 
 
-def stopped(groups: Grouping, types: Mapping[Op, np.dtype]) -> dict[Op, str]:
-    """Return the operators whose kernel stops because a bounded operand is stored as zero."""
+def stopped(
+    groups: Grouping, types: Mapping[Op, np.dtype], found: Mapping[Tensor, Range]
+) -> dict[Op, str]:
+    """Return the operators whose kernel stops at what an operand stores: a zero, or less."""
     reasons: dict[Op, str] = {}
     for op, dtype in types.items():
         rule = rule_of(op)
-        for index, tensor in reals(op):
-            if rule is None or operand_name(op, index) not in rule.nonzero:
+        for index, tensor in reals(op) if rule is not None else ():
+            name = operand_name(op, index)
+            bound = bound_of(tensor) if rule is not None and name in rule.nonzero else None
+            if rule is None or not (bound or name in rule.unsigned):
                 continue
-            bound = bound_of(tensor)
-            params = groups.read(Use(op, index), tensor, dtype).params() if bound else None
-            if bound and params is not None and abs(bound) <= float(params.scale[0]):
+            params = groups.read(Use(op, index), tensor, dtype).params()
+            if params is None:
+                continue
+            if bound and abs(bound) <= float(params.scale[0]):
                 reasons[op] = f"stops where '{tensor.name}' is stored as zero"
+            if not bound and params.covers()[0] < 0 and _is_below(tensor, dtype, found):
+                reasons[op] = f"stops where '{tensor.name}' is stored as less than zero"
     return reasons
+
+
+def _is_below(tensor: Tensor, dtype: np.dtype, found: Mapping[Tensor, Range]) -> bool:
+    """Whether a value that can be stored below zero is so; 16 bits have room there in any case."""
+    return dtype.itemsize == 1 or (tensor in found and found[tensor].low < 0)
 
 
 def blurred(groups: Grouping, types: Mapping[Op, np.dtype]) -> dict[Op, str]:

@@ -16,8 +16,8 @@ from tqconv.errors import QuantizationError
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import extremes
 from tqconv.ir.types import Range, type_name
+from tqconv.quant import finite, places, whole
 from tqconv.quant import params as arithmetic
-from tqconv.quant import places, whole
 from tqconv.quant.ends import coarse_ends, decided_ends, fine_ends
 from tqconv.quant.groups import Grouping, group, members
 from tqconv.quant.losses import blurred, bounded_wider, lost, seen_wider, stopped, uneven_ends
@@ -147,6 +147,7 @@ def plan(
     """
     selection = select(graph, scheme, choice)
     reasons = {
+        **({} if choice.integer_only else dict.fromkeys(finite.questions(graph), finite.REASON)),
         **dict.fromkeys(places.positions(graph), places.REASON),
         **dict.fromkeys(whole.cast_back(graph), whole.REASON),
     }
@@ -215,7 +216,7 @@ def _grouped(graph: Graph, selection: Selection, request: Request) -> Grouping:
     while True:
         real_inputs = request.borders.inputs is None
         groups = group(graph, selection.types, found, request.wide, real_inputs=real_inputs)
-        reasons = {**blurred(groups, selection.types), **stopped(groups, selection.types)}
+        reasons = {**blurred(groups, selection.types), **stopped(groups, selection.types, found)}
         if choice.integer_only and (wider := bounded_wider(groups, selection.types)):
             selection.types.update(wider)
             continue

@@ -18,6 +18,7 @@ from tqconv.ir.match import ACTIVATION, has_activation, made_by, one_and_exponen
 from tqconv.ir.types import Quant, Range, type_name
 from tqconv.ops.emit import Operand, emit
 from tqconv.ops.table import spec
+from tqconv.quant.finite import questions
 from tqconv.quant.forms import better_form
 from tqconv.quant.schemes import INT8, INT16, UINT8, Scheme
 from tqconv.quant.select import bound_of, operand_name, reals, rule_of
@@ -40,11 +41,12 @@ def prepare(graph: Graph, scheme: Scheme, *, islands: bool = False, strict: bool
     count = _write_out_loops(graph) if strict else 0
     wide = islands or scheme.activation == INT16
     kinds = {type_name(t) for t in (scheme.activation, INT16 if wide else None) if t is not None}
+    asked = questions(graph) if wide and not strict else set()
     for op in list(graph.ops):
         if op.outputs and op.outputs[0].dtype == np.float32:
             count += _unpack(graph, op) or _read_bytes(graph, op) or _add_bias(graph, op, kinds)
             count += _rewrite(graph, op, scheme) or better_form(graph, op, scheme)
-            count += wide and _guard_root(graph, op)
+            count += wide and op not in asked and _guard_root(graph, op)
             count += strict and _exponential(graph, op, scheme)
             count += (wide or strict) and (_soften(graph, op) or _saturate(graph, op))
     if count:

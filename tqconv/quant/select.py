@@ -11,6 +11,7 @@ from tqconv.errors import UsageError
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import made_by, with_constant
 from tqconv.ir.types import dtype_of, type_name
+from tqconv.ops.finite import HANDS_ON
 from tqconv.ops.spec import QuantRule
 from tqconv.ops.table import known, spec, those
 from tqconv.quant.schemes import INT16, Scheme
@@ -20,8 +21,6 @@ CONVERSIONS = those(lambda row: row.converts)
 FALLBACK_TYPES = ("INT8", "INT16")
 """Types that stand in for a missing kernel where float is not allowed, cheapest first."""
 DENSE = those(lambda row: row.dense)
-PASS_ON = those(lambda row: row.copies is not None or row.same_unit)
-"""Operators whose results hold the infinities of their operands."""
 MOVES = those(lambda row: row.copies in ("order", "permuted"))
 MOVED = "every operator that it shares values with is float"
 
@@ -237,7 +236,7 @@ def _endless(graph: Graph) -> Set[Tensor]:
     found: set[Tensor] = set()
     for op in graph.ops:
         ends = [t for _, t in reals(op) if t in found or _is_endless(t)]
-        if op.type in PASS_ON and not all(_is_below_all(op, t) for t in ends):
+        if op.type in HANDS_ON and not all(_is_below_all(op, t) for t in ends):
             found.update(filter(is_real, op.outputs))
     return found
 
@@ -245,7 +244,7 @@ def _endless(graph: Graph) -> Set[Tensor]:
 def _end_refusal(op: Op, endless: Set[Tensor]) -> str | None:
     """Return why an operator must see infinities; those that choose may see the end of a range."""
     rule = rule_of(op)
-    if rule is None or (rule.same and op.type not in PASS_ON):
+    if rule is None or (rule.same and op.type not in HANDS_ON):
         return None
     return next((NOT_FINITE.format(t.name) for _, t in reals(op) if t in endless), None)
 

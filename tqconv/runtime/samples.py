@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UsageError, absent, counted, shaped, suggestion
 from tqconv.ir.graph import Tensor
+from tqconv.ops.finite import is_asked
 from tqconv.records import dataclass
 from tqconv.runtime.arrays import outlines, read_arrays
 from tqconv.runtime.images import SUFFIXES, Scaling, read_image
@@ -79,7 +80,8 @@ def read_samples(path: Path, inputs: Sequence[Tensor], options: SampleOptions) -
     """Yield one feed per sample of a file or folder, in the order of the names.
 
     Arrays may have a leading sample axis, which is split into batches of the model's size. Errors
-    name the file and the input that is empty, not finite, or of the wrong shape or type.
+    name the file and the input that is empty, of the wrong shape or type, or not finite although
+    the model never asks about that.
     """
     if not path.exists():
         raise absent(path)
@@ -287,6 +289,6 @@ def _checked(array: Array, tensor: Tensor, path: Path) -> Array:
             raise UsageError(
                 f"{path} holds {array.dtype} for input '{tensor.name}', which takes {tensor.dtype}"
             )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not np.isfinite(array).all() and not is_asked(tensor):
         raise UsageError(f"{path} holds values that are not finite for input '{tensor.name}'")
     return np.ascontiguousarray(array, tensor.dtype).reshape(array.shape)

@@ -114,3 +114,19 @@ def test_distinct_elements_as_the_optimizer_names_them(tmp_path: Path) -> None:
     want = [np.array([1, 4, 3, 2, 0], np.float32), [0, 1, 2, 3, 2, 1, 4, 4, 1], [1, 3, 2, 1, 2]]
     model = network(nodes, {"x": x}, ["y", "i", "n"])
     assert_like_reference(model, tmp_path, {"x": x}, [np.array(a) for a in want])
+
+
+@pytest.mark.parametrize("signs", [(1, 1), (1, 0), (0, 1), (0, 0)])
+@pytest.mark.parametrize("behind", ["", "Reshape"])
+def test_infinity_is_known_behind_kernels_that_clamp(
+    tmp_path: Path, signs: tuple[int, int], behind: str
+) -> None:
+    x, z = np.array([1, -1, 2, -2], F), np.array([0, 0, 1, 2], F)
+    nodes = [node("Div", "x z", "q")]
+    nodes += [node("Reshape", "q s", "r")] if behind else []
+    told = dict(zip(("detect_positive", "detect_negative"), signs, strict=True))
+    nodes.append(node("IsInf", "r" if behind else "q", "y", **told))
+    model = network(nodes, {"x": x, "z": z}, ["y"], {"s": np.array([2, 2])}, opset=20)
+    want = np.array([signs[0], signs[1], 0, 0], bool)
+    want = want.reshape(2, 2) if behind else want
+    assert_like_reference(model, tmp_path, {"x": x, "z": z}, [want])

@@ -133,8 +133,7 @@ def is_infinite(
     """Which elements are infinite, of the signs that count."""
     if detect_negative and detect_positive:
         return compare.is_infinite(b, x)
-    bound = np.array(-np.inf if detect_negative else np.inf, F)
-    found = b("EQUAL", x, bound)
+    found = compare.is_endless(b, x, -1 if detect_negative else 1)
     none = not detect_negative and not detect_positive
     return b("LOGICAL_AND", found, np.array(False)) if none else found
 
