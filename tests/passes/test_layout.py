@@ -7,9 +7,14 @@ from itertools import product
 
 import numpy as np
 import pytest
+from conftest import run_litert
+from graph_text import parse
 
+from tqconv.ir.graph import Graph, Model
+from tqconv.passes.driver import run_stages
 from tqconv.passes.layout.cut import Cut
-from tqconv.passes.layout.groups import groups, regrouped
+from tqconv.passes.layout.groups import groups, parts, regrouped
+from tqconv.passes.pipeline import STAGES
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -71,3 +76,103 @@ def test_reshaping_behind_or_before_a_permutation_is_the_same(seed: int) -> None
     straight, out = found
     y = x.reshape([d or 0 for d in straight]).transpose(out)
     np.testing.assert_array_equal(y, before.reshape(after))
+
+
+def test_parts_of_dimensions_lie_in_one_on_both_sides() -> None:
+    def of(before: tuple[int | None, ...], after: tuple[int | None, ...]) -> object:
+        found = parts(before, after)
+        return found and [(part.size, part.old, part.new) for part in found]
+
+    found = [(64, 1, 0), (4, 2, 0), (2, 2, 1), (4, 3, 2), (2, 3, 3)]
+    assert of((1, 64, 8, 8), (256, 2, 4, 2)) == found
+    assert of((None, 6, 4), (None, 2, 2)) == [(None, 0, 0), (6, 1, 0), (2, 2, 1), (2, 2, 2)]
+    assert of((None, 4), (None, 2, 2)) == [(None, 0, 0), (2, 1, 1), (2, 1, 2)]
+    assert of((4, 6), (6, 4)) is None
+    assert of((3, None), (None, 3)) is None
+    assert of((None, 4), (8,)) is None
+    assert of((0, 4), (0, 2, 2)) is None
+
+
+UNFOLD = """
+    x: f32[1,4,6,5] -> y
+    t = TRANSPOSE(x, [0,3,1,2])
+    r = RESHAPE(t, [10,2,3,2])
+    s = TRANSPOSE(r, [0,2,1,3])
+    u = RESHAPE(s, [5,6,4])
+    y = TRANSPOSE(u, [2,1,0])
+"""
+UNFOLD_OF_ROWS = """
+    x: f32[?,4,6,5] -> y
+    t = TRANSPOSE(x, [0,3,1,2])
+    r = RESHAPE(t, [-1,2,3,2])
+    y = TRANSPOSE(r, [0,2,1,3])
+"""
+
+
+def _run(text: str, *feeds: np.ndarray) -> tuple[Graph, list[str]]:
+    """Return the graph after the stages that settle layouts, which computes the same."""
+    graph, before = parse(text), parse(text)
+    run_stages(Model([graph]), STAGES[:2], check=True)
+    for got, want in zip(run_litert(graph, feeds), run_litert(before, feeds), strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-5)
+    return graph, [op.type for op in graph.ops]
+
+
+@pytest.mark.parametrize("text", [UNFOLD, UNFOLD_OF_ROWS])
+def test_parts_are_moved_once(text: str) -> None:
+    x = np.random.default_rng(2).normal(size=(1, 4, 6, 5)).astype(np.float32)
+    _, types = _run(text, x)
+    assert types.count("TRANSPOSE") == 1
+
+
+def test_what_others_read_is_permuted_in_any_case() -> None:
+    text = UNFOLD_OF_ROWS.replace("?", "2").replace("-> y", "-> y, t").replace("[-1,", "[20,")
+    x = np.random.default_rng(2).normal(size=(2, 4, 6, 5)).astype(np.float32)
+    _, types = _run(text, x)
+    assert types == ["TRANSPOSE", "RESHAPE", "TRANSPOSE"]
+
+
+def test_two_permutations_in_a_row_are_not_counted_as_two() -> None:
+    """Separable attention: layouts that are settled stay so."""
+    text = """
+        x: f32[1,4,16,33] -> y
+        a = CONV_2D(x, f32[33,1,1,33], zeros[33]) {padding=VALID, stride_h=1, stride_w=1}
+        n = TRANSPOSE(a, [0,3,1,2])
+        q, k, v = SPLIT_V(n, [1,16,16], 1) {num_splits=3}
+        s = SOFTMAX(q) {beta=1.0}
+        w = RELU(v)
+        m = MUL(k, s)
+        u = SUM(m, [3]) {keep_dims=True}
+        b = BROADCAST_TO(u, [1,16,4,16])
+        z = MUL(w, b)
+        t = TRANSPOSE(z, [0,2,3,1])
+        y = CONV_2D(t, f32[8,1,1,16], zeros[8]) {padding=VALID, stride_h=1, stride_w=1}
+    """
+    x = np.random.default_rng(2).normal(size=(1, 4, 16, 33)).astype(np.float32)
+    _, types = _run(text, x)
+    assert "TRANSPOSE" not in types
+    assert "BROADCAST_TO" not in types
+
+
+def test_what_was_unfolded_is_normalized_as_it_stands() -> None:
+    """GroupNorm of one group, which is spelled InstanceNormalization of one long row."""
+    text = """
+        x: f32[1,4,6,5] -> y
+        t = TRANSPOSE(x, [0,3,1,2])
+        r = RESHAPE(t, [1,5,2,2,3,2])
+        p = TRANSPOSE(r, [0,1,3,5,2,4])
+        f = RESHAPE(p, [1,1,120])
+        m = MEAN(f, [2]) {keep_dims=True}
+        d = SUB(f, m)
+        q = SQUARE(d)
+        v = MEAN(q, [2]) {keep_dims=True}
+        e = ADD(v, 0.001)
+        o = RSQRT(e)
+        n = MUL(d, o)
+        g = RESHAPE(n, [1,5,4,6])
+        h = TRANSPOSE(g, [0,2,3,1])
+        y = CONV_2D(h, f32[8,1,1,5], zeros[8]) {padding=VALID, stride_h=1, stride_w=1}
+    """
+    x = np.random.default_rng(2).normal(size=(1, 4, 6, 5)).astype(np.float32)
+    _, types = _run(text, x)
+    assert types.count("TRANSPOSE") == 1

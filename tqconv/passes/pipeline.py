@@ -20,7 +20,7 @@ from tqconv.passes import (
     vectors,
 )
 from tqconv.passes.driver import Pass, Stage
-from tqconv.passes.layout import settle, sink
+from tqconv.passes.layout import joined, settle, sink
 from tqconv.passes.legal.rewriters import REWRITERS
 from tqconv.passes.recognize import (
     activations,
@@ -69,6 +69,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     sink.transpose_in_product,
     sink.transpose_in_dense,
     sink.compose_transposes,
+    joined.join_over_reshape,
     sink.shape_before_transpose,
     dilation.take_out_clamps,
     dilation.lift_unit_axis,

@@ -5,11 +5,63 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from tqconv.records import dataclass
+
 UNKNOWN = 2_305_843_009_213_693_951
 """Stands for the one size that is unknown: a prime that no product of sizes has as a factor."""
 
 Group = tuple[list[int], list[int]]
 """Dimensions before a RESHAPE, and those after it that hold the same elements in the same order."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What lies in one dimension before a RESHAPE and in one behind it; None: of unknown size."""
+
+    size: int | None
+    old: int
+    new: int
+
+
+def parts(before: Sequence[int | None], after: Sequence[int | None]) -> list[Part] | None:
+    """Return the parts of dimensions that a RESHAPE splits and joins, in their order.
+
+    None where they overlap, or a size is unknown that does not come first on both sides.
+
+    [64,8,8] before and [256,2,4,2] after: parts of 64, 4, 2, 4, 2
+    """
+    if 0 in (*before, *after) or None in (*before[1:], *after[1:]):
+        return None
+    if (None in before) != (None in after):
+        return None
+    found: list[Part] = []
+    old, new = list(before), list(after)
+    while old and new:
+        have, want = old[-1], new[-1]
+        if have == 1 or want == 1:
+            (old if have == 1 else new).pop()
+            continue
+        size = _common(have, want)
+        if size == 0:
+            return None
+        found.append(Part(size, len(old) - 1, len(new) - 1))
+        old[-1], new[-1] = _rest(have, size), _rest(want, size)
+    return found[::-1] if all(size == 1 for size in (*old, *new)) else None
+
+
+def _common(have: int | None, want: int | None) -> int | None:
+    """Return the smaller of two sizes where it divides the other, else 0."""
+    if have is None or want is None:
+        return want if have is None else have
+    small, large = min(have, want), max(have, want)
+    return small if large % small == 0 else 0
+
+
+def _rest(size: int | None, part: int | None) -> int | None:
+    """Return what is left of a size beside a part of it."""
+    if size is None:
+        return 1 if part is None else None
+    return size // (part or 1)
 
 
 def regrouped(

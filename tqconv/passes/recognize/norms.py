@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from tqconv.compose.dims import Dim, described_dim, dim_origin
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, values_of
+from tqconv.ir.types import Shape
 from tqconv.ops.emit import Operand, emit
+from tqconv.passes.reshape import reshaped
 from tqconv.passes.rewrite import at
 
 
@@ -147,18 +149,25 @@ def normalize_as_it_stands(graph: Graph, op: Op) -> bool:
     r = RESHAPE(x: [n,t,8], [1,n*t,8,1]); d = SUB(r, MEAN(r, [0,2,3]))
     y = RESHAPE(MUL(d, RSQRT(ADD(MEAN(SQUARE(d)), e))), [n,t,8])
     ->   d = SUB(x, MEAN(x, [2])); y = MUL(d, RSQRT(ADD(MEAN(SQUARE(d)), e)))
+
+    What was reshaped to x before is so again: of two RESHAPEs in a row one was left.
     """
     found = next(_normalized(op.input(0)), None)
     if found is None:
         return False
     rows, axes, epsilon = found
     reshape = made_by(rows, "RESHAPE")
-    if reshape is None or not _is_back(op, reshape.input(0)):
+    if reshape is None:
         return False
-    x = reshape.input(0)
-    along = _last_axes(x, rows, axes)
+    x, y = reshape.input(0), op.output
+    again = x.shape != y.shape and y.is_static and x.is_static
+    if not again and not _is_back(op, x):
+        return False
+    along = _last_axes(y.shape, rows, axes)
     if along is None:
         return False
+    if again:
+        x = reshaped(graph, x, y.shape, f"{y.name}/reshape", op.source)
 
     def add(type: str, *operands: Operand, **options: object) -> Tensor:
         name = f"{op.output.name}/{type.lower()}"
@@ -220,8 +229,8 @@ def _is_back(op: Op, x: Tensor) -> bool:
     )
 
 
-def _last_axes(x: Tensor, rows: Tensor, axes: Sequence[int]) -> NDArray[np.int32] | None:
-    """Return the axes of `x` whose elements the last axes of `rows` hold, if `axes` are these."""
+def _last_axes(shape: Shape, rows: Tensor, axes: Sequence[int]) -> NDArray[np.int32] | None:
+    """Return the axes of a shape whose elements the last of `rows` hold, if `axes` are these."""
     wide = [axis for axis, size in enumerate(rows.shape) if size != 1]
     along = [axis for axis in wide if axis in axes]
     if not along or along != wide[-len(along) :]:
@@ -229,11 +238,11 @@ def _last_axes(x: Tensor, rows: Tensor, axes: Sequence[int]) -> NDArray[np.int32
     sizes = [rows.shape[axis] for axis in along]
     wanted = None if None in sizes else math.prod(size or 0 for size in sizes)
     count = 1
-    for axis in reversed(range(x.rank)):
-        size = x.shape[axis]
+    for axis in reversed(range(len(shape))):
+        size = shape[axis]
         if size is None or wanted is None:
             return None
         count *= size
         if count == wanted:
-            return np.arange(axis, x.rank, dtype=np.int32)
+            return np.arange(axis, len(shape), dtype=np.int32)
     return None
