@@ -250,3 +250,22 @@ def test_integers_that_somebody_else_reads_are_rounded(tmp_path: Path) -> None:
     (_, integers) = made.main.outputs
     assert integers.dtype == np.uint8
     assert "ROUND" in {op.type for op in made.main.ops}
+
+
+@pytest.mark.parametrize("zero", [[0, 0, 0], [7, -3, 2**31 - 1]])
+@pytest.mark.parametrize("known", [False, True])
+def test_integers_of_more_digits_than_reals_have(
+    tmp_path: Path, zero: list[int], known: bool
+) -> None:
+    """Biases beside weights of 16 bits, as onnxruntime's quantizer stores them."""
+    x = np.array([[-763579678, 740182252, -(2**31)], [2**31 - 1, 1, 0]], np.int32)
+    scale, points = np.array([1e-10, 2e-10, 3e-10], np.float32), np.array(zero, np.int32)
+    nodes = [node("DequantizeLinear", "x s z", "y", axis=1)]
+    constants = {"s": scale, "z": points, **({"x": x} if known else {})}
+    feeds = {} if known else {"x": x}
+    want = ((x.astype(np.int64) - points) * scale.astype(np.float64)).astype(np.float32)
+    if known:
+        nodes.append(node("Add", "y a", "r"))
+        feeds, nodes[-1:] = {"a": np.zeros((2, 3), np.float32)}, nodes[-1:]
+    model = network(nodes, feeds, ["r" if known else "y"], constants, opset=21)
+    assert_like_reference(model, tmp_path, feeds, [want])

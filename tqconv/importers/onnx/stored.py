@@ -25,7 +25,7 @@ from tqconv.ops.table import spec
 from tqconv.records import dataclass
 
 F = np.float32
-INT32 = np.dtype(np.int32)
+INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
 KERNELS = frozenset(map(np.dtype, (np.int8, np.uint8, np.int16)))
 """Types that LiteRT's QUANTIZE and DEQUANTIZE have."""
 HALF_BYTES: dict[int, tuple[int, int]] = {
@@ -208,16 +208,13 @@ def decoded(b: ONNXBuilder, x: Tensor, params: Params) -> Tensor:
 
 def steps_of(b: ONNXBuilder, x: Tensor, params: Params) -> Tensor:
     """Return x - zero point, as reals."""
-    if x.dtype == INT32 and params.zero is not None and _big(x):
-        raise UnsupportedError("int32 with a zero point that is not a constant")
     reals = b.cast(x if x.dtype == INT32 else b.cast(x, INT32), F)
     if params.zero is None or (params.zero.data is not None and not params.zero.data.any()):
         return reals
+    if x.dtype == INT32 and params.zero.dtype == INT32:  # more digits than reals have
+        zero = spread(b, b.cast(params.zero, INT64), x, params)
+        return b.cast(b("SUB", b.cast(x, INT64), zero), F)
     return b("SUB", reals, _zero(b, x, params))
-
-
-def _big(x: Tensor) -> bool:
-    return x.data is None or int(np.abs(x.data.astype(np.int64)).max(initial=0)) >= 2**24
 
 
 def behind(b: ONNXBuilder, x: Tensor) -> Reals | None:
