@@ -260,12 +260,56 @@ def test_integers_of_more_digits_than_reals_have(
     """Biases beside weights of 16 bits, as onnxruntime's quantizer stores them."""
     x = np.array([[-763579678, 740182252, -(2**31)], [2**31 - 1, 1, 0]], np.int32)
     scale, points = np.array([1e-10, 2e-10, 3e-10], np.float32), np.array(zero, np.int32)
-    nodes = [node("DequantizeLinear", "x s z", "y", axis=1)]
+    nodes = [node("DequantizeLinear", "x s z", "d", axis=1), node("Add", "d a", "y")]
     constants = {"s": scale, "z": points, **({"x": x} if known else {})}
-    feeds = {} if known else {"x": x}
-    want = ((x.astype(np.int64) - points) * scale.astype(np.float64)).astype(np.float32)
-    if known:
-        nodes.append(node("Add", "y a", "r"))
-        feeds, nodes[-1:] = {"a": np.zeros((2, 3), np.float32)}, nodes[-1:]
-    model = network(nodes, feeds, ["r" if known else "y"], constants, opset=21)
+    feeds = {"a": np.zeros((2, 3), F), **({} if known else {"x": x})}
+    want = ((x.astype(np.int64) - points) * scale.astype(np.float64)).astype(F)
+    model = network(nodes, feeds, ["y"], constants, opset=21)
     assert_like_reference(model, tmp_path, feeds, [want])
+
+
+def _without_samples(model: Any, tmp_path: Path, **more: Any) -> Any:
+    source, target = tmp_path / "net.onnx", tmp_path / "net.tflite"
+    source.write_bytes(model.SerializeToString())
+    return tqconv.convert(source, target, **more), target.read_bytes()
+
+
+@pytest.mark.parametrize("mode", ["int8", "int16x8"])
+def test_pairs_of_uint16_are_ranges(tmp_path: Path, mode: str) -> None:
+    constants = {"xs": F(1e-4), "xz": np.array(30000, np.uint16), "ys": F(4e-4)}
+    constants |= {"yz": np.array(32768, np.uint16), "w": RNG.normal(size=(4, 3, 1, 1)).astype(F)}
+    nodes = [
+        node("QuantizeLinear", "x xs xz", "xq"),
+        node("DequantizeLinear", "xq xs xz", "xd"),
+        node("Conv", "xd w", "c"),
+        node("QuantizeLinear", "c ys yz", "yq"),
+        node("DequantizeLinear", "yq ys yz", "y"),
+    ]
+    x = RNG.uniform(-2, 2, (1, 3, 4, 4)).astype(F)
+    model = network(nodes, {"x": x}, ["y"], constants, opset=21)
+    report, data = _without_samples(model, tmp_path, quantize=mode)
+    assert "CONV_2D" in {op.type for op in report.model.main.ops}
+    want = np.einsum("oc,nchw->nohw", constants["w"][:, :, 0, 0], x)
+    for delegate in (True, False):
+        (got,) = run_litert(data, {"x": x}, delegate)
+        assert np.abs(got - want).max() < (0.02 if mode == "int8" else 0.01) * np.abs(want).max()
+
+
+@pytest.mark.parametrize("moved", ["Gather", "Reshape"])
+def test_rows_of_an_embedding_of_integers_stand_for_reals(tmp_path: Path, moved: str) -> None:
+    w = RNG.integers(0, 256, (9, 6)).astype(np.uint8)
+    constants = {"w": w, "s": F(0.02), "z": np.array(117, np.uint8), "a": F(0.5)}
+    nodes = [
+        node("Gather", "w i", "g"),
+        node("DequantizeLinear", "g s z", "d"),
+        node("Mul", "d a", "y"),
+    ]
+    if moved == "Reshape":
+        nodes[:1] = [node("Gather", "w i", "r"), node("Reshape", "r n", "g")]
+        constants["n"] = np.array([2, 9])
+    i = np.array([3, 0, 8])
+    model = network(nodes, {"i": i}, ["y"], constants, opset=13)
+    _, data = _without_samples(model, tmp_path, quantize="int8")
+    want = (w[i].astype(F) - 117) * F(0.01)
+    (got,) = run_litert(data, {"i": i})
+    np.testing.assert_allclose(got, want.reshape(got.shape), atol=0.011)

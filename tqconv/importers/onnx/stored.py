@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,12 @@ from tqconv.importers.onnx.registry import ONNXBuilder
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Quant
 from tqconv.ops.emit import finish
-from tqconv.ops.operands import is_data
-from tqconv.ops.table import spec
+from tqconv.ops.operands import data_operand, is_data
+from tqconv.ops.table import known, spec
 from tqconv.records import dataclass
 
 F = np.float32
-INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
+INT32, INT64, UINT16 = np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.uint16)
 KERNELS = frozenset(map(np.dtype, (np.int8, np.uint8, np.int16)))
 """Types that LiteRT's QUANTIZE and DEQUANTIZE have."""
 HALF_BYTES: dict[int, tuple[int, int]] = {
@@ -137,7 +138,8 @@ def encoded(
     limits = np.iinfo(dtype)
     ends = ends or (int(limits.min), int(limits.max))
     quant = _constant(params, x.rank) if ends == (limits.min, limits.max) else None
-    if b.shared.quantizing and x.data is None and quant is not None and dtype in KERNELS:
+    quantizes = b.shared.quantizing and x.data is None and quant is not None
+    if quantizes and quant is not None and dtype in KERNELS:
         integers = _quantized(b, x, dtype, quant)
         reals = b("DEQUANTIZE", integers)
     else:
@@ -146,6 +148,9 @@ def encoded(
         reals = b("MUL", steps, scale)
         integers = steps if params.zero is None else b("ADD", steps, _zero(b, x, params))
         integers = b.cast(b.cast(integers, INT32), dtype)
+    if quantizes and quant is not None and dtype == UINT16:
+        signed = replace(quant, zero_point=quant.zero_point - 2**15)
+        reals = b("DEQUANTIZE", _quantized(b, x, np.dtype(np.int16), signed))
     b.shared.reals[integers] = Reals(reals, params)
     return integers
 
@@ -200,10 +205,29 @@ def decoded(b: ONNXBuilder, x: Tensor, params: Params) -> Tensor:
         return known.tensor
     quant = _constant(params, x.rank)
     if b.shared.quantizing and x.data is None and quant is not None and x.dtype in KERNELS:
+        if (moved := _moved_constant(b, x, params)) is not None:
+            return moved
         x.quant = x.quant if x.quant is not None and not x.quant.equals(quant) else quant
         if x.quant is quant:
             return b("DEQUANTIZE", x)
     return b("MUL", steps_of(b, x, params), spread(b, params.scale, x, params))
+
+
+def _moved_constant(b: ONNXBuilder, x: Tensor, params: Params) -> Tensor | None:
+    """Return what is taken from a constant (a row of an embedding) of the reals in its place."""
+    op = x.producer
+    if op is None or not known(op.type) or spec(op.type).copies not in ("order", "chosen"):
+        return None
+    index = data_operand(spec(op.type))
+    source = op.input(index)
+    if params.scale.size != 1 or (source.data is None and source.producer is None):
+        return None
+    made = _moved_constant(b, source, params) if source.data is None else decoded(b, source, params)
+    if made is None or len(op.outputs) != 1:
+        return None
+    operands = [made if i == index else t for i, t in enumerate(op.inputs)]
+    moved: Tensor = b(op.type, *operands, **op.options)
+    return moved
 
 
 def steps_of(b: ONNXBuilder, x: Tensor, params: Params) -> Tensor:
