@@ -24,7 +24,7 @@ def questions(graph: Graph) -> set[Op]:
     found: set[Op] = set()
     for op in reversed(graph.ops):
         about = asked(op)
-        if about in endless:
+        if about is not None and about in endless:
             found.add(op)
             sought.add(about)
         elif sought.intersection(op.outputs):
