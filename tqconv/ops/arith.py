@@ -205,7 +205,6 @@ _BINARY: dict[str, dict[str, Any]] = {
         "polynomial": True,
     },
     "DIV": {
-        "undefined": True,
         "neutral": 1.0,
         "interval": quotient_ends,
         "fold": _nonzero(_divide),
@@ -217,14 +216,12 @@ _BINARY: dict[str, dict[str, Any]] = {
         "fuses_activation": True,
     },
     "FLOOR_DIV": {
-        "undefined": True,
         "fold": _nonzero(_floor_divide),
         "version": by_type(float32=2, int8=3, int16=3),
         "stops": stops.any_zero_divisor,
         "types": _NUMBERS | {"int8", "int16"},
     },
     "FLOOR_MOD": {
-        "undefined": True,
         "fold": _nonzero(np.mod),
         "version": by_type(int8=2, int16=2),
         "stops": stops.zero_divisor,
@@ -245,7 +242,6 @@ _BINARY: dict[str, dict[str, Any]] = {
         "quant": QuantRule(same=True),
     },
     "POW": {
-        "undefined": True,
         "fold": _power,
         "types": _NUMBERS,
         "neutral": 1.0,
@@ -265,8 +261,10 @@ _BINARY: dict[str, dict[str, Any]] = {
     "BITWISE_XOR": {"fold": with_numpy(np.bitwise_xor), "types": _BITS},
     "RIGHT_SHIFT": {"fold": with_numpy(np.right_shift), "types": _BITS},
 }
+_UNDEFINED = {"DIV", "EXP", "FLOOR_DIV", "FLOOR_MOD", "LOG", "POW", "RSQRT", "SQRT"}
 for name, columns in _BINARY.items():
-    op(name, "a b -> y", shape=broadcast, layout=ELEMENTWISE, category="arithmetic", **columns)
+    columns = {"category": "arithmetic", "undefined": name in _UNDEFINED, **columns}
+    op(name, "a b -> y", shape=broadcast, layout=ELEMENTWISE, **columns)
 
 
 def _abs_version(op: Op) -> int:
@@ -297,14 +295,8 @@ _UNARY: dict[str, dict[str, Any]] = {
         "polynomial": True,
         "types": _WIDE | {"int8", "int16"},
     },
-    "EXP": {
-        "undefined": True,
-        "fold": np.exp,
-        "version": by_type(int8=2, int16=2),
-        "quant": _SIGNED,
-    },
+    "EXP": {"fold": np.exp, "version": by_type(int8=2, int16=2), "quant": _SIGNED},
     "LOG": {
-        "undefined": True,
         "step": before_log,
         "fold": np.log,
         "version": by_type(int8=2, int16=2),
@@ -312,14 +304,12 @@ _UNARY: dict[str, dict[str, Any]] = {
     },
     "SQRT": {
         "interval": root_ends,
-        "undefined": True,
         "fold": np.sqrt,
         "version": by_type(int8=2, int16=2),
         "quant": _ROOT,
     },
     "RSQRT": {
         "step": before_inverse_root,
-        "undefined": True,
         "fold": _rsqrt,
         "version": by_type(int8=2, int16=3),
         "quant": _ROOT,
@@ -335,6 +325,7 @@ _UNARY: dict[str, dict[str, Any]] = {
 }
 for name, columns in _UNARY.items():
     fixed = {"shape": same, "layout": ELEMENTWISE, "category": "arithmetic", "types": _REAL}
+    fixed["undefined"] = name in _UNDEFINED
     op(name, "x -> y", **{**fixed, **columns, "fold": with_numpy(columns["fold"])})
 
 

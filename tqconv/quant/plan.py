@@ -146,14 +146,7 @@ def plan(
     ones read is up to them.
     """
     selection = select(graph, scheme, choice)
-    reasons = {
-        **({} if choice.integer_only else dict.fromkeys(finite.questions(graph), finite.REASON)),
-        **dict.fromkeys(places.positions(graph), places.REASON),
-        **dict.fromkeys(whole.cast_back(graph), whole.REASON),
-    }
-    reasons = {op: why for op, why in reasons.items() if op in selection.types}
-    if reasons:
-        selection.keep_float(graph, reasons)
+    _leave_exact(graph, choice, selection)
     fine = {t for t in graph.outputs if borders.of_output(t) == INT16}
     selection.types.update(fine_ends(graph, selection.types, fine))
     if not choice.integer_only:
@@ -179,6 +172,18 @@ def plan(
             _read_reals(op, result)
     _plan_borders(graph, found, borders, result)
     return result
+
+
+def _leave_exact(graph: Graph, choice: Choice, selection: Selection) -> None:
+    """Keep what no step may change float: questions, positions and whole numbers."""
+    reasons = {
+        **({} if choice.integer_only else dict.fromkeys(finite.questions(graph), finite.REASON)),
+        **dict.fromkeys(places.positions(graph), places.REASON),
+        **dict.fromkeys(whole.cast_back(graph), whole.REASON),
+    }
+    reasons = {op: why for op, why in reasons.items() if op in selection.types}
+    if reasons:
+        selection.keep_float(graph, reasons)
 
 
 def _ranged(graph: Graph, selection: Selection, request: Request) -> Grouping:
