@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose import open_resample, resample
 from tqconv.compose.builder import Builder
-from tqconv.compose.operands import int32_of, static_size
+from tqconv.compose.operands import int32_of
 from tqconv.compose.products import affine
-from tqconv.compose.resample import area_matrix, cubic_matrix, kernel_matrix
+from tqconv.compose.sampling import real_size
 from tqconv.compose.sizes import (
+    Size,
     calculate,
     element,
     operand,
@@ -20,6 +22,7 @@ from tqconv.compose.sizes import (
     sizes_of,
     vector,
 )
+from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 
 FLOAT32 = np.dtype(np.float32)
@@ -63,44 +66,76 @@ def nearest(
 def bicubic(
     b: Builder,
     x: Tensor,
-    size: Sequence[int],
+    size: Sequence[Size],
     *,
     align_corners: bool = False,
     half_pixel_centers: bool = False,
 ) -> Tensor:
     """Interpolate between sixteen neighbours: a product with a matrix on either side."""
-    rows, columns = (
-        cubic_matrix(static_size(x, axis), wanted, align_corners, half_pixel_centers)
-        for axis, wanted in enumerate(size, 1)
-    )
-    return between_matrices(b, x, rows, columns)
+
+    def matrix(axis: int, have: Size, wanted: Size) -> Matrix | Tensor:
+        if isinstance(have, int) and isinstance(wanted, int):
+            return resample.cubic_matrix(have, wanted, align_corners, half_pixel_centers)
+        return open_resample.cubic_matrix(b, have, wanted, align_corners, half_pixel_centers)
+
+    return _between(b, x, size, matrix)
 
 
-def area(b: Builder, x: Tensor, size: Sequence[int], *, align_corners: bool = False) -> Tensor:
+def area(b: Builder, x: Tensor, size: Sequence[Size], *, align_corners: bool = False) -> Tensor:
     """Average the part of the image under each result: a product with a matrix on either side."""
-    rows, columns = (
-        area_matrix(static_size(x, axis), wanted, align_corners)
-        for axis, wanted in enumerate(size, 1)
-    )
-    return between_matrices(b, x, rows, columns)
+
+    def matrix(axis: int, have: Size, wanted: Size) -> Matrix | Tensor:
+        if isinstance(have, int) and isinstance(wanted, int):
+            return resample.area_matrix(have, wanted, align_corners)
+        return open_resample.area_matrix(b, have, wanted, align_corners)
+
+    return _between(b, x, size, matrix)
 
 
 def by_kernel(
     b: Builder,
     x: Tensor,
-    size: Sequence[int],
-    scales: Sequence[float],
-    shifts: Sequence[float],
+    size: Sequence[Size],
     kernel: str,
     antialias: bool,
+    scales: Tensor | None = None,
+    shifts: Sequence[float] = (0.0, 0.0),
 ) -> Tensor:
     """Scale and shift the image, resampling with a kernel: a product with a matrix on either side.
 
-    kernel: one of `resample.KERNELS`.
+    kernel: one of `resample.KERNELS`. scales: [2], as the sizes are by default.
     """
+
+    def matrix(axis: int, have: Size, wanted: Size) -> Matrix | Tensor:
+        scale = _scale(b, scales, axis, have, wanted)
+        shift = shifts[axis]
+        if scale.data is not None and isinstance(have, int) and isinstance(wanted, int):
+            known = float(scale.data)
+            return resample.kernel_matrix(have, wanted, known, shift, kernel, antialias)
+        if shift:
+            raise UnsupportedError("an image that is moved and has sizes that are not known")
+        return open_resample.kernel_matrix(b, have, wanted, scale, kernel, antialias)
+
+    return _between(b, x, size, matrix)
+
+
+def _scale(b: Builder, scales: Tensor | None, axis: int, have: Size, wanted: Size) -> Tensor:
+    """Return the scale of an axis (0: rows), which is the quotient of its sizes by default."""
+    if scales is None:
+        return b("DIV", real_size(b, wanted), real_size(b, have))
+    places = [np.array([place], np.int32) for place in (axis, axis + 1, 1)]
+    return b("STRIDED_SLICE", scales, *places, shrink_axis_mask=1)
+
+
+def _between(
+    b: Builder,
+    x: Tensor,
+    size: Sequence[Size],
+    matrix: Callable[[int, Size, Size], Matrix | Tensor],
+) -> Tensor:
+    """Return `x` between the matrices that are made for its rows and its columns."""
     rows, columns = (
-        kernel_matrix(static_size(x, axis), wanted, s, t, kernel, antialias)
-        for axis, (wanted, s, t) in enumerate(zip(size, scales, shifts, strict=True), 1)
+        matrix(axis, size_of(b, x, axis + 1), wanted) for axis, wanted in enumerate(size)
     )
     return between_matrices(b, x, rows, columns)
 
@@ -113,19 +148,24 @@ def along_axis(b: Builder, x: Tensor, axis: int, matrix: Matrix) -> Tensor:
     return b.on_last_axis(x, axis, lambda t: affine(b, t, weights, transposed=True))
 
 
-def between_matrices(b: Builder, x: Tensor, rows: Matrix, columns: Matrix) -> Tensor:
+def between_matrices(
+    b: Builder, x: Tensor, rows: Matrix | Tensor, columns: Matrix | Tensor
+) -> Tensor:
     """Return rows @ x @ columns^T for each image and channel of x: [n, h, w, c], as float32."""
     x = b.cast(x, FLOAT32)
     n, h, w, c = sizes_of(b, x)
     if not _is_identity(rows):
         flat = reshaped(b, x, [n, h, calculate(b, "MUL", w, c)])
-        x = reshaped(b, b("BATCH_MATMUL", rows, flat), [n, rows.shape[0], w, c])
+        count = size_of(b, rows, 0) if isinstance(rows, Tensor) else rows.shape[0]
+        x = reshaped(b, b("BATCH_MATMUL", rows, flat), [n, count, w, c])
     if not _is_identity(columns):
         x = b("BATCH_MATMUL", columns, x)
     return x
 
 
-def _is_identity(matrix: Matrix) -> bool:
+def _is_identity(matrix: Matrix | Tensor) -> bool:
+    if isinstance(matrix, Tensor):
+        return False
     return matrix.shape[0] == matrix.shape[1] and np.array_equal(matrix, np.eye(len(matrix)))
 
 

@@ -70,7 +70,7 @@ def resizing(d: Draw, op: str) -> Example:
     y = resized(kept, want, kind, antialias)
     if new and whole:
         y = np.clip(np.rint(y), 0, 255).astype(np.uint8)
-    return framed(d, options, x, y, kind in KINDS[:2] and not antialias)
+    return framed(d, options, x, y)
 
 
 def framed(

@@ -96,4 +96,4 @@ def up_sampling_of_images(d: Draw, op: str) -> Example:
     kind = d.one_of(*kinds, *(["area", "gaussian", "mitchellcubic"] if d.major < 3 else []))
     wanted = [have * times for have, times in zip(x.shape[1:3], size, strict=True)]
     options = {"size": size, "interpolation": kind}
-    return in_layout(d, options, x, resized(x, wanted, kind), free=kind in kinds[:2])
+    return in_layout(d, options, x, resized(x, wanted, kind), free=True)

@@ -9,6 +9,9 @@ import pytest
 from graphs import assert_op
 from numpy.typing import NDArray
 
+from tqconv.compose.resample import kernel_matrix
+from tqconv.errors import UnsupportedError
+
 Array = NDArray[Any]
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}  # sums of up to 100 weighted numbers about 1
 
@@ -121,6 +124,47 @@ def test_resize_to_a_size_at_run_time(dynamic: bool, dtype: Any) -> None:
     expected = resized(x, (9, 5), nearest).astype(dtype)
     operands = (x, np.array([9, 5], np.int32))
     assert_op("ResizeNearestNeighbor", operands, expected, dynamic=dynamic)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=ids)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("op", "weights"), [("ResizeBicubic", cubic), ("ResizeArea", covered)])
+def test_matrices_of_sizes_at_run_time(op: str, weights: Any, size: Any, mode: Any) -> None:
+    if op == "ResizeArea" and mode == MODES[2]:
+        pytest.skip("TensorFlow has no such mode")
+    expected = resized(X, size, weights, **mode).astype(np.float32)
+    assert_op(op, (X, np.array(size, np.int32)), expected, dynamic=True, **mode, **CLOSE)
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize(
+    "kernel", ["lanczos3", "lanczos5", "gaussian", "keyscubic", "mitchellcubic", "triangle"]
+)
+def test_kernels_of_sizes_at_run_time(kernel: str, antialias: bool) -> None:
+    """They weigh as the matrices of known sizes do."""
+    size, scale = (3, 9), np.array([3 / 6, 9 / 8], np.float32)
+    rows, columns = (
+        kernel_matrix(have, wanted, float(by), 0.0, kernel, antialias)
+        for have, wanted, by in zip(X.shape[1:3], size, scale, strict=True)
+    )
+    expected = np.einsum("ij,njkc,lk->nilc", rows, X, columns)
+    operands = (X, np.array(size, np.int32), scale, np.zeros(2, np.float32))
+    attrs = {"kernel_type": kernel, "antialias": antialias}
+    assert_op(
+        "ScaleAndTranslate", operands, expected, constants=(3,), dynamic=True, **attrs, **CLOSE
+    )
+
+
+@pytest.mark.parametrize(
+    ("kernel", "shift"), [("box", 0.0), ("triangle", 0.5)], ids=["box", "moved"]
+)
+def test_what_sizes_at_run_time_leave_out(kernel: str, shift: float) -> None:
+    size, scale = np.array([3, 9], np.int32), np.array([0.5, 1.125], np.float32)
+    operands = (X, size, scale, np.full(2, shift, np.float32))
+    with pytest.raises(UnsupportedError, match="not known"):
+        assert_op(
+            "ScaleAndTranslate", operands, X, constants=(3,), dynamic=True, kernel_type=kernel
+        )
 
 
 @pytest.mark.parametrize("antialias", [False, True])

@@ -221,11 +221,9 @@ def scale_and_translate(
     kinds |= dict.fromkeys(("cubic", "bicubic", "tricubic"), "keyscubic")
     size = [ints(shape, "output_shape")[a] for a in axes]
     kernel = kinds.get(method, method)
-    scales, shifts = (
-        b.value(tensor(b, value, F, what), what).reshape(-1).tolist()
-        for value, what in ((scale, "scale"), (shift, "translation"))
-    )
-    return resizing.by_kernel(b, b.real(x), size, scales, shifts, kernel, antialias)
+    shifts = b.value(tensor(b, shift, F, "translation"), "translation").reshape(-1).tolist()
+    scales = tensor(b, scale, F, "scale")
+    return resizing.by_kernel(b, b.real(x), size, kernel, antialias, scales, shifts)
 
 
 @handles("ops.PadImages", "ops.CropImages")

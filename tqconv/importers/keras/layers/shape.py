@@ -137,14 +137,9 @@ def resize_to(
         tensor = wanted if isinstance(wanted, Tensor) else b.const(wanted, np.int32, "size")
         make = resize.nearest if interpolation == "nearest" else resize.bilinear
         return make(b, x, tensor, half_pixel_centers=True)
-    numbers = [s for s in size if isinstance(s, int)]
-    if len(numbers) < 2:
-        raise UnsupportedError(f"interpolation `{interpolation}` to a size that is not known")
     if interpolation == "area":
-        return resize.area(b, x, numbers)
+        return resize.area(b, x, size)
     if interpolation == "bicubic" and not antialias:
-        return resize.bicubic(b, x, numbers, half_pixel_centers=True)
+        return resize.bicubic(b, x, size, half_pixel_centers=True)
     kernel = {"bilinear": "triangle", "bicubic": "keyscubic", "mitchellcubic": "mitchellcubic"}
-    kind = kernel.get(interpolation, interpolation)
-    scales = [w / s for w, s in zip(numbers, (x.shape[1] or 1, x.shape[2] or 1), strict=True)]
-    return resize.by_kernel(b, x, numbers, scales, [0.0, 0.0], kind, antialias)
+    return resize.by_kernel(b, x, size, kernel.get(interpolation, interpolation), antialias)

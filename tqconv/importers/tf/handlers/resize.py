@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tqconv.compose import resize
 from tqconv.compose.builder import Builder
+from tqconv.compose.sizes import Size, element
 from tqconv.importers.tf.registry import handles
 from tqconv.ir.graph import Tensor
 
@@ -47,13 +48,13 @@ def resize_bicubic(
 ) -> Tensor:
     """Interpolate between sixteen neighbours: a product with a matrix on either side."""
     options = {"align_corners": align_corners, "half_pixel_centers": half_pixel_centers}
-    return resize.bicubic(b, x, b.ints(size, "size"), **options)
+    return resize.bicubic(b, x, _sizes(b, size), **options)
 
 
 @handles("ResizeArea")
 def resize_area(b: Builder, x: Tensor, size: Tensor, *, align_corners: bool = False) -> Tensor:
     """Average the part of the image under each result: a product with a matrix on either side."""
-    return resize.area(b, x, b.ints(size, "size"), align_corners=align_corners)
+    return resize.area(b, x, _sizes(b, size), align_corners=align_corners)
 
 
 @handles("ScaleAndTranslate")
@@ -68,7 +69,9 @@ def scale_and_translate(
     antialias: bool = True,
 ) -> Tensor:
     """Resample with a kernel: a product with a matrix on either side."""
-    scales = b.value(scale, "scale").reshape(-1).tolist()
     shifts = b.value(translation, "translation").reshape(-1).tolist()
-    sizes = b.ints(size, "size")
-    return resize.by_kernel(b, x, sizes, scales, shifts, kernel_type, antialias)
+    return resize.by_kernel(b, x, _sizes(b, size), kernel_type, antialias, scale, shifts)
+
+
+def _sizes(b: Builder, size: Tensor) -> list[Size]:
+    return [element(b, size, place) for place in (0, 1)]
