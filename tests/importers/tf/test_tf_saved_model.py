@@ -259,17 +259,216 @@ def test_a_slice_of_a_variable_is_stored(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found, [first[0], X[0], first[2]])
 
 
-def test_an_assignment_within_a_branch_is_refused(tmp_path: Path) -> None:
-    body = function(
-        "serve(x, bias, kernel) -> i:output:0",
-        "p = Const True\ni = StatelessIf p:output:0 x bias then_branch=fn('t') else_branch=fn('t') "
-        "Tcond=bool",
+def keeping(folder: Path, first: Array, body: str, *functions: Message) -> Path:
+    """Save `serve(x, kept, kernel)`; what is kept is `first` before the first run."""
+    meta = meta_graph(TF2, WRAPPER, function(*body.split("\n", 1)), *functions)
+    signature(meta, "serving_default", {"x": "x_0:0"}, {"y": "StatefulPartitionedCall"})
+    for name in ("wrapper", "serve"):
+        meta.object_graph_def.concrete_functions[name].bound_inputs.extend([1, 2])
+    stored = {"b/value": first, "w/value": W, OBJECT_GRAPH: objects(**{"b/value": 1, "w/value": 2})}
+    return save(folder / "m", meta, **stored)
+
+
+def made(folder: Path, *feeds: Array) -> list[Array]:
+    model = api.optimize(api.load(folder))
+    return [found["y"] for found in runs(model, *({"x": x} for x in feeds))]
+
+
+FIRST = np.array([[1, 2], [3, 4]], np.float32)
+BRANCHED = """serve(x, kept, kernel) -> now:value:0
+    axes = Const [0,1]
+    none = Const 0.0
+    total = Sum x axes:output:0 Tidx=i32
+    p = Greater total:output:0 none:output:0
+    if = If p:z:0 kept x then_branch=fn('larger') else_branch=fn('smaller') Tcond=bool
+    now = ReadVariableOp kept ^if dtype=f32
+"""
+
+
+@pytest.mark.parametrize("case", [False, True])
+def test_what_a_branch_stores_lasts_over_runs(tmp_path: Path, case: bool) -> None:
+    """Each branch reads what the run before has left; a function that it calls stores something."""
+    larger = function(
+        "larger(v, x) -> old:value:0",
+        """
+        old = ReadVariableOp v dtype=f32
+        call = StatefulPartitionedCall v x ^old f=fn('raise')
+        """,
     )
-    branch = function("t(x, v) -> x", "a = AssignVariableOp v x dtype=f32")
-    meta = meta_graph(TF2, WRAPPER, body, branch)
-    signature(meta, "serving_default", {"x": "x_0"}, {"y": "StatefulPartitionedCall"})
+    raised = function("raise(v, x) -> x", "a = AssignAddVariableOp v x dtype=f32")
+    smaller = function("smaller(v, x) -> x", "a = AssignVariableOp v x dtype=f32")
+    body = BRANCHED
+    if case:
+        body = body.replace(
+            "if = If p:z:0", "number = Cast p:z:0 DstT=i32\n    if = Case number:y:0"
+        )
+        body = body.replace(
+            "then_branch=fn('larger') else_branch=fn('smaller') Tcond=bool",
+            "branches=fns('smaller','larger')",
+        )
+    folder = keeping(tmp_path, FIRST, body, larger, smaller, raised)
+    np.testing.assert_array_equal(made(folder, X, X, -X, X), [FIRST + X, FIRST + 2 * X, -X, 0 * X])
+
+
+def test_what_a_loop_stores_lasts_over_runs(tmp_path: Path) -> None:
+    """Each round reads what the round before has left, in the order of control edges."""
+    body = """serve(x, kept, kernel) -> now:value:0
+    none = Const 0
+    loop = While none:output:0 kept x cond=fn('below') body=fn('step')
+    now = ReadVariableOp kept ^loop dtype=f32
+    """
+    below = function("below(i, v, x) -> p:z:0", "end = Const 3\np = Less i end:output:0 T=i32")
+    step = function(
+        "step(i, v, x) -> next:z:0, v, x",
+        """
+        one = Const 1
+        next = AddV2 i one:output:0 T=i32
+        old = ReadVariableOp v dtype=f32
+        twice = AddV2 old:value:0 old:value:0
+        store = AssignVariableOp v twice:z:0 dtype=f32
+        more = AssignAddVariableOp v x ^store dtype=f32
+        """,
+    )
+    folder = keeping(tmp_path, FIRST, body, below, step)
+    kept, expected = FIRST, []
+    for _ in range(3):
+        for _ in range(3):
+            kept = 2 * kept + X
+        expected.append(kept)
+    np.testing.assert_array_equal(made(folder, X, X, X), expected)
+
+
+def test_a_loop_reads_what_is_stored_behind_it(tmp_path: Path) -> None:
+    body = """serve(x, kept, kernel) -> y:output:0
+    none = Const 0
+    loop = While none:output:0 kept x cond=fn('below') body=fn('step')
+    store = AssignVariableOp kept loop:output:2 ^loop dtype=f32
+    y = Identity loop:output:2 ^store
+    """
+    below = function("below(i, v, x) -> p:z:0", "end = Const 3\np = Less i end:output:0 T=i32")
+    step = function(
+        "step(i, v, x) -> next:z:0, v, sum:z:0",
+        """
+        one = Const 1
+        next = AddV2 i one:output:0 T=i32
+        old = ReadVariableOp v dtype=f32
+        sum = AddV2 old:value:0 x
+        """,
+    )
+    folder = keeping(tmp_path, FIRST, body, below, step)
+    np.testing.assert_array_equal(made(folder, X, X), [X + 3 * FIRST, X + 3 * (X + 3 * FIRST)])
+
+
+def test_a_variable_of_the_body_itself_is_refused(tmp_path: Path) -> None:
+    own = function(
+        "larger(v, x) -> x",
+        "own = VarHandleOp dtype=f32 shape=(2,2)\na = AssignVariableOp own:resource:0 x dtype=f32",
+    )
+    smaller = function("smaller(v, x) -> x", "")
     with pytest.raises(UnsupportedError, match="assigns a variable within its body"):
-        api.load(save(tmp_path / "m", meta, w=W))
+        api.load(keeping(tmp_path, FIRST, BRANCHED, own, smaller))
+
+
+Slots = tuple[Array, Array]
+Step = Callable[[Array, Slots, Array], tuple[Array, Slots]]
+"""The next variable and its two slots from them and a gradient; the rate is 0.5."""
+
+
+def momentum(v: Array, slots: Slots, g: Array) -> tuple[Array, Slots]:
+    m = 0.75 * slots[0] + g
+    return v - 0.5 * m, (m, slots[1])
+
+
+def nesterov(v: Array, slots: Slots, g: Array) -> tuple[Array, Slots]:
+    m = 0.75 * slots[0] + g
+    return v - 0.5 * (g + 0.75 * m), (m, slots[1])
+
+
+def keras_momentum(v: Array, slots: Slots, g: Array) -> tuple[Array, Slots]:
+    m = 0.75 * slots[0] - 0.5 * g
+    return v + m, (m, slots[1])
+
+
+def keras_nesterov(v: Array, slots: Slots, g: Array) -> tuple[Array, Slots]:
+    m = 0.75 * slots[0] - 0.5 * g
+    return v + 0.75 * m - 0.5 * g, (m, slots[1])
+
+
+def adam(v: Array, slots: Slots, g: Array, nesterov: bool = False) -> tuple[Array, Slots]:
+    m, s = 0.75 * slots[0] + 0.25 * g, 0.5 * slots[1] + 0.5 * g * g
+    seen = 0.75 * m + 0.25 * g if nesterov else m
+    return v - 0.5 * np.sqrt(1 - 0.5) / (1 - 0.75) * seen / (np.sqrt(s) + 0.1), (m, s)
+
+
+def adagrad(v: Array, slots: Slots, g: Array, least: float = 0.0) -> tuple[Array, Slots]:
+    s = slots[0] + g * g
+    return v - 0.5 * g / (np.sqrt(s) + least), (s, slots[1])
+
+
+def rms_prop(v: Array, slots: Slots, g: Array) -> tuple[Array, Slots]:
+    s = 0.75 * slots[0] + 0.25 * g * g
+    m = 0.5 * slots[1] + 0.5 * g / np.sqrt(s + 0.1)
+    return v - m, (s, m)
+
+
+NUMBERS = {"rate": 0.5, "keep": 0.75, "half": 0.5, "least": 0.1}
+STEPS: dict[str, tuple[str, Step]] = {
+    "GradientDescent": ("rate x", lambda v, slots, g: (v - 0.5 * g, slots)),
+    "Momentum": ("one rate x keep", momentum),
+    "Momentum use_nesterov=True": ("one rate x keep", nesterov),
+    "KerasMomentum": ("one rate x keep", keras_momentum),
+    "KerasMomentum use_nesterov=True": ("one rate x keep", keras_nesterov),
+    "Adam": ("one two keep half rate keep half least x", adam),
+    "Adam use_nesterov=True": (
+        "one two keep half rate keep half least x",
+        lambda v, slots, g: adam(v, slots, g, nesterov=True),
+    ),
+    "Adagrad": ("one rate x", adagrad),
+    "AdagradV2": ("one rate least x", lambda v, slots, g: adagrad(v, slots, g, 0.1)),
+    "RMSProp": ("one two rate keep half least x", rms_prop),
+}
+
+
+def learning(folder: Path, op: str, operands: str) -> Path:
+    """Save a model that takes a step from each input, a gradient, and returns its variable."""
+    name, _, option = op.partition(" ")
+    words = [f"{w}:output:0" if w in NUMBERS else w for w in operands.split()]
+    constants = "\n".join(f"{name} = Const {value}" for name, value in NUMBERS.items())
+    body = function(
+        "serve(x, kept, one, two) -> now:value:0",
+        f"""
+        {constants}
+        step = ResourceApply{name} kept {" ".join(words)} {option}
+        now = ReadVariableOp kept ^step dtype=f32
+        """,
+    )
+    variables = "\n".join(f"V{i} = VarHandleOp dtype=f32 shape=(2,2)" for i in range(3))
+    meta = meta_graph(
+        f"{variables}\nx_0 = Placeholder dtype=f32 shape=(2,2)\n"
+        "StatefulPartitionedCall = StatefulPartitionedCall x_0 V0 V1 V2 f=fn('serve')",
+        body,
+    )
+    signature(meta, "serving_default", {"x": "x_0:0"}, {"y": "StatefulPartitionedCall"})
+    meta.object_graph_def.concrete_functions["serve"].bound_inputs.extend([1, 2, 3])
+    stored = {"v": FIRST, "one": np.ones((2, 2), np.float32), "two": np.ones((2, 2), np.float32)}
+    graph = objects(**{name: number for number, name in enumerate(stored, 1)})
+    return save(folder / "m", meta, **{**stored, OBJECT_GRAPH: graph})
+
+
+@pytest.mark.parametrize("op", STEPS)
+def test_a_model_learns_over_runs(tmp_path: Path, op: str) -> None:
+    operands, step = STEPS[op]
+    found = made(learning(tmp_path, op, operands), X, -2 * X, X)
+    value: Array = FIRST
+    slots = (np.ones((2, 2)), np.ones((2, 2)))
+    for y, gradient in zip(found, (X, -2 * X, X), strict=True):
+        value, slots = step(value, slots, gradient)
+        np.testing.assert_allclose(y, value, rtol=1e-5, atol=1e-5)
+
+
+def test_a_step_without_a_translation_is_no_step_left_out(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="ResourceApplyAddSign"):
+        api.load(learning(tmp_path, "AddSign", "one rate keep half least x"))
 
 
 TF1 = """

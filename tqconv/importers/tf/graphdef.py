@@ -209,11 +209,10 @@ def _fill(
         translation,
         {**functions, **bodies},
         nodes,
-        earlier=kept.before,
         variables={handle: kept.initial[name] for name, handle in handles.items()},
         fake_quant=Use(options.quantizing, options.stored_grid),
     )
-    values = run(shared, graph, nodes, feeds, fetches)
+    values = run(shared, graph, nodes, feeds, fetches, earlier=kept.before)
     _check_placeholders(translation, nodes, inputs)
     translation.raise_failures(
         values,

@@ -6,7 +6,8 @@ read what the last of them stores.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
@@ -14,22 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
+from tqconv.importers.tf.flow.functions import Function, function_of
+from tqconv.importers.tf.flow.primitives import behind
 from tqconv.importers.tf.node import FunctionName, Node, Ref
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Source
 from tqconv.ops.emit import emit
 from tqconv.records import dataclass
 
-WRITES = frozenset(
-    {
-        *("AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"),
-        *("ResourceScatterAdd", "ResourceScatterDiv", "ResourceScatterMax", "ResourceScatterMin"),
-        *("ResourceScatterMul", "ResourceScatterSub", "ResourceScatterUpdate"),
-        *("ResourceScatterNdAdd", "ResourceScatterNdSub", "ResourceScatterNdUpdate"),
-        *("ResourceScatterNdMax", "ResourceScatterNdMin", "ResourceStridedSliceAssign"),
-    }
+WRITES = re.compile(
+    "Assign(Add|Sub)?VariableOp|Resource(Sparse)?Apply.*|ResourceScatter.*|ResourceStridedSliceAssign"
 )
 READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd"})
+DECIDED = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
+"""Operators whose functions do not get their first input."""
 
 
 @dataclass(frozen=True)
@@ -54,33 +53,100 @@ def keep(
 ) -> Kept:
     """Return the variables that running the fetches assigns, through control edges too.
 
-    Raises UnsupportedError for an assignment within a loop or a branch.
+    Raises UnsupportedError where the body of a loop or a branch assigns a variable of its own.
     """
     ran = ancestors(nodes, [ref.node for ref in fetches], {ref.node for ref in feeds})
-    _check_bodies(nodes, library, ran)
-    writes = [n for n in ran if nodes[n].op in WRITES and _variable(nodes[n], nodes) is not None]
-    variables = {_variable(nodes[n], nodes) for n in writes}
+    known: dict[str, Function] = {}
+
+    def find(name: str) -> Function | None:
+        if name not in known and name in library:
+            known[name] = function_of(library[name])
+        return known.get(name)
+
+    stores = Stores(find)
+    variables: set[str] = set()
+    writes = []
+    for name in ran:
+        written = [nodes[r.node].name for r in stores.of(nodes, nodes[name]) if _holds(nodes, r)]
+        variables |= set(written)
+        writes += [name] if written else []
     if not writes:
         return Kept()
-    users = {
-        n for n in ran if nodes[n].op in WRITES | READS and _variable(nodes[n], nodes) in variables
-    }
+    handles = {Ref(name) for name in variables}
+    users = {name for name in ran if uses(nodes, nodes[name], handles)}
     return Kept(
-        tuple(sorted(v for v in variables if v is not None)),
+        tuple(sorted(variables)),
         tuple(n for n in nodes if n in set(writes)),
-        _precedence(nodes, ran, users),
+        precedence(nodes, ran, users),
     )
 
 
-def _variable(node: Node, nodes: Mapping[str, Node]) -> str | None:
-    """Return the variable whose handle a node gets as its first input."""
-    if not node.inputs:
-        return None
-    ref, seen = node.inputs[0], 0
-    while ref.node in nodes and nodes[ref.node].op == "Identity" and seen < len(nodes):
-        ref, seen = nodes[ref.node].inputs[0], seen + 1
-    found = nodes.get(ref.node)
-    return found.name if found is not None and found.op == "VarHandleOp" else None
+def _holds(nodes: Mapping[str, Node], ref: Ref) -> bool:
+    """Whether a tensor is the handle of a variable."""
+    return ref.node in nodes and nodes[ref.node].op == "VarHandleOp"
+
+
+def uses(nodes: Mapping[str, Node], node: Node, handles: Collection[Ref]) -> bool:
+    """Whether a node may read or store what some handles stand for."""
+    if node.op not in READS and not WRITES.fullmatch(node.op) and not callees(node):
+        return False
+    return any(behind(nodes, ref) in handles for ref in node.inputs)
+
+
+def callees(node: Node) -> list[str]:
+    """Return the functions that a node calls."""
+    values = node.attributes().values() if any(map(_calls, node.attr.values())) else ()
+    lists = [v if isinstance(v, list) else [v] for v in values]
+    return [v.name for found in lists for v in found if isinstance(v, FunctionName)]
+
+
+def _calls(value: Any) -> bool:
+    return value.HasField("func") or bool(value.list.func)
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Which variables nodes store, functions that they call included."""
+
+    find: Callable[[str], Function | None]
+    _positions: dict[str, frozenset[int]] = field(default_factory=dict)
+
+    def of(self, nodes: Mapping[str, Node], node: Node) -> set[Ref]:
+        """Return the handles that a node stores something to."""
+        inputs = [behind(nodes, ref) for ref in node.inputs]
+        if WRITES.fullmatch(node.op):
+            return set(inputs)
+        first = 1 if node.op in DECIDED else 0
+        found = [self.positions(name) for name in callees(node)]
+        return {
+            inputs[first + i] for positions in found for i in positions if first + i < len(inputs)
+        }
+
+    def positions(self, name: str) -> frozenset[int]:
+        """Return the positions of the arguments that a function stores something to.
+
+        Raises UnsupportedError where it stores something else.
+        """
+        if name not in self._positions:
+            self._positions[name] = frozenset()  # of a function that calls itself
+            function = self.find(name)
+            if function is not None:
+                self._positions[name] = self._stored_by(function)
+        return self._positions[name]
+
+    def _stored_by(self, function: Function) -> frozenset[int]:
+        found = set()
+        for node in function.nodes.values():
+            for ref in self.of(function.nodes, node):
+                if ref.node in function.arguments:
+                    found.add(function.arguments.index(ref.node))
+                elif _holds(function.nodes, ref):
+                    raise UnsupportedError(
+                        f"function `{function.name}` assigns a variable within its body "
+                        f"('{node.name}')",
+                        hint="pass the variable to the loop or branch",
+                    )
+        return frozenset(found)
 
 
 def _before(node: Node) -> Iterator[str]:
@@ -103,7 +169,7 @@ def ancestors(
     return seen
 
 
-def _precedence(
+def precedence(
     nodes: Mapping[str, Node], ran: Collection[str], users: Collection[str]
 ) -> dict[str, set[str]]:
     """Return for each user the nearest users before it, along data and control edges."""
@@ -123,28 +189,6 @@ def _precedence(
             for other in before:
                 nearest[name] |= {other} if other in users else nearest[other]
     return {name: nearest[name] for name in users if nearest[name]}
-
-
-def _check_bodies(
-    nodes: Mapping[str, Node], library: Mapping[str, Any], ran: Collection[str]
-) -> None:
-    """Raise UnsupportedError where a loop or a branch that runs assigns a variable."""
-    seen: set[str] = set()
-    for name in sorted(ran):
-        stack = [v.name for v in nodes[name].attributes().values() if isinstance(v, FunctionName)]
-        while stack:
-            function = stack.pop()
-            if function in seen or function not in library:
-                continue
-            seen.add(function)
-            for inner in library[function].node_def:
-                if inner.op in WRITES:
-                    raise UnsupportedError(
-                        f"{nodes[name].op} '{name}' assigns a variable within its body "
-                        f"('{inner.name}')",
-                        hint="pass the value through the loop or branch and assign it behind",
-                    )
-                stack += [a.func.name for a in inner.attr.values() if a.HasField("func")]
 
 
 def declare(graph: Graph, kept: Kept) -> dict[str, Tensor]:

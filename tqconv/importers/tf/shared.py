@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
@@ -36,10 +36,10 @@ class Shared:
     """The library: messages, or functions that control flow was turned into."""
     nodes: Mapping[str, Node] = field(default_factory=dict)
     """All nodes of the main graph, needed or not: among them are those that fill tables."""
-    earlier: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """Nodes of the main graph that have to run before another although it does not read them."""
     variables: dict[Tensor, NDArray[np.generic]] = field(default_factory=dict)
     """First values of the variables that stay variables, by their handles."""
+    cells: dict[Tensor, Tensor] = field(default_factory=dict)
+    """Values of variables within bodies that store them, by the handles that stand for them."""
     fake_quant: Use = field(default_factory=Use)
     """What FakeQuant nodes are read for."""
     reals: dict[Tensor, Tensor] = field(default_factory=dict)

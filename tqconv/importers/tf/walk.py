@@ -14,7 +14,7 @@ import numpy as np
 from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.tf.definitions import first_output
 from tqconv.importers.tf.node import Node, Ref, growth
-from tqconv.importers.tf.order import NOTHING, execution_order, file_order
+from tqconv.importers.tf.order import NOTHING, Earlier, execution_order, file_order
 from tqconv.importers.tf.registry import TFBuilder
 from tqconv.importers.tf.shared import Shared
 from tqconv.importers.translate import Failed
@@ -39,14 +39,15 @@ def run(
     feeds: Mapping[Ref, Tensor],
     fetches: Sequence[Ref],
     prefix: str = "",
+    earlier: Earlier = NOTHING,
 ) -> list[Value]:
     """Translate into `graph` what `fetches` need, and return their values.
 
     `feeds` are not looked behind. `prefix` goes before the names of tensors (function bodies).
+    `earlier`: what has to run before a node although it does not read it.
     """
     walk = _Walk(shared, graph, nodes, prefix)
     values: dict[Ref, Value] = {Ref(r.node, r.index, r.port): t for r, t in feeds.items()}
-    earlier = shared.earlier if nodes is shared.nodes else NOTHING
     needed = execution_order(nodes, feeds, fetches, earlier=earlier)
     for node in file_order(list(needed), nodes, feeds, earlier):
         inputs = [walk.value(values, ref) for ref in node.inputs]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from tqconv.errors import FormatError, UnsupportedError, counted
 from tqconv.importers.tf import walk
 from tqconv.importers.tf.flow.functional import functionalize
 from tqconv.importers.tf.flow.functions import Function, function_of, instantiate
+from tqconv.importers.tf.kept import Stores, precedence, uses
 from tqconv.importers.tf.node import FunctionName, Ref
+from tqconv.importers.tf.order import NOTHING, Earlier
 from tqconv.importers.tf.registry import TFBuilder
 from tqconv.importers.tf.shared import Shared
-from tqconv.importers.translate import Failed
+from tqconv.importers.translate import Failed, ReportedError
 from tqconv.ir.graph import Graph, Tensor
 
 MAX_DEPTH = 48
@@ -33,6 +36,19 @@ def find(shared: Shared, name: str) -> Function:
     known.update(more)
     known[name] = replace(function, nodes=nodes)
     return known[name]
+
+
+def stored_within(
+    shared: Shared, function: Function, handles: AbstractSet[Ref]
+) -> tuple[list[str], Earlier]:
+    """Return the nodes that store to some of a function's arguments, and what runs before what."""
+    stores = Stores(lambda name: find(shared, name))
+    nodes = function.nodes
+    writes = [name for name, node in nodes.items() if handles & stores.of(nodes, node)]
+    if not writes:
+        return [], NOTHING
+    users = {name for name, node in nodes.items() if uses(nodes, node, handles)}
+    return writes, precedence(nodes, nodes, users)
 
 
 def call(
@@ -56,6 +72,8 @@ def call(
         raise UnsupportedError(f"functions call each other more than {MAX_DEPTH} deep")
     b.graph.budget.expand(len(function.nodes), f"function `{target.name}`")
     feeds = {Ref(n): t for n, t in zip(function.arguments, arguments, strict=True)}
+    handles = {n for n, t in feeds.items() if t in b.shared.cells}
+    writes, earlier = stored_within(b.shared, function, handles)
     active.append(target.name)
     try:
         scope = b.name.removesuffix(b.node.name) if function.scoped else f"{b.name}/"
@@ -64,13 +82,17 @@ def call(
             b.graph if graph is None else graph,
             function.nodes,
             feeds,
-            function.results,
+            [*function.results, *map(Ref, writes)],
             scope,
+            earlier,
         )
     finally:
         active.pop()
+    for value in values[len(function.results) :]:
+        if isinstance(value, Failed):
+            raise ReportedError(value.node)
     results: list[Tensor | Failed] = []
-    for ref, value in zip(function.results, values, strict=True):
+    for ref, value in zip(function.results, values, strict=False):
         if not isinstance(value, Tensor | Failed):
             raise UnsupportedError(f"result '{ref}' of `{target.name}` is never computed")
         results.append(value)

@@ -27,6 +27,7 @@ MODULES = [
     "lookup",
     "matmul",
     "norm",
+    "optimizers",
     "patches",
     "pool",
     "quantized",

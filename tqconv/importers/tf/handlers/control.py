@@ -11,10 +11,12 @@ from tqconv.compose import lists
 from tqconv.compose.builder import Builder
 from tqconv.compose.control import Make, MakeSome, branch, loop, within
 from tqconv.errors import UnsupportedError, counted
+from tqconv.importers.tf.cells import Cells
 from tqconv.importers.tf.flow.calls import call, find
 from tqconv.importers.tf.flow.functions import Function
 from tqconv.importers.tf.flow.list_rows import is_joined, set_joined
 from tqconv.importers.tf.flow.primitives import behind
+from tqconv.importers.tf.kept import Stores
 from tqconv.importers.tf.node import FunctionName, Ref
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.importers.translate import Failed, ReportedError
@@ -44,9 +46,10 @@ def if_(
     output_shapes: Any = None,
 ) -> list[Tensor | Failed]:
     """Run one of two functions."""
-    branches = _Branches(b, [then_branch, else_branch])
-    made = branch(b, condition, operands, branches.make(0), branches.make(1), _become(b))
-    return branches.with_failures(made)
+    branches = _Branches(b, [then_branch, else_branch], operands)
+    values = branches.cells.values()
+    made = branch(b, condition, values, branches.make(0), branches.make(1), _become(b))
+    return branches.results(made)
 
 
 @handles("Case", "StatelessCase")
@@ -63,8 +66,9 @@ def case(
         return call(b, branches[chosen if 0 <= chosen < len(branches) else -1], operands)
     if len(branches) > MAX_BRANCHES:
         raise UnsupportedError(f"a case of {counted(len(branches), 'branch', 'branches')}")
-    functions = _Branches(b, branches)
-    return functions.with_failures(functions.choose(b.graph, [index, *operands], 0))
+    functions = _Branches(b, branches, operands)
+    values = functions.cells.values()
+    return functions.results(functions.choose(b.graph, [index, *values], 0))
 
 
 MAX_BRANCHES = 40
@@ -74,9 +78,12 @@ MAX_BRANCHES = 40
 class _Branches:
     """Functions of which one is chosen, and what could not be made of their results."""
 
-    def __init__(self, b: TFBuilder, targets: Sequence[FunctionName]) -> None:
+    def __init__(
+        self, b: TFBuilder, targets: Sequence[FunctionName], operands: Sequence[Tensor]
+    ) -> None:
         self.b = b
         self.targets = targets
+        self.cells = _cells(b, targets, operands)
         self.failed: dict[int, Failed] = {}
 
     def make(self, number: int) -> MakeSome:
@@ -87,7 +94,7 @@ class _Branches:
             self.failed |= {i: value for i, value in enumerate(made) if isinstance(value, Failed)}
             return [value if isinstance(value, Tensor) else None for value in made]
 
-        return put
+        return self.cells.branched(put)
 
     def choose(self, graph: Graph, operands: list[Tensor], first: int) -> Sequence[Tensor | None]:
         """Return IF(index == first, its branch, the others likewise); operand 0: the index."""
@@ -105,9 +112,17 @@ class _Branches:
             _become(self.b),
         )
 
-    def with_failures(self, made: Sequence[Tensor | None]) -> list[Tensor | Failed]:
-        """Return the results with the failures in the places of those that could not be made."""
-        return [self.failed[i] if value is None else value for i, value in enumerate(made)]
+    def results(self, made: Sequence[Tensor | None]) -> list[Tensor | Failed]:
+        """Store variables; return the results, failures in the places of those that failed."""
+        count = len(made) - len(self.cells.stored)
+        self.cells.store(made[count:])
+        return [self.failed[i] if value is None else value for i, value in enumerate(made[:count])]
+
+
+def _cells(b: TFBuilder, targets: Sequence[FunctionName], operands: Sequence[Tensor]) -> Cells:
+    """Return the variables that functions get, of which some may store some."""
+    stores = Stores(lambda name: find(b.shared, name))
+    return Cells.of(b, operands, {i for t in targets for i in stores.positions(t.name)})
 
 
 @handles("While", "StatelessWhile")
@@ -125,7 +140,9 @@ def while_(
         raise UnsupportedError(
             f"the body returns {len(function.results)} of {counted(len(operands), 'variable')}"
         )
-    step = _body(b, body)
+    cells = _cells(b, [body], operands)
+    initial = cells.values()
+    step = cells.looped(_body(b, body))
 
     joined: set[int] = set()
 
@@ -141,13 +158,15 @@ def while_(
         finally:
             joins[id(graph)] = around
         if indices and graph is not b.graph:
-            _check_joins(b, indices, operands, inside, made)
+            _check_joins(b, indices, initial, inside, made)
         joined.update(i for i, t in enumerate(made) if is_joined(b.shared, t))
         return made
 
-    made = loop(b, operands, _body(b, cond), checked_step, _become(b), invariants(function))
+    same = set(invariants(function)) - set(cells.stored)
+    made = loop(b, initial, _body(b, cond), checked_step, _become(b), same)
     for i in joined:
         set_joined(b.shared, made[i])
+    cells.store([made[i] for i in cells.stored])
     return made
 
 

@@ -7,40 +7,19 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tqconv.compose.builder import Builder
 from tqconv.compose.gather import gather_nd, gathered
 from tqconv.compose.scatter import with_extremes, with_products, with_sums, with_updates
 from tqconv.compose.slices import Masks, with_slice
-from tqconv.errors import UnsupportedError, shaped
+from tqconv.errors import UnsupportedError
+from tqconv.importers.tf.cells import kind_of, store, value_of
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import TFBuilder, handles
-from tqconv.ir.graph import Op, Tensor
+from tqconv.ir.graph import Tensor
 from tqconv.ir.types import RESOURCE
 
 Combine = Callable[..., Tensor]
-
-
-def value_of(b: TFBuilder, variable: Tensor) -> Tensor:
-    """Return a variable's value: the constant that it was frozen to, or what is stored now."""
-    if variable.dtype != RESOURCE:
-        return variable
-    first = first_value(b, variable)
-    read = Tensor(b.graph.unique(f"{b.name}/read"), first.shape, first.dtype)
-    b.graph.add(Op("READ_VARIABLE", (variable,), (read,), {}, b.source))
-    return read
-
-
-def first_value(b: TFBuilder, variable: Tensor) -> NDArray[Any]:
-    """Return what a variable that stays one holds before the first run."""
-    first = b.shared.variables.get(variable)
-    if first is None:
-        raise UnsupportedError(
-            f"variable '{variable.name}' is not frozen",
-            hint="freeze the graph, or give its checkpoint with --checkpoint PREFIX",
-        )
-    return first
 
 
 @handles("ReadVariableOp", "RefIdentity")
@@ -73,9 +52,9 @@ def resource_gather_nd(b: TFBuilder, x: Tensor, indices: Tensor, *, dtype: Any =
 def shape_of(b: TFBuilder, variable: Tensor, *, out_type: TypeNumber | None = None) -> Tensor:
     """Return the shape of a variable."""
     dtype: Any = np.int32 if out_type is None else out_type.dtype
-    if variable.dtype == RESOURCE:
-        return b.const(first_value(b, variable).shape, dtype)
-    return b.shape_of(variable, dtype)
+    if variable.dtype == RESOURCE and variable not in b.shared.cells:
+        return b.const(kind_of(b, variable)[0], dtype)
+    return b.shape_of(value_of(b, variable), dtype)
 
 
 @handles("IsVariableInitialized", "VarIsInitializedOp")
@@ -93,18 +72,6 @@ def assign_reference(b: Builder, variable: Tensor, *operands: Tensor, **attribut
     )
 
 
-def _store(b: TFBuilder, variable: Tensor, value: Tensor) -> None:
-    """Emit what stores a value; its shape has to be the variable's."""
-    first = first_value(b, variable)
-    pairs = zip(value.shape, first.shape, strict=False)
-    if value.rank != first.ndim or any(d is not None and d != size for d, size in pairs):
-        raise UnsupportedError(
-            f"variable '{variable.name}' of shape {shaped(first.shape)} gets {value!r}",
-            hint="LiteRT's variables keep their shape",
-        )
-    b.graph.add(Op("ASSIGN_VARIABLE", (variable, value), (), {}, b.source))
-
-
 @handles(AssignVariableOp=None, AssignAddVariableOp="ADD", AssignSubVariableOp="SUB")
 def assign(
     b: TFBuilder,
@@ -116,9 +83,7 @@ def assign(
     validate_shape: bool = False,
 ) -> Tensor:
     """Store a new value, or the old one plus or minus another; the handle says that it is done."""
-    if variable.dtype != RESOURCE:
-        assign_reference(b, variable)
-    _store(b, variable, value if type is None else b(type, value_of(b, variable), value))
+    store(b, variable, value if type is None else b(type, value_of(b, variable), value))
     return variable
 
 
@@ -155,7 +120,7 @@ def scatter_rows(
     if by_rows:
         indices = b("EXPAND_DIMS", indices, np.array(indices.rank, np.int32))
         updates = _broadcast(b, updates, old, indices)
-    _store(b, variable, COMBINED[end](b, x=old, indices=indices, updates=updates))
+    store(b, variable, COMBINED[end](b, x=old, indices=indices, updates=updates))
     return variable
 
 
@@ -177,7 +142,7 @@ def assign_slice(
     """Store the old value with a slice replaced."""
     masks = Masks(begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
     old = value_of(b, variable)
-    _store(b, variable, with_slice(b, old, begin, end, strides, value, masks))
+    store(b, variable, with_slice(b, old, begin, end, strides, value, masks))
     return variable
 
 

@@ -1,0 +1,170 @@
+"""Steps of optimizers: models that go on learning where they run."""
+
+from __future__ import annotations
+
+from tqconv.compose.arithmetic import square
+from tqconv.importers.tf.cells import store, value_of
+from tqconv.importers.tf.registry import TFBuilder, handles
+from tqconv.ir.graph import Tensor
+
+
+def _approached(b: TFBuilder, old: Tensor, new: Tensor, kept: Tensor) -> Tensor:
+    """Return old kept + new (1 - kept)."""
+    return b("ADD", b("MUL", old, kept), b("MUL", new, _rest(b, kept)))
+
+
+def _rest(b: TFBuilder, x: Tensor) -> Tensor:
+    return b("SUB", b.const(1, x.dtype, "one"), x)
+
+
+def _lower(b: TFBuilder, variable: Tensor, step: Tensor) -> Tensor:
+    """Subtract a step from a variable; the handle says that it is done."""
+    store(b, variable, b("SUB", value_of(b, variable), step))
+    return variable
+
+
+@handles("ResourceApplyGradientDescent")
+def gradient_descent(b: TFBuilder, variable: Tensor, rate: Tensor, gradient: Tensor) -> Tensor:
+    """var -= rate * gradient."""
+    return _lower(b, variable, b("MUL", gradient, rate))
+
+
+@handles("ResourceApplyMomentum")
+def momentum(
+    b: TFBuilder,
+    variable: Tensor,
+    sums: Tensor,
+    rate: Tensor,
+    gradient: Tensor,
+    kept: Tensor,
+    *,
+    use_nesterov: bool = False,
+) -> Tensor:
+    """sum = kept * sum + gradient; var -= rate * sum, or of what the next sum would be."""
+    total = b("ADD", b("MUL", value_of(b, sums), kept), gradient)
+    store(b, sums, total)
+    ahead = b("ADD", b("MUL", total, kept), gradient) if use_nesterov else total
+    return _lower(b, variable, b("MUL", ahead, rate))
+
+
+@handles("ResourceApplyKerasMomentum")
+def keras_momentum(
+    b: TFBuilder,
+    variable: Tensor,
+    steps: Tensor,
+    rate: Tensor,
+    gradient: Tensor,
+    kept: Tensor,
+    *,
+    use_nesterov: bool = False,
+) -> Tensor:
+    """step = kept * step - rate * gradient; var += step, or what the next step would be."""
+    down = b("MUL", gradient, rate)
+    step = b("SUB", b("MUL", value_of(b, steps), kept), down)
+    store(b, steps, step)
+    ahead = b("SUB", b("MUL", step, kept), down) if use_nesterov else step
+    store(b, variable, b("ADD", value_of(b, variable), ahead))
+    return variable
+
+
+@handles("ResourceApplyAdam")
+def adam(
+    b: TFBuilder,
+    variable: Tensor,
+    means: Tensor,
+    squares: Tensor,
+    power1: Tensor,
+    power2: Tensor,
+    rate: Tensor,
+    kept1: Tensor,
+    kept2: Tensor,
+    epsilon: Tensor,
+    gradient: Tensor,
+    *,
+    use_nesterov: bool = False,
+) -> Tensor:
+    """var -= rate sqrt(1 - power2) / (1 - power1) * mean / (sqrt(mean of squares) + epsilon)."""
+    mean = _approached(b, value_of(b, means), gradient, kept1)
+    deviation = _approached(b, value_of(b, squares), square(b, gradient), kept2)
+    store(b, means, mean)
+    store(b, squares, deviation)
+    scale = b("DIV", b("SQRT", _rest(b, power2)), _rest(b, power1))
+    ahead = _approached(b, mean, gradient, kept1) if use_nesterov else mean
+    step = b("MUL", ahead, b("MUL", rate, scale))
+    return _lower(b, variable, b("DIV", step, b("ADD", b("SQRT", deviation), epsilon)))
+
+
+@handles("ResourceApplyAdagrad", "ResourceApplyAdagradV2")
+def adagrad(
+    b: TFBuilder,
+    variable: Tensor,
+    sums: Tensor,
+    rate: Tensor,
+    *rest: Tensor,
+    update_slots: bool = True,
+) -> Tensor:
+    """sum += gradient²; var -= rate * gradient / (sqrt(sum) + epsilon)."""
+    *epsilon, gradient = rest
+    total = value_of(b, sums)
+    if update_slots:
+        total = b("ADD", total, square(b, gradient))
+        store(b, sums, total)
+    root = b("SQRT", total)
+    for least in epsilon:
+        root = b("ADD", root, least)
+    return _lower(b, variable, b("DIV", b("MUL", gradient, rate), root))
+
+
+@handles("ResourceApplyRMSProp")
+def rms_prop(
+    b: TFBuilder,
+    variable: Tensor,
+    squares: Tensor,
+    steps: Tensor,
+    rate: Tensor,
+    kept: Tensor,
+    momentum: Tensor,
+    epsilon: Tensor,
+    gradient: Tensor,
+) -> Tensor:
+    """step = momentum * step + rate * gradient / sqrt(mean of squares + epsilon); var -= step."""
+    mean = _approached(b, value_of(b, squares), square(b, gradient), kept)
+    store(b, squares, mean)
+    return _scaled_step(b, variable, steps, rate, momentum, gradient, b("ADD", mean, epsilon))
+
+
+@handles("ResourceApplyCenteredRMSProp")
+def centered_rms_prop(
+    b: TFBuilder,
+    variable: Tensor,
+    means: Tensor,
+    squares: Tensor,
+    steps: Tensor,
+    rate: Tensor,
+    kept: Tensor,
+    momentum: Tensor,
+    epsilon: Tensor,
+    gradient: Tensor,
+) -> Tensor:
+    """The same with the variance of gradients in the place of the mean of their squares."""
+    power = _approached(b, value_of(b, squares), square(b, gradient), kept)
+    mean = _approached(b, value_of(b, means), gradient, kept)
+    store(b, squares, power)
+    store(b, means, mean)
+    spread = b("ADD", b("SUB", power, square(b, mean)), epsilon)
+    return _scaled_step(b, variable, steps, rate, momentum, gradient, spread)
+
+
+def _scaled_step(
+    b: TFBuilder,
+    variable: Tensor,
+    steps: Tensor,
+    rate: Tensor,
+    momentum: Tensor,
+    gradient: Tensor,
+    spread: Tensor,
+) -> Tensor:
+    scaled = b("DIV", b("MUL", gradient, rate), b("SQRT", spread))
+    step = b("ADD", b("MUL", value_of(b, steps), momentum), scaled)
+    store(b, steps, step)
+    return _lower(b, variable, step)
