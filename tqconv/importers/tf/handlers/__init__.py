@@ -23,6 +23,7 @@ MODULES = [
     "functions",
     "fused",
     "gather",
+    "gradients",
     "linalg",
     "lookup",
     "matmul",
