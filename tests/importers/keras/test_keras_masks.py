@@ -13,7 +13,7 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 from layer_example import EXAMPLES, VERSIONS, Draw, Example, F, Operand, called_in, mean_of, run
-from networks_keras import functional, given, layer, write_h5
+from networks_keras import call3, functional, given, layer, ref3, write_h5
 from test_keras_random import RUN
 
 from tqconv import api
@@ -80,3 +80,49 @@ def compare(folder: Path, op: str, major: int, example: Example) -> None:
     carries = op in HAND_ON or (op in SINCE_3 and major >= 3)
     mask = ids > 0 if carries else np.ones(y.shape[:2], bool)
     np.testing.assert_allclose(made, mean_of(y, mask), atol=1e-4, rtol=1e-4)
+
+
+TABLE = np.array([[0, 0], [1, 2], [3, 4], [5, 7]], F)
+IDS = np.array([[1, 2, 0], [3, 0, 0]], np.int32)
+
+
+@pytest.mark.parametrize("version", ["3.7.0", "3.8.0", "3.15.1"])
+@pytest.mark.parametrize("behind", [1, 2, 4])
+def test_attention_takes_the_mask_off_what_it_reads(
+    tmp_path: Path, version: str, behind: int
+) -> None:
+    """Since Keras 3.8, and for what is called after it: the farther from the outputs, the earlier.
+
+    Values are means of what is shown. `none` finds 0 and stands two calls before an output;
+    `beside` reads the same tensor and stands so many before another one.
+    """
+    one, nothing = np.eye(2, dtype=F), np.zeros((2, 1, 2), F)
+    beginning = [nothing, np.zeros((1, 2), F)] * 2
+    end = [np.zeros((1, 2), F), one[None], np.zeros(2, F)]
+    weights = {"none": [*beginning, nothing, *end]}
+    weights |= {name: [*beginning, one[:, None], *end] for name in ("after", "beside")}
+    heads = {"num_heads": 1, "key_dim": 2}
+    entries = [
+        call3(layer("Embedding", "e", input_dim=4, output_dim=2, mask_zero=True), ref3("ids")),
+        call3(layer("MultiHeadAttention", "none", **heads), ref3("e"), ref3("e")),
+        call3(layer("Add", "s"), [ref3("e"), ref3("none")]),
+        call3(layer("MultiHeadAttention", "after", **heads), ref3("s"), ref3("s")),
+        call3(layer("MultiHeadAttention", "beside", **heads), ref3("e"), ref3("e")),
+    ]
+    last = "beside"
+    for number in range(behind):
+        identity = layer("Activation", f"d{number}", activation="linear")
+        entries.append(call3(identity, ref3(last)))
+        last = f"d{number}"
+    border, outputs = given("ids", [None, 3], "int32"), [["after", 0, 0], [last, 0, 0]]
+    model = functional(border, *entries, inputs=[["ids", 0, 0]], outputs=outputs)
+    stored = {
+        name: [(f"{name}/{i}:0", w) for i, w in enumerate(ws)] for name, ws in weights.items()
+    }
+    path = write_h5(tmp_path / "model.h5", model, {"e": [("table:0", TABLE)], **stored}, version)
+    ((after, beside),) = run(api.optimize(api.load(path)), [[IDS]], delegate=True)
+    masked, whole = mean_of(TABLE[IDS], IDS > 0), TABLE[IDS].mean(1)
+    strips = version != "3.7.0"
+    np.testing.assert_allclose(after[:, 0], whole if strips else masked, rtol=1e-6)
+    is_late = strips and behind == 1
+    np.testing.assert_allclose(beside[:, 0], whole if is_late else masked, rtol=1e-6)

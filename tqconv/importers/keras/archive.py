@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -27,7 +27,16 @@ CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 """Members of a .keras archive."""
 ADVICE = "copy or download the file again"
 CHUNK = 1 << 20
+NEWEST = 1 << 30
+"""The minor version of what does not say it."""
 ZIP = b"PK\x03\x04"
+
+
+class Generation(NamedTuple):
+    """Whose meanings hold: major 2 (and all before it), or 3, by its minor version."""
+
+    major: int
+    minor: int = NEWEST
 
 
 @dataclass(eq=False)
@@ -45,10 +54,12 @@ class Archive:
     is_apart: bool = False
 
     @property
-    def major(self) -> int:
-        """The generation whose meanings hold: 2 (and all before it), or 3."""
-        start = self.version.split(".")[0]
-        return 3 if start.isdigit() and int(start) >= 3 else 2
+    def generation(self) -> Generation:
+        """The generation whose meanings hold; the newest of Keras 3 where it says no more."""
+        numbers = [int(part) for part in self.version.split(".")[:2] if part.isdigit()]
+        if not numbers or numbers[0] < 3:
+            return Generation(2)
+        return Generation(3, *numbers[1:2])
 
 
 def open_archive(path: Path, apart: Path | None = None) -> Archive:

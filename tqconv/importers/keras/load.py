@@ -21,7 +21,7 @@ from tqconv.importers.borders import (
     without_missing,
 )
 from tqconv.importers.keras import functions, layers  # noqa: F401  (fill the registry)
-from tqconv.importers.keras.archive import open_archive
+from tqconv.importers.keras.archive import Generation, open_archive
 from tqconv.importers.keras.foreign import advise, makes_integers, needed_layers
 from tqconv.importers.keras.model import Layer, Network, Ref, input_shape, parse
 from tqconv.importers.keras.refused import refuse_foreign
@@ -38,9 +38,9 @@ FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
 def load(path: Path, options: LoadOptions, *, advises: bool = True) -> Model:
     """Import a Keras file; FormatError, UsageError (names), UnsupportedError (layers)."""
-    model, major = read(path, options, advises=advises)
+    model, generation = read(path, options, advises=advises)
     network = network_of(model)
-    made = _imported(network, path.name, options, major)
+    made = _imported(network, path.name, options, generation)
     policies = sorted(set(_policies(model)) & NARROW)
     if policies:
         made.notes.append(f"layers of the precision {', '.join(policies)} compute in float32")
@@ -70,7 +70,7 @@ def policy_name(value: Any) -> str:
 
 def read(
     path: Path, options: LoadOptions, *, weights: bool = True, advises: bool = True
-) -> tuple[Layer, int]:
+) -> tuple[Layer, Generation]:
     """Return the model in a file with its weights, and the generation of Keras it is of.
 
     advises: an error about layers without a translation says where to cut them off.
@@ -78,7 +78,7 @@ def read(
     apart = None if options.keras_config is None else Path(options.keras_config)
     archive = open_archive(path, apart)
     with reading(f"the configuration of {path} is damaged"):
-        model = parse(archive.config, archive.major)
+        model = parse(archive.config, archive.generation.major)
     if weights:
         network = network_of(model)
         needed = needed_layers(network, options, dict(_names(network)))
@@ -90,7 +90,7 @@ def read(
             raise
         with reading(f"the weights of {path} are damaged"):
             assign(model, archive, needed)
-    return model, archive.major
+    return model, archive.generation
 
 
 def network_of(model: Layer) -> Network:
@@ -99,7 +99,7 @@ def network_of(model: Layer) -> Network:
     return model.network
 
 
-def _imported(network: Network, file: str, options: LoadOptions, major: int) -> Model:
+def _imported(network: Network, file: str, options: LoadOptions, generation: Generation) -> Model:
     model = Model([Graph("main")], origin=file)
     names = dict(_names(network))
     if options.allow_nonexistent_arrays:
@@ -107,7 +107,7 @@ def _imported(network: Network, file: str, options: LoadOptions, major: int) -> 
     own_inputs = [ref.layer for ref in network.inputs]
     given = {_resolved(name, network, names): text for name, text in options.values.items()}
     inputs = _inputs(options, network, names, own_inputs, given)
-    declared = [_declared(network, file, name, options, major) for name in inputs]
+    declared = [_declared(network, file, name, options, generation) for name in inputs]
     tensors = add_inputs(model.main, declared, options, model.notes)
     feeds = dict(zip(inputs, tensors, strict=True))
     for name, text in given.items():
@@ -115,7 +115,7 @@ def _imported(network: Network, file: str, options: LoadOptions, major: int) -> 
         model.notes.append(f"{name} = {text}")
     translation = Translation(KERAS, file, model.notes, array_ranges=options.array_ranges)
     use = Use(options.quantizing, options.stored_grid)
-    walk = Walk(translation, model.main, major, feeds, fake_quant=use)
+    walk = Walk(translation, model.main, generation, feeds, fake_quant=use)
     wanted, outputs = _outputs(options, network, names)
     values = walk.network(network, [], "", _fetches(network, outputs, names))
     values = [walk.named.get(name, value) for name, value in zip(outputs, values, strict=True)]
@@ -221,20 +221,24 @@ def _inputs(
     return asked
 
 
-def _declared(network: Network, file: str, name: str, options: LoadOptions, major: int) -> Declared:
+def _declared(
+    network: Network, file: str, name: str, options: LoadOptions, generation: Generation
+) -> Declared:
     layer = network.layers.get(name)
     if layer is not None and layer.op == "InputLayer":
         return Declared(name, input_shape(layer), dtype_of(layer.config.get("dtype")))
-    tensor = _computed_before(network, file, name, major)
+    tensor = _computed_before(network, file, name, generation)
     if tensor is None:
         words = layer is not None and makes_integers(layer)
         return Declared(name, None, INT64 if words else FLOAT32, fixed=False, guessed=True)
     return Declared(name, tensor.shape, tensor.dtype, fixed=False)
 
 
-def _computed_before(network: Network, file: str, name: str, major: int) -> Tensor | None:
+def _computed_before(
+    network: Network, file: str, name: str, generation: Generation
+) -> Tensor | None:
     try:
-        whole = _imported(network, file, LoadOptions(outputs=(name,)), major)
+        whole = _imported(network, file, LoadOptions(outputs=(name,)), generation)
     except TqconvError:
         return None  # the part before the cut need not be translatable
     return whole.main.outputs[0]

@@ -18,7 +18,7 @@ from tqconv.importers.outline import NodeFacts, Outline, by_frequency
 
 def outline(path: Path, options: LoadOptions, reason: str = "") -> Outline:
     """Return the layers of a Keras file; `reason` says why there is no more than that."""
-    model, major = read(path, options, weights=False)
+    model, generation = read(path, options, weights=False)
     network = network_of(model)
     found = list(_nodes(network, ""))
     counts = Counter(node.op for node in found)
@@ -32,7 +32,7 @@ def outline(path: Path, options: LoadOptions, reason: str = "") -> Outline:
         variables=(),
         untranslated=by_frequency(missing),
         functions=(),
-        producer=major,
+        producer=generation.major,
         reason=reason,
     )
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tqconv.compose.grids import Use
 from tqconv.errors import FormatError, UnsupportedError, UsageError
+from tqconv.importers.keras.archive import Generation
 from tqconv.importers.keras.masks import passed_on
 from tqconv.importers.keras.model import Call, Layer, Network, Ref, refs_in
 from tqconv.importers.keras.registry import KERAS, KerasBuilder
@@ -38,13 +39,20 @@ class Walk:
 
     translation: Translation
     graph: Graph
-    major: int
+    generation: Generation
     feeds: Mapping[str, Tensor]
     named: dict[str, Value] = field(default_factory=dict)
     """What each call made, by the name by which it can be asked for."""
     fake_quant: Use = field(default_factory=Use)
     """What the quantizers of trained models are read for."""
     _constants: dict[tuple[int, str], Tensor] = field(default_factory=dict)
+    _stripped: set[Tensor] = field(default_factory=set)
+    """Tensors whose masks are taken off."""
+
+    @property
+    def major(self) -> int:
+        """The generation of Keras: 2 or 3."""
+        return self.generation.major
 
     def constant(self, graph: Graph, name: str, array: NDArray[Any]) -> Tensor:
         """Return a weight, made once."""
@@ -70,7 +78,8 @@ class Walk:
         """Translate what the outputs (or `fetches`) of a network need; return their values."""
         wanted = network.outputs if fetches is None else list(fetches)
         values: Values = dict(zip(network.inputs, inputs, strict=False))
-        for layer, number in in_order(network, wanted, values, self._known(network, prefix)):
+        order = in_order(network, wanted, values, self._known(network, prefix))
+        for layer, number in by_depth(network, order) if self._strips(order) else order:
             name = call_name(prefix, layer, number)
             made = self._fed(layer, name) or self.call(
                 layer, layer.calls[number], values, name, graph or self.graph
@@ -79,6 +88,10 @@ class Walk:
                 values[Ref(layer.name, number, index)] = value
                 self.named[name if index == 0 else f"{name}:{index}"] = value
         return [_found(values, ref, network) for ref in wanted]
+
+    def _strips(self, order: Sequence[tuple[Layer, int]]) -> bool:
+        """Whether the order of calls matters to what masks tensors have."""
+        return self.generation >= SINCE_STRIPPED and any(layer.op in STRIPS for layer, _ in order)
 
     def _known(self, network: Network, prefix: str) -> set[Ref]:
         """Return the calls that are fed."""
@@ -120,7 +133,9 @@ class Walk:
             args, kwargs = _of_operation(call, values, kwargs, layer.op == INDEXING)
         elif layer.op.startswith("tf."):
             args = [_resolved(arg, values) for arg in call.args]
-        masks = [v.mask for v in operands]
+        masks = [None if v.tensor in self._stripped else v.mask for v in operands]
+        if layer.op in STRIPS and self.generation >= SINCE_STRIPPED:
+            self._stripped |= {v.tensor for v in operands if isinstance(v.tensor, Tensor)}
         return self.apply(layer, args, kwargs, masks, name, graph)
 
     def apply(
@@ -176,6 +191,8 @@ class Walk:
         return found
 
 
+STRIPS, SINCE_STRIPPED = frozenset({"MultiHeadAttention"}), Generation(3, 8)
+"""Layers that take the masks off what they read, for all that is called behind them."""
 INDEXING = "ops.GetItem"
 """The operation to which `None` says something by position: a new axis."""
 OPERANDS = ("query", "value", "key")
@@ -240,6 +257,49 @@ def in_order(
         done[key] = False
         stack.append((key, True))
         stack += [((ref.layer, ref.node), False) for ref in layer.calls[key[1]].refs()]
+    return order
+
+
+def by_depth(network: Network, calls: Sequence[tuple[Layer, int]]) -> list[tuple[Layer, int]]:
+    """Return calls in the order of Keras 3: those first that are farthest from the outputs.
+
+    Calls of one layer are as far as the farthest of those looked at before (ops/function.py).
+    """
+    order = _inputs_first(network)
+    depths: dict[tuple[str, int], int] = {}
+    of_layers: dict[str, int] = {}
+    for key in reversed(order):
+        depth = max(depths.setdefault(key, 0), of_layers.get(key[0], 0))
+        depths[key] = of_layers[key[0]] = depth
+        for before in _before(network, key):
+            depths[before] = max(depth + 1, depths.get(before, 0))
+    rank = {key: (-depth, place) for place, (key, depth) in enumerate(depths.items())}
+    named = [(layer.name, number) for layer, number in calls]
+    if not rank.keys() >= set(named):
+        return list(calls)  # a cut that no output needs
+    return sorted(calls, key=lambda call: rank[call[0].name, call[1]])
+
+
+def _before(network: Network, key: tuple[str, int]) -> list[tuple[str, int]]:
+    """Return the calls whose results a call reads, each once."""
+    calls = network.layers[key[0]].calls
+    refs = calls[key[1]].refs() if key[1] < len(calls) else ()
+    return list(dict.fromkeys((ref.layer, ref.node) for ref in refs))
+
+
+def _inputs_first(network: Network) -> list[tuple[str, int]]:
+    """Return all calls that the outputs need, each behind what it reads."""
+    done: set[tuple[str, int]] = set()
+    order = []
+    stack = [((ref.layer, ref.node), False) for ref in reversed(network.outputs)]
+    while stack:
+        key, is_ready = stack.pop()
+        if is_ready:
+            order.append(key)
+        elif key not in done:
+            done.add(key)
+            stack.append((key, True))
+            stack += [(before, False) for before in reversed(_before(network, key))]
     return order
 
 
