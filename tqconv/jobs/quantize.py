@@ -19,7 +19,7 @@ from tqconv.jobs.phases import CALIBRATING, unwatched
 from tqconv.jobs.record import Record
 from tqconv.jobs.widen import loudest, reaching
 from tqconv.output import write_atomically
-from tqconv.quant import integer_mode, weights
+from tqconv.quant import features, integer_mode, weights
 from tqconv.quant.evidence import ranges as evidence
 from tqconv.quant.evidence.inputs import outside_notes
 from tqconv.quant.evidence.ranges import Ranges
@@ -126,6 +126,7 @@ def _quantized(
     if like_toco:
         toco_mode.read_bytes(model)
     else:
+        _level(model, options)
         integer_mode.rewrite_for(model, options, islands=least is not None)
     improve = options.improve and not like_toco
     memory = Memory(model, sample_count(model, options), teaches=improve)
@@ -149,6 +150,26 @@ def _quantized(
         record.tell(plan, before)
     integer_mode.carry_out(model, plan, memory.outputs_seen())
     return plan
+
+
+def _level(model: Model, options: QuantizeOptions) -> None:
+    """Bring features of unlike sizes to one where the samples show such; notes say so."""
+    path = Path(options.calibration_data or "")
+    measured = options.mode == "int8" and options.calibration_data is not None and path.exists()
+    tables = features.tables(model.main) if measured else []
+    if not tables:
+        return
+    for feed in data.read_samples(path, model.main.inputs, sample_options(options)):
+        for table in tables:
+            table.add(feed[table.tensor.name])
+    said = {*options.named_stats, *options.input_ranges}
+    stored = options.integer_only or integer_mode.borders(options).inputs is not None
+    for table in tables:
+        if features.gain(table) < features.GAIN:
+            continue
+        model.notes.append(features.told(table, stored))
+        if not stored and options.input_stats is None and table.tensor.name not in said:
+            features.level(model.main, table)
 
 
 def _check_bits(options: QuantizeOptions) -> None:

@@ -16,7 +16,7 @@ from tqconv.errors import QuantizationError
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import extremes
 from tqconv.ir.types import Range, type_name
-from tqconv.quant import finite, places, whole
+from tqconv.quant import features, finite, places, whole
 from tqconv.quant import params as arithmetic
 from tqconv.quant.ends import coarse_ends, decided_ends, fine_ends
 from tqconv.quant.groups import Grouping, group, members
@@ -146,7 +146,7 @@ def plan(
     ones read is up to them.
     """
     selection = select(graph, scheme, choice)
-    _leave_exact(graph, choice, selection)
+    _leave_exact(graph, choice, borders, selection)
     fine = {t for t in graph.outputs if borders.of_output(t) == INT16}
     selection.types.update(fine_ends(graph, selection.types, fine))
     if not choice.integer_only:
@@ -174,9 +174,11 @@ def plan(
     return result
 
 
-def _leave_exact(graph: Graph, choice: Choice, selection: Selection) -> None:
-    """Keep what no step may change float: questions, positions and whole numbers."""
+def _leave_exact(graph: Graph, choice: Choice, borders: Borders, selection: Selection) -> None:
+    """Keep what no step may change float: questions, positions, whole numbers, unlike features."""
+    fed = set(graph.inputs) if borders.inputs is None and not choice.integer_only else set()
     reasons = {
+        **dict.fromkeys(features.levelling(graph, fed), features.REASON),
         **({} if choice.integer_only else dict.fromkeys(finite.questions(graph), finite.REASON)),
         **dict.fromkeys(places.positions(graph), places.REASON),
         **dict.fromkeys(whole.cast_back(graph), whole.REASON),

@@ -1,0 +1,107 @@
+"""Features of unlike sizes have a step each, although integers of one tensor share theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import run_litert
+from graph_text import parse
+
+from tqconv.config import QuantizeOptions
+from tqconv.ir.graph import Model
+from tqconv.jobs.quantize import quantize
+
+RNG = np.random.default_rng(11)
+SIZES = np.array([2000, 0.02, 5, 1, 300, 0.5], np.float32)
+CENTRES = np.array([3000, 0.1, 0, -2, 0, 0.25], np.float32)
+ALIKE = RNG.uniform(-1, 1, (200, 6)).astype(np.float32)
+UNLIKE = (ALIKE * SIZES + CENTRES).astype(np.float32)
+WEIGHTS = (RNG.normal(size=(8, 6)) / SIZES).astype(np.float32)
+LAYER = """
+x: f32[?,6] -> y
+h = FULLY_CONNECTED(x, f32[8,6], f32[8]) {fused_activation_function=RELU}
+y = FULLY_CONNECTED(h, f32[3,8], f32[3])
+"""
+SCALED = """
+x: f32[?,6] -> y
+c = SUB(x, f32[6])
+s = MUL(c, f32[6])
+y = TANH(s)
+"""
+
+
+def _model(text: str) -> Model:
+    graph = parse(text)
+    for op in graph.ops:
+        for tensor in op.inputs:
+            if tensor is None or tensor.data is None:
+                continue
+            if tensor.shape == (8, 6):
+                tensor.data = WEIGHTS
+            elif tensor.shape == (6,):
+                tensor.data = CENTRES if op.type == "SUB" else 1 / SIZES
+            elif tensor.shape == (8,):
+                tensor.data = (-WEIGHTS @ CENTRES).astype(np.float32)
+    return Model([graph])
+
+
+def _quantized(text: str, rows: np.ndarray, path: Path, **more: object) -> Model:
+    model = _model(text)
+    np.savez(path / "s.npz", x=rows[:, None] if rows.ndim == 2 else rows)
+    options = QuantizeOptions(mode="int8", calibration_data=str(path / "s.npz"), **more)  # type: ignore[arg-type]
+    quantize(model, options)
+    return model
+
+
+def _signal(model: Model, text: str, rows: np.ndarray, delegate: bool) -> float:
+    (want,) = run_litert(_model(text), [rows])
+    (got,) = run_litert(model, [rows], delegate)
+    return float(10 * np.log10(np.square(want).sum() / (np.square(got - want).sum() + 1e-12)))
+
+
+@pytest.mark.parametrize("delegate", [True, False], ids=["xnnpack", "builtin"])
+@pytest.mark.parametrize("count", [200, 10])
+def test_each_column_has_a_step_of_its_own(tmp_path: Path, count: int, delegate: bool) -> None:
+    model = _quantized(LAYER, UNLIKE[:count], tmp_path)
+    assert [op.type for op in model.main.ops][:3] == ["SUB", "MUL", "QUANTIZE"]
+    assert "columns of input 'x' span" in "\n".join(model.notes)
+    assert _signal(model, LAYER, UNLIKE[:count], delegate) > 30
+
+
+def test_columns_of_one_size_need_nothing(tmp_path: Path) -> None:
+    model = _quantized(LAYER, ALIKE, tmp_path)
+    assert next(op.type for op in model.main.ops) == "QUANTIZE"
+
+
+def test_three_rows_say_nothing(tmp_path: Path) -> None:
+    model = _quantized(LAYER, UNLIKE[:3], tmp_path)
+    assert "SUB" not in [op.type for op in model.main.ops]
+
+
+@pytest.mark.parametrize("more", [{"integer_only": True}, {"input_type": "int8"}], ids=str)
+def test_integers_at_the_border_are_said_to_lose_columns(
+    tmp_path: Path, more: dict[str, object]
+) -> None:
+    model = _quantized(LAYER, UNLIKE, tmp_path, **more)
+    assert "one step for all loses the small ones" in "\n".join(model.notes)
+    assert "SUB" not in [op.type for op in model.main.ops]
+
+
+def test_what_the_model_says_of_an_input_is_kept(tmp_path: Path) -> None:
+    model = _quantized(LAYER, UNLIKE, tmp_path, input_ranges={"x": (-1000.0, 6000.0)})
+    assert "SUB" not in [op.type for op in model.main.ops]
+
+
+@pytest.mark.parametrize("delegate", [True, False], ids=["xnnpack", "builtin"])
+def test_a_normalization_that_stays_in_the_model_stays_real(tmp_path: Path, delegate: bool) -> None:
+    model = _quantized(SCALED, UNLIKE, tmp_path)
+    assert "float: MUL 's': brings features of unlike sizes to one" in "\n".join(model.notes)
+    assert _signal(model, SCALED, UNLIKE, delegate) > 35
+
+
+def test_a_layer_without_bias_gets_one(tmp_path: Path) -> None:
+    text = LAYER.replace(", f32[8]", "")
+    model = _quantized(text, UNLIKE, tmp_path)
+    assert _signal(model, text, UNLIKE, True) > 30
