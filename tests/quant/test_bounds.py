@@ -286,3 +286,74 @@ def test_deviations_over_those_of_other_rows_have_no_bound() -> None:
         y = MUL(d, r)"""
     assert bounds(text, d=(-1.0, 1.0))["y"][1] > 2
     assert bounds(text.replace("False", "True"), d=(-1.0, 1.0))["y"] == (-2, 2)
+
+
+def _behind_a_layer_of_reals() -> Any:
+    """A dense layer whose input no pair rounds, and a pair behind it."""
+    nodes = [
+        node("MatMul", "x w", "m"),
+        node("Tanh", "m", "t"),
+        node("QuantizeLinear", "t s z", "tq"),
+        node("DequantizeLinear", "tq s z", "y"),
+    ]
+    constants = {"s": F(1 / 128), "z": np.array(128, np.uint8)}
+    constants["w"] = RNG.normal(size=(6, 4)).astype(F)
+    x = RNG.uniform(-1.9, 1.9, (3, 6)).astype(F)
+    return network(nodes, {"x": x}, ["y"], constants), x, np.tanh(x @ constants["w"])
+
+
+def test_what_it_is_fed_with_is_all_that_is_asked_for(tmp_path: Path) -> None:
+    model, x, want = _behind_a_layer_of_reals()
+    source, target = tmp_path / "net.onnx", tmp_path / "net.tflite"
+    source.write_bytes(model.SerializeToString())
+    with pytest.raises(QuantizationError, match="1 tensor without a range of values\n  'x'") as no:
+        tqconv.convert(source, target, quantize="int8", integer_only=True)
+    assert no.value.hint is not None
+    assert no.value.hint.startswith("`--input_range 'x:MIN,MAX'` (what it is fed with) will do; or")
+    template = tmp_path / "t.json"
+    with pytest.raises(QuantizationError):
+        tqconv.convert(source, target, quantize="int8", integer_only=True, ranges_template=template)
+    assert template.read_text().count('"name"') == 1
+    tqconv.convert(
+        source, target, quantize="int8", integer_only=True, input_ranges={"x": (-2.0, 2.0)}
+    )
+    integers = np.clip(np.rint(x * 255 / 4), -128, 127).astype(np.int8)
+    (got,) = run_litert(target.read_bytes(), {"x": integers})
+    np.testing.assert_allclose(got / 128, want, atol=0.08)
+
+
+def test_an_output_of_wide_bounds_is_asked_for_in_16_bits(tmp_path: Path) -> None:
+    nodes = [
+        node("QuantizeLinear", "x s z", "xq"),
+        node("DequantizeLinear", "xq s z", "a"),
+        node("MatMul", "a w", "y"),
+    ]
+    constants = {"s": SCALE, "z": np.array(128, np.uint8), "w": RNG.normal(size=(600, 3)).astype(F)}
+    model = network(nodes, {"x": np.ones((1, 600), F)}, ["y"], constants)
+    source = tmp_path / "net.onnx"
+    source.write_bytes(model.SerializeToString())
+    with pytest.raises(QuantizationError) as no:
+        tqconv.convert(source, tmp_path / "y.tflite", quantize="int8", integer_only=True)
+    assert no.value.hint is not None
+    assert no.value.hint.startswith("`--inference_output_type INT16` (bounds of sums are too wide")
+
+
+@pytest.mark.parametrize("more", [{"integer_only": True}, {"input_type": "int8"}])
+def test_half_precision_at_a_border_becomes_integers(tmp_path: Path, more: dict[str, Any]) -> None:
+    w = RNG.normal(size=(6, 4)).astype(np.float16)
+    x = RNG.uniform(-1, 1, (3, 6)).astype(np.float16)
+    model = network([node("MatMul", "x w", "y")], {"x": x}, ["y"], {"w": w})
+    source, target = tmp_path / "net.onnx", tmp_path / "net.tflite"
+    source.write_bytes(model.SerializeToString())
+    np.savez(tmp_path / "s.npz", x=x[None])
+    report = tqconv.convert(
+        source, target, quantize="int8", calibration_data=tmp_path / "s.npz", **more
+    )
+    (fed,), (made,) = report.model.main.inputs, report.model.main.outputs
+    assert fed.dtype == np.int8
+    assert (made.dtype == np.int8) == ("integer_only" in more)
+    assert "CAST" not in {op.type for op in report.model.main.ops[:-1]}
+    integers = np.rint(x / fed.quant.scale[0] + fed.quant.zero_point[0]).astype(np.int8)
+    (got,) = run_litert(target.read_bytes(), {"x": integers})
+    reals = (got.astype(F) - made.quant.zero_point) * made.quant.scale if made.quant else got
+    np.testing.assert_allclose(reals, x @ w, atol=0.05)

@@ -13,12 +13,15 @@ from tqconv.errors import QuantizationError, UsageError
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.types import Range, type_name
 from tqconv.quant.apply import apply
+from tqconv.quant.enough import least_asked
 from tqconv.quant.evidence.bounds import Bounds, loose
 from tqconv.quant.evidence.inputs import said_of_inputs
 from tqconv.quant.evidence.intervals import clipped_by_default, propagate
 from tqconv.quant.evidence.ranges import Ranges, check_trained, evidence
+from tqconv.quant.halves import widen_borders
 from tqconv.quant.params import Params
 from tqconv.quant.plan import Borders, Plan, Stored, plan
+from tqconv.quant.refusals import MissingRangesError
 from tqconv.quant.report import (
     bounded_lines,
     coarse_lines,
@@ -43,6 +46,8 @@ def rewrite_for(model: Model, options: QuantizeOptions, *, islands: bool = False
     Raises QuantizationError for all FakeQuant ranges that were never trained.
     """
     check_trained(model.main)
+    ends = borders(options)
+    widen_borders(model.main, inputs=ends.inputs is not None, outputs=ends.outputs is not None)
     trained = any(t.range is not None and t.range.exact for t in model.main.tensors())
     return prepare(
         model.main,
@@ -65,8 +70,27 @@ def plan_for(
 
     Where no float may remain, divisors are first guarded in place against being stored as zero.
     `default`, `default_int16`: the range of tensors of which nothing else is known; `stored`: what
-    an earlier plan by the same options worked out.
+    an earlier plan by the same options worked out. Raises MissingRangesError for what has to be
+    said at least.
     """
+
+    def planned(asked: QuantizeOptions) -> Plan:
+        return _planned(model, asked, ranges, default, default_int16, stored)
+
+    try:
+        return planned(options)
+    except MissingRangesError as error:
+        raise least_asked(error, model.main, options, planned) from None
+
+
+def _planned(
+    model: Model,
+    options: QuantizeOptions,
+    ranges: Ranges | None,
+    default: Defaults,
+    default_int16: Defaults,
+    stored: Stored | None,
+) -> Plan:
     chosen = _scheme(options)
     fallback = default_int16 if chosen.symmetric and default_int16 is not None else default
     found = known_ranges(model.main, options, ranges, fallback)

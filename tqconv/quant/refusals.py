@@ -15,7 +15,7 @@ class MissingRangesError(QuantizationError):
 
     def __init__(self, tensors: Sequence[Tensor], *, pairs: bool = False) -> None:
         """Name the tensors. pairs: the source itself says ranges, of other tensors."""
-        self.tensors = list(tensors)
+        self.tensors, self.pairs = list(tensors), pairs
         each = list(dict.fromkeys(tensors))
         lines = list(_by_node(each))
         more = [f"  … {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
