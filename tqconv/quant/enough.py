@@ -41,6 +41,7 @@ def least_asked(
         except QuantizationError:
             continue
         tried = MissingRangesError(fed or error.tensors, pairs=True)
-        tried.hint = f"{' and '.join(needs)} will do; or give samples with `--calibration_data`"
+        tried.hint = f"{' and '.join(needs)} will do; or give samples with `--calibration_data`; "
+        tried.hint += "without `--integer_only` nothing is missing"
         return tried
     return error

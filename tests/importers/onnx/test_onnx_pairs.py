@@ -321,16 +321,23 @@ def test_cells_of_which_nothing_is_known_have_room_for_all_that_counts(tmp_path:
 
 
 def test_values_without_a_range_are_told_by_the_nodes_that_make_them(tmp_path: Path) -> None:
-    """What a pair says of a normalized value says nothing of the value that was normalized."""
     graph = Pairs()
     graph.constants |= {"g": np.ones(6, F), "b": np.zeros(6, F)}
-    graph.add("LayerNormalization", "x g b", "n")
-    graph.pair("n", "y", 4 / 255, 128)
+    graph.add("LayerNormalization", "x g b", "y")
     with pytest.raises(QuantizationError) as caught:
         graph.converted(tmp_path, ["y"], integer_only=True)
     (_, first, second) = str(caught.value).splitlines()
     assert first == "  'x', an input"
-    assert second == "  'n/mean' and 6 more, made by MEAN for LayerNormalization 'n'"
+    assert second == "  'y/mean' and 6 more, made by MEAN for LayerNormalization 'y'"
+
+
+def test_what_a_pair_says_behind_a_norm_says_nothing_before_it(tmp_path: Path) -> None:
+    graph = Pairs()
+    graph.constants |= {"g": np.ones(6, F), "b": np.zeros(6, F)}
+    graph.add("LayerNormalization", "x g b", "n")
+    graph.pair("n", "y", 4 / 255, 128)
+    with pytest.raises(QuantizationError, match=r"^1 tensor .*\n  'x', an input") as caught:
+        graph.converted(tmp_path, ["y"], integer_only=True)
     assert "without `--integer_only`" in (caught.value.hint or "")
 
 
