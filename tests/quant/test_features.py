@@ -24,6 +24,18 @@ x: f32[?,6] -> y
 h = FULLY_CONNECTED(x, f32[8,6], f32[8]) {fused_activation_function=RELU}
 y = FULLY_CONNECTED(h, f32[3,8], f32[3])
 """
+STEPS = """
+x: f32[?,32,6] -> y
+p = RESHAPE(x, [-1,1,32,6])
+c = CONV_2D(p, f32[8,1,5,6], f32[8]) {padding=%s, stride_h=1, stride_w=2}
+y = CONV_2D(c, f32[4,1,3,8], f32[4]) {padding=VALID, stride_h=1, stride_w=1}
+"""
+OPTIONS = "{padding=VALID, stride_h=1, stride_w=1, depth_multiplier=2}"
+BY_FEATURE = f"""
+x: f32[?,32,6] -> y
+p = EXPAND_DIMS(x, 1)
+y = DEPTHWISE_CONV_2D(p, f32[1,1,5,12], f32[12]) {OPTIONS}
+"""
 SCALED = """
 x: f32[?,6] -> y
 c = SUB(x, f32[6])
@@ -40,6 +52,10 @@ def _model(text: str) -> Model:
                 continue
             if tensor.shape == (8, 6):
                 tensor.data = WEIGHTS
+            elif tensor.shape == (8, 1, 5, 6):
+                tensor.data = tensor.data / SIZES
+            elif tensor.shape == (1, 1, 5, 12):
+                tensor.data = tensor.data / np.repeat(SIZES, 2)
             elif tensor.shape == (6,):
                 tensor.data = CENTRES if op.type == "SUB" else 1 / SIZES
             elif tensor.shape == (8,):
@@ -49,7 +65,7 @@ def _model(text: str) -> Model:
 
 def _quantized(text: str, rows: np.ndarray, path: Path, **more: object) -> Model:
     model = _model(text)
-    np.savez(path / "s.npz", x=rows[:, None] if rows.ndim == 2 else rows)
+    np.savez(path / "s.npz", x=rows[:, None])
     options = QuantizeOptions(mode="int8", calibration_data=str(path / "s.npz"), **more)  # type: ignore[arg-type]
     quantize(model, options)
     return model
@@ -68,6 +84,26 @@ def test_each_column_has_a_step_of_its_own(tmp_path: Path, count: int, delegate:
     assert [op.type for op in model.main.ops][:3] == ["SUB", "MUL", "QUANTIZE"]
     assert "columns of input 'x' span" in "\n".join(model.notes)
     assert _signal(model, LAYER, UNLIKE[:count], delegate) > 30
+
+
+@pytest.mark.parametrize("delegate", [True, False], ids=["xnnpack", "builtin"])
+@pytest.mark.parametrize(
+    ("text", "begin"),
+    [
+        (STEPS % "SAME", ["MUL", "QUANTIZE", "RESHAPE"]),
+        (STEPS % "VALID", ["SUB", "MUL", "QUANTIZE"]),
+        (BY_FEATURE, ["SUB", "MUL", "QUANTIZE"]),
+    ],
+    ids=["padded", "not padded", "depthwise"],
+)
+def test_steps_of_time_have_features_too(
+    tmp_path: Path, text: str, begin: list[str], delegate: bool
+) -> None:
+    """Zeros around a convolution's operand are zeros still, for nothing is shifted there."""
+    rows = (RNG.uniform(-1, 1, (60, 32, 6)) * SIZES).astype(np.float32)
+    model = _quantized(text, rows, tmp_path)
+    assert [op.type for op in model.main.ops][:3] == begin
+    assert _signal(model, text, rows, delegate) > 33
 
 
 def test_columns_of_one_size_need_nothing(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def _level(model: Model, options: QuantizeOptions) -> None:
     said = {*options.named_stats, *options.input_ranges}
     stored = options.integer_only or integer_mode.borders(options).inputs is not None
     for table in tables:
-        if features.gain(table) < features.GAIN:
+        if features.gain(model.main, table) < features.GAIN:
             continue
         model.notes.append(features.told(table, stored))
         if not stored and options.input_stats is None and table.tensor.name not in said:

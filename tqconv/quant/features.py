@@ -1,22 +1,25 @@
 """Features of unlike sizes, which one step for all of them would not tell apart.
 
 A table of sensors has a column of 0 … 5,000 beside one of 0 … 0.1, which is 0 in 8 bits. Networks
-for such tables begin with dense layers, and what brings the columns to one size (a layer of the
-network, whose numbers the optimizer moves into the weights, or nothing) can be done with reals
-before they become integers: two small operators, and weights that undo them.
+for such tables, or for steps of time of them, begin with layers that weigh each column, and what
+brings the columns to one size (a layer of the network, whose numbers the optimizer moves into the
+weights, or nothing) can be done with reals before they become integers: one or two small operators,
+and weights that undo them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Set
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation, has_constant_rest, with_constant
+from tqconv.ir.match import has_activation, with_constant
 from tqconv.ir.types import Source
 from tqconv.ops.emit import emit
+from tqconv.ops.table import having, those
 from tqconv.quant.losses import UNEVEN
 
 GAIN = 16.0
@@ -25,10 +28,12 @@ less than 36 dB of what the first layer makes."""
 FEWEST, FEW = 4, 25
 """Rows below which nothing is said of columns, and below which their least and most are a chance;
 so many samples are too few to judge by, or to judge by as they are."""
+LINEAR = having(lambda row: row.linear)
+RESHAPES = those(lambda row: row.copies == "order")
 LEAST = 1e-30
 """A column that changes by less is taken for one that does not."""
 REASON = "brings features of unlike sizes to one"
-Columns = NDArray[np.float32]
+Columns = NDArray[np.floating[Any]]
 
 
 class Seen:
@@ -62,24 +67,52 @@ class Seen:
 
 
 def tables(graph: Graph) -> list[Seen]:
-    """Return the inputs of rows of features that dense layers alone read."""
+    """Return the inputs of features, alone or in steps of time, that linear layers alone read."""
     return [
         Seen(x)
         for x in graph.inputs
-        if x.dtype == np.float32 and x.rank == 2 and (x.shape[-1] or 0) > 1
-        if x.uses and x not in graph.outputs and all(_is_layer(u.op, x) for u in x.uses)
+        if x.dtype == np.float32 and x.rank in (2, 3) and (x.shape[-1] or 0) > 1
+        if _layers(graph, x)
     ]
 
 
-def _is_layer(op: Op, x: Tensor) -> bool:
-    weights = op.inputs[1] if op.type == "FULLY_CONNECTED" else None
-    if weights is None or op.inputs[0] is not x or not has_constant_rest(op):
+def _layers(graph: Graph, x: Tensor) -> list[Op]:
+    """Return the layers that read a tensor, each feature by weights of its own; none if others do.
+
+    They may read it as a RESHAPE leaves it that keeps the features apart.
+    """
+    found: list[Op] = []
+    waiting = [x]
+    while waiting:
+        tensor = waiting.pop()
+        if tensor in graph.outputs:
+            return []
+        for op, index in tensor.uses:
+            if op.type in RESHAPES and index == 0 and op.output.shape[-1:] == x.shape[-1:]:
+                waiting.append(op.output)
+            elif op.type in LINEAR and index == LINEAR[op.type].x and _is_by_column(op, x):
+                found.append(op)
+            else:
+                return []
+    return found
+
+
+def _is_by_column(op: Op, x: Tensor) -> bool:
+    place = LINEAR[op.type]
+    weights = op.inputs[place.w]
+    if weights is None or weights.data is None or weights.dtype != np.float32:
         return False
-    fits = weights.shape[-1] == x.shape[-1]
-    return fits and weights.quant is None and weights.dtype == np.float32
+    bias = op.inputs[place.b] if place.b < len(op.inputs) else None
+    columns = (x.shape[-1] or 0) * int(op.options.get("depth_multiplier", 1))
+    return weights.shape[-1] == columns and (bias is None or bias.is_constant)
 
 
-def gain(seen: Seen) -> float:
+def _each(op: Op, columns: Columns) -> Columns:
+    """Return numbers of columns as numbers of the last axis of an operator's weights."""
+    return np.repeat(columns, int(op.options.get("depth_multiplier", 1)))
+
+
+def gain(graph: Graph, seen: Seen) -> float:
     """Return how much less noise the layers would read, had each column a step of its own.
 
     1 where too few rows were seen to say. Columns that never change are exact in both.
@@ -89,10 +122,14 @@ def gain(seen: Seen) -> float:
     spans = high.astype(np.float64) - low
     if not seen.tells or not np.isfinite(whole):
         return 1.0
-    weights = [u.op.input(1).data for u in seen.tensor.uses]
-    sizes = sum(np.square(w, dtype=np.float64).sum(0) for w in weights if w is not None)
-    now = whole**2 * float((sizes * (spans > 0)).sum())
-    then = float((sizes * spans**2).sum())
+    now = then = 0.0
+    for op in _layers(graph, seen.tensor):
+        weights = op.input(LINEAR[op.type].w).data
+        assert weights is not None
+        sizes = np.square(weights, dtype=np.float64).reshape(-1, weights.shape[-1]).sum(0)
+        own = _each(op, spans)
+        now += whole**2 * float((sizes * (own > 0)).sum())
+        then += float((sizes * own**2).sum())
     return now / then if then else 1.0
 
 
@@ -100,24 +137,38 @@ def level(graph: Graph, seen: Seen) -> None:
     """Bring each column to -1 … 1 before the layers that read them.
 
     y = FULLY_CONNECTED(x, w, b)   ->   y = FULLY_CONNECTED(MUL(SUB(x, c), 1 / r), w * r, b + w c)
+
+    Zeros that a convolution reads around its operand stay zeros: there is no SUB then.
     """
-    x, layers = seen.tensor, [use.op for use in seen.tensor.uses]
+    x, layers = seen.tensor, _layers(graph, seen.tensor)
     low, high = seen.ends()
-    centre = low / 2 + high / 2
-    radius = np.where(high - low > LEAST, high / 2 - low / 2, 1).astype(np.float32)
-    source = Source("", x.name, "input")
-    name = f"{x.name}/level"
-    shifted = emit(graph, "SUB", x, centre, name=f"{name}/centre", source=source)
-    y = emit(graph, "MUL", shifted, 1 / radius, name=name, source=source)
-    for layer in layers:
-        w, bias = layer.input(1), layer.inputs[2] if len(layer.inputs) > 2 else None
-        assert w.data is not None
-        moved = w.data.astype(np.float64) @ centre
-        moved = moved if bias is None or bias.data is None else moved + bias.data
-        graph.set_input(layer, 0, y)
-        graph.set_input(layer, 1, graph.constant(f"{w.name}/level", w.data * radius))
-        own = graph.constant(f"{layer.output.name}/level_bias", moved.astype(np.float32))
-        graph.set_input(layer, 2, own)
+    moves = not any(op.options.get("padding") == "SAME" for op in layers)
+    centre = low / 2 + high / 2 if moves else np.zeros_like(low)
+    reach = np.maximum(high - centre, centre - low)
+    radius = np.where(reach > LEAST, reach, 1).astype(np.float32)
+    source, name, uses = Source("", x.name, "input"), f"{x.name}/level", list(x.uses)
+    y = emit(graph, "SUB", x, centre, name=f"{name}/centre", source=source) if moves else x
+    y = emit(graph, "MUL", y, 1 / radius, name=name, source=source)
+    for op, index in uses:
+        graph.set_input(op, index, y)
+    for op in layers:
+        _take_in(graph, op, _each(op, centre), _each(op, radius))
+
+
+def _take_in(graph: Graph, op: Op, centre: Columns, radius: Columns) -> None:
+    """Let weights and bias of a layer undo what was done to the columns that it reads."""
+    place = LINEAR[op.type]
+    weights, bias = op.input(place.w).data, op.inputs[place.b : place.b + 1]
+    assert weights is not None
+    others = tuple(i for i in range(weights.ndim) if i != place.out_axis % weights.ndim)
+    moved = (weights.astype(np.float64) * centre).sum(others)
+    if bias and bias[0] is not None and bias[0].data is not None:
+        moved = moved + bias[0].data
+    name = op.output.name
+    graph.set_input(op, place.w, graph.constant(f"{name}/level_weights", weights * radius))
+    if centre.any():
+        made = graph.constant(f"{name}/level_bias", moved.astype(np.float32))
+        graph.set_input(op, place.b, made)
 
 
 def told(seen: Seen, stored: bool) -> str:
