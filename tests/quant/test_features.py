@@ -9,8 +9,10 @@ import pytest
 from conftest import run_litert
 from graph_text import parse
 
-from tqconv.config import QuantizeOptions
+from tqconv.config import CalibrateOptions, QuantizeOptions
+from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Model
+from tqconv.jobs.calibrate import calibrate
 from tqconv.jobs.quantize import quantize
 
 RNG = np.random.default_rng(11)
@@ -135,6 +137,14 @@ def test_a_normalization_that_stays_in_the_model_stays_real(tmp_path: Path, dele
     model = _quantized(SCALED, UNLIKE, tmp_path)
     assert "float: MUL 's': brings features of unlike sizes to one" in "\n".join(model.notes)
     assert _signal(model, SCALED, UNLIKE, delegate) > 35
+
+
+def test_who_writes_ranges_is_told_what_they_do_not_say(tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(bytes(serialize(_model(LAYER))))
+    np.save(tmp_path / "s.npy", UNLIKE)
+    data = QuantizeOptions(calibration_data=str(tmp_path / "s.npy"))
+    made = calibrate(tmp_path / "m.tflite", tmp_path / "r.json", CalibrateOptions(quantize=data))
+    assert "a file of ranges does not say so" in made.notes[-1]
 
 
 def test_a_layer_without_bias_gets_one(tmp_path: Path) -> None:

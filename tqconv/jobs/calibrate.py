@@ -44,6 +44,7 @@ def calibrate(
     UsageError where there are no samples.
     """
     from tqconv.jobs import quantize
+    from tqconv.quant import features
     from tqconv.quant.evidence import inputs
     from tqconv.quant.evidence import ranges as evidence
 
@@ -69,6 +70,7 @@ def calibrate(
             "a conversion with --ranges keeps these ranges as they are; with --calibration_data "
             "the same samples also fit rounding and biases, which costs the time of a calibration"
         )
+    model.notes += [features.unsaid(table) for table in quantize.unlike_features(model, asked)]
     if before is not None:
         found = before.merged(found)
     made = b"" if options.report is None else _reported(file, target, model, options, found)

@@ -152,21 +152,23 @@ def _quantized(
     return plan
 
 
-def _level(model: Model, options: QuantizeOptions) -> None:
-    """Bring features of unlike sizes to one where the samples show such; notes say so."""
-    path = Path(options.calibration_data or "")
-    measured = options.mode == "int8" and options.calibration_data is not None and path.exists()
-    tables = features.tables(model.main) if measured else []
-    if not tables:
-        return
+def unlike_features(model: Model, options: QuantizeOptions) -> list[features.Seen]:
+    """Return the inputs whose columns the samples show to be of unlike sizes."""
+    path = None if options.calibration_data is None else Path(options.calibration_data)
+    tables = features.tables(model.main) if path is not None and path.exists() else []
+    if path is None or not tables:
+        return []
     for feed in data.read_samples(path, model.main.inputs, sample_options(options)):
         for table in tables:
             table.add(feed[table.tensor.name])
+    return [table for table in tables if features.gain(model.main, table) >= features.GAIN]
+
+
+def _level(model: Model, options: QuantizeOptions) -> None:
+    """Bring features of unlike sizes to one where the samples show such; notes say so."""
     said = {*options.named_stats, *options.input_ranges}
     stored = options.integer_only or integer_mode.borders(options).inputs is not None
-    for table in tables:
-        if features.gain(model.main, table) < features.GAIN:
-            continue
+    for table in unlike_features(model, options) if options.mode == "int8" else []:
         model.notes.append(features.told(table, stored))
         if not stored and options.input_stats is None and table.tensor.name not in said:
             features.level(model.main, table)

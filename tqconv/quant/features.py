@@ -173,12 +173,25 @@ def _take_in(graph: Graph, op: Op, centre: Columns, radius: Columns) -> None:
 
 def told(seen: Seen, stored: bool) -> str:
     """Return the note about an input; stored: as integers, so that all columns have one step."""
+    if stored:
+        return (
+            _spans(seen) + "one step for all loses the small ones; with float inputs each has one"
+        )
+    return _spans(seen) + "each is brought to -1 … 1 before it becomes integers"
+
+
+def unsaid(seen: Seen) -> str:
+    """Return the note of who writes ranges, which say nothing of columns."""
+    return (
+        _spans(seen) + "in int8 each has a step of its own if a conversion is given these samples "
+        "(--calibration_data); a file of ranges does not say so"
+    )
+
+
+def _spans(seen: Seen) -> str:
     low, high = seen.ends()
     spans = (high - low)[high > low]
-    words = f"columns of input '{seen.tensor.name}' span {spans.min():.3g} to {spans.max():.3g}: "
-    if stored:
-        return words + "one step for all loses the small ones; with float inputs each has its own"
-    return words + "each is brought to -1 … 1 before it becomes integers"
+    return f"columns of input '{seen.tensor.name}' span {spans.min():.3g} to {spans.max():.3g}: "
 
 
 def levelling(graph: Graph, inputs: Set[Tensor]) -> set[Op]:
