@@ -110,14 +110,14 @@ def same(a: Histogram, b: Histogram) -> bool:
     return equal and np.array_equal(a.counts, b.counts)
 
 
-def test_a_floor_that_was_reached_changes_nothing_that_is_seen() -> None:
+def test_ends_that_are_known_take_the_place_of_an_array() -> None:
     rng = np.random.default_rng(3)
-    seen = [np.maximum(rng.normal(size=2 * tally.SMALL), 0).astype(np.float32) for _ in range(4)]
-    seen[0] += 0.5  # the floor is not reached at once
-    seen[2][7] = np.nan
-    plain, floored = Tallies(1, Counting.NONE), Tallies(1, Counting.NONE, {0: 0.0})
+    seen = [rng.normal(n % 5, 1, 2 * tally.SMALL).astype(np.float32) for n in range(40)]
+    told, plain = Tallies(2, Counting.SOME), Tallies(2, Counting.SOME)
     for values in seen:
-        plain.add([values])
-        floored.add([values])
-        assert floored.extremes(0) == plain.extremes(0)
-    assert (floored.low[0], floored.lost[0]) == (0, 1)
+        rest = values[:9]
+        plain.add([rest, values])
+        ends = {1: (float(values.min()), float(values.max()))}
+        told.add([rest, values if told.counts_next else None], known=ends)
+    for i in range(2):
+        assert same(told.histogram(i), plain.histogram(i))

@@ -107,7 +107,7 @@ def test_samples_are_judged_alone_where_states_go_on(tmp_path: Path) -> None:
     ]
     model = counting()
     memory = Memory(model, len(feeds))
-    calibrate(model, memory.watch(feeds), hear=memory.hear)
+    calibrate(model, memory.watch(feeds), listener=memory)
     judge = Judge(model, feeds[::2], known=memory.floats)
     assert judge.of(counting()).mean == judge.among([1]).of(counting()).mean == CEILING
 

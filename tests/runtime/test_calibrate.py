@@ -12,9 +12,10 @@ from tqconv.errors import DependencyError, UsageError, VerificationError
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.copy import copy_graph
 from tqconv.ir.graph import Model
-from tqconv.runtime.calibrate import calibrate, leading_to
+from tqconv.ir.tally import Counting
+from tqconv.runtime.calibrate import Read, calibrate, leading_to
 from tqconv.runtime.compare import EXACT, compare, difference
-from tqconv.runtime.litert import Session, run
+from tqconv.runtime.litert import Feed, Session, run
 
 NETWORK = """
 x: f32[1,4,4,2] -> z
@@ -60,6 +61,78 @@ def test_every_activation_is_measured_over_all_samples() -> None:
     outputs = run(serialize(model), FEEDS)
     assert seen["z"].high == pytest.approx(max(o[0].max() for o in outputs), rel=1e-6)
     assert seen["a"].low < 0 == seen["b"].low
+
+
+LARGE = """
+x: f32[?,40,40,4] -> z
+a = LOG(x)
+b = RELU(a)
+c = RESHAPE(b, [-1, 80, 80])
+d = MUL(c, 2.0)
+e = MEAN(d, [1]) {keep_dims=False}
+z = EXP(e)
+"""
+
+
+def large_feeds() -> list[dict[str, np.ndarray]]:
+    """Samples of several sizes; one makes what is no number, one what is not finite."""
+    rng = np.random.default_rng(8)
+    feeds = [np.exp(rng.normal(size=(n, 40, 40, 4)) * n).astype(np.float32) for n in (1, 2, 1, 1)]
+    feeds[2][0, 3, :2, 1] = -1
+    feeds[3][0, 0, 0, 0] = 0
+    return [{"x": x} for x in feeds]
+
+
+class Listening:
+    """Whoever reads these names, or any."""
+
+    def __init__(self, names: list[str] | None) -> None:
+        self.names = names
+        self.heard: list[dict[str, np.ndarray]] = []
+
+    def hear(self, feed: Feed, read: Read) -> None:
+        names = "abcdez" if self.names is None else self.names
+        self.heard.append({name: np.array(read(name)) for name in names})
+
+
+@pytest.mark.parametrize("counting", Counting)
+@pytest.mark.parametrize("names", [[], ["a", "z"], None])
+@pytest.mark.parametrize("usual", [False, True])
+def test_ends_are_those_of_all_finite_elements(
+    counting: Counting, names: list[str] | None, usual: bool
+) -> None:
+    feeds = large_feeds()[: 2 if usual else None]
+    shown: list[int] = []
+
+    def noted(model: Model) -> bytes:
+        shown.append(len(model.main.outputs))
+        return serialize(model)
+
+    listener = Listening(names)
+    seen = calibrate(Model([parse(LARGE)]), feeds, noted, counting=counting, listener=listener)
+    graph = parse(LARGE)
+    made = [t for op in graph.ops for t in op.outputs]
+    graph.outputs[:] = made
+    wanted = run(serialize(Model([graph])), feeds)
+    for i, tensor in enumerate(made):
+        values = np.concatenate([outputs[i].reshape(-1) for outputs in wanted])
+        fine = values[np.isfinite(values)]
+        found = seen[tensor.name]
+        assert (found.low, found.high) == (fine.min(), fine.max()), tensor.name
+        assert (found.samples, found.lost) == (len(feeds), values.size - fine.size)
+        for heard, outputs in zip(listener.heard, wanted, strict=True):
+            if tensor.name in heard:
+                assert np.array_equal(heard[tensor.name], outputs[i], equal_nan=True)
+    few = counting is Counting.NONE and names is not None
+    all_, hidden = 7, 4 - len({"a"}.intersection(names or ()))
+    assert shown == ([all_ - hidden] if few else [all_]) + ([all_] if few and not usual else [])
+
+
+def test_ends_whose_sum_is_beyond_float32_are_known() -> None:
+    model = Model([parse("x: f32[1,5000] -> z\na = MUL(x, 2.0)\nz = MUL(a, 0.5)")])
+    feed = {"x": np.linspace(-1e38, 1.6e38, 5000, dtype=np.float32)[None]}
+    seen = calibrate(model, [feed], serialize, counting=Counting.NONE)
+    assert (seen["a"].low, seen["a"].high) == (2 * feed["x"].min(), 2 * feed["x"].max())
 
 
 def test_the_model_is_not_changed() -> None:

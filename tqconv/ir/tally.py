@@ -50,17 +50,10 @@ class Counting(enum.Enum):
 
 
 class Tallies:
-    """What was seen of some tensors; they are told apart by their position.
+    """What was seen of some tensors; they are told apart by their position."""
 
-    floors: what no element of the tensor at a position is below. Where that was seen, nobody looks
-    for less: half of the reading, of the tensors that are largest in most networks.
-    """
-
-    def __init__(
-        self, count: int, counting: Counting, floors: Mapping[int, float] | None = None
-    ) -> None:
+    def __init__(self, count: int, counting: Counting) -> None:
         self.counting = counting
-        self.floors = floors or {}
         self.low = np.full(count, np.inf)
         self.high = np.full(count, -np.inf)
         self.lost = np.zeros(count, np.int64)
@@ -72,24 +65,39 @@ class Tallies:
         self._small: list[int] = []
         self._weight = 1
 
-    def add(self, arrays: Sequence[Floats], rows: Sequence[Floats] = ()) -> None:
+    @property
+    def counts_next(self) -> bool:
+        """Whether the values of the next sample are counted."""
+        return self.counting.weight(self.samples) > 0
+
+    def add(
+        self,
+        arrays: Sequence[Floats | None],
+        rows: Sequence[Floats] = (),
+        known: Mapping[int, tuple[float, float]] | None = None,
+    ) -> None:
         """Look at a sample: an array for each tensor, which may change afterwards.
 
         rows: of small tensors of one size, [tensors, elements]; they stand behind the others.
+        known: the ends of large tensors at a position that hold finite values only, of which there
+        need be no array unless it is counted.
         """
-        self.samples += 1
-        small = [i for i, array in enumerate(arrays) if 0 < array.size <= SMALL]
-        large = {i: array.reshape(-1) for i, array in enumerate(arrays) if array.size > SMALL}
-        together, starts = _joined([arrays[i] for i in small], rows)
-        small += range(len(arrays), self.low.size)
+        known = known or {}
+        count = len(arrays)
+        given = {i: array for i, array in enumerate(arrays) if array is not None}
+        small = [i for i, array in given.items() if 0 < array.size <= SMALL]
+        large = {i: array.reshape(-1) for i, array in given.items() if array.size > SMALL}
+        together, starts = _joined([given[i] for i in small], rows)
+        small += range(count, self.low.size)
         low, high = np.full(self.low.size, np.inf), np.full(self.low.size, -np.inf)
         if small:
             low[small] = np.minimum.reduceat(together, starts[:-1])
             high[small] = np.maximum.reduceat(together, starts[:-1])
         for i, array in large.items():
-            floor = self.floors.get(i)
-            low[i] = array.min() if floor is None or self.low[i] > floor else floor
-            high[i] = array.max()  # says so, too, where something is no number
+            if i not in known:
+                low[i], high[i] = array.min(), array.max()
+        for i, found in known.items():
+            low[i], high[i] = found
         wild: dict[int, Floats] = {}
         for i in np.flatnonzero(~(np.isfinite(low) & np.isfinite(high))).tolist():
             if i in large:
@@ -99,7 +107,9 @@ class Tallies:
                 wild[i] = self._finite(i, together[start:stop], low, high)
         np.minimum(self.low, low, out=self.low)
         np.maximum(self.high, high, out=self.high)
-        if weight := self.counting.weight(self.samples - 1):
+        weight = self.counting.weight(self.samples)
+        self.samples += 1
+        if weight:
             self._count_alone({**large, **wild}, weight)
             self._count_together(small, together, starts, wild)
 

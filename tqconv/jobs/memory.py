@@ -6,7 +6,7 @@ deciding values of the samples that are kept, and the moments of what weights me
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -91,6 +91,11 @@ class Memory:
             self._lessons = [Lesson(ops[0], len(part)) for part in parts]
             pairs = zip(self._lessons, parts, strict=True)
             self._teaching = {position: lesson for lesson, part in pairs for position in part}
+
+    @property
+    def names(self) -> Collection[str] | None:
+        """What is read of what the float model makes of a sample; None: what weights meet, too."""
+        return None if self._lessons else self._places
 
     def watch(self, samples: Iterable[Feed]) -> Iterator[Feed]:
         """Yield the samples and remember some."""

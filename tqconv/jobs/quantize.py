@@ -41,13 +41,12 @@ def calibrate(
     progress: Progress | None = None,
     total: int | None = None,
     counting: Counting = Counting.ALL,
-    hear: Callable[[Feed, measure.Read], None] | None = None,
+    listener: measure.Listener | None = None,
 ) -> Ranges:
     """Run samples through an optimized float model and return the ranges of its activations.
 
     total: how many samples there are, for `progress`; counting: whose values are counted, by which
-    the ranges may be merged with others, or taken by other methods, later on; hear: who listens,
-    see `measure.calibrate`.
+    the ranges may be merged with others, or taken by other methods, later on.
     """
     seen = measure.calibrate(
         model,
@@ -56,7 +55,7 @@ def calibrate(
         progress,
         total,
         counting=counting if method == "minmax" else Counting.ALL,
-        hear=hear,
+        listener=listener,
     )
     return Ranges.of(seen, method)
 
@@ -277,7 +276,7 @@ def _gather(
             progress=progress,
             total=total,
             counting=fewest if known is None else Counting.ALL,
-            hear=memory.hear,
+            listener=memory,
         )
         known = fresh if known is None else known.merged(fresh)
     return known

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
@@ -13,15 +14,25 @@ from tqconv.ir.containers import Border
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.histogram import Extremes, Histogram
 from tqconv.ir.tally import Counting, Tallies
-from tqconv.ops.table import having, those
-from tqconv.runtime import cells, packs
+from tqconv.ops.table import those
+from tqconv.runtime import cells, ends, packs
 from tqconv.runtime.litert import Array, Feed, Session
 
 RANDOM = those(lambda row: row.category == "random")
-CLAMPS = having(lambda row: row.clamp)
 Serialize = Callable[[Model], bytes]
 Read = Callable[[str], Array]
 """Returns what a sample makes of the tensor of a name, as a view: gone with the next sample."""
+
+
+class Listener(Protocol):
+    """Who takes down what a calibration makes of its samples."""
+
+    @property
+    def names(self) -> Collection[str] | None:
+        """Names of the activations that are read of any sample; None: it may be all of them."""
+
+    def hear(self, feed: Feed, read: Read) -> None:
+        """Listen to a sample."""
 
 
 def observed(graph: Graph) -> list[Tensor]:
@@ -36,14 +47,29 @@ def exposed(model: Model, tensors: Iterable[Tensor], more: Sequence[Op] = ()) ->
 
     As outputs they can be read although the default delegate runs the model, which is several
     times faster than to run without it and keep every tensor. `more`: operators that it has, too,
-    with what they make.
+    with what is left over of what they make; each runs as soon as it can.
     """
     main = model.main
     new = [t for t in tensors if t not in main.outputs and t not in main.inputs]
-    new += [t for op in more for t in op.outputs]
-    ops = _repeatable([*main.ops, *more])
-    graph = Graph(main.name, main.inputs, Border([*main.outputs, *new]), ops)
+    read = {t for op in more for t in op.inputs}
+    new += [t for op in more for t in op.outputs if t not in read]
+    graph = Graph(main.name, main.inputs, Border([*main.outputs, *new]), _mixed(main.ops, more))
     return Model([graph, *model.graphs[1:]], model.origin)
+
+
+def _mixed(ops: Sequence[Op], more: Sequence[Op]) -> list[Op]:
+    """Return all operators, each of `more` right behind the last that makes what it reads."""
+    place = {t: i for i, op in enumerate(ops) for t in op.outputs}
+    behind: dict[int, list[Op]] = {}
+    for op in more:
+        last = max(place.get(t, -1) for t in op.inputs if t is not None)
+        place.update(dict.fromkeys(op.outputs, last))
+        behind.setdefault(last, []).append(op)
+    kept = _repeatable(ops)
+    return [
+        *behind.get(-1, ()),
+        *(o for i, op in enumerate(kept) for o in (op, *behind.get(i, ()))),
+    ]
 
 
 def leading_to(model: Model, tensors: Iterable[Tensor]) -> Model:
@@ -94,21 +120,21 @@ def calibrate(
     total: int | None = None,
     *,
     counting: Counting = Counting.ALL,
-    hear: Callable[[Feed, Read], None] | None = None,
+    listener: Listener | None = None,
 ) -> dict[str, Histogram | Extremes]:
     """Return a histogram for each activation of the main graph, or its extremes, by tensor name.
 
     `samples`: one array per graph input; `serialize`: makes the file that LiteRT runs; `progress`
-    is called with the number of samples done, and `total`, `hear` with each sample and a function
-    that reads what it makes of the activations. `counting`: whose values make the histograms; where
-    nobody's do, there are only extremes. UsageError when there is no sample.
+    is called with the number of samples done, and `total`, the listener with each sample and a
+    function that reads what it makes of the activations. `counting`: whose values make the
+    histograms; where nobody's do, there are only extremes. UsageError when there is no sample.
     """
-    meter = _Meter(model, observed(model.main), serialize, counting)
+    meter = _Meter(model, serialize, counting, () if listener is None else listener.names)
     done = 0
     for feed in samples:
         meter.measure(feed)
-        if hear is not None:
-            hear(feed, meter.reader(feed))
+        if listener is not None:
+            listener.hear(feed, meter.reader(feed))
         done += 1
         if progress is not None:
             progress(done, total)
@@ -124,27 +150,39 @@ def reader(session: Session, positions: Mapping[str, int], feed: Feed) -> Read:
 
 
 class _Meter:
-    """Measures the activations of one sample after the other."""
+    """Measures the activations of one sample after the other.
+
+    asked: the names of those that somebody reads, too; None: of any. Where nobody needs more than
+    the ends of large ones, these are not shown, which is faster.
+    """
 
     def __init__(
-        self, model: Model, tensors: list[Tensor], serialize: Serialize, counting: Counting
+        self, model: Model, serialize: Serialize, counting: Counting, asked: Collection[str] | None
     ) -> None:
-        alone, groups = packs.sorted_out(tensors)
-        joined = [packs.joined(i, group) for i, group in enumerate(groups)]
-        wide = exposed(model, alone, joined)
+        tensors = observed(model.main)
+        self.alone, groups = packs.sorted_out(tensors)
+        self.large = [t for t in self.alone if ends.is_large(t)]
+        self.joined = [packs.joined(i, group) for i, group in enumerate(groups)]
+        self.model, self.serialize = model, serialize
         self.names = [t.name for t in tensors]
-        self.alone = [t.name for t in alone]
         self.cells = cells.measurable(model.main)
-        self.positions = {t.name: i for i, t in enumerate(wide.main.outputs)}
-        self.groups = {op.name: [t.name for t in op.inputs if t] for op in joined}
+        self.groups = {op.name: [t.name for t in op.inputs if t] for op in self.joined}
         self.members = {n: (g, i) for g, names in self.groups.items() for i, n in enumerate(names)}
-        self.content = serialize(wide)
-        self.session = Session(self.content)
-        self.delegated = True
-        floors = {i: low for i, t in enumerate(alone) if (low := _floor(t)) is not None}
-        self.tallies = Tallies(len(tensors), counting, floors)
+        self.tallies = Tallies(len(tensors), counting)
         self.inside = Tallies(len(self.cells), counting)
         self.waiting: list[list[cells.Given]] = []
+        self.delegated = True
+        all_asked = asked is None or counting is not Counting.NONE or self.cells or goes_on(model)
+        self.hidden = set() if all_asked else {t.name for t in self.large} - set(asked or ())
+        self._open()
+
+    def _open(self) -> None:
+        """Get ready to run samples."""
+        shown = [t for t in self.alone if t.name not in self.hidden]
+        wide = exposed(self.model, shown, [*self.joined, *ends.finding(self.large)])
+        self.positions = {t.name: i for i, t in enumerate(wide.main.outputs)}
+        self.content = self.serialize(wide)
+        self.session = Session(self.content)
 
     def measure(self, feed: Feed) -> None:
         """Run one sample and look at what it makes."""
@@ -160,8 +198,18 @@ class _Meter:
     def _measure(self, feed: Feed) -> None:
         self.session.run(feed)
         read = self.reader(feed)
+        known = ends.found([t.name for t in self.large], read)
+        if not self.hidden <= known.keys():  # what is no number has to be looked at
+            self.hidden = set()
+            self._open()
+            return self._measure(feed)
         rows = [read(group).reshape(len(names), -1) for group, names in self.groups.items()]
-        self.tallies.add([read(name) for name in self.alone], rows)
+        counted = self.tallies.counts_next
+        self.tallies.add(
+            [None if t.name in known and not counted else read(t.name) for t in self.alone],
+            rows,
+            {i: known[t.name] for i, t in enumerate(self.alone) if t.name in known},
+        )
         if self.cells:
             self.waiting.append([cells.given(op, read) for _, op in self.cells])
             if len(self.waiting) == cells.TOGETHER:
@@ -192,17 +240,10 @@ class _Meter:
     def seen(self) -> dict[str, Histogram | Extremes]:
         """Return what was seen, by tensor name."""
         self._look_inside()
-        order = {name: i for i, name in enumerate([*self.alone, *self.members])}
+        order = {n: i for i, n in enumerate([*(t.name for t in self.alone), *self.members])}
         found = {name: _seen(self.tallies, order[name]) for name in self.names}
         inside = enumerate(tensor.name for tensor, _ in self.cells)
         return found | {name: _seen(self.inside, i) for i, name in inside}
-
-
-def _floor(tensor: Tensor) -> float | None:
-    """Return the lower end to which the operator that makes a tensor clamps it, if it does."""
-    op = tensor.producer
-    ends = None if op is None else CLAMPS.get(op.options.get("fused_activation_function", op.type))
-    return None if ends is None else ends[0]
 
 
 def _seen(tallies: Tallies, place: int) -> Histogram | Extremes:
