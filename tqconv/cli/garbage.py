@@ -6,7 +6,7 @@ import atexit
 import gc
 import sys
 
-OBJECTS = 20_000
+OBJECTS = 150_000
 """Made since the last time; Python looks after 700, and a model of a thousand nodes is 10^5."""
 
 
