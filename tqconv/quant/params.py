@@ -170,33 +170,38 @@ def last_codes(
     codes = np.arange(1, last + 1)
     for start in range(0, peak.size, TOGETHER):
         part = slice(start, start + TOGETHER)
-        likely = _likely(rows[part], peak[part], codes)
-        for code in codes[likely.any(axis=0)]:
-            near = start + np.flatnonzero(likely[:, code - 1])
-            whole = near[_is_whole(rows[near] / peak[near, None] * code)]
-            found[whole] = code
+        row, code = _likely(rows[part], peak[part], codes)
+        for each in np.unique(code):
+            near = start + row[code == each]
+            whole = near[_is_whole(rows[near] / peak[near, None] * each)]
+            found[whole] = each
     return found
 
 
-def _likely(rows: Reals, peak: NDArray[np.float64], codes: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Return with which codes [rows, codes] a few weights of each row are whole steps."""
-    likely = np.repeat((peak > TINY_WEIGHTS)[:, None], codes.size, axis=1)
-    for choice in (_even, _largest):  # the largest take longer to find, and are asked for by few
-        left = np.flatnonzero(likely.any(axis=1))
-        if left.size:
-            some = choice(rows[left]) / peak[left, None]
-            likely[left] = _still_likely(some, likely[left], codes)
-    return likely
+Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Rows, and for each of these a code; a row may stand there with several."""
+
+
+def _likely(rows: Reals, peak: NDArray[np.float64], codes: NDArray[np.intp]) -> Pairs:
+    """Return the codes with which a few weights of a row are whole steps."""
+    left = np.flatnonzero(peak > TINY_WEIGHTS)
+    some = _even(rows)[left] / peak[left, None]
+    place, code = np.divmod(np.flatnonzero(_are_whole(some[:, :1] * codes)), codes.size)
+    place, code = _still_likely(some[:, 1:], place, codes[code])
+    again, place = np.unique(left[place], return_inverse=True)
+    # The largest take longer to find, and are asked for by few.
+    place, code = _still_likely(_largest(rows[again]) / peak[again, None], place, code)
+    return again[place], code
 
 
 def _still_likely(
-    some: NDArray[np.float64], likely: NDArray[np.bool_], codes: NDArray[np.intp]
-) -> NDArray[np.bool_]:
-    """Return where all of `some` [rows, few] are whole steps, too; the first rule most out."""
+    some: NDArray[np.float64], row: NDArray[np.intp], code: NDArray[np.intp]
+) -> Pairs:
+    """Return the pairs with which all of `some` [rows, few] are whole steps, too."""
     for weight in some.T:
-        row, code = np.nonzero(likely)
-        likely[row, code] = _is_whole((weight[row] * codes[code])[:, None])
-    return likely
+        whole = _are_whole(weight[row] * code)
+        row, code = row[whole], code[whole]
+    return row, code
 
 
 def whole_steps(data: Reals) -> tuple[float, float] | None:
@@ -240,7 +245,11 @@ def _largest(rows: Reals) -> NDArray[np.float64]:
 
 
 def _is_whole(steps: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return np.asarray(np.all(np.abs(steps - np.rint(steps)) <= ON_GRID, axis=-1))
+    return np.asarray(np.all(_are_whole(steps), axis=-1))
+
+
+def _are_whole(steps: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(steps - np.rint(steps)) <= ON_GRID)
 
 
 def peaks(data: Reals, axis: int | None) -> NDArray[np.float64]:
@@ -311,12 +320,29 @@ def round_away(x: Any) -> Any:
     return np.trunc(x + np.copysign(0.5, x))
 
 
+TO_ENCODE = 1 << 14
+"""Elements that are encoded at once: what is made of them on the way stays in the cache."""
+
+
 def encode(data: NDArray[Any], params: Params) -> NDArray[Any]:
     """Return the integers that stand for `data`."""
     scale, zero = params.quant.spread(data.ndim)
-    low, high = limits(params.dtype, narrow=params.narrow)
-    steps = round_away(np.asarray(data, np.float64) / scale) + zero
-    return np.asarray(np.clip(steps, low, high)).astype(params.dtype)
+    ends = limits(params.dtype, narrow=params.narrow)
+    if data.size <= TO_ENCODE:
+        return _steps(data, scale, zero, ends).astype(params.dtype)
+    stored = np.empty(data.shape, params.dtype)
+    scales, zeros = np.broadcast_to(scale, data.shape), np.broadcast_to(zero, data.shape)
+    rows = max(1, TO_ENCODE * len(data) // data.size)
+    for start in range(0, len(data), rows):
+        part = slice(start, start + rows)
+        stored[part] = _steps(data[part], scales[part], zeros[part], ends)
+    return stored
+
+
+def _steps(
+    data: NDArray[Any], scale: NDArray[Any], zero: NDArray[Any], ends: tuple[int, int]
+) -> NDArray[np.float64]:
+    return np.asarray(np.clip(round_away(np.asarray(data, np.float64) / scale) + zero, *ends))
 
 
 def decode(stored: NDArray[Any], params: Params) -> NDArray[np.float64]:
