@@ -39,10 +39,12 @@ def _sqnr(want: np.ndarray, got: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("activation", ["NONE", "RELU", "RELU6"])
-@pytest.mark.parametrize("block", [32, 64, 128, 256])
-def test_kernels_compute_with_blocks_what_they_stand_for(block: int, activation: str) -> None:
+@pytest.mark.parametrize(("block", "rows"), [(32, 8), (64, 4), (128, 5), (256, 33)])
+def test_kernels_compute_with_blocks_what_they_stand_for(
+    block: int, rows: int, activation: str
+) -> None:
     """The activation is an operator of its own: the builtin kernel leaves a fused one out."""
-    weights = RNG.normal(size=(8, 256)).astype(np.float32)
+    weights = RNG.normal(size=(rows, 256)).astype(np.float32)
     model = _model(weights, activation)
     quantize(model, QuantizeOptions("dynamic", weight_bits=4, weight_block=block))
     assert _blocks(model) == [block]
@@ -87,6 +89,22 @@ def test_rows_that_are_no_whole_blocks_keep_channels_with_a_note() -> None:
     assert "rows are no multiples of 32" in "\n".join(model.notes)
 
 
+@pytest.mark.parametrize("rows", [1, 3])
+def test_few_outputs_keep_channels_as_the_builtin_kernel_makes_zeros_of_blocks(rows: int) -> None:
+    weights = np.exp(RNG.normal(size=(rows, 256))).astype(np.float32)
+    model = _model(weights)
+    quantize(
+        model, QuantizeOptions("dynamic", weight_bits=4, weight_block=32, min_weight_elements=1)
+    )
+    assert _blocks(model) == [0]
+    assert "fewer than 4" in "\n".join(model.notes)
+    x = np.abs(X)
+    (want,) = run_litert(_model(weights), {"x": x})
+    for delegate in (True, False):
+        (got,) = run_litert(model, {"x": x}, delegate)
+        assert _sqnr(want, got) > 15
+
+
 def test_weights_whose_scales_are_no_float16_keep_channels() -> None:
     model = _model(RNG.normal(size=(8, 256)).astype(np.float32) * 1e-5)
     quantize(model, QuantizeOptions("dynamic", weight_bits=4, weight_block=32))
@@ -125,6 +143,7 @@ def test_blocks_that_no_kernel_takes_are_refused(options: QuantizeOptions, said:
         (np.full(64, np.inf, np.float16), 32, "no lengths"),
         (np.full(64, -1, np.float16), 32, "no lengths"),
         (np.full(64, 0.1, np.float16), 31, "64 scales for blocks of 31"),
+        (np.full(4, 0.1, np.float16), 512, "4 scales for blocks of 512"),
         (np.full(64, 1, np.int8), 32, "no tensor with its scales"),
     ],
 )

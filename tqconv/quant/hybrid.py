@@ -31,6 +31,8 @@ Stored = dict[tuple[Tensor, int | None, np.dtype, int], Tensor]
 """The small form of a constant, by the axis of its scales (None: one), its type, its blocks."""
 LEAST_HALF, LARGEST_HALF = 2.0**-14, 65504.0
 """The scales that float16, in which a file keeps those of blocks, holds in full."""
+FEWEST_IN_BLOCKS = 4
+"""Outputs of a layer below which the builtin kernel makes zeros of weights in blocks (measured)."""
 
 
 def take_from_small_table(graph: Graph, op: Op, stored: Stored) -> None:
@@ -113,9 +115,10 @@ def small(
 
 
 def fits_blocks(data: NDArray[np.float32], block: int) -> bool:
-    """Whether rows are whole blocks, of which float16 holds the scales, or hardly any are less."""
+    """Whether enough rows are whole blocks, whose scales float16 holds, but for hardly any."""
     largest = float(np.abs(data).max(initial=0.0)) / limits(dtype_of("INT4"))[1]
-    return data.shape[-1] % block == 0 and 16 * LEAST_HALF <= largest <= LARGEST_HALF
+    held = 16 * LEAST_HALF <= largest <= LARGEST_HALF
+    return held and len(data) >= FEWEST_IN_BLOCKS and data.shape[-1] % block == 0
 
 
 def unfuse(graph: Graph, op: Op) -> None:

@@ -12,6 +12,7 @@ from tqconv.ir.graph import Graph, Model, Op, Tensor, Use
 from tqconv.ops.emit import emit
 from tqconv.ops.rules import is_sub_byte
 from tqconv.quant.hybrid import (
+    FEWEST_IN_BLOCKS,
     TAKES_FROM,
     Stored,
     fits_blocks,
@@ -141,8 +142,8 @@ def _without_blocks(graph: Graph, choice: Choice) -> list[str]:
         return []
     more = f" and {len(kept) - 1} more" if kept[1:] else ""
     return [
-        f"one scale for each channel: '{kept[0]}'{more}: rows are no multiples of {size}, or their "
-        "scales lie beyond float16"
+        f"one scale for each channel: '{kept[0]}'{more}: rows are no multiples of {size}, or fewer "
+        f"than {FEWEST_IN_BLOCKS}, or their scales lie beyond float16"
     ]
 
 

@@ -30,7 +30,8 @@ def quant_of(
     scales = tensors[place].data if 0 <= place < len(tensors) else None
     if scales is None or scales.dtype not in (np.float16, np.float32):
         raise FormatError(f"tensor '{tensor.name}' names no tensor with its scales")
-    if tensor.data is None or block < 1 or scales.size * block != tensor.size:
+    row = tensor.shape[-1] if tensor.shape else None
+    if tensor.data is None or block < 1 or scales.size * block != tensor.size or (row or 0) % block:
         raise FormatError(
             f"tensor '{tensor.name}' of shape {shaped(tensor.shape)} has {scales.size} scales for "
             f"blocks of {block}"
@@ -39,7 +40,7 @@ def quant_of(
         raise FormatError(f"tensor '{tensor.name}' has scales that are no lengths")
     zeros = details.get("zero_points", -1)
     found = tensors[zeros].data if 0 < zeros < len(tensors) else None
-    if found is not None and found.dtype.kind in "iu" and found.any():
+    if found is not None and found.astype(bool).any():
         raise UnsupportedError(f"tensor '{tensor.name}' has blocks with zero points")
     flat = scales.reshape(-1).astype(np.float64)
     return Quant(flat, np.zeros(flat.size, np.int64), block=int(block))
