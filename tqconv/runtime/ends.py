@@ -17,8 +17,6 @@ from tqconv.ops.spec import DELEGATED
 from tqconv.runtime.litert import Array
 
 NAME = "ends"
-FOUND = ("REDUCE_MIN", "REDUCE_MAX", "SUM")
-"""What is found of each tensor. The sum says so where something is no number: the others do not."""
 
 
 def is_large(tensor: Tensor) -> bool:
@@ -28,19 +26,25 @@ def is_large(tensor: Tensor) -> bool:
 
 
 def finding(tensors: Sequence[Tensor]) -> list[Op]:
-    """Return operators that find the ends of these tensors; see `found`."""
-    ops: list[Op] = []
-    for kind in FOUND:
-        for tensor in tensors:
-            axes = np.arange(tensor.rank, dtype=np.int32)
-            over = Tensor(f"{NAME}/axes", axes.shape, axes.dtype, data=axes)
-            made = Tensor(f"{NAME}/{kind}/{tensor.name}", (), tensor.dtype)
-            ops.append(Op(kind, (tensor, over), (made,), {"keep_dims": False}))
+    """Return operators that find the ends of these tensors; see `found`.
+
+    The sum says so where something is no number: the others do not.
+    """
+    if not tensors:
+        return []
+    kinds = ("REDUCE_MIN", "REDUCE_MAX", "SUM")
+    ops = [_reduction(kind, tensor) for kind in kinds for tensor in tensors]
     parts = tuple(op.output for op in ops)
-    if parts:
-        together = Tensor(NAME, (len(parts),), parts[0].dtype)
-        ops.append(Op("PACK", parts, (together,), {"axis": 0, "values_count": len(parts)}))
-    return ops
+    together = Tensor(NAME, (len(parts),), parts[0].dtype)
+    options = {"axis": 0, "values_count": len(parts)}
+    return [*ops, Op("PACK", parts, (together,), options)]
+
+
+def _reduction(kind: str, tensor: Tensor) -> Op:
+    axes = np.arange(tensor.rank, dtype=np.int32)
+    over = Tensor(f"{NAME}/axes", axes.shape, axes.dtype, data=axes)
+    made = Tensor(f"{NAME}/{kind}/{tensor.name}", (), tensor.dtype)
+    return Op(kind, (tensor, over), (made,), {"keep_dims": False})
 
 
 def found(names: Sequence[str], read: Callable[[str], Array]) -> Mapping[str, tuple[float, float]]:
@@ -50,7 +54,7 @@ def found(names: Sequence[str], read: Callable[[str], Array]) -> Mapping[str, tu
     """
     if not names:
         return {}
-    low, high, total = read(NAME).reshape(len(FOUND), -1)
+    low, high, total = read(NAME).reshape(3, -1)
     fine = np.isfinite(low) & np.isfinite(high) & np.isfinite(total) & (low <= high)
     places = zip(names, fine.tolist(), low.tolist(), high.tolist(), strict=True)
     return {name: (least, most) for name, known, least, most in places if known}
