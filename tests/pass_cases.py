@@ -1166,6 +1166,54 @@ CASES = {
         z = BATCH_TO_SPACE_ND(s, [2], [[0,0]])""",
         ["RESHAPE", "CONV_2D", "RESHAPE"],
     ),
+    "convolutions that share what is folded into the batch are each dilated": (
+        """x: f32[1,8,8,3] -> y, z
+        b = SPACE_TO_BATCH_ND(x, [2,2], [[0,0],[0,0]])
+        c = CONV_2D(b, f32[4,3,3,3], f32[4]) {padding=VALID, stride_h=1, stride_w=1}
+        y = BATCH_TO_SPACE_ND(c, [2,2], [[0,0],[0,0]])
+        d = CONV_2D(b, f32[4,3,3,3], f32[4]) {padding=VALID, stride_h=1, stride_w=1}
+        z = BATCH_TO_SPACE_ND(d, [2,2], [[0,0],[0,0]])""",
+        ["CONV_2D", "CONV_2D"],
+    ),
+    "exponentials less a logarithm of their sum are a softmax": (
+        """x: f32[3,5] -> z
+        m = REDUCE_MAX(x, [-1]) {keep_dims=True}
+        a = ABS(m)
+        f = LESS(a, 3e38)
+        n = SELECT_V2(f, m, 0.0)
+        d = SUB(x, n)
+        e = EXP(d)
+        s = SUM(e, [1]) {keep_dims=True}
+        l = LOG(s)
+        t = ADD(l, n)
+        r = SUB(x, t)
+        z = EXP(r)""",
+        ["SOFTMAX"],
+    ),
+    "along several last axes it is one of these as one": (
+        """x: f32[3,2,5] -> z
+        m = REDUCE_MAX(x, [1,2]) {keep_dims=True}
+        d = SUB(x, m)
+        e = EXP(d)
+        s = SUM(e, [1,2]) {keep_dims=True}
+        l = LOG(s)
+        t = ADD(m, l)
+        r = SUB(x, t)
+        z = EXP(r)""",
+        ["RESHAPE", "SOFTMAX", "RESHAPE"],
+    ),
+    "along others it stays": (
+        """x: f32[3,2,5] -> z
+        m = REDUCE_MAX(x, [1]) {keep_dims=True}
+        d = SUB(x, m)
+        e = EXP(d)
+        s = SUM(e, [1]) {keep_dims=True}
+        l = LOG(s)
+        t = ADD(m, l)
+        r = SUB(x, t)
+        z = EXP(r)""",
+        ["REDUCE_MAX", "SUB", "EXP", "SUM", "LOG", "ADD", "SUB", "EXP"],
+    ),
     "exponentials over their sum are a softmax": (
         """x: f32[3,5] -> z
         m = REDUCE_MAX(x, [-1]) {keep_dims=True}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from conftest import run_litert
 
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model, Op, Tensor
@@ -288,6 +289,32 @@ def test_a_loop_whose_inner_state_is_read_stays_and_is_right() -> None:
         inner = sigmoid(f + 1) * inner + sigmoid(i) * np.tanh(g)
         h_now = sigmoid(o) * np.tanh(inner)
     assert "WHILE" in check(graph, [X], [-h_now, np.tanh(inner)])
+
+
+def test_a_state_that_ones_are_multiplied_with_is_that_state() -> None:
+    """Layers trained with dropout of their state have such a mask in use, of the state's shape."""
+    graph = Graph("main")
+    xs = graph.add_input("x", (TIME, None, INPUTS), FLOAT)
+    given = [graph.constant("i", np.array(0, np.int32)), xs]
+    given += [graph.add_input(name, (None, CELLS), FLOAT) for name in "hc"]
+    bodies = [Graph("cond"), Graph("body")]
+    inputs = [[g.add_input(t.name, t.shape, t.dtype) for t in given] for g in bodies]
+    limit = np.array(TIME, np.int32)
+    bodies[0].outputs = [Builder(bodies[0])("LESS", inputs[0][0], limit)]
+    b, (i, x, h, c) = Builder(bodies[1]), inputs[1]
+    ones = b("FILL", b("SHAPE", h, out_type="INT32"), np.array(1, np.float32))
+    h1, c1 = lstm(b, b("GATHER", x, i, axis=0), b("MUL", h, ones), c, joined=False)
+    bodies[1].outputs = [b("ADD", i, np.array(1, np.int32)), x, h1, c1]
+    op = Op("WHILE", tuple(given), (), {}, graphs=tuple(bodies))
+    *_, last, _ = finish(graph, spec("WHILE"), op, infer(op), "loop")
+    graph.outputs = [Builder(graph)("NEG", last)]
+    model = Model([graph])
+    run_stages(model, FLOAT_STAGES, check=True)
+    found = run_litert(model, [X, H0, C0])[0]
+    np.testing.assert_allclose(found, -expected("apart", H0, C0)[-1], rtol=1e-4, atol=1e-5)
+    types = [op.type for op in graph.ops]
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in types
+    assert "WHILE" not in types
 
 
 def zeros(b: Builder, x: Tensor, cells: int, value: float = 0.0) -> Tensor:

@@ -74,6 +74,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     dilation.take_out_clamps,
     dilation.lift_unit_axis,
     dilation.recognize_dilation,
+    dilation.recognize_open_dilation,
     fold.merge_constants,
     fold.fold_scale,
     fold.fold_shift,
@@ -88,6 +89,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     norms.average_by_axes,
     patterns.recognize_l2_normalization,
     patterns.recognize_softmax,
+    patterns.recognize_softmax_by_logarithm,
     patterns.recognize_log_softmax,
     patterns.recognize_squared_difference,
     patterns.recognize_reciprocal_root,
@@ -150,8 +152,14 @@ activations may be fused, nothing later folds weights; lower: the target takes e
 its types and ranks."""
 
 
-FLOAT_STAGES: tuple[Stage, ...] = (
+BEGIN: tuple[Stage, ...] = (
     Stage("sizes", (sizes.size_inputs,)),
+    Stage("fills", (fills.uniform_as_scalar, cleanup.drop_identities)),
+)
+"""Before loops and steps are read: masks of ones, with which layers multiply their state, go."""
+
+FLOAT_STAGES: tuple[Stage, ...] = (
+    *BEGIN,
     Stage("recurrent", (memory.size_first_states, steps.fuse_steps, loops.fuse_loops)),
     Stage("rounds", (loops.write_out_one_round,)),
     *STAGES,
@@ -162,7 +170,7 @@ FLOAT_STAGES: tuple[Stage, ...] = (
 recurrent layers that are written out step by step each operator has an integer one."""
 
 INTEGER_STAGES: tuple[Stage, ...] = (
-    Stage("sizes", (sizes.size_inputs,)),
+    *BEGIN,
     Stage("recurrent", (memory.size_first_states, loops.fuse_loops)),
     Stage("rounds", (loops.write_out_one_round,)),
     *STAGES,
@@ -171,7 +179,7 @@ INTEGER_STAGES: tuple[Stage, ...] = (
 """The same before a quantization: bodies of loops stay float, what they became need not."""
 
 CELL_STAGES: tuple[Stage, ...] = (
-    Stage("sizes", (sizes.size_inputs,)),
+    *BEGIN,
     Stage("recurrent", (memory.size_first_states, steps.fuse_integer_steps, loops.fuse_loops)),
     Stage("rounds", (loops.write_out_one_round,)),
     *STAGES,

@@ -14,7 +14,7 @@ from tqconv.ir.match import (
     values_of,
     with_constant,
 )
-from tqconv.ir.types import Shape
+from tqconv.ir.types import Shape, Source
 from tqconv.ops.emit import emit
 from tqconv.ops.table import having
 from tqconv.passes.fold import LINEAR
@@ -42,7 +42,7 @@ def recognize_dilation(graph: Graph, op: Op) -> bool:
     if len(block) != 2 or fold.input(0).rank != 4:
         return False
     padding = _dilated_padding(conv, fold, op, block)
-    if padding is None or sole_reader(graph, fold.output) is not conv:
+    if padding is None:
         return False
     y = _dilated(graph, conv, fold, op, block, padding)
     if y.shape != op.output.shape:
@@ -154,6 +154,50 @@ def _unit_axis(wide: Shape, narrow: Shape) -> int | None:
     return next((a for a in (1, 2) if wide == (*narrow[:a], 1, *narrow[a:])), None)
 
 
+@at("BATCH_TO_SPACE_ND")
+def recognize_open_dilation(graph: Graph, op: Op) -> bool:
+    """The same over a sequence of unknown length, made a multiple of the dilation and cut again.
+
+    b = EXPAND_DIMS(SPACE_TO_BATCH_ND(x: [n,t,c], [d], p), 1); c = CONV_2D(b, w) {VALID}
+    y = BATCH_TO_SPACE_ND(SQUEEZE(c), [d], p), where p = [[0, any]]
+    ->   y = SQUEEZE(CONV_2D(EXPAND_DIMS(x, 1), w) {dilation=[1,d], VALID})
+    """
+    flat = made_by(op.inputs[0], "SQUEEZE", "RESHAPE")
+    conv = made_by(flat.inputs[0], "CONV_2D", "DEPTHWISE_CONV_2D") if flat is not None else None
+    wide = made_by(conv.inputs[0], "EXPAND_DIMS", "RESHAPE") if conv is not None else None
+    fold = made_by(wide.inputs[0], "SPACE_TO_BATCH_ND") if wide is not None else None
+    if flat is None or conv is None or wide is None or fold is None:
+        return False
+    block = values_of(op.inputs[1])
+    if block is None or len(block) != 1 or block != values_of(fold.inputs[1]):
+        return False
+    axis = _unit_axis(wide.output.shape, fold.output.shape)
+    alike = axis is not None and axis == _unit_axis(conv.output.shape, flat.output.shape)
+    if axis is None or not alike or not _slides(conv) or not _is_cut_again(op, fold):
+        return False
+    if fold.input(0).shape[1] is not None or conv.options.get("padding", "SAME") != "VALID":
+        return False
+    name, source = f"{op.output.name}/image", op.source.joined(fold.source)
+    place = np.array(axis, np.int32)
+    x = emit(graph, "EXPAND_DIMS", fold.input(0), place, name=name, source=source)
+    rates = [block[0], 1] if axis == 2 else [1, block[0]]
+    y = _at_rates(graph, conv, x, rates, "VALID", f"{op.output.name}/dilated", source)
+    if flat.output.shape[2] != y.shape[3]:
+        return False
+    name = f"{op.output.name}/squeeze"
+    made = emit(graph, "SQUEEZE", y, name=name, source=source, squeeze_dims=[axis])
+    graph.replace(op.output, made)
+    return True
+
+
+def _is_cut_again(op: Op, fold: Op) -> bool:
+    """Whether what is added behind a sequence, and nothing in front, is taken away again."""
+    amounts = made_by(op.inputs[2], "RESHAPE")
+    pair = made_by(amounts.inputs[0], "PACK") if amounts is not None else None
+    first = values_of(pair.inputs[0]) if pair is not None else None
+    return op.inputs[2] is fold.inputs[2] and first == [0]
+
+
 def _in_two_dimensions(graph: Graph, op: Op, x: Tensor, axis: int, other: Op) -> Tensor:
     """Emit SPACE_TO_BATCH_ND or its inverse over both axes of an image, one of which is 1."""
     block = np.insert(np.asarray(op.input(1).data, np.int32), axis - 1, 1)
@@ -167,15 +211,23 @@ def _in_two_dimensions(graph: Graph, op: Op, x: Tensor, axis: int, other: Op) ->
 def _dilated(
     graph: Graph, conv: Op, fold: Op, unfold: Op, block: list[int], padding: str
 ) -> Tensor:
+    source = fold.source.joined(unfold.source)
+    name = f"{unfold.output.name}/dilated"
+    return _at_rates(graph, conv, fold.input(0), block, padding, name, source)
+
+
+def _at_rates(
+    graph: Graph, conv: Op, x: Tensor, rates: list[int], padding: str, name: str, source: Source
+) -> Tensor:
+    """Emit a convolution once more, on `x` and dilated."""
     options = {
         **conv.options,
         "padding": padding,
-        "dilation_h_factor": block[0],
-        "dilation_w_factor": block[1],
+        "dilation_h_factor": rates[0],
+        "dilation_w_factor": rates[1],
     }
-    operands = (fold.input(0), *conv.inputs[1:])
-    source = conv.source.joined(fold.source, unfold.source)
-    name = f"{unfold.output.name}/dilated"
+    source = conv.source.joined(source)
+    operands = (x, *conv.inputs[1:])
     y: Tensor = emit(graph, conv.type, *operands, name=name, source=source, **options)
     return y
 
@@ -194,9 +246,14 @@ def _convolution_inside(graph: Graph, op: Op) -> tuple[Op | None, Op | None]:
     conv = made_by(x, "CONV_2D", "DEPTHWISE_CONV_2D")
     if conv is None or len(x.uses) != 1:
         return None, None
+    return (conv, between) if _slides(conv) else (None, None)
+
+
+def _slides(conv: Op) -> bool:
+    """Whether a convolution goes by single steps over elements side by side, and clamps nothing."""
     strided = any(conv.options.get(name, 1) != 1 for name in ("stride_h", "stride_w"))
     dilated = any(conv.options.get(f"dilation_{s}_factor", 1) != 1 for s in "hw")
-    return (None, None) if strided or dilated or has_activation(conv) else (conv, between)
+    return not (strided or dilated or has_activation(conv))
 
 
 def _dilated_padding(conv: Op, fold: Op, unfold: Op, block: list[int]) -> str | None:

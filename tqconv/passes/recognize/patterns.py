@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
@@ -15,6 +17,7 @@ from tqconv.ir.match import (
     with_constant,
 )
 from tqconv.ops.emit import emit
+from tqconv.passes.reshape import reshaped
 from tqconv.passes.rewrite import at
 
 EXACT_EPSILON = 1e-10
@@ -120,6 +123,72 @@ def recognize_softmax(graph: Graph, op: Op) -> bool:
     name = f"{op.output.name}/softmax"
     graph.replace(op.output, emit(graph, "SOFTMAX", x, name=name, source=source, beta=1.0))
     return True
+
+
+@at("EXP")
+def recognize_softmax_by_logarithm(graph: Graph, op: Op) -> bool:
+    """Read exponentials over their sum along the last axes, divided as logarithms are subtracted.
+
+    l = LOG(SUM(EXP(SUB(x, m)), last)); y = EXP(SUB(x, ADD(l, m)))
+    ->   y = SOFTMAX(x), with these axes as one; m: REDUCE_MAX(x, last), or that where it is finite
+    """
+    difference = made_by(op.inputs[0], "SUB")
+    total = made_by(difference.inputs[1], "ADD") if difference is not None else None
+    if difference is None or total is None or has_activation(difference) or has_activation(total):
+        return False
+    x = difference.input(0)
+    for part, peak in ((total.input(0), total.input(1)), (total.input(1), total.input(0))):
+        logarithm = made_by(part, "LOG")
+        sums = made_by(logarithm.inputs[0], "SUM") if logarithm is not None else None
+        axes = None if sums is None else _last_axes(sums)
+        if sums is None or axes is None or not _is_shifted_exponential(sums.input(0), x, peak):
+            continue
+        can_reshape = len(axes) == 1 or (None not in x.shape[axes[0] :] and x.shape.count(None) < 2)
+        if can_reshape and _peak_axes(peak, x) == axes:
+            _replace_by_softmax(graph, op, x, len(axes))
+            return True
+    return False
+
+
+def _is_shifted_exponential(tensor: Tensor, x: Tensor, peak: Tensor) -> bool:
+    exponential = made_by(tensor, "EXP")
+    shifted = made_by(exponential.inputs[0], "SUB") if exponential is not None else None
+    if shifted is None or has_activation(shifted):
+        return False
+    return shifted.input(0) is x and shifted.input(1) is peak
+
+
+def _peak_axes(peak: Tensor, x: Tensor) -> list[int] | None:
+    """Return the axes over which a tensor is the maximum of x, or that where it is finite."""
+    choice = made_by(peak, "SELECT_V2")
+    if choice is not None:
+        peak = choice.input(1)
+        is_finite = made_by(choice.inputs[0], "LESS")
+        size = made_by(is_finite.inputs[0], "ABS") if is_finite is not None else None
+        if size is None or size.input(0) is not peak:
+            return None
+    maximum = made_by(peak, "REDUCE_MAX")
+    return None if maximum is None or maximum.input(0) is not x else _last_axes(maximum)
+
+
+def _last_axes(reduction: Op) -> list[int] | None:
+    """Return the axes of a reduction that keeps them, if they are the last ones."""
+    axes, rank = values_of(reduction.inputs[1]), reduction.input(0).rank
+    found = sorted(a % rank for a in axes or ())
+    kept = bool(reduction.options.get("keep_dims"))
+    return found if kept and found and found == list(range(found[0], rank)) else None
+
+
+def _replace_by_softmax(graph: Graph, op: Op, x: Tensor, count: int) -> None:
+    """Put the softmax over the last `count` axes in the place of a result."""
+    name, sizes = f"{op.output.name}/softmax", x.shape[x.rank - count :]
+    if count > 1:
+        shape = (*x.shape[: x.rank - count], math.prod(size or 0 for size in sizes))
+        x = reshaped(graph, x, shape, f"{name}/flat", op.source)
+    y: Tensor = emit(graph, "SOFTMAX", x, name=name, source=op.source, beta=1.0)
+    if count > 1:
+        y = reshaped(graph, y, op.output.shape, f"{name}/wide", op.source)
+    graph.replace(op.output, y)
 
 
 def _keeps_last(reduction: Op) -> bool:
