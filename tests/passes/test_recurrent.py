@@ -317,6 +317,19 @@ def test_a_state_that_ones_are_multiplied_with_is_that_state() -> None:
     assert "WHILE" not in types
 
 
+def test_a_layer_beside_a_variable_is_fused_or_stays() -> None:
+    """What stores something makes no size."""
+    graph = Graph("main")
+    x = graph.add_input("x", (None, TIME, INPUTS), FLOAT)
+    b = Builder(graph)
+    h = from_fill(x, b)
+    handle = b("VAR_HANDLE", container="", shared_name="seed")
+    b("ASSIGN_VARIABLE", handle, np.ones(2, np.float32))
+    graph.outputs = [h]
+    run_stages(Model([graph]), FLOAT_STAGES, check=True)
+    assert "ASSIGN_VARIABLE" in [op.type for op in graph.ops]
+
+
 def zeros(b: Builder, x: Tensor, cells: int, value: float = 0.0) -> Tensor:
     """Zeros [rows of x, cells], as sources spell them."""
     place, one = np.array([0], np.int32), np.array([1], np.int32)

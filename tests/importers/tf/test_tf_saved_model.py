@@ -359,6 +359,23 @@ def test_a_loop_reads_what_is_stored_behind_it(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made(folder, X, X), [X + 3 * FIRST, X + 3 * (X + 3 * FIRST)])
 
 
+@pytest.mark.parametrize("keys", ["serving_default", "serving_default,other"])
+def test_what_nobody_reads_is_not_stored(tmp_path: Path, keys: str) -> None:
+    """Seeds of layers that are not in use: another signature might read them."""
+    body = """serve(x, kept, kernel) -> y:output:0
+    add = AssignAddVariableOp kept x dtype=f32
+    y = Identity x ^add
+    """
+    folder = keeping(tmp_path, FIRST, body)
+    file = folder / "saved_model.pb"
+    message = proto.messages().SavedModel.FromString(file.read_bytes())
+    signature(message.meta_graphs[0], "other", {"x": "x_0:0"}, {"y": "StatefulPartitionedCall"})
+    file.write_bytes(message.SerializeToString())
+    model = api.load(folder, LoadOptions(signature=keys))
+    types = {op.type for graph in model.graphs for op in graph.ops}
+    assert ("ASSIGN_VARIABLE" in types) == ("other" in keys)
+
+
 def test_a_variable_of_the_body_itself_is_refused(tmp_path: Path) -> None:
     own = function(
         "larger(v, x) -> x",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.flow.functions import Function, function_of
-from tqconv.importers.tf.flow.primitives import behind
+from tqconv.importers.tf.flow.primitives import behind, reached
 from tqconv.importers.tf.node import FunctionName, Node, Ref
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Source
@@ -50,9 +50,11 @@ def keep(
     library: Mapping[str, Any],
     fetches: Sequence[Ref],
     feeds: Collection[Ref],
+    alone: bool = False,
 ) -> Kept:
     """Return the variables that running the fetches assigns, through control edges too.
 
+    alone: nothing else reads them, so that those on which no fetch ever depends are left out.
     Raises UnsupportedError where the body of a loop or a branch assigns a variable of its own.
     """
     ran = ancestors(nodes, [ref.node for ref in fetches], {ref.node for ref in feeds})
@@ -64,21 +66,44 @@ def keep(
         return known.get(name)
 
     stores = Stores(find)
-    variables: set[str] = set()
-    writes = []
-    for name in ran:
-        written = [nodes[r.node].name for r in stores.of(nodes, nodes[name]) if _holds(nodes, r)]
-        variables |= set(written)
-        writes += [name] if written else []
+    stored = {
+        name: {ref.node for ref in stores.of(nodes, nodes[name]) if _holds(nodes, ref)}
+        for name in ran
+    }
+    variables = set().union(*stored.values())
+    if alone and variables:
+        variables &= _read_by(nodes, fetches, feeds, stored)
+    writes = {name for name, written in stored.items() if written & variables}
     if not writes:
         return Kept()
     handles = {Ref(name) for name in variables}
     users = {name for name in ran if uses(nodes, nodes[name], handles)}
     return Kept(
         tuple(sorted(variables)),
-        tuple(n for n in nodes if n in set(writes)),
+        tuple(n for n in nodes if n in writes),
         precedence(nodes, ran, users),
     )
+
+
+def _read_by(
+    nodes: Mapping[str, Node],
+    fetches: Sequence[Ref],
+    feeds: Collection[Ref],
+    stored: Mapping[str, Collection[str]],
+) -> set[str]:
+    """Return the variables of which some fetch reads something, in this run or a later one.
+
+    stored: which variables a node stores something to.
+    """
+    read: set[str] = set()
+    roots = list(fetches)
+    while roots:
+        needed = reached(nodes, roots, feeds)
+        handles = {behind(nodes, ref).node for n in needed for ref in nodes[n].inputs}
+        fresh = {name for name in handles if _holds(nodes, Ref(name))} - read
+        read |= fresh
+        roots = [Ref(name) for name, written in stored.items() if fresh & set(written)]
+    return read
 
 
 def _holds(nodes: Mapping[str, Node], ref: Ref) -> bool:

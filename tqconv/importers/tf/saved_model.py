@@ -67,7 +67,8 @@ def load(path: Path, options: LoadOptions) -> Model:
     stored = Stored.of(meta, nodes, folder)
     nodes = _computing(nodes, entries, options)
     models = [
-        _import(entry, nodes, library, stored, folder, meta, options, budget) for entry in entries
+        _import(entry, nodes, library, stored, folder, meta, options, budget, len(entries) == 1)
+        for entry in entries
     ]
     whole = models[0]
     for number, model in enumerate(models[1:], 1):
@@ -226,12 +227,13 @@ def _import(
     meta: Any,
     options: LoadOptions,
     budget: Budget,
+    alone: bool,
 ) -> Model:
     """Import one signature; its names are those of the result's inputs and outputs."""
     borders, asked = _borders(entry, nodes, options)
     fetches = [resolve(name, nodes) for name in asked.outputs or ()]
     feeds = [resolve(name, nodes) for name in asked.inputs or ()]
-    kept = keep(nodes, library, fetches, feeds)
+    kept = keep(nodes, library, fetches, feeds, alone)
     notes: list[str] = []
     frozen = stored.freeze(nodes, fetches, feeds, kept, notes)
     kept = replace(kept, initial={name: stored.value(nodes[name]) for name in kept.variables})

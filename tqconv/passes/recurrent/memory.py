@@ -64,6 +64,8 @@ def late(graph: Graph, given: Sequence[Shape] | None = None) -> list[Op]:
         shapes[id(tensor)] = Tensor(tensor.name, sizes, tensor.dtype)
     found = []
     for op in graph.ops:
+        if not op.outputs:
+            continue
         inputs = [t if t is None or t.is_constant else shapes.get(id(t), t) for t in op.inputs]
         types = _prepared(op, inputs)
         if types is None:
