@@ -1190,6 +1190,11 @@ CASES = {
         z = EXP(r)""",
         ["SOFTMAX"],
     ),
+    "a convolution by other weights moves no tiles": (
+        """x: f32[1,4,4,3] -> z
+        z = CONV_2D(x, f32[12,2,2,3], zeros[12]) {padding=VALID, stride_h=2, stride_w=2}""",
+        ["CONV_2D"],
+    ),
     "along several last axes it is one of these as one": (
         """x: f32[3,2,5] -> z
         m = REDUCE_MAX(x, [1,2]) {keep_dims=True}

@@ -7,8 +7,10 @@ import pytest
 from conftest import run_litert
 from graph_text import parse
 
+from tqconv.ir.graph import Graph
+from tqconv.ops.emit import emit
 from tqconv.passes.driver import Stage, run_stage
-from tqconv.passes.recognize.pixels import recognize_depth_to_space
+from tqconv.passes.recognize.pixels import recognize_depth_to_space, recognize_patches
 
 STAGE = Stage("pixels", (recognize_depth_to_space,))
 CONV = "c = CONV_2D(x, f32[12,1,1,3], f32[12]) {padding=SAME, stride_h=1, stride_w=1}"
@@ -57,3 +59,27 @@ def test_a_shuffle_is_one_operator(claim: str) -> None:
     feeds = [rng.normal(size=[d or 1 for d in t.shape]).astype(np.float32) for t in before.inputs]
     for want, got in zip(run_litert(before, feeds), run_litert(after, feeds), strict=True):
         np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("padding", "stride", "order", "found"),
+    [("VALID", 2, 1, True), ("SAME", 2, 1, True), ("VALID", 1, 1, False), ("VALID", 2, -1, False)],
+)
+def test_tiles_that_only_move_are_one_operator(
+    padding: str, stride: int, order: int, found: bool
+) -> None:
+    w = np.eye(12, dtype=np.float32)[::order].reshape(12, 2, 2, 3)
+    graphs = []
+    for _ in range(2):
+        graph = Graph("main")
+        x = graph.add_input("x", (2, 4, 6, 3), np.dtype(np.float32))
+        options = {"padding": padding, "stride_h": 2, "stride_w": stride}
+        zero = np.zeros(12, np.float32)
+        graph.outputs = [emit(graph, "CONV_2D", x, w, zero, name="y", **options)]
+        graphs.append(graph)
+    before, after = graphs
+    run_stage(Stage("pixels", (recognize_patches,)), after, check=True)
+    assert [op.type for op in after.ops] == ["SPACE_TO_DEPTH" if found else "CONV_2D"]
+    feeds = [np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype(np.float32)]
+    for want, got in zip(run_litert(before, feeds), run_litert(after, feeds), strict=True):
+        np.testing.assert_array_equal(got, want)

@@ -21,10 +21,34 @@ def patches(b: Builder, x: Tensor, windows: Sequence[Window]) -> Tensor:
 
 def joined_taps(b: Builder, x: Tensor, windows: Sequence[Window]) -> Tensor:
     """Return what VALID windows over `x: [n, …, c]` see: [n, …, window elements * c]."""
+    if _tile(x, windows):
+        return _tiles(b, x, windows)
     parts = [seen for _, seen in taps(b, x, windows)]
     if len(parts) == 1:
         return parts[0]
     return b("CONCATENATION", *parts, axis=x.rank - 1)
+
+
+def _tile(x: Tensor, windows: Sequence[Window]) -> bool:
+    """Whether two axes of windows side by side see each element of an image."""
+    if len(windows) != 2 or x.rank != 4 or None in x.shape[1:]:
+        return False
+    beside = all(w.stride == w.size > 1 and w.rate == 1 for w in windows)
+    pairs = zip(x.shape[1:3], windows, strict=True)
+    return beside and all((size or 0) % window.size == 0 for size, window in pairs)
+
+
+def _tiles(b: Builder, x: Tensor, windows: Sequence[Window]) -> Tensor:
+    rows, columns = (window.size for window in windows)
+    n, h, w, c = x.shape
+    assert h is not None
+    assert w is not None
+    assert c is not None
+    if rows == columns and x.dtype == np.float32:
+        return b("SPACE_TO_DEPTH", x, block_size=rows)
+    apart = b.reshape(x, (n, h // rows, rows, w // columns, columns, c))
+    sizes = (n, h // rows, w // columns, rows * columns * c)
+    return b.reshape(b.transpose(apart, (0, 1, 3, 2, 4, 5)), sizes)
 
 
 def dilated(b: Builder, x: Tensor, w: Tensor, windows: Sequence[Window]) -> Tensor:

@@ -101,6 +101,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     parts.equal_parts,
     parts.only_slice,
     parts.project_before_unpack,
+    pixels.recognize_patches,
     repeats.repeat_as_resize,
     repeats.resize_once,
     repeats.joined_copies,

@@ -118,6 +118,30 @@ def test_an_input_may_be_an_output_as_well(tmp_path: Path) -> None:
         np.testing.assert_array_equal(y, expected)
 
 
+@pytest.mark.parametrize("kind", ["keras", "h5"])
+def test_a_class_of_its_own_is_the_functional_model_that_it_describes(
+    tmp_path: Path, kind: str
+) -> None:
+    """As of tutorials that write `train_step` themselves; also inside of another model."""
+    calls = {"inbound_nodes": [[["y", 0, 0, {}]]]}
+    ends = {"inputs": [["y", 0, 0]], "outputs": [["first", 0, 0]]}
+    inner = functional(given("y", [None, 2]), {**layer("Dense", "first", **DENSE), **calls}, **ends)
+    own = {"class_name": "TrainStep", "registered_name": "mine>TrainStep"}
+    called = {**inner, **own, "name": "own", "inbound_nodes": [[["x", 0, 0, {}]]]}
+    second = {**layer("Dense", "second", **BARE), "inbound_nodes": [[["own", 1, 0, {}]]]}
+    ends = {"inputs": [["x", 0, 0]], "outputs": [["second", 0, 0]]}
+    whole = {**functional(given("x", [None, 2]), called, second, **ends), **own}
+    if kind == "h5":
+        stored = {"own": [("first/kernel:0", W), ("first/bias:0", B)], "second": H5["second"]}
+        path = write_h5(tmp_path / "m.h5", whole, stored, "2.21.0")
+    else:
+        groups = {"layers/train_step/layers/dense/vars/0": W, "layers/dense/vars/0": V}
+        groups["layers/train_step/layers/dense/vars/1"] = B
+        path = write_keras(tmp_path / "m.keras", whole, groups, "2.21.0")
+    np.testing.assert_allclose(computed(path, X)[0], RELU @ V, rtol=1e-6)
+    assert [n for n in api.load(path).notes if "`mine>TrainStep` is taken for" in n]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

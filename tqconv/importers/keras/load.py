@@ -23,7 +23,7 @@ from tqconv.importers.borders import (
 from tqconv.importers.keras import functions, layers  # noqa: F401  (fill the registry)
 from tqconv.importers.keras.archive import Generation, open_archive
 from tqconv.importers.keras.foreign import advise, makes_integers, needed_layers
-from tqconv.importers.keras.model import Layer, Network, Ref, input_shape, parse
+from tqconv.importers.keras.model import NETWORKS, Layer, Network, Ref, input_shape, parse
 from tqconv.importers.keras.refused import refuse_foreign
 from tqconv.importers.keras.registry import KERAS
 from tqconv.importers.keras.walk import Walk, call_name
@@ -41,10 +41,23 @@ def load(path: Path, options: LoadOptions, *, advises: bool = True) -> Model:
     model, generation = read(path, options, advises=advises)
     network = network_of(model)
     made = _imported(network, path.name, options, generation)
+    for name in dict.fromkeys(_own_classes(model)):
+        made.notes.append(
+            f"`{name}` is taken for the functional model that its configuration describes: "
+            "methods of its own are not in the file"
+        )
     policies = sorted(set(_policies(model)) & NARROW)
     if policies:
         made.notes.append(f"layers of the precision {', '.join(policies)} compute in float32")
     return made
+
+
+def _own_classes(model: Layer) -> Iterator[str]:
+    """Yield the classes of models that are not Keras's own."""
+    if model.network is not None and model.op not in NETWORKS:
+        yield model.op
+    for layer in () if model.network is None else model.network.layers.values():
+        yield from _own_classes(layer)
 
 
 NARROW = frozenset({"mixed_float16", "mixed_bfloat16", "float16", "bfloat16"})

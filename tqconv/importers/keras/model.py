@@ -141,7 +141,7 @@ def _layer(entry: Mapping[str, Any], major: int, place: str) -> Layer:
         layer.calls = [_function_call(node) for node in entry.get("inbound_nodes") or ()]
         return layer
     layer = Layer(name, op, config, place)
-    if op in NETWORKS:
+    if op in NETWORKS or is_described(config):
         if "layers" not in config:
             raise FormatError(f"the model '{place}' is of a class of its own: it has no layers")
         make = _sequential if op == "Sequential" else _functional
@@ -153,6 +153,13 @@ def _layer(entry: Mapping[str, Any], major: int, place: str) -> Layer:
         layer.inside["backward_layer"] = _turned(config["layer"], major, place)
     layer.calls = [_call(node, major) for node in entry.get("inbound_nodes") or ()]
     return layer
+
+
+def is_described(config: Any) -> bool:
+    """Whether a configuration is that of a functional model, whatever its class is called."""
+    return isinstance(config, Mapping) and {"layers", "input_layers", "output_layers"} <= set(
+        config
+    )
 
 
 def _is_operation(entry: Mapping[str, Any], config: Mapping[str, Any], major: int) -> bool:

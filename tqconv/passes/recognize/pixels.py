@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import made_by, sole_reader
+from tqconv.ir.match import has_activation, made_by, sole_reader
 from tqconv.ops.emit import emit
 from tqconv.passes.fold import LINEAR, bias_of, float_weights, set_bias, set_weights
 from tqconv.passes.layout.through import permutation
@@ -45,6 +45,32 @@ def recognize_depth_to_space(graph: Graph, op: Op) -> bool:
         made = reshaped(graph, made, y.shape, f"{y.name}/reshape", op.source)
     made.range = y.range
     graph.replace(y, made)
+    return True
+
+
+@at("CONV_2D")
+def recognize_patches(graph: Graph, op: Op) -> bool:
+    """Read a convolution that only moves each tile of an image into the channels.
+
+    y = CONV_2D(x: [1,8,8,3], eye(12) as [12,2,2,3]) {stride=2}
+    ->   y = SPACE_TO_DEPTH(x) {block_size=2}
+    """
+    x, w, bias = op.input(0), op.input(1).data, bias_of(op)
+    block = op.options.get("stride_h", 1)
+    if w is None or block < 2 or w.shape[:3] != (block * block * w.shape[3], block, block):
+        return False
+    tiles = op.options.get("stride_w", 1) == block and x.rank == 4 and x.shape[3] == w.shape[3]
+    whole = all(size is not None and size % block == 0 for size in x.shape[1:3])
+    spread = any(op.options.get(f"dilation_{s}_factor", 1) != 1 for s in "hw")
+    if not tiles or not whole or spread or has_activation(op) or w.dtype != np.float32:
+        return False
+    if bias is None or bias.any():
+        return False
+    if not np.array_equal(w.reshape(len(w), -1), np.eye(len(w), dtype=np.float32)):
+        return False
+    name = f"{op.output.name}/space_to_depth"
+    y = emit(graph, "SPACE_TO_DEPTH", x, name=name, source=op.source, block_size=block)
+    graph.replace(op.output, y)
     return True
 
 
