@@ -7,8 +7,9 @@ from collections.abc import Mapping, Set
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.types import type_name
+from tqconv.ir.types import Range, type_name
 from tqconv.ops.table import those
+from tqconv.quant.params import with_zero
 from tqconv.quant.schemes import INT16
 from tqconv.quant.select import is_real, reals, rule_of
 
@@ -21,6 +22,8 @@ CHOOSES = COMPARES | those(
     )
 )
 """Operators that make elements of what they read, or say something of them."""
+STEPS, COARSER = 255, 8.0
+"""Of 8 bits, and how many of them one of a kernel may be: that costs three bits."""
 ORDERED = those(lambda row: row.copies == "order")
 
 
@@ -38,6 +41,24 @@ def coarse_ends(graph: Graph, types: Mapping[Op, np.dtype], real: Set[Tensor]) -
         and (step := rule.fixed.get(type_name(dtype), (0.0, 0))[0])
         and ends_in(op.outputs[0], graph, real)
     }
+
+
+def coarse_kernels(types: Mapping[Op, np.dtype], found: Mapping[Tensor, Range]) -> dict[Op, str]:
+    """Return the operators whose results span little of what the steps of their kernel are for.
+
+    TANH(x / 50) * 50, as scores are capped, and the shares of a SOFTMAX over many are a few steps.
+    """
+    reasons = {}
+    for op, dtype in types.items():
+        rule, known = rule_of(op), found.get(op.outputs[0]) if op.outputs else None
+        step = rule.fixed.get(type_name(dtype), (0.0, 0))[0] if rule is not None else 0.0
+        if dtype.itemsize > 1 or not step or known is None or known.kind != "calibrated":
+            continue
+        low, high = with_zero(known.low, known.high)
+        if step > COARSER * (high - low) / STEPS:
+            told = f"'{op.outputs[0].name}', {low:.3g} … {high:.3g}"
+            reasons[op] = f"its integers have steps of {step:.3g} for {told}"
+    return reasons
 
 
 def fine_ends(graph: Graph, types: Mapping[Op, np.dtype], wide: Set[Tensor]) -> dict[Op, np.dtype]:

@@ -18,7 +18,7 @@ from tqconv.ir.grid import extremes
 from tqconv.ir.types import Range, type_name
 from tqconv.quant import features, finite, places, whole
 from tqconv.quant import params as arithmetic
-from tqconv.quant.ends import coarse_ends, decided_ends, fine_ends
+from tqconv.quant.ends import coarse_ends, coarse_kernels, decided_ends, fine_ends
 from tqconv.quant.groups import Grouping, group, members
 from tqconv.quant.losses import blurred, bounded_wider, lost, seen_wider, stopped, uneven_ends
 from tqconv.quant.params import Params
@@ -152,6 +152,7 @@ def plan(
     if not choice.integer_only:
         real = {t for t in graph.outputs if borders.of_output(t) is None}
         selection.keep_float(graph, coarse_ends(graph, selection.types, real))
+        selection.keep_float(graph, coarse_kernels(selection.types, found))
         selection.keep_float(graph, decided_ends(graph, selection.types, real))
         selection.keep_float(graph, uneven_ends(graph, selection.types, found, real))
         selection.keep_float(graph, other_steps(graph, selection.types, found))
