@@ -106,6 +106,23 @@ def test_sums_that_a_clamp_makes_zero_fit_32_bits(
         assert not np.any(run(model, [samples[:1]], delegate)[0])
 
 
+@pytest.mark.parametrize(("mode", "bits"), [("int16x8", 8), ("int8", 8), ("int8", 4)])
+def test_weights_of_few_steps_make_zeros_too(
+    run: Run, tmp_path: Path, mode: str, bits: int
+) -> None:
+    """Weights on a coarse grid, or of 4 bits, have steps far above a 127th of the largest."""
+    graph = parse(
+        "x: f32[1,4,4,2] -> z\nz = CONV_2D(x, f32[1,1,1,2], f32[1]) {padding=SAME, "
+        "stride_h=1, stride_w=1, fused_activation_function=RELU6}"
+    )
+    graph.ops[0].input(1).data = np.array([[[[0.4, -7e-5]]]], np.float32)
+    graph.ops[0].input(2).data = np.full(1, -3, np.float32)
+    samples = RNG.uniform(-2, 2, (4, 4, 4, 2)).astype(np.float32)
+    model = quantized(graph, tmp_path, samples, mode=mode, improve=False, weight_bits=bits)
+    for delegate in (True, False):
+        assert not np.any(run(model, [samples[:1]], delegate)[0])
+
+
 def test_a_bias_that_dwarfs_the_products_leaves_room_for_the_multiplication(
     run: Run, tmp_path: Path
 ) -> None:

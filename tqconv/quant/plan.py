@@ -161,7 +161,8 @@ def plan(
         raise float_report(floats, WITH_FLOATS)
     request = Request(found, choice, borders, wide, stored or Stored())
     groups = _ranged(graph, selection, request)
-    raise_scales(graph, groups, selection.types)
+    types = selection.types
+    raise_scales(graph, groups, types, lambda use: _weights(use, types[use.op], request))
     result = Plan(scheme, floats=selection.floats, types=selection.types)
     result.request = request
     _plan_tensors(graph, groups, selection, result)
@@ -281,15 +282,12 @@ def _read_reals(op: Op, result: Plan) -> None:
 
 def _plan_operands(op: Op, groups: Grouping, request: Request, result: Plan) -> None:
     """Record what an integer operator reads: activations, constants, weights, then the bias."""
-    rule, dtype, stored = rule_of(op), result.types[op], request.stored.weights
+    rule, dtype = rule_of(op), result.types[op]
     assert rule is not None
     for index, tensor in reals(op):
         name, use = operand_name(op, index), Use(op, index)
-        if tensor.is_constant and name in rule.weight:
-            key = (tensor, op.type, dtype)
-            if key not in stored:
-                stored[key] = _weights(op, tensor, rule.weight[name], dtype, request.choice)
-            result.edges[use] = stored[key]
+        if (weights := _weights(use, dtype, request)) is not None:
+            result.edges[use] = weights
         elif name in rule.bias:
             continue
         elif use in groups.requantized:
@@ -311,7 +309,19 @@ def _plan_operands(op: Op, groups: Grouping, request: Request, result: Plan) -> 
         result.edges[Use(op, state.index)] = made
 
 
-def _weights(op: Op, tensor: Tensor, axis: int | None, dtype: np.dtype, choice: Choice) -> Params:
+def _weights(use: Use, dtype: np.dtype, request: Request) -> Params | None:
+    """Return the parameters of an operand that is constant weights, else None."""
+    tensor, rule = use.op.input(use.index), rule_of(use.op)
+    name = operand_name(use.op, use.index)
+    if not tensor.is_constant or rule is None or name not in rule.weight:
+        return None
+    stored, key = request.stored.weights, (tensor, use.op.type, dtype)
+    if key not in stored:
+        stored[key] = _slices(use.op, tensor, rule.weight[name], dtype, request.choice)
+    return stored[key]
+
+
+def _slices(op: Op, tensor: Tensor, axis: int | None, dtype: np.dtype, choice: Choice) -> Params:
     """Return the parameters of weights, per channel where scheme, kernel and user agree."""
     assert tensor.data is not None
     scheme = BY_ACTIVATION[dtype]

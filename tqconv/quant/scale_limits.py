@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from tqconv.ir.graph import Graph, Op, Tensor, Use
+from tqconv.ir.graph import Graph, Op, Use
 from tqconv.ops.table import having
 from tqconv.quant.evidence.intervals import CLAMPS
 from tqconv.quant.groups import Grouping
-from tqconv.quant.params import from_peaks, peaks
+from tqconv.quant.params import Params, from_peaks, peaks
 from tqconv.quant.schemes import INT8
 from tqconv.quant.select import operand_name, reals, rule_of
 
@@ -35,7 +35,13 @@ LINEAR = having(lambda row: row.linear)
 FLOORS = having(lambda row: None if row.quant is None else row.quant.floor)
 
 
-def raise_scales(graph: Graph, groups: Grouping, types: Mapping[Op, np.dtype]) -> None:
+Weights = Callable[[Use], Params | None]
+"""How a constant operand is stored, if it is a weight."""
+
+
+def raise_scales(
+    graph: Graph, groups: Grouping, types: Mapping[Op, np.dtype], weights: Weights
+) -> None:
     """Raise the output scales that lie below what the kernels compute.
 
     A raised scale may be the input of another such operator, so this repeats until none is left.
@@ -44,12 +50,12 @@ def raise_scales(graph: Graph, groups: Grouping, types: Mapping[Op, np.dtype]) -
         op for op in graph.ops if op in types and (op.type in FLOORS or _sums(op) or _clamped(op))
     ]
     for _ in bounded:
-        if not any([_raise(op, groups, types[op]) for op in bounded]):
+        if not any([_raise(op, groups, types[op], weights) for op in bounded]):
             return
 
 
-def _raise(op: Op, groups: Grouping, dtype: np.dtype) -> bool:
-    floor = _floor(op, groups, dtype) * MARGIN
+def _raise(op: Op, groups: Grouping, dtype: np.dtype, weights: Weights) -> bool:
+    floor = _floor(op, groups, dtype, weights) * MARGIN
     made = groups.home(op.output, dtype)
     if made.known().scale[0] >= floor or made.least >= floor:
         return False
@@ -57,8 +63,8 @@ def _raise(op: Op, groups: Grouping, dtype: np.dtype) -> bool:
     return True
 
 
-def _floor(op: Op, groups: Grouping, dtype: np.dtype) -> float:
-    least = max(_clamped(op), product_step(op, groups, dtype) / MOST_RESCALE)
+def _floor(op: Op, groups: Grouping, dtype: np.dtype, weights: Weights) -> float:
+    least = max(_clamped(op), product_step(op, groups, dtype, weights) / MOST_RESCALE)
     least = max(least, _largest_sum(op, groups, dtype) / MOST_SUM)
     if op.type not in FLOORS:
         return least
@@ -90,10 +96,13 @@ def _sums(op: Op) -> bool:
     return rule is not None and bool(rule.bias)
 
 
-def product_step(op: Op, groups: Grouping, dtype: np.dtype) -> float:
+def product_step(
+    op: Op, groups: Grouping, dtype: np.dtype, weights: Weights | None = None
+) -> float:
     """Return the largest step of sums of products, scale(x) * scale(w); 0 for other operators.
 
-    The steps of a range that is not known yet count as 0.
+    The steps of a range that is not known yet count as 0; those of weights whose plan is not known
+    are as of int8.
     """
     rule = rule_of(op)
     if rule is None or not rule.bias:
@@ -103,12 +112,12 @@ def product_step(op: Op, groups: Grouping, dtype: np.dtype) -> float:
     step = 1.0
     for name in factors:
         index, tensor = operands[name]
-        step *= _step(Use(op, index), tensor, name in rule.weight, groups, dtype)
+        use = Use(op, index)
+        if name in rule.weight and tensor.data is not None:
+            stored = None if weights is None else weights(use)
+            stored = stored or from_peaks(peaks(tensor.data, None), None, INT8)
+            step *= float(stored.scale.max())
+        else:
+            params = groups.read(use, tensor, dtype).params()
+            step *= 0.0 if params is None else float(params.scale[0])
     return step
-
-
-def _step(use: Use, tensor: Tensor, is_weight: bool, groups: Grouping, dtype: np.dtype) -> float:
-    if is_weight and tensor.data is not None:
-        return float(from_peaks(peaks(tensor.data, None), None, INT8).scale[0])
-    params = groups.read(use, tensor, dtype).params()
-    return 0.0 if params is None else float(params.scale[0])
