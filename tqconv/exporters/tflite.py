@@ -53,6 +53,7 @@ class _File:
         self.model = model
         self.schema = tflite()
         self.graphs = save_order(model)
+        self._numbers = {id(graph): number for number, graph in enumerate(self.graphs)}
         self.buffers: list[dict[str, Any]] = [{}]
         self.codes: dict[tuple[str, str, int], int] = {}
         self._shared = Shared()
@@ -121,7 +122,7 @@ class _File:
             return {}
         table, values = encoded
         for name, graph in zip(SUBGRAPHS.get(op.type, ()), op.graphs, strict=True):
-            values[name] = next(i for i, g in enumerate(self.graphs) if g is graph)
+            values[name] = self._numbers[id(graph)]
         first = table in self.schema.unions["BuiltinOptions"]
         return {"builtin_options" if first else "builtin_options_2": (table, values)}
 

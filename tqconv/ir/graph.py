@@ -284,6 +284,10 @@ class Graph:
                     seen.add(id(tensor))
                     yield tensor
 
+    def types(self) -> set[str]:
+        """Return the types of the operators."""
+        return {op.type for op in self.ops}
+
     def check(self) -> None:
         """Raise InternalError when an invariant of the module's docstring is broken."""
         uses: dict[int, set[tuple[int, int]]] = {}

@@ -7,7 +7,7 @@ from itertools import chain
 
 from tqconv.errors import InternalError
 from tqconv.ir.graph import Graph, Model
-from tqconv.passes.rewrite import EXACT
+from tqconv.passes.rewrite import EXACT, TYPES
 from tqconv.passes.rewrite import Pass as Pass
 from tqconv.records import dataclass
 
@@ -63,10 +63,16 @@ def run_stage(
     if not stage.passes:
         return 0
     total = idle = 0
+    types = graph.types()
     for _ in range(ROUNDS):
         changed = {}
         for function in stage.passes:
-            count = changed[function.__name__] = _run(function, graph, observe, check)
+            count = 0
+            if function not in TYPES or not TYPES[function].isdisjoint(types):
+                count = _run(function, graph, observe, check)
+            if count:
+                types = graph.types()
+            changed[function.__name__] = count
             total += count
             idle = 0 if count else idle + 1
             if idle == len(stage.passes):

@@ -15,6 +15,10 @@ EXACT: set[Pass] = set()
 """Passes after which every bit is what it was; filled by `exact` while their modules load."""
 
 
+TYPES: dict[Pass, frozenset[str]] = {}
+"""The operators without which a pass has nothing to do; filled by `at`."""
+
+
 def exact(function: Pass) -> Pass:
     """Declare that a pass keeps every bit, so that it may see a model that holds integers.
 
@@ -42,6 +46,8 @@ def at(*types: str) -> Callable[[Rewrite], Pass]:
                     count += graph.attempt(rewrite, op)
             return count
 
+        if wanted:
+            TYPES[run] = wanted
         return run
 
     return made
