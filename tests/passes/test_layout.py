@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from itertools import product
 
 import numpy as np
@@ -10,10 +10,11 @@ import pytest
 from conftest import run_litert
 from graph_text import parse
 
-from tqconv.ir.graph import Graph, Model
+from tqconv.ir.graph import Graph, Model, Op
 from tqconv.passes.driver import run_stages
 from tqconv.passes.layout.cut import Cut
 from tqconv.passes.layout.groups import groups, parts, regrouped
+from tqconv.passes.layout.settle import settle_layout
 from tqconv.passes.pipeline import STAGES
 
 
@@ -176,3 +177,22 @@ def test_what_was_unfolded_is_normalized_as_it_stands() -> None:
     x = np.random.default_rng(2).normal(size=(1, 4, 6, 5)).astype(np.float32)
     _, types = _run(text, x)
     assert types.count("TRANSPOSE") == 1
+
+
+class Looked(list):  # type: ignore[type-arg]
+    """Operators that count how often all of them are gone through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Op]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_a_permutation_looks_at_its_region_alone() -> None:
+    """Each of 6,667 convolutions of ONNX went through all the operators of the graph, twice."""
+    turns = "\n".join(f"a{i} = TRANSPOSE(x, [0,2,1])\nb{i} = CUMSUM(a{i}, 1)" for i in range(20))
+    graph = parse(f"x: f32[1,3,4] -> {', '.join(f'b{i}' for i in range(20))}\n{turns}")
+    graph.ops = Looked(graph.ops)
+    settle_layout(graph)
+    assert graph.ops.times < 5

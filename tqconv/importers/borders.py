@@ -130,10 +130,11 @@ def add_inputs(
     names = [one.name for one in declared]
     check_counts(names, options)
     named = {name.removesuffix(":0"): shape for name, shape in options.named_shapes.items()}
-    tensors = []
+    tensors, seen = [], set()
     for position, one in enumerate(declared):
-        if one.name in names[:position]:
+        if one.name in seen:
             raise UsageError(f"`{one.name}` is listed twice in --input_arrays")
+        seen.add(one.name)
         given = named.get(one.name.removesuffix(":0"))
         if given is None and options.shapes is not None:
             given = options.shapes[position]

@@ -78,6 +78,7 @@ def import_network(
     except TqconvError as error:
         mention_shapes(error, model.notes)
         raise
+    kinds = {info.name: info.dtype for info in body.outputs}
     for name, value in zip(outputs, values, strict=True):
         if isinstance(value, Several | Grown | Absent):
             raise UnsupportedError(
@@ -85,7 +86,7 @@ def import_network(
                 hint="let the model end before it is put together, with --output_arrays",
             )
         assert isinstance(value, Tensor)
-        add_output(model.main, value, name, _output_dtype(body, name, value))
+        add_output(model.main, value, name, _output_dtype(kinds.get(name, 0), value))
     model.main.prune()
     model.signatures.append(Signature.of(model.main))
     return model
@@ -167,7 +168,7 @@ def _inputs(body: Body, options: LoadOptions, given: Mapping[str, str]) -> list[
 
 def _declared(network: Network, file: str, name: str, options: LoadOptions) -> Declared:
     """Return what is known about an input: what the file says, or what the part before computes."""
-    info = next((i for i in network.body.inputs if i.name == name), None)
+    info = network.body.fed.get(name)
     if info is not None:
         return Declared(name, info.shape, _dtype(info))
     tensor = _computed_before(network, file, name, options)
@@ -219,6 +220,5 @@ def _constants(
     return made
 
 
-def _output_dtype(body: Body, name: str, value: Tensor) -> np.dtype:
-    info = next((o for o in body.outputs if o.name == name), None)
-    return value.dtype if info is None or info.dtype <= 0 else dtype_of(info.dtype)
+def _output_dtype(kind: int, value: Tensor) -> np.dtype:
+    return value.dtype if kind <= 0 else dtype_of(kind)

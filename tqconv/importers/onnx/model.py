@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,14 @@ class Body:
     infos: Mapping[str, ValueInfo] = field(default_factory=dict)
     """What the file declares of inner tensors and results."""
 
+    @cached_property
+    def fed(self) -> dict[str, ValueInfo]:
+        """The inputs by name."""
+        return {info.name: info for info in self.inputs}
+
     def captured(self) -> list[str]:
         """Return the names of the outer tensors that are read, here or in graphs inside."""
-        own = {*self.constants, *self.makers, *(i.name for i in self.inputs)}
+        own = {*self.constants, *self.makers, *self.fed}
         read: dict[str, None] = {}
         for node in self.nodes:
             read |= dict.fromkeys(reads(node))

@@ -91,7 +91,7 @@ def _declared_type(b: ONNXBuilder, name: str) -> int:
     body = b.shared.network.body
     if name in body.constants:
         return int(body.constants[name].data_type)
-    info = next((i for i in body.inputs if i.name == name), None)
+    info = body.fed.get(name)
     if info is not None:
         return info.dtype
     node = body.makers.get(name)

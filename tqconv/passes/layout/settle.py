@@ -63,12 +63,13 @@ def settle_layout(graph: Graph, op: Op) -> bool:
     for start, own in ((op.output, perm), (op.input(0), inverse(perm))):
         region = reached(start, own)
         chosen = _chosen(graph, region)
+        if not chosen:
+            continue  # most ask in vain, and each would look at the whole graph
         for member in [o for o in graph.ops if o in chosen]:
             for made in put_behind(graph, member, *region.ways[member]):
                 _undo_behind(graph, made)
-        if chosen:
-            graph.prune()  # the next one is not to reckon with what nobody reads any more
-            return True
+        graph.prune()  # the next one is not to reckon with what nobody reads any more
+        return True
     return False
 
 

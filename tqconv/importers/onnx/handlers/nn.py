@@ -62,10 +62,10 @@ def _convolved(
         )
     if group > 1 and own == 1 and out is not None:
         w = b.reshape(w, (group, out // group, *kernel))
-        filters = b.transpose(w, (*spatial, 0, 1))
+        filters = b.turned(w, (*spatial, 0, 1))
         y = convolution.depthwise(b, x, filters, windows)
     else:
-        y = convolution.conv(b, x, b.transpose(w, (*spatial, 1, 0)), windows)
+        y = convolution.conv(b, x, b.turned(w, (*spatial, 1, 0)), windows)
     return y if bias is None else b("ADD", y, bias)
 
 
