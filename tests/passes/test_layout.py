@@ -196,3 +196,28 @@ def test_a_permutation_looks_at_its_region_alone() -> None:
     graph.ops = Looked(graph.ops)
     settle_layout(graph)
     assert graph.ops.times < 5
+
+
+def test_what_two_maps_weigh_is_computed_as_they_are() -> None:
+    """Selective fusion: a * s[:, 0:1] + b * s[:, 1:2], of pictures channels first."""
+    text = """
+        x: f32[1,6,5,4] -> y
+        p = CONV_2D(x, f32[8,1,1,4], zeros[8]) {padding=VALID, stride_h=1, stride_w=1}
+        q = CONV_2D(x, f32[8,1,1,4], zeros[8]) {padding=VALID, stride_h=1, stride_w=1}
+        s = CONV_2D(x, f32[2,1,1,4], zeros[2]) {padding=VALID, stride_h=1, stride_w=1}
+        a = TRANSPOSE(p, [0,3,1,2])
+        b = TRANSPOSE(q, [0,3,1,2])
+        t = TRANSPOSE(s, [0,3,1,2])
+        g = GATHER(t, 0) {axis=1}
+        h = GATHER(t, 1) {axis=1}
+        m = RESHAPE(g, [1,1,6,5])
+        n = RESHAPE(h, [1,1,6,5])
+        v = MUL(a, m)
+        w = MUL(b, n)
+        z = ADD(v, w)
+        c = TRANSPOSE(z, [0,2,3,1])
+        y = CONV_2D(c, f32[3,1,1,8], zeros[3]) {padding=VALID, stride_h=1, stride_w=1}
+    """
+    x = np.random.default_rng(2).normal(size=(1, 6, 5, 4)).astype(np.float32)
+    _, types = _run(text, x)
+    assert "TRANSPOSE" not in types

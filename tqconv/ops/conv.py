@@ -140,14 +140,21 @@ def _dense_of_nothing(op: Op) -> NDArray[Any] | None:
 
     Other products stay: recurrent cells are known by them, also where the first state is constant.
     """
+    return None if values(op, 1).shape[1] else _product(op)
+
+
+def _product(op: Op) -> NDArray[Any] | None:
     x, w = values(op, 0), values(op, 1)
-    if w.shape[1] or x.dtype != np.float32:
-        return None
     activation = ACTIVATIONS.get(op.options.get("fused_activation_function", "NONE"))
-    y = np.zeros([d or 0 for d in _fully_connected(op)[0][0]], np.float32)
+    if x.dtype != np.float32 or w.dtype != np.float32 or activation is None:
+        return None
+    sizes = [d or 0 for d in _fully_connected(op)[0][0]]
+    y = np.zeros(sizes)
+    if w.shape[1]:
+        y += (x.reshape(-1, w.shape[1]).astype(np.float64) @ w.T.astype(np.float64)).reshape(sizes)
     if len(op.inputs) > 2 and op.inputs[2] is not None:
-        y = y + values(op, 2)
-    return None if activation is None else activation(y)
+        y += values(op, 2)
+    return activation(y.astype(np.float32))
 
 
 def _groups(op: Op) -> int:
@@ -328,6 +335,7 @@ for _name, (_operands, _shape, _quant, _version, _macs) in _ROWS.items():
         linear=_LINEAR.get(_name),
         dense=_name == "FULLY_CONNECTED",
         max_rank=DELEGATED if _name == "FULLY_CONNECTED" else None,
+        late_fold=_product if _name == "FULLY_CONNECTED" else None,
         fold=_dense_of_nothing if _name == "FULLY_CONNECTED" else None,
     )
 

@@ -149,15 +149,19 @@ def check_outputs(types: Sequence[Typed], name: str) -> None:
         check_sizes(shape, f"'{name}'")
 
 
-def fold(row: OpSpec, op: Op, types: Sequence[Typed], budget: Budget) -> list[NDArray[Any]] | None:
+def fold(
+    row: OpSpec, op: Op, types: Sequence[Typed], budget: Budget, *, late: bool = False
+) -> list[NDArray[Any]] | None:
     """Return the outputs as arrays when they can be computed now, else None.
 
-    What takes more memory or time than the budget has stays an operator.
+    What takes more memory or time than the budget has stays an operator. late: also what layers
+    are recognized by.
     """
     made = nothing(row, types)
     if made is not None:
         return made
-    if row.fold is None or op.graphs:
+    compute = (row.late_fold if late else None) or row.fold
+    if compute is None or op.graphs:
         return None
     op = settled(op)
     if not row.measures and not all(t is None or t.is_constant for t in op.inputs):
@@ -168,7 +172,7 @@ def fold(row: OpSpec, op: Op, types: Sequence[Typed], budget: Budget) -> list[ND
         return None
     if not _is_affordable(row, op, types, budget):
         return None
-    result = row.fold(op)
+    result = compute(op)
     if result is None:
         return None
     arrays = [result] if isinstance(result, np.ndarray | np.generic) else list(result)

@@ -230,6 +230,8 @@ class OpSpec:
     operands: Operands
     shape: ShapeRule
     fold: FoldRule | None = None
+    late_fold: FoldRule | None = None
+    """What passes compute of constants, after they have recognized the layers it is a part of."""
     layout: Layout = OPAQUE
     quant: QuantRule | None = None
     version: VersionRule = field(default=lambda op: 1)

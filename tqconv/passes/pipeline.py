@@ -12,6 +12,7 @@ from tqconv.passes import (
     fills,
     fold,
     fuse,
+    known,
     order,
     reshape,
     rounds,
@@ -48,6 +49,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     rounds.project_before_loop,
     bodies.trim_loops,
     dropout.drop_dropout,
+    known.compute_now,
     cleanup.drop_empty,
     cleanup.drop_identities,
     reshape.as_reshape,
@@ -117,13 +119,20 @@ SIMPLIFY: tuple[Pass, ...] = (
     reshape.lift_over_reshape,
     reshape.sink_reshapes,
     reshape.compute_in_four_dimensions,
-    broadcast.drop_leading_ones,
     broadcast.drop_copies,
 )
 
 STAGES: tuple[Stage, ...] = (
     Stage("simplify", (sink.sink_transposes, sink.sink_flattened, *SIMPLIFY)),
-    Stage("layout", (settle.settle_layout, sink.transpose_to_reshape, *SIMPLIFY)),
+    Stage(
+        "layout",
+        (
+            settle.settle_layout,
+            sink.transpose_to_reshape,
+            *SIMPLIFY,
+            broadcast.drop_leading_ones,  # last: permutations pass what has all dimensions
+        ),
+    ),
     Stage(
         "scale",
         (
