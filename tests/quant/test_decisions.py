@@ -53,6 +53,16 @@ y = SOFTMAX(z) {{beta=60.0}}
 """
 
 
+DENSE = """
+x: f32[1,32] -> y
+a = FULLY_CONNECTED(x, f32[32,32], f32[32])
+b = ELU(a)
+c = FULLY_CONNECTED(b, f32[32,32], f32[32])
+d = ELU(c)
+y = FULLY_CONNECTED(d, f32[4,32], f32[4])
+"""
+
+
 def network() -> Model:
     return Model([parse(CLASSES)])
 
@@ -227,6 +237,38 @@ def test_answers_to_few_samples_count_until_they_are_good() -> None:
             scores = Scores(is_small=small, first=plain, fitted=fitted)
             scores.ends = {"first": [before], "fitted": [after]}
             assert scores.search().offer("fit", trial("fitted")) is (of_few and small)
+
+
+@pytest.mark.parametrize(
+    ("all_", "taken"),
+    [
+        ([32.0, 31.0, 33.0, 29.5], True),
+        ([30.0, 29.0, 30.0, 30.0], False),  # farther on average
+        ([40.0, 40.0, 40.0, 12.0], False),  # what one loses is more than all others gain
+    ],
+)
+def test_ranges_are_taken_where_all_samples_together_gain(all_: list[float], taken: bool) -> None:
+    judges = Scores(first=[[30.0]], mse=[[33.0]])
+    crowd = Scores(first=[[30.0] * 4], mse=[all_])
+    crowd.score = lambda plan: Scores.score(crowd, trial(plan))  # type: ignore[method-assign]
+    search = judges.search()
+    assert search.offer("mse", trial("mse"), crowd=crowd) is taken  # type: ignore[arg-type]
+    assert search.best == ("mse" if taken else "first")
+
+
+@pytest.mark.parametrize(("crowd", "cut"), [(0, "kept"), (improve.CROWD, "refused")])
+def test_what_judges_have_not_seen_is_not_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crowd: int, cut: str
+) -> None:
+    monkeypatch.setattr(improve, "CROWD", crowd)
+    x = np.random.default_rng(0).normal(size=(100, 1, 32)).astype(np.float32)
+    x[[9, 33, 71]] *= 2.5  # neither counted nor remembered, as every other sample
+    np.savez(tmp_path / "x.npz", x=x)
+    model = Model([parse(DENSE)])
+    quantize(model, QuantizeOptions("int8", calibration_data=str(tmp_path / "x.npz")))
+    note = next(n for n in model.notes if n.startswith("fitted to the samples"))
+    parts = {part.split(": ", 1)[0].strip(): part for part in note.split(";")}
+    assert "mse ranges" in parts[cut]
 
 
 @pytest.mark.parametrize(

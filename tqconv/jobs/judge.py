@@ -63,6 +63,11 @@ class Score:
         return float(self.ratios.mean())
 
     @property
+    def joint(self) -> float:
+        """The mean over outputs, in dB, of the share that noise has of the samples together."""
+        return float(-10 * np.log10(np.mean(10 ** (self.ratios / -10), axis=1)).mean())
+
+    @property
     def worst(self) -> float:
         """The mean over the outputs of the worst sample, in dB."""
         return float(self.ratios.mean(axis=0).min())

@@ -30,6 +30,8 @@ MOST = 64
 """Samples that are remembered; more add time and little knowledge."""
 RECORDED = 1 << 25
 """Bytes of what the float model made that are kept; samples beyond them run again."""
+ALL = 1 << 24
+"""Bytes of samples up to which they are all there to be asked about ranges, which they all made."""
 
 T = TypeVar("T")
 
@@ -59,7 +61,7 @@ def parts_of(samples: Sequence[T]) -> Parts[T]:
 
 
 class Memory:
-    """Samples that were seen, an even selection of at most `MOST` of them.
+    """Samples that were seen, an even selection of at most `MOST` of them, and all small ones.
 
     model: what runs them; its deciding values are remembered. total: how many there will be: only
     where that is known, it is known which ones will teach, and with `teaches` they do at once.
@@ -70,6 +72,8 @@ class Memory:
         self, model: Model | None = None, total: int | None = None, *, teaches: bool = False
     ) -> None:
         self.kept: list[Feed] = []
+        self.all: list[Feed] = []
+        self._left = ALL
         self.stride = 1
         while total is not None and -(-total // self.stride) > MOST:
             self.stride *= 2
@@ -100,6 +104,11 @@ class Memory:
     def watch(self, samples: Iterable[Feed]) -> Iterator[Feed]:
         """Yield the samples and remember some."""
         for position, feed in enumerate(samples):
+            self._left -= sum(array.nbytes for array in feed.values())
+            if self._left >= 0:
+                self.all.append(feed)
+            else:
+                self.all = []
             if position % self.stride == 0:
                 self.kept.append(feed)
             if len(self.kept) > MOST:
