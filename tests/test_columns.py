@@ -5,6 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+from conftest import run_litert
+from graph_text import parse
+
+from tqconv.ir.graph import Model
 from tqconv.ir.types import Range
 from tqconv.ops.spec import Linear, QuantRule
 from tqconv.ops.table import having, those
@@ -17,6 +22,18 @@ def test_clamps() -> None:
         "RELU_N1_TO_1": (-1.0, 1.0),
         "RELU_0_TO_1": (0.0, 1.0),
     }
+
+
+def test_beyond_which_numbers_results_stay() -> None:
+    ends = having(lambda row: row.flat)
+    assert ends == {"HARD_SWISH": (-3.0, math.inf), "LOGISTIC": (-8.0, 8.0), "TANH": (-4.0, 4.0)}
+    for name, step in (("HARD_SWISH", 1e-9), ("LOGISTIC", 1 / 256), ("TANH", 1 / 128)):
+        low, high = ends[name]
+        x = np.array([-1e6, low, min(high, 1e6), 1e6], np.float32)
+        graph = parse(f"x: f32[4] -> y\ny = {name}(x)")
+        (made,) = run_litert(Model([graph]), {"x": x})
+        assert abs(made[0] - made[1]) < step / 10
+        assert abs(made[3] - made[2]) < step / 10
 
 
 def test_results_that_are_whole_numbers() -> None:

@@ -155,6 +155,7 @@ for _name, (_bounds, _quant, _version) in _CLAMPS.items():
     )
 
 _WITHIN = {"LOGISTIC": (0.0, 1.0), "SOFTMAX": (0.0, 1.0), "TANH": (-1.0, 1.0)}
+_FLAT = {"HARD_SWISH": (-3.0, math.inf), "LOGISTIC": (-8.0, 8.0), "TANH": (-4.0, 4.0)}
 _ELEMENTWISE: dict[str, tuple[FoldRule, QuantRule, VersionRule]] = {
     "ELU": (with_numpy(_elu), QuantRule(types=frozenset({"INT8"})), by_type()),
     "LEAKY_RELU": (_leaky_relu, QuantRule(), by_type(int16=2)),
@@ -188,6 +189,7 @@ for _name, (_fold, _quant, _version) in _ELEMENTWISE.items():
         types=FLOAT,
         decides="each" if _name == "LOGISTIC" else None,
         within=_WITHIN.get(_name),
+        flat=_FLAT.get(_name),
     )
 
 

@@ -282,6 +282,9 @@ class OpSpec:
     """Where small differences matter: the step of the operand that a range of results needs."""
     clamp: tuple[float, float] | None = None
     """The numbers between which it puts each element of its operand."""
+    flat: tuple[float, float] | None = None
+    """Beyond which numbers of its operand the result changes by less than a tenth of a step of 8
+    bits."""
     within: tuple[float, float] | None = None
     """The numbers between which its results lie, whatever its operands are."""
     decides: Literal["each", "row"] | None = None

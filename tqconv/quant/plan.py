@@ -24,6 +24,7 @@ from tqconv.quant.losses import blurred, bounded_wider, lost, seen_wider, stoppe
 from tqconv.quant.params import Params
 from tqconv.quant.refusals import WITH_FLOATS, MissingRangesError, float_report
 from tqconv.quant.rounded import other_steps, rounded
+from tqconv.quant.saturation import without_tails
 from tqconv.quant.scale_limits import MOST_RESCALE, raise_scales
 from tqconv.quant.schemes import BY_ACTIVATION, INT16, UINT8, Scheme
 from tqconv.quant.select import (
@@ -159,6 +160,7 @@ def plan(
     floats = {op: why for op, why in selection.floats.items() if op.type != "CUSTOM"}
     if choice.integer_only and floats:
         raise float_report(floats, WITH_FLOATS)
+    found = without_tails(graph, found, selection.types)
     request = Request(found, choice, borders, wide, stored or Stored())
     groups = _ranged(graph, selection, request)
     types = selection.types
