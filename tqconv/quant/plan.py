@@ -160,8 +160,8 @@ def plan(
     floats = {op: why for op, why in selection.floats.items() if op.type != "CUSTOM"}
     if choice.integer_only and floats:
         raise float_report(floats, WITH_FLOATS)
-    found = without_tails(graph, found, selection.types)
-    request = Request(found, choice, borders, wide, stored or Stored())
+    needed = without_tails(graph, found, selection.types)
+    request = Request(needed, choice, borders, wide, stored or Stored())
     groups = _ranged(graph, selection, request)
     types = selection.types
     raise_scales(graph, groups, types, lambda use: _weights(use, types[use.op], request))
@@ -294,9 +294,8 @@ def _plan_operands(op: Op, groups: Grouping, request: Request, result: Plan) -> 
             continue
         elif use in groups.requantized:
             whole, reason = groups.requantized[use]
-            result.edges[use] = replace(
-                whole.whole().known(), why=f"requantized for {op!r}: {reason}"
-            )
+            why = f"requantized for {op!r}: {reason}"
+            result.edges[use] = replace(whole.whole().known(), why=why)
         elif use in groups.constants:
             result.edges[use] = groups.constants[use].whole().known()
         else:
@@ -307,8 +306,7 @@ def _plan_operands(op: Op, groups: Grouping, request: Request, result: Plan) -> 
         _plan_bias(op, name, x, w, result)
     for state in states(op):
         like = None if state.like is None else result.tensors[state.like]
-        made = like or arithmetic.cells(request.found[state.variable])
-        result.edges[Use(op, state.index)] = made
+        result.edges[Use(op, state.index)] = like or arithmetic.cells(request.found[state.variable])
 
 
 def _weights(use: Use, dtype: np.dtype, request: Request) -> Params | None:
