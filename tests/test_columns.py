@@ -36,6 +36,10 @@ def test_beyond_which_numbers_results_stay() -> None:
         assert abs(made[3] - made[2]) < step / 10
 
 
+def test_sums() -> None:
+    assert having(lambda row: row.sign) == {"ADD": 1.0, "SUB": -1.0}
+
+
 def test_results_that_are_whole_numbers() -> None:
     assert those(lambda row: row.whole) == {"CEIL", "FLOOR", "ROUND", "SIGN"}
 

@@ -169,6 +169,7 @@ _ADDS, _SUBTRACTS = (
 _BINARY: dict[str, dict[str, Any]] = {
     "ADD": {
         "neutral": 0.0,
+        "sign": 1.0,
         "commutes": True,
         "interval": sum_ends,
         "same_unit": True,
@@ -182,6 +183,7 @@ _BINARY: dict[str, dict[str, Any]] = {
     },
     "SUB": {
         "neutral": 0.0,
+        "sign": -1.0,
         "interval": difference_ends,
         "same_unit": True,
         "fold": with_activation(np.subtract),

@@ -270,6 +270,8 @@ class OpSpec:
     linear: Linear | None = None
     neutral: float | None = None
     """The second operand that leaves the first as it is."""
+    sign: float | None = None
+    """With which the second operand is added to the first."""
     commutes: bool = False
     """The operands may change places."""
     interval: Callable[..., tuple[float, float]] | None = None

@@ -18,8 +18,7 @@ from tqconv.ops.table import having
 from tqconv.quant.evidence.intervals import FREE, KEEP, Ends, clamp_of, input_ends
 
 FLAT = having(lambda row: row.flat)
-SUMS = {"ADD": 1.0, "SUB": -1.0}
-"""The sign of the second operand."""
+SUMS = having(lambda row: row.sign)
 CUT = "beyond it nothing behind changes"
 
 
