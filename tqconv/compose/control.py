@@ -31,9 +31,11 @@ MakeSome = Callable[[Graph, list[Tensor]], Sequence["Tensor | None"]]
 
 Become = Callable[[Graph, Tensor, Tensor, Callable[[], Tensor]], Tensor]
 """Returns, in a graph, an unborn tensor with the element shape of an example; the callable makes a
-tensor like the example in that graph, whose shape can be asked for at run time.
+tensor like the example, or like its elements, in that graph, whose shape can be asked for at run
+time.
 """
 
+WRITES_ROW = "DYNAMIC_UPDATE_SLICE"
 ROUNDS = 16
 """Types settle in as many rounds as the largest rank; nothing has that many dimensions."""
 
@@ -167,12 +169,9 @@ class _Loop:
                 settled &= i in self.invariant or not (first.is_constant or is_unborn(first))
                 self.invariant.add(i)
             elif is_unborn(before) and not is_unborn(after):
-                self.initial[i] = self.become(
-                    self.b.graph,
-                    self.initial[i],
-                    after,
-                    partial(self._peeled, i),
-                )
+                alike = _replaced(self.initial, results, after)
+                make = partial(self._peeled, i) if alike is None else lambda t=alike: t
+                self.initial[i] = self.become(self.b.graph, self.initial[i], after, make)
                 self.shapes[i] = self.initial[i].shape
                 settled = False
             else:
@@ -193,6 +192,18 @@ class _Loop:
             raise UnsupportedError(f"a loop turns {before!r} into {after!r}")
         pairs = zip(self.shapes[i], after.shape, strict=True)
         return tuple(a if a == d else None for a, d in pairs)
+
+
+def _replaced(initial: Sequence[Tensor], results: Sequence[Tensor], rows: Tensor) -> Tensor | None:
+    """Return the first value of a variable that becomes what each round writes as a row."""
+    row = rows.producer
+    row = row.input(1).producer if row is not None and row.type == WRITES_ROW else row
+    element = row.input(0) if row is not None and row.type in ("EXPAND_DIMS", "RESHAPE") else None
+    if element is None or rows.rank != element.rank + 1:
+        return None
+    pairs = zip(initial, results, strict=True)
+    alike = (t for t, r in pairs if r is element and (t.shape, t.dtype) == (r.shape, r.dtype))
+    return next(alike, None)
 
 
 def stand_in(graph: Graph, tensor: Tensor, shape: Shape, *, baked: bool) -> Tensor:

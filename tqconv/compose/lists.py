@@ -91,7 +91,7 @@ def become(
 ) -> Tensor:
     """Return an unborn list as zeros with the element shape of the list `like`.
 
-    `make` returns a list like that in `graph`: the unknown sizes of an element are asked of it.
+    `make` returns a list like that in `graph`, or an element: it is asked for unknown sizes.
     """
     b = within(b, graph)
     facts = facts_of(tensor)
@@ -101,6 +101,8 @@ def become(
         size, element = _size_of(b, facts), like.shape[1:]
     element = merged(facts["element"], element, joined=facts["rows"].joined)
     source = make() if None in element else None
+    if source is not None and source.rank == len(element):
+        return zeros(b, facts["dtype"], size, element, source)
     while source is not None and source.producer is not None and source.producer.type in _WRITES:
         source = source.producer.input(0)
     if source is not None and source.producer is not None and source.producer.type == "FILL":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from flow import check, flow
+from flow import check, flow, function
 from graphs import Array, model_of
 
 from tqconv.errors import UnsupportedError
@@ -110,6 +110,45 @@ def test_elements_of_a_size_known_only_at_run_time() -> None:
     text = ARRAY_LOOP.format(attrs="element_shape=(None,)", element=ROW, read=read)
     text = text.replace("shape=(4,3)", "shape=(None,None)")
     check(flow(text), {"x": ROWS}, y=ROWS[[0, 2]])
+
+
+STATES = """
+    x = Placeholder dtype=f32 shape=(None,None,3)
+    h = Placeholder dtype=f32 shape=(None,3)
+    none = Const 0
+    n = Const 4
+    shape = Const [-1,3]
+    list = TensorListReserve shape n element_dtype=f32 shape_type=i32
+    loop = While none list h x cond=fn('below') body=fn('step')
+    y = TensorListStack loop:1 shape element_dtype=f32
+"""
+
+
+def test_rows_that_are_states_have_the_shape_of_the_first_one() -> None:
+    """A body is not computed once more, outside of the loop, to see how many there are."""
+    below = function("below(i, l, h, x) -> p:z:0", "end = Const 4\np = Less i end:output:0 T=i32")
+    step = function(
+        "step(i, l, h, x) -> next:z:0, m:output_handle:0, g:y:0, x",
+        """
+        one = Const 1
+        axis = Const 0
+        next = AddV2 i one:output:0 T=i32
+        row = GatherV2 x i axis:output:0 Tparams=f32 Tindices=i32 Taxis=i32
+        sum = AddV2 h row:output:0 T=f32
+        g = Abs sum:z:0 T=f32
+        m = TensorListSetItem l i g:y:0 element_dtype=f32
+        """,
+    )
+    x = np.random.default_rng(0).normal(size=(4, 2, 3)).astype(np.float32)
+    h = np.array([[0.5, -1, 2], [1, 0, -0.25]], np.float32)
+    rows, state = [], h
+    for part in x:
+        state = np.abs(state + part)
+        rows.append(state)
+    model = check(flow(STATES, below, step), {"x": x, "h": h}, y=np.stack(rows))
+    types = [op.type for op in model.main.ops]
+    assert "WHILE" in types
+    assert "ABS" not in types
 
 
 LISTS = """
