@@ -10,10 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 import tqconv
 from tqconv.cli.main import main
 from tqconv.errors import QuantizationError, UsageError
+from tqconv.exporters.tflite import serialize
+from tqconv.ir.graph import Graph, Model
+from tqconv.ops.emit import emit
 
 SAMPLES_FOLDER = Path(__file__).parent.parent / "sample_models" / "digits_cnn"
 GRAPH = SAMPLES_FOLDER / "graph.pb"
@@ -55,6 +59,20 @@ def test_samples_of_every_form_give_the_same_file(images: Any, form: str, tmp_pa
     np.savez(tmp_path / "s.npz", image=images)
     wanted = tqconv.convert(GRAPH, quantize="int8", samples=tmp_path / "s.npz")
     assert tqconv.convert(GRAPH, quantize="int8", samples=dataset(images)[form]) == wanted
+
+
+def test_samples_in_order_fit_inputs_of_any_name() -> None:
+    """Keras calls inputs input_1, input_2, ...; the first array is for the first of them."""
+    graph = Graph("main")
+    xs = [graph.add_input(name, (1, 4), np.dtype(np.float32)) for name in ("input_2", "input_1")]
+    weights = [np.eye(4, dtype=np.float32), np.zeros(4, np.float32)]
+    parts = [emit(graph, "FULLY_CONNECTED", x, *weights, name=f"y{i}") for i, x in enumerate(xs)]
+    graph.outputs = parts
+    content = bytes(serialize(Model([graph])))
+    samples = [[np.full((1, 4), k, np.float32), np.full((1, 4), -k, np.float32)] for k in range(9)]
+    made = tqconv.convert(content, quantize="int8", samples=samples, integer_only=True)
+    details = Interpreter(model_content=made).get_input_details()
+    assert {d["name"]: d["quantization"][1] for d in details} == {"input_2": -128, "input_1": 127}
 
 
 @pytest.mark.parametrize("mode", ["int8", "int16x8", "uint8", "dynamic"])

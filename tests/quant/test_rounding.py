@@ -10,6 +10,7 @@ from conftest import Run
 from graph_text import parse
 
 from tqconv.config import QuantizeOptions
+from tqconv.errors import UsageError
 from tqconv.ir.graph import Model
 from tqconv.jobs.quantize import quantize
 from tqconv.quant.fit import moments as moments_page
@@ -113,6 +114,13 @@ def test_columns_times_weights_are_what_litert_computes(
         mine = np.einsum("rng,gon->rgo", met, per_channel).reshape(len(met), -1)
     wanted = run(graph, [x])[0]
     np.testing.assert_allclose(mine.reshape(wanted.shape), wanted, atol=1e-4)
+
+
+def test_a_sample_without_a_window_is_refused() -> None:
+    options = "{padding=VALID, stride_h=1, stride_w=1}"
+    graph = parse(f"x: f32[1,8,4,3] -> y\ny = CONV_2D(x, f32[2,5,1,3], zeros[2]) {options}")
+    with pytest.raises(UsageError, match="too small for 'y'"):
+        Windows(graph.ops[0], (1, 4, 4, 3), 10)
 
 
 def test_moments_sum_over_samples_whatever_the_portions() -> None:

@@ -182,8 +182,10 @@ def _save_items(items: Sequence[Item], path: Path) -> None:
     rows = [list(i) if isinstance(i, list | tuple) else [i] for i in items]
     if any(len(row) != len(rows[0]) for row in rows):
         raise UsageError("the samples have different numbers of inputs")
-    columns = zip(*rows, strict=True)
-    _save(path, {f"input_{i}": _stacked(column) for i, column in enumerate(columns)})
+    columns = list(zip(*rows, strict=True))
+    places = [f"array {i} of {len(columns)}" for i in range(1, len(columns) + 1)]
+    # Not input_0, …: Keras calls inputs so, and arrays are found by name before they are by order.
+    _save(path, {place: _stacked(c) for place, c in zip(places, columns, strict=True)})
 
 
 def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.errors import UsageError, shaped
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.table import those
 from tqconv.quant.fit.products import Products, summed
@@ -259,7 +260,13 @@ class Windows:
         height, across = self.shape[1:3]
         down = _line(op, "h", height, int(op.input(1).shape[1] or 1))
         over = _line(op, "w", across, int(op.input(1).shape[2] or 1))
-        places = _spread(self.shape[0] * len(down) * len(over), most)
+        count = self.shape[0] * len(down) * len(over)
+        if not count:
+            raise UsageError(
+                f"a sample is too small for '{op.output.name}': it sees {shaped(self.shape)}",
+                hint="leave samples out that are smaller than what the model is for, or pad them",
+            )
+        places = _spread(count, most)
         rest, column = np.divmod(places, len(over))
         batch, row = np.divmod(rest, len(down))
         ys, xs = down[row][:, :, None], over[column][:, None, :]
