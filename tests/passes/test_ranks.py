@@ -14,11 +14,23 @@ from tqconv.passes.driver import Stage, run_stage
 from tqconv.passes.legal.ranks import (
     collapse_joined,
     collapse_padded,
+    collapse_permuted,
     collapse_reduced,
+    collapse_reversed,
     collapse_rows,
 )
 
-STAGE = Stage("ranks", (collapse_padded, collapse_joined, collapse_reduced, collapse_rows))
+STAGE = Stage(
+    "ranks",
+    (
+        collapse_padded,
+        collapse_joined,
+        collapse_reduced,
+        collapse_reversed,
+        collapse_permuted,
+        collapse_rows,
+    ),
+)
 DELEGATES = pytest.mark.parametrize("delegate", [True, False], ids=["xnnpack", "builtin"])
 SHAPE = (2, 3, 1, 2, 2, 3, 2)
 X = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
@@ -116,3 +128,69 @@ def test_rows_of_seven_dimensions(delegate: bool) -> None:
     np.testing.assert_allclose(soft, wanted / wanted.sum(-1, keepdims=True), rtol=1e-5)
     np.testing.assert_allclose(dense, small @ w.T + b, rtol=1e-5)
     np.testing.assert_allclose(flat, (small @ w.T + b).reshape(-1, 3), rtol=1e-5)
+
+
+MANY = (2, 3, 1, 2, 2, 1, 2, 2, 3, 2, 1, 2)
+Y = np.arange(np.prod(MANY), dtype=np.float32).reshape(MANY)
+
+
+@DELEGATES
+@pytest.mark.parametrize("keep_dims", [True, False])
+@pytest.mark.parametrize("type", ["SUM", "MEAN", "REDUCE_MAX", "REDUCE_MIN"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_reducing_every_other_of_twelve_dimensions(
+    type: str, first: int, keep_dims: bool, delegate: bool
+) -> None:
+    axes = tuple(range(first, 12, 2))
+    graph = Graph("main")
+    x = graph.add_input("x", MANY, np.dtype(np.float32))
+    y = emit(graph, type, x, np.array(axes, np.int32), name="y", keep_dims=keep_dims)
+    graph.outputs.append(y)
+    run_stage(STAGE, graph, check=True)
+    function = {"SUM": np.sum, "MEAN": np.mean, "REDUCE_MAX": np.max, "REDUCE_MIN": np.min}[type]
+    (got,) = run_litert(graph, [Y], delegate)
+    np.testing.assert_allclose(got, function(Y, axes, keepdims=keep_dims), rtol=1e-6)
+
+
+@DELEGATES
+@pytest.mark.parametrize("axes", [(0,), (3, 4, 5), tuple(range(12)), (11, 10)])
+def test_reversing_twelve_dimensions(axes: tuple[int, ...], delegate: bool) -> None:
+    graph = Graph("main")
+    x = graph.add_input("x", MANY, np.dtype(np.float32))
+    graph.outputs.append(emit(graph, "REVERSE_V2", x, np.array(axes, np.int32), name="y"))
+    run_stage(STAGE, graph, check=True)
+    (got,) = run_litert(graph, [Y], delegate)
+    np.testing.assert_array_equal(got, np.flip(Y, axes))
+
+
+@DELEGATES
+@pytest.mark.parametrize("seed", range(12))
+def test_permuting_many_dimensions(seed: int, delegate: bool) -> None:
+    rng = np.random.default_rng(seed)
+    shape = rng.choice([1, 2, 2, 3], int(rng.integers(9, 13)))
+    perm = rng.permutation(shape.size) if seed > 1 else np.arange(shape.size)[::-1]
+    data = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    graph = Graph("main")
+    x = graph.add_input("x", data.shape, np.dtype(np.float32))
+    graph.outputs.append(emit(graph, "TRANSPOSE", x, perm.astype(np.int32), name="y"))
+    run_stage(STAGE, graph, check=True)
+    assert all(op.input(0).rank <= 8 for op in graph.ops if op.type == "TRANSPOSE")
+    (got,) = run_litert(graph, [data], delegate)
+    np.testing.assert_array_equal(got, data.transpose(perm))
+
+
+def test_an_order_of_many_dimensions_that_is_computed_is_an_error() -> None:
+    graph = Graph("main")
+    x = graph.add_input("x", MANY, np.dtype(np.float32))
+    places = graph.add_input("places", (12,), np.dtype(np.int32))
+    graph.outputs.append(emit(graph, "TRANSPOSE", x, places, name="y"))
+    with pytest.raises(UnsupportedError, match="TRANSPOSE takes at most 8 dimensions, and"):
+        run_stage(STAGE, graph)
+
+
+def test_an_update_of_many_dimensions_is_refused() -> None:
+    """LiteRT loads it, and stops the first run."""
+    graph = Graph("main")
+    x = graph.add_input("x", MANY, np.dtype(np.float32))
+    with pytest.raises(UnsupportedError, match="DYNAMIC_UPDATE_SLICE takes at most 8 dimensions"):
+        emit(graph, "DYNAMIC_UPDATE_SLICE", x, Y[:1], np.zeros(12, np.int32), name="y")

@@ -22,6 +22,7 @@ from tqconv.ops.rules import (
 from tqconv.ops.spec import (
     ALL_TYPES,
     INDEX,
+    MOVED,
     ONE_OF_DATA,
     WIDE_INDEX,
     QuantRule,
@@ -70,6 +71,7 @@ op(
     polynomial=True,
     copies="permuted",
     category="movement",
+    max_rank=MOVED,
 )
 
 
@@ -208,6 +210,7 @@ op(
     category="movement",
     takes={"axes": Takes(INDEX, ranks=(1,))},
     types=_NUMBERS | {"bool"},
+    max_rank=MOVED,
 )
 
 

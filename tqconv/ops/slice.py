@@ -11,7 +11,7 @@ from tqconv.errors import UnsupportedError, counted, shaped
 from tqconv.ir.graph import Op
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import elements, elements_or_unknown, has_shape, values
-from tqconv.ops.spec import WIDE_INDEX, QuantRule, Takes, Typed, by_type, op, rows_input
+from tqconv.ops.spec import MOVED, WIDE_INDEX, QuantRule, Takes, Typed, by_type, op, rows_input
 from tqconv.records import dataclass
 
 _SAME = QuantRule(same=True)
@@ -276,6 +276,8 @@ op(
 
 def _updated(op: Op) -> list[Typed]:
     x, update = op.input(0), op.input(1)
+    if x.rank > MOVED:
+        raise UnsupportedError(f"DYNAMIC_UPDATE_SLICE takes at most {MOVED} dimensions")
     if x.rank != update.rank:
         raise UnsupportedError(f"an update of rank {update.rank} for a tensor of rank {x.rank}")
     has_shape(op.input(2), (x.rank,))

@@ -134,6 +134,9 @@ SCALAR_OF_DATA = Takes(ranks=(0,), data=True)
 DELEGATED = 6
 """Dimensions that XNNPACK takes; of some operators it fails to prepare more (measured)."""
 
+MOVED = 8
+"""Dimensions that the kernels which permute, reverse and update load (measured)."""
+
 ALL_TYPES = frozenset({"INT8", "UINT8", "INT16"})
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,7 @@ def collapse_padded(graph: Graph) -> int:
             continue
         amounts = op.input(1).data
         if amounts is None:
-            raise UnsupportedError(
-                f"{op.type} takes at most {limit} dimensions, and what to pad is not a constant",
-                where=op.source,
-            )
+            raise _too_many(op, limit, "what to pad is not a constant")
         graph.replace(op.output, _padded(graph, op, np.asarray(amounts), limit))
         count += 1
     return count
@@ -111,7 +109,7 @@ def _join_flat(graph: Graph, op: Op, operands: list[int], axis: int) -> None:
 
 
 def collapse_reduced(graph: Graph) -> int:
-    """Reduce runs of dimensions that are all reduced, or all kept, as one.
+    """Reduce runs of dimensions that are all reduced, or all kept, as one; a few after others.
 
     y = SUM(x: [2,3,1,2,2,3,2], [1,2])   ->   y = RESHAPE(SUM(RESHAPE(x, [2,3,24]), [1]), …)
     """
@@ -120,24 +118,132 @@ def collapse_reduced(graph: Graph) -> int:
         x, axes = op.input(0), op.input(1).data
         if axes is None or x.quant is not None or LITERT.refused_rank(op) is None:
             continue
-        reduced = {int(axis) % x.rank for axis in axes.reshape(-1)}
-        groups = _runs([axis in reduced for axis in range(x.rank)])
-        if len(groups) > (LITERT.ranks(op) or 0):  # every other one: the builtin kernel does it
-            continue
-        name, source = op.output.name, op.source
-        flat = _reshaped(graph, op, x, [_size(x.shape, group) for group in groups], f"{name}/flat")
-        places = np.array([i for i, g in enumerate(groups) if g[0] in reduced], np.int32)
-        made = emit(graph, op.type, flat, places, name=f"{name}/reduced", source=source)
-        graph.replace(op.output, _reshaped(graph, op, made, list(op.output.shape), name))
+        left = {int(axis) % x.rank for axis in axes.reshape(-1)}
+        limit = LITERT.ranks(op) or 0
+        if x.dtype.kind != "f" and len(_runs(x.rank, left)) > limit:
+            continue  # integers are the builtin kernel's, which takes them all
+        y, shape = x, list(x.shape)
+        for part in _parts(x.rank, left, limit):
+            y = _over(graph, op, y, shape, part, keep=False)
+            shape = [1 if axis in part else d for axis, d in enumerate(shape)]
+        graph.replace(op.output, _reshaped(graph, op, y, list(op.output.shape), op.output.name))
         count += 1
     return count
 
 
-def _runs(marks: Sequence[bool]) -> list[list[int]]:
-    """Return the axes in runs with the same mark."""
+def collapse_reversed(graph: Graph) -> int:
+    """Reverse the dimensions, which lie beside each other, as one, and keep the others as two.
+
+    y = REVERSE_V2(x: [2,1,2,2,2,1,2,2,3], [2,3])   ->   the same with [2,4,24] and a RESHAPE
+    """
+    count = 0
+    for op in of_type(graph, "REVERSE_V2"):
+        x, axes = op.input(0), op.input(1).data
+        if axes is None or x.quant is not None or LITERT.refused_rank(op) is None:
+            continue
+        chosen = {int(axis) % x.rank for axis in axes.reshape(-1)}
+        y = _over(graph, op, x, x.shape, chosen, keep=True)
+        graph.replace(op.output, _reshaped(graph, op, y, list(x.shape), op.output.name))
+        count += 1
+    return count
+
+
+def _over(
+    graph: Graph, op: Op, y: Tensor, shape: Sequence[int | None], axes: Set[int], *, keep: bool
+) -> Tensor:
+    """Apply an operator to some axes of `y`, which has the elements of a tensor of this shape."""
+    groups, name = _runs(len(shape), axes), op.output.name
+    flat = _reshaped(graph, op, y, [_size(tuple(shape), group) for group in groups], f"{name}/flat")
+    places = np.array([i for i, g in enumerate(groups) if g[0] in axes], np.int32)
+    options = {k: v for k, v in op.options.items() if keep or k != "keep_dims"}
+    made: Tensor = emit(
+        graph, op.type, flat, places, name=f"{name}/part", source=op.source, **options
+    )
+    return made
+
+
+def _parts(rank: int, axes: Set[int], limit: int) -> Iterator[Set[int]]:
+    """Yield the axes in parts, the last first; each and what is between takes few dimensions."""
+    left = set(axes)
+    while left:
+        groups = _runs(rank, left)
+        chosen = [group for group in groups if group[0] in left]
+        if len(groups) > limit:
+            chosen = chosen[-(limit // 2 - 1) :]  # and what is kept before, between and behind
+        part = {axis for group in chosen for axis in group}
+        yield part
+        left -= part
+
+
+def collapse_permuted(graph: Graph) -> int:
+    """Permute runs of dimensions that stay together as one; a few after others.
+
+    y = TRANSPOSE(x: [2,1,2,2,2,1,2,2,3], [6,7,8,0,…])   ->   the same with [16,12] and a RESHAPE
+    """
+    count = 0
+    for op in of_type(graph, "TRANSPOSE"):
+        x, perm = op.input(0), op.input(1).data
+        limit = LITERT.ranks(op) or 0
+        if x.quant is not None or LITERT.refused_rank(op) is None:
+            continue
+        if perm is None:
+            raise _too_many(op, limit, "their order is not a constant")
+        wanted = [int(axis) for axis in perm if x.shape[int(axis)] != 1]
+        now, y = sorted(wanted), x
+        while now != wanted:
+            following = wanted
+            if len(_together(now, wanted)) > limit:
+                following = _nearer(now, wanted, limit // 2 - 1)
+            y = _permuted(graph, op, y, now, following)
+            now = following
+        graph.replace(op.output, _reshaped(graph, op, y, list(op.output.shape), op.output.name))
+        count += 1
+    return count
+
+
+def _nearer(now: Sequence[int], wanted: Sequence[int], several: int) -> list[int]:
+    """Return an order with more of the last axes in their places than `now`, by moving a few."""
+    done = 0
+    while wanted[-done - 1 :] == list(now[-done - 1 :]):
+        done += 1
+    end = len(wanted) - done
+    moved = list(wanted[max(end - several, 0) : end])
+    return [axis for axis in now[:end] if axis not in moved] + moved + list(now[end:])
+
+
+def _together(now: Sequence[int], wanted: Sequence[int]) -> list[list[int]]:
+    """Return the axes of `now` in runs that `wanted` has, too."""
+    behind = dict(pairwise(wanted))
     groups: list[list[int]] = []
-    for axis, mark in enumerate(marks):
-        if groups and marks[groups[-1][0]] == mark:
+    for axis in now:
+        if groups and behind.get(groups[-1][-1]) == axis:
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    return groups
+
+
+def _permuted(graph: Graph, op: Op, y: Tensor, now: Sequence[int], wanted: Sequence[int]) -> Tensor:
+    """Bring the axes of the operand, which `y` has in the order `now`, into another order."""
+    groups, name = _together(now, wanted), f"{op.output.name}/part"
+    flat = _reshaped(graph, op, y, [_size(op.input(0).shape, g) for g in groups], name)
+    places = {group[0]: place for place, group in enumerate(groups)}
+    perm = np.array([places[axis] for axis in wanted if axis in places], np.int32)
+    made: Tensor = emit(graph, "TRANSPOSE", flat, perm, name=name, source=op.source)
+    return made
+
+
+def _too_many(op: Op, limit: int, why: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{op.type} takes at most {limit} dimensions, and {why}", where=op.source
+    )
+
+
+def _runs(rank: int, chosen: Set[int]) -> list[list[int]]:
+    """Return the axes in runs, of those that are chosen and of the others."""
+    groups: list[list[int]] = []
+    for axis in range(rank):
+        if groups and (groups[-1][0] in chosen) == (axis in chosen):
             groups[-1].append(axis)
         else:
             groups.append([axis])

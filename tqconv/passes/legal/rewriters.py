@@ -17,6 +17,8 @@ REWRITERS: tuple[Pass, ...] = (
     ranks.collapse_padded,
     ranks.collapse_joined,
     ranks.collapse_reduced,
+    ranks.collapse_reversed,
+    ranks.collapse_permuted,
     ranks.collapse_rows,
 )
 """Each takes the operators that `targets.target` refuses for one reason, and leaves the others."""
