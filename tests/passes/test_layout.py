@@ -221,3 +221,17 @@ def test_what_two_maps_weigh_is_computed_as_they_are() -> None:
     x = np.random.default_rng(2).normal(size=(1, 6, 5, 4)).astype(np.float32)
     _, types = _run(text, x)
     assert "TRANSPOSE" not in types
+
+
+@pytest.mark.parametrize("shape", ["[2,9,1,6]", "[?,9,1,6]"])
+def test_a_product_reads_across_what_needs_no_more_than_a_reshape(shape: str) -> None:
+    """Keys that all heads share: as onnxruntime's optimizer leaves them, with transA."""
+    text = f"""
+        q: f32[2,4,5,6], k: f32{shape} -> y
+        t = TRANSPOSE(k, [0,2,3,1])
+        y = BATCH_MATMUL(q, t)
+    """
+    rng = np.random.default_rng(2)
+    feeds = [rng.normal(size=s).astype(np.float32) for s in ((2, 4, 5, 6), (2, 9, 1, 6))]
+    _, types = _run(text, *feeds)
+    assert types == ["RESHAPE", "BATCH_MATMUL"]

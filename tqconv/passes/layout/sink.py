@@ -105,7 +105,7 @@ def sink_transposes(graph: Graph, op: Op) -> bool:
 
 @at("BATCH_MATMUL")
 def transpose_in_product(graph: Graph, op: Op) -> bool:
-    """Let the product read its second matrices across.
+    """Let the product read its second matrices across, where that is all, or all but a RESHAPE.
 
     t = TRANSPOSE(w: [2,3,4], [0,2,1]); y = BATCH_MATMUL(x, t)
     ->   y = BATCH_MATMUL(x, w) {adj_y=true}
@@ -114,10 +114,16 @@ def transpose_in_product(graph: Graph, op: Op) -> bool:
     perm = permutation(before)
     if before is None or perm is None or len(perm) < 2:
         return False
-    last = len(perm) - 1
-    if perm != (*range(last - 1), last, last - 1) or op.input(1).is_constant:
+    w, across = before.input(0), (*perm[:-2], perm[-1], perm[-2])
+    kept = [k for k in across if w.shape[k] != 1]
+    if kept != sorted(kept) or op.input(1).is_constant:
         return False
-    graph.set_input(op, 1, before.input(0))
+    if not identity(across):
+        if w.shape.count(None) > 1:
+            return False
+        sizes, name = [w.shape[k] for k in across], f"{before.output.name}/across"
+        w = reshaped(graph, w, sizes, name, before.source)
+    graph.set_input(op, 1, w)
     op.options["adj_y"] = not op.options.get("adj_y", False)
     op.source = op.source.joined(before.source)
     return True
