@@ -18,7 +18,7 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.complex import COMPLEX64, FLOAT32
 from tqconv.compose.integers import bitcast
 from tqconv.compose.operands import static_size
-from tqconv.compose.sizes import Size, reshaped, sizes_of
+from tqconv.compose.sizes import Size, inserted, reshaped, size_of, sizes_of
 from tqconv.compose.slices import along
 from tqconv.errors import UnsupportedError, counted, shaped
 from tqconv.ir.graph import Tensor
@@ -168,3 +168,36 @@ def of_parts(
     flat = b("FULLY_CONNECTED", reshaped(b, moved, [-1, read * parts]), rows, None)
     y = reshaped(b, flat, [*batch, matrix.shape[1] // made, made])
     return b.transpose(y, [order.index(i) for i in range(x.rank)])
+
+
+def of_frames(
+    b: Builder,
+    x: Tensor,
+    count: int,
+    step: int,
+    window: NDArray[Any] | None = None,
+    *,
+    half: bool,
+) -> Tensor:
+    """Transform frames of x: [n, samples, 1 or 2], `count` samples every `step`.
+
+    [n, frames, bins, 2], as many frames as fit. Each frame is weighed by `window`: [count]. A
+    convolution with waves does all of it, however long the signal is. `half`: as `of_parts` has it.
+    """
+    parts, bins = static_size(x, 2), count // 2 + 1 if half else count
+    if parts not in (1, 2):
+        raise UnsupportedError(f"frames of {shaped(x.shape)}")
+    waves = of_complex(count, inverse=False)[:: 3 - parts, : 2 * bins]
+    if window is not None:
+        waves = waves * np.repeat(window.astype(np.float32), parts)[:, None]
+    filters = np.ascontiguousarray(waves.T).reshape(2 * bins, 1, count, parts)
+    y = b(
+        "CONV_2D",
+        inserted(b, x, 1),
+        filters,
+        np.zeros(2 * bins, np.float32),
+        padding="VALID",
+        stride_h=1,
+        stride_w=step,
+    )
+    return reshaped(b, y, [size_of(b, x, 0), size_of(b, y, 2), bins, 2])

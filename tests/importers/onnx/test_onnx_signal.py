@@ -47,14 +47,29 @@ def test_signals_of_spectra(tmp_path: Path, half: int) -> None:
 
 
 @pytest.mark.parametrize("windowed", [False, True])
-def test_short_spectra(tmp_path: Path, windowed: bool) -> None:
+@pytest.mark.parametrize("is_open", [False, True])
+def test_short_spectra(tmp_path: Path, windowed: bool, is_open: bool) -> None:
     x = RNG.normal(size=(2, 40, 1)).astype(F)
     constants = {"s": np.array(6), "l": np.array(16), "w": np.hanning(16).astype(F)}
     nodes = [node("STFT", "x s w l" if windowed else "x s _ l", "y")]
     frames = np.lib.stride_tricks.sliding_window_view(x[..., 0], 16, 1)[:, ::6]
     found = np.fft.rfft(frames * (constants["w"] if windowed else 1))
     want = np.stack([found.real, found.imag], -1)
-    assert_like_reference(network(nodes, {"x": x}, ["y"], constants), tmp_path, {"x": x}, [want])
+    shapes = {"x": ["n", "samples", 1]} if is_open else None
+    model = network(nodes, {"x": x}, ["y"], constants, shapes=shapes)
+    assert_like_reference(model, tmp_path, {"x": x}, [want])
+
+
+def test_short_spectra_of_both_parts_under_a_computed_window(tmp_path: Path) -> None:
+    x = RNG.normal(size=(2, 24, 2)).astype(F)
+    frames = np.lib.stride_tricks.sliding_window_view(x[..., 0] + 1j * x[..., 1], 8, 1)[:, ::4]
+    for feeds in ({"x": x}, {"x": x, "w": np.hanning(8).astype(F)}):
+        nodes = [node("STFT", "x s w _" if "w" in feeds else "x s _ l", "y", onesided=0)]
+        found = np.fft.fft(frames * feeds.get("w", np.ones(8)))
+        want = np.stack([found.real, found.imag], -1)
+        constants = {"s": np.array(4), "l": np.array(8)}
+        model = network(nodes, feeds, ["y"], constants)
+        assert_like_reference(model, tmp_path, feeds, [want])
 
 
 @pytest.mark.parametrize("center", [0, 1])

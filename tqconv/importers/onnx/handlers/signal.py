@@ -63,17 +63,18 @@ def short_transform(
         count = int(b.scalar(length, "frame_length"))
     else:
         count = static_size(signal, 1) if window is None else static_size(window, 0)
-    stride, samples = int(b.scalar(step, "frame_step")), static_size(signal, 1)
-    if stride < 1 or not 0 < count <= samples:
-        raise UnsupportedError(f"frames of {count} samples every {stride} of {samples}")
-    b.pay((samples // stride + 1) * count, "frame_length")
-    starts = np.arange(0, samples - count + 1, stride)
+    stride, samples = int(b.scalar(step, "frame_step")), signal.shape[1]
+    if stride < 1 or count < 1 or (samples is not None and count > samples):
+        raise UnsupportedError(f"frames of {count} samples every {stride} of {samples or '?'}")
+    if window is not None and static_size(window, 0) != count:
+        raise UnsupportedError(f"a window of {window.shape[0]} for frames of {count} samples")
+    if window is None or window.is_constant:
+        weights = None if window is None else window.data
+        return spectrum.of_frames(b, signal, count, stride, weights, half=bool(onesided))
+    b.pay((static_size(signal, 1) // stride + 1) * count, "frame_length")
+    starts = np.arange(0, static_size(signal, 1) - count + 1, stride)
     places = (starts[:, None] + np.arange(count)).astype(np.int32)
-    frames = b("GATHER", signal, places, axis=1)
-    if window is not None:
-        if static_size(window, 0) != count:
-            raise UnsupportedError(f"a window of {window.shape[0]} for frames of {count} samples")
-        frames = b("MUL", frames, b.reshape(window, (count, 1)))
+    frames = b("MUL", b("GATHER", signal, places, axis=1), b.reshape(window, (count, 1)))
     return spectrum.of_parts(b, frames, 2, None, inverse=False, half=bool(onesided))
 
 
