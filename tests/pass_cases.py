@@ -13,6 +13,47 @@ SAME_ONE = "{padding=SAME, stride_h=1, stride_w=1}"
 """Options of a convolution that keeps the size."""
 
 CASES = {
+    "what is split as it was joined is not joined": (
+        """x: f32[4,1,?,8], y: f32[4,1,?,8] -> a, b
+        j = CONCATENATION(x, y) {axis=1}
+        s, t = SPLIT(1, j) {num_splits=2}
+        a = TANH(s)
+        b = TANH(t)""",
+        ["TANH", "TANH"],
+    ),
+    "rows that were joined are unpacked by reshapes": (
+        """x: f32[1,?,8], y: f32[1,?,8] -> a, b
+        j = CONCATENATION(x, y) {axis=0}
+        s, t = UNPACK(j) {num=2, axis=0}
+        a = TANH(s)
+        b = TANH(t)""",
+        ["RESHAPE", "TANH", "RESHAPE", "TANH"],
+    ),
+    "a slice of what was joined is the part that it takes": (
+        """x: f32[2,3], y: f32[2,4] -> a, b
+        n = NEG(x)
+        j = CONCATENATION(n, y) {axis=1}
+        s = STRIDED_SLICE(j, [0,0], [2,3], [1,1])
+        a = EXP(s)
+        b = TANH(j)""",
+        ["NEG", "CONCATENATION", "EXP", "TANH"],
+    ),
+    "other parts than those that were joined stay": (
+        """x: f32[2,3], y: f32[2,5] -> a, b
+        j = CONCATENATION(x, y) {axis=1}
+        s, t = SPLIT(1, j) {num_splits=2}
+        a = TANH(s)
+        b = TANH(t)""",
+        ["CONCATENATION", "SPLIT", "TANH", "TANH"],
+    ),
+    "ones times nothing are filled as nothing": (
+        """x: f32[?,4] -> y
+        n = SHAPE(x) {out_type=INT32}
+        f = FILL(n, 1.0)
+        m = MUL(f, 0.0)
+        y = CONCATENATION(x, m) {axis=0}""",
+        ["SHAPE", "FILL", "CONCATENATION"],
+    ),
     "a first convolution that is an output, too, is turned once": (
         f"""x: f32[1,4,5,5] -> w, c
         a = TRANSPOSE(x, [0,2,3,1])

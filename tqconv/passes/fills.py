@@ -121,6 +121,24 @@ def _keeps_types(reader: Op, inputs: tuple[Tensor | None, ...]) -> bool:
 
 
 @exact
+@at("ADD", "MUL")
+def fill_at_once(graph: Graph, op: Op) -> bool:
+    """Fill with what a number makes of the number that fills.
+
+    y = MUL(FILL(s, 1), 0)   ->   y = FILL(s, 0)
+    """
+    fill = made_by(op.inputs[0], "FILL") or made_by(op.inputs[1], "FILL")
+    value = _uniform(op)
+    if fill is None or value is None or fill.output.shape != op.output.shape:
+        return False
+    if not all(t is fill.output or (t is not None and t.size == 1) for t in op.inputs):
+        return False
+    name = f"{op.output.name}/filled"
+    graph.replace(op.output, emit(graph, "FILL", fill.input(0), value, name=name, source=op.source))
+    return True
+
+
+@exact
 def drop_widening(graph: Graph) -> int:
     """Leave out what only widens an operand, where another has its shape already.
 

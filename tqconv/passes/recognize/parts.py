@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from tqconv.ir.graph import Graph, Op
+from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import (
     has_activation,
     has_constant_rest,
     is_read,
     is_same,
+    made_by,
     sole_reader,
     values_of,
 )
 from tqconv.ops.emit import emit
+from tqconv.passes.reshape import reshaped
 from tqconv.passes.rewrite import at, exact
 
 
@@ -55,6 +58,59 @@ def slices_as_split(graph: Graph, op: Op) -> bool:
     for part, y in zip(parts, made, strict=True):
         graph.replace(found[part].output, y)
     return True
+
+
+@exact
+@at("SPLIT", "SPLIT_V", "UNPACK", "STRIDED_SLICE")
+def part_of_join(graph: Graph, op: Op) -> bool:
+    """Read what was joined, not the part of the whole that it became.
+
+    y = CONCATENATION(a: [4,1,8], b: [4,1,8]) {axis=1}; c, d = SPLIT(1, y)   ->   c, d = a, b
+    """
+    x = op.inputs[1] if op.type == "SPLIT" else op.inputs[0]
+    join = made_by(x, "CONCATENATION")
+    if x is None or join is None or has_activation(join) or x.quant is not None:
+        return False
+    axis = int(join.options.get("axis", 0)) % x.rank
+    joined: dict[tuple[int, int], Tensor] = {}
+    begin = 0
+    for operand in join.inputs:
+        size = None if operand is None else operand.shape[axis]
+        if operand is None or size is None:
+            break
+        joined.setdefault((begin, begin + size), operand)
+        begin += size
+    changed = False
+    for y, place in _taken(op, x, axis):
+        found = joined.get(place)
+        if found is None or not is_read(graph, y) or found.is_constant:
+            continue
+        if op.type == "UNPACK":
+            sizes = [size for i, size in enumerate(found.shape) if i != axis]
+            found = reshaped(graph, found, sizes, f"{y.name}/joined", op.source)
+        graph.replace(y, found)
+        changed = True
+    return changed
+
+
+def _taken(op: Op, x: Tensor, axis: int) -> Iterator[tuple[Tensor, tuple[int, int]]]:
+    """Yield the results that are whole slices of x along an axis, and from where to where."""
+    if op.type == "STRIDED_SLICE":
+        part = _part(op)
+        if part is not None and part.axis == axis:
+            yield op.output, (part.begin, part.end)
+        return
+    own = values_of(op.inputs[2 if op.type == "SPLIT_V" else 0])
+    along = int(op.options.get("axis", 0)) if op.type == "UNPACK" else own[0] if own else None
+    if along is None or along % x.rank != axis:
+        return
+    begin = 0
+    for y in op.outputs:
+        size = 1 if op.type == "UNPACK" else y.shape[axis]
+        if size is None:
+            return
+        yield y, (begin, begin + size)
+        begin += size
 
 
 @exact
