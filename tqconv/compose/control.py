@@ -17,7 +17,7 @@ import numpy as np
 
 from tqconv.compose.builder import Builder
 from tqconv.compose.gather import truth
-from tqconv.errors import UnsupportedError, counted
+from tqconv.errors import UnsupportedError, counted, shaped
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import VARIANT, Shape
 from tqconv.ops.emit import emit, finish, infer
@@ -73,8 +73,31 @@ def branch(
     for position, graph in enumerate(graphs):
         close(graph, [pair[position] for pair in alike])
     passed = [t for t in operands if not t.is_constant and not is_unborn(t)]
+    if any(x.rank != y.rank for x, y in alike) and _asks_for_sizes(test):
+        one, two = next((x, y) for x, y in alike if x.rank != y.rank)
+        raise UnsupportedError(
+            f"one branch makes {shaped(one.shape)}, the other {shaped(two.shape)}, and a size that "
+            "is not known chooses",
+            hint="give the inputs a shape with --input_shapes",
+        )
     emitted = iter(_emit(b, "IF", [test, *passed], graphs) if pairs else ())
     return [None if x is None or y is None else next(emitted) for x, y in zip(*made, strict=True)]
+
+
+def _asks_for_sizes(condition: Tensor) -> bool:
+    """Whether a condition is computed of sizes, and constants, alone."""
+    waiting, seen = [condition], set[int]()
+    while waiting:
+        tensor = waiting.pop()
+        op = tensor.producer
+        if id(tensor) in seen or tensor.is_constant:
+            continue
+        seen.add(id(tensor))
+        if op is None:
+            return False
+        if not spec(op.type).measures:
+            waiting += [t for t in op.inputs if t is not None]
+    return True
 
 
 def _alike(

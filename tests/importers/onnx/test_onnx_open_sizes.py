@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from networks import assert_like_reference, load, network, node
+from onnx import helper
 
+from tqconv.config import LoadOptions
 from tqconv.errors import UnsupportedError
 
 F = np.float32
@@ -127,3 +129,35 @@ def test_pixels_of_channels(tmp_path: Path, mode: str, shape: list[Any]) -> None
     feeds = {"x": RNG.normal(size=(2, 8, 2, 3)).astype(F)}
     nodes = [node("DepthToSpace", "x", "y", blocksize=2, mode=mode)]
     assert_like_reference(network(nodes, feeds, ["y"], shapes={"x": shape}), tmp_path, feeds)
+
+
+def squeezing() -> Any:
+    """Return a network as PyTorch writes `x.squeeze(1)` of a size that it does not know."""
+
+    def branch(made: Any, name: str) -> Any:
+        result = helper.make_empty_tensor_value_info(name)
+        return helper.make_graph([made], name, [], [result])
+
+    nodes = [
+        node("Shape", "x", "shape"),
+        node("Gather", "shape place", "size", axis=0),
+        node("Equal", "size one", "alone"),
+        node(
+            "If",
+            "alone",
+            "y",
+            then_branch=branch(node("Squeeze", "x axes", "z"), "z"),
+            else_branch=branch(node("Identity", "x", "w"), "w"),
+        ),
+    ]
+    constants = {"place": np.array(1), "one": np.array(1), "axes": np.array([1])}
+    return network(nodes, {"x": X}, ["y"], constants, shapes=OPEN)
+
+
+def test_a_size_that_decides_about_ranks_has_to_be_given(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="a size that is not known chooses") as caught:
+        load(squeezing(), tmp_path)
+    assert "--input_shapes" in (caught.value.hint or "")
+    for shape, rank in (((4, 6), 2), ((4, 1), 1)):
+        given = load(squeezing(), tmp_path, LoadOptions(shapes=(shape,)))
+        assert given.main.outputs[0].rank == rank

@@ -244,6 +244,37 @@ def test_a_quantizer_rounds_what_is_rounded_by_the_range_of_each_run(
         assert np.abs(got - want).max() <= 0.02 * np.abs(want).max()
 
 
+def test_a_bias_of_integers_is_added_to_integers(tmp_path: Path) -> None:
+    """As quantizers before onnxruntime 1.8 write it: floor(b / scale) beside the int32 sums."""
+    weights = RNG.integers(0, 256, (5, 3, 1, 1)).astype(np.uint8)
+    nodes = [
+        node("DynamicQuantizeLinear", "x", "xq xs xz"),
+        node("ConvInteger", "xq w xz wz", "i", kernel_shape=[1, 1]),
+        node("Mul", "xs ws", "s"),
+        node("Div", "b s", "steps"),
+        node("Floor", "steps", "whole"),
+        node("Cast", "whole", "bq", to=TensorProto.INT32),
+        node("Reshape", "bq shape", "bias"),
+        node("Add", "i bias", "sum"),
+        node("Cast", "sum", "r", to=1),
+        node("Mul", "r s", "y"),
+    ]
+    bias, scale = RNG.normal(size=5).astype(F), F(0.011)
+    constants = {"w": weights, "wz": np.array(128, np.uint8), "ws": scale, "b": bias}
+    x = RNG.normal(size=(2, 3, 4, 4)).astype(F)
+    model = network(nodes, {"x": x}, ["y"], {**constants, "shape": np.array([1, 5, 1, 1])})
+    matrix = (weights[..., 0, 0].astype(F) - 128) * scale
+    want = np.einsum("nchw,oc->nohw", x, matrix) + bias[:, None, None]
+    source, target = tmp_path / "net.onnx", tmp_path / "net.tflite"
+    source.write_bytes(model.SerializeToString())
+    np.savez(tmp_path / "s.npz", x=x[None])
+    report = tqconv.convert(source, target, quantize="int8", calibration_data=tmp_path / "s.npz")
+    found = {op.type for op in report.model.main.ops if not op.type.endswith("QUANTIZE")}
+    assert found == {"TRANSPOSE", "CONV_2D"}
+    (got,) = run_litert(target.read_bytes(), {"x": x})
+    assert np.abs(got - want).max() <= 0.02 * np.abs(want).max()
+
+
 def test_integers_that_somebody_else_reads_are_rounded(tmp_path: Path) -> None:
     model, *_ = dynamically(128, ["y", "xq"])
     made = load(model, tmp_path, LoadOptions(rounds_products=True))

@@ -26,3 +26,5 @@ class Shared:
     """A quantizer follows that rounds what is multiplied in its own way."""
     reals: dict[Tensor, Reals] = field(default_factory=dict)
     """The reals behind integers."""
+    sums: set[Tensor] = field(default_factory=set)
+    """Reals in the place of int32 sums, of products that a quantizer rounds in its own way."""

@@ -58,9 +58,9 @@ def kernel(b: ONNXBuilder, type: str, x: Tensor) -> Tensor:
     return b(type, x)
 
 
-@handles(Add="ADD", Sub="SUB", Mul="MUL")
+@handles(Sub="SUB", Mul="MUL")
 def combine(b: ONNXBuilder, type: str, x: Tensor, y: Tensor) -> Tensor:
-    """Sum, difference, product."""
+    """Difference, product."""
     return arithmetic.combine(b, type, x, y)
 
 

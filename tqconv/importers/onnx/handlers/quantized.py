@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from tqconv.compose import products
+from tqconv.compose import arithmetic, products
 from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.handlers import nn
 from tqconv.importers.onnx.handlers.recurrent import Functions, Layer, lstm_layer
+from tqconv.importers.onnx.model import Node
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.importers.onnx.stored import (
     INT32,
@@ -24,6 +25,7 @@ from tqconv.importers.onnx.stored import (
 )
 from tqconv.importers.onnx.tensors import dtype_of
 from tqconv.ir.graph import Tensor
+from tqconv.ir.match import made_by
 
 F = np.float32
 UINT8 = np.dtype(np.uint8)
@@ -83,10 +85,22 @@ def dynamic_quantize(b: ONNXBuilder, x: Tensor) -> tuple[Tensor, ...]:
 
 
 def _only_multiplied(b: ONNXBuilder, name: str) -> bool:
+    """Whether integers are read by products alone, whose sums become reals.
+
+    Quantizers before onnxruntime 1.8 add an int32 bias to the sums before (see `add`).
+    """
+    products = _readers(b, name)
+    sums = [reader for node in products or () for reader in _readers(b, node.outputs[0]) or (node,)]
+    multiplied = {node.op for node in products or ()} <= {"MatMulInteger", "ConvInteger"}
+    return bool(products) and multiplied and {node.op for node in sums} <= {"Cast", "Add"}
+
+
+def _readers(b: ONNXBuilder, name: str) -> list[Node] | None:
+    """Return the nodes that read a tensor; None where the model ends in it."""
     body = b.shared.network.body
-    readers = [node.op for node in body.nodes if name in node.inputs]
-    ends = any(name == output.name for output in body.outputs)
-    return bool(readers) and not ends and set(readers) <= {"MatMulInteger", "ConvInteger"}
+    if any(name == output.name for output in body.outputs):
+        return None
+    return [node for node in body.nodes if name in node.inputs]
 
 
 def _dynamic(b: ONNXBuilder, x: Tensor) -> Params:
@@ -163,7 +177,7 @@ def matmul_integer(
     """Multiply matrices of integers; the sums are int32."""
     left, right = _operand(b, x, x_zero, -2), _operand(b, w, w_zero, -1)
     if F in (x.dtype, w.dtype):
-        return products.product(b, left, right)
+        return _sum(b, products.product(b, left, right))
     terms = _terms(b, right, [right.rank - 2] if right.rank > 1 else [0])
     return exact(b, left, terms, lambda t: products.product(b, t, right))
 
@@ -187,9 +201,34 @@ def conv_integer(
     left, right = _operand(b, x, x_zero, 1), _operand(b, w, w_zero, 0)
     shape = {"auto_pad": auto_pad, "dilations": dilations, "pads": pads, "strides": strides}
     if x.dtype == F:
-        return nn.conv(b, left, right, group=group, **shape)
+        return _sum(b, nn.conv(b, left, right, group=group, **shape))
     terms = _terms(b, right, range(1, right.rank))
     return exact(b, left, terms, lambda t: nn.conv(b, t, right, group=group, **shape))
+
+
+def _sum(b: ONNXBuilder, y: Tensor) -> Tensor:
+    b.shared.sums.add(y)
+    return y
+
+
+@handles("Add")
+def add(b: ONNXBuilder, x: Tensor, y: Tensor) -> Tensor:
+    """Sum; also of products of which reals are computed, and an int32 bias in their unit."""
+    if not b.shared.sums.isdisjoint((x, y)) and INT32 in (x.dtype, y.dtype):
+        x, y = (_unrounded(b, t) if t.dtype == INT32 else t for t in (x, y))
+        return _sum(b, b("ADD", x, y))
+    return arithmetic.combine(b, "ADD", x, y)
+
+
+def _unrounded(b: ONNXBuilder, x: Tensor) -> Tensor:
+    """Return integers as reals; what was rounded and cast to be integers, as before that."""
+    op = x.producer
+    if op is not None and op.type == "RESHAPE":
+        return b("RESHAPE", _unrounded(b, op.input(0)), op.input(1))
+    if op is None or op.type != "CAST" or op.input(0).dtype != F:
+        return b.cast(x, F)
+    rounded = made_by(op.input(0), "FLOOR", "ROUND")
+    return op.input(0) if rounded is None else rounded.input(0)
 
 
 @handles("com.microsoft:MatMulIntegerToFloat")
