@@ -13,6 +13,19 @@ SAME_ONE = "{padding=SAME, stride_h=1, stride_w=1}"
 """Options of a convolution that keeps the size."""
 
 CASES = {
+    "a number beside an image has no layout": (
+        f"""x: f32[1,4,5,5] -> y
+        a = TRANSPOSE(x, [0,2,3,1])
+        b = CONV_2D(a, f32[4,1,1,4], f32[4]) {SAME_ONE}
+        c = TRANSPOSE(b, [0,3,1,2])
+        m = REDUCE_MAX(c, [0,1,2,3])
+        n = ABS(m)
+        d = DIV(c, n)
+        e = TRANSPOSE(d, [0,2,3,1])
+        f = CONV_2D(e, f32[4,1,1,4], f32[4]) {SAME_ONE}
+        y = TRANSPOSE(f, [0,3,1,2])""",
+        ["TRANSPOSE", "CONV_2D", "REDUCE_MAX", "ABS", "DIV", "CONV_2D", "TRANSPOSE"],
+    ),
     "what is split as it was joined is not joined": (
         """x: f32[4,1,?,8], y: f32[4,1,?,8] -> a, b
         j = CONCATENATION(x, y) {axis=1}

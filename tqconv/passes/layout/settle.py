@@ -105,7 +105,7 @@ def reached(start: Tensor, perm: Perm) -> Region:
 def _neighbours(tensor: Tensor, perm: Perm) -> Iterator[tuple[Op, tuple[Perm, Passed]]]:
     """Yield the operators around a tensor that its permutation passes, and how."""
     for use in tensor.uses:
-        if use.op.type != "TRANSPOSE" and use.index in data_operands(use.op):
+        if use.op.type != "TRANSPOSE" and use.index in _carriers(use.op):
             way = passed(use.op, perm)
             if way is not None and _alike(use.op, perm):
                 yield use.op, (perm, way)
@@ -120,14 +120,19 @@ def _neighbours(tensor: Tensor, perm: Perm) -> Iterator[tuple[Op, tuple[Perm, Pa
         yield maker, (before, way)
 
 
+def _carriers(op: Op) -> list[int]:
+    """Return the operands that carry the layout; a number beside them has none."""
+    return [i for i in data_operands(op) if op.input(i).rank]
+
+
 def _alike(op: Op, perm: Perm) -> bool:
     """Whether all operands that carry the layout have as many dimensions as the permutation."""
-    return all(op.input(i).rank == len(perm) for i in data_operands(op))
+    return all(op.input(i).rank == len(perm) for i in _carriers(op))
 
 
 def _before(op: Op, perm: Perm) -> Perm | None:
     """Return the permutation of the operands that comes out as this one."""
-    x = op.input(data_operands(op)[0]) if op.inputs and data_operands(op) else None
+    x = op.input(_carriers(op)[0]) if op.inputs and _carriers(op) else None
     if x is None:
         return None
     if op.type == "RESHAPE":
@@ -138,8 +143,8 @@ def _before(op: Op, perm: Perm) -> Perm | None:
 
 def _ends(op: Op, way: tuple[Perm, Passed]) -> list[tuple[Tensor, Perm]]:
     """Return the operands and results that carry the layout, with their permutations."""
-    operands = [(op.input(i), way[0]) for i in data_operands(op)]
-    return operands + [(t, way[1].perm) for t in op.outputs]
+    operands = [(op.input(i), way[0]) for i in _carriers(op)]
+    return operands + [(t, way[1].perm) for t in op.outputs if t.rank]
 
 
 def _cost(tensor: Tensor, perm: Perm) -> int:
