@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -76,13 +75,28 @@ def test_fitting_does_better_on_data_that_it_has_not_seen(
     assert [n for n in fitted.notes if n.startswith("fitted to the samples")]
 
 
-@pytest.mark.parametrize(("after", "spoils"), [([31.0, 9.0], False), ([60.0, 6.0], True)])
+class Heard:
+    """A judge who knows what to say of plans, which are names here."""
+
+    def __init__(self, **scores: list[float]) -> None:
+        self.scores = scores
+
+    def among(self, some: list[int]) -> Heard:
+        return Heard(**{name: [found[i] for i in some] for name, found in self.scores.items()})
+
+    def score(self, plan: str) -> Score:
+        return _score([self.scores[plan]])
+
+
+@pytest.mark.parametrize(
+    ("after", "spoils"),
+    [([31.0, 9.0], False), ([60.0, 6.0], True), ([6.0, 60.0], True), ([26.9, 60.0], False)],
+)
 def test_a_gain_of_the_mean_must_not_ruin_the_worst_sample(
     after: list[float], spoils: bool
 ) -> None:
-    found = iter([after, [30.0, 10.0]])
-    judge = SimpleNamespace(score=lambda plan: _score([next(found)]))
-    assert _spoils(judge, None, None) is spoils  # type: ignore[arg-type]
+    judge = Heard(first=[30.0, 10.0], best=after)
+    assert _spoils(judge, "first", "best") is spoils  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("high", "count"), [(1.0, 1), (12.0, 0)])

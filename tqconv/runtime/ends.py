@@ -33,18 +33,22 @@ def finding(tensors: Sequence[Tensor]) -> list[Op]:
     if not tensors:
         return []
     kinds = ("REDUCE_MIN", "REDUCE_MAX", "SUM")
-    ops = [_reduction(kind, tensor) for kind in kinds for tensor in tensors]
+    axes = {rank: _axes(rank) for rank in {t.rank for t in tensors}}
+    ops = [_reduction(kind, tensor, axes[tensor.rank]) for kind in kinds for tensor in tensors]
     parts = tuple(op.output for op in ops)
     together = Tensor(NAME, (len(parts),), parts[0].dtype)
     options = {"axis": 0, "values_count": len(parts)}
     return [*ops, Op("PACK", parts, (together,), options)]
 
 
-def _reduction(kind: str, tensor: Tensor) -> Op:
-    axes = np.arange(tensor.rank, dtype=np.int32)
-    over = Tensor(f"{NAME}/axes", axes.shape, axes.dtype, data=axes)
+def _axes(rank: int) -> Tensor:
+    axes = np.arange(rank, dtype=np.int32)
+    return Tensor(f"{NAME}/axes/{rank}", axes.shape, axes.dtype, data=axes)
+
+
+def _reduction(kind: str, tensor: Tensor, axes: Tensor) -> Op:
     made = Tensor(f"{NAME}/{kind}/{tensor.name}", (), tensor.dtype)
-    return Op(kind, (tensor, over), (made,), {"keep_dims": False})
+    return Op(kind, (tensor, axes), (made,), {"keep_dims": False})
 
 
 def found(names: Sequence[str], read: Callable[[str], Array]) -> Mapping[str, tuple[float, float]]:
