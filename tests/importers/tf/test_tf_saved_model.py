@@ -136,6 +136,24 @@ def test_names_inside_functions_are_places_to_cut(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["dense/MatMul"], X @ W)
 
 
+@pytest.mark.parametrize("key", ["serve", "serving_default"])
+def test_the_signature_that_is_asked_for_has_the_names(tmp_path: Path, key: str) -> None:
+    """Keras 3 writes two that call one function, and each has copies of its nodes."""
+    call = TF2.strip().splitlines()[-1].strip()
+    again = call.replace("StatefulPartitionedCall", "StatefulPartitionedCall_1", 1)
+    meta = meta_graph(f"{TF2}\n{again}", WRAPPER, SERVE)
+    signature(meta, "serve", {"x": "x_0:0"}, {"y": "StatefulPartitionedCall:0"})
+    signature(meta, "serving_default", {"x": "x_0:0"}, {"y": "StatefulPartitionedCall_1:0"})
+    for name in ("wrapper", "serve"):
+        meta.object_graph_def.concrete_functions[name].bound_inputs.extend([1, 2])
+    stored = {"b/value": np.array([1, 2, 3], np.float32), "w/value": W}
+    stored[OBJECT_GRAPH] = objects(**{"b/value": 1, "w/value": 2})
+    model = api.load(save(tmp_path / "m", meta, **stored), LoadOptions(signature=key))
+    assert [op.source.node for op in model.main.ops if op.type == "FULLY_CONNECTED"] == [
+        "dense/MatMul"
+    ]
+
+
 def test_shapes_go_by_the_names_of_the_signature(tmp_path: Path) -> None:
     model = api.load(tf2(tmp_path / "m"), LoadOptions(named_shapes={"x": (5, 2)}))
     assert model.main.inputs[0].shape == (5, 2)

@@ -63,7 +63,7 @@ def load(path: Path, options: LoadOptions) -> Model:
             hint=f"add --saved_model_signature_key {entries[0].key}",
         )
     budget = _budget(folder, meta)
-    nodes, library = graph_of(meta, folder, budget)
+    nodes, library = graph_of(meta, folder, budget, entries)
     stored = Stored.of(meta, nodes, folder)
     nodes = _computing(nodes, entries, options)
     models = [
@@ -193,10 +193,18 @@ def _entry(key: str, signature: Any) -> Entry:
     return Entry(key, inputs, outputs)
 
 
-def graph_of(meta: Any, folder: Path, budget: Budget) -> tuple[dict[str, Node], dict[str, Any]]:
-    """Return the nodes of a MetaGraph with calls inlined and tables filled, and its functions."""
+def graph_of(
+    meta: Any, folder: Path, budget: Budget, entries: Sequence[Entry]
+) -> tuple[dict[str, Node], dict[str, Any]]:
+    """Return the nodes of a MetaGraph with calls inlined and tables filled, and its functions.
+
+    Of two signatures that call one function the entries have the names inside for themselves.
+    """
     library = {f.signature.name: f for f in meta.graph_def.library.function}
-    nodes = inline(nodes_of(iter(meta.graph_def.node), graph_ref), library, budget)
+    outer = nodes_of(iter(meta.graph_def.node), graph_ref)
+    first = ancestors(outer, [ref.node for entry in entries for ref in entry.outputs.values()])
+    ordered = {name: node for name, node in outer.items() if name in first} | outer
+    nodes = inline(ordered, library, budget)
     assets = {
         graph_ref(a.tensor_info.name).node: folder / "assets" / a.filename
         for a in meta.asset_file_def
@@ -312,7 +320,9 @@ def outline(path: Path, options: LoadOptions, reason: str = "") -> Outline:
     if not any(len(signature.outputs) for signature in _signatures(meta).values()):
         sign_callables(meta)
     entries = [_entry(key, signature) for key, signature in _signatures(meta).items()]
-    nodes = _computing(graph_of(meta, folder, _budget(folder, meta))[0], entries, LoadOptions())
+    asked = [entry for entry in entries if entry.key == DEFAULT_SIGNATURE]
+    whole, _ = graph_of(meta, folder, _budget(folder, meta), asked)
+    nodes = _computing(whole, entries, LoadOptions())
     found = outline_of(meta.graph_def, nodes, folder.name or str(folder), reason)
     signatures = {e.key: {"inputs": tuple(e.inputs), "outputs": tuple(e.outputs)} for e in entries}
     outputs = {ref.node for e in entries for ref in e.outputs.values()}
