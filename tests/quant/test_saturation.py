@@ -16,6 +16,7 @@ from tqconv.ir.types import Range
 from tqconv.jobs.quantize import quantize
 from tqconv.quant import plan
 from tqconv.quant.saturation import without_tails
+from tqconv.quant.schemes import scheme
 from tqconv.runtime.compare import difference
 
 INT8 = np.dtype(np.int8)
@@ -74,6 +75,17 @@ def test_ends_are_those_that_something_behind_tells_apart(name: str) -> None:
 
 def test_outputs_keep_their_range() -> None:
     assert left(parse("x: f32[1,8] -> a, y\na = MUL(x, 50.0)\ny = LOGISTIC(a)")) == {}
+
+
+def test_a_gate_of_16_bits_is_planned_with_all_that_was_measured() -> None:
+    graph = parse(MAKES + "d = TANH(a)\ny = MUL(d, b)")
+    found = {t: Range(*WIDE[t.name], "calibrated") for t in graph.tensors() if t.name in WIDE}
+    found[graph.outputs[0]] = found[graph.ops[2].output] = Range(-9.0, 9.0, "calibrated")
+    made = plan.plan(graph, scheme("int8"), found, plan.Choice(), plan.Borders(None, None))
+    (a,) = (t for t in graph.tensors() if t.name == "a")
+    assert made.tensors[a].covers()[1] < 4.1
+    assert made.request is not None
+    assert made.request.found[a] == found[a]
 
 
 GATES = """

@@ -166,7 +166,7 @@ def plan(
     types = selection.types
     raise_scales(graph, groups, types, lambda use: _weights(use, types[use.op], request))
     result = Plan(scheme, floats=selection.floats, types=selection.types)
-    result.request = request
+    result.request = replace(request, found=found)  # with other types, other tails are needed
     _plan_tensors(graph, groups, selection, result)
     result.rounded = rounded(graph, found, scheme.activation, result.tensors)
     for op in graph.ops:
