@@ -68,7 +68,13 @@ CASES: Mapping[str, tuple[str, dict[str, tuple[float, float]]]] = {
 def test_ends_are_those_that_something_behind_tells_apart(name: str) -> None:
     text, wanted = CASES[name]
     graph = parse(MAKES + text)
-    assert left(graph) == wanted
+    found = left(graph)
+    assert found.keys() == wanted.keys()
+    for cut, (low, high) in zip(found.values(), wanted.values(), strict=True):
+        assert (
+            low - (high - low) / 250 < cut[0] <= low
+        )  # a step more, lest 0 as an integer moves it
+        assert high <= cut[1] < high + (high - low) / 250
     assert left(graph, "fake_quant") == {}
     assert left(graph, integer=False) == {}
 
@@ -83,7 +89,8 @@ def test_a_gate_of_16_bits_is_planned_with_all_that_was_measured() -> None:
     found[graph.outputs[0]] = found[graph.ops[2].output] = Range(-9.0, 9.0, "calibrated")
     made = plan.plan(graph, scheme("int8"), found, plan.Choice(), plan.Borders(None, None))
     (a,) = (t for t in graph.tensors() if t.name == "a")
-    assert made.tensors[a].covers()[1] < 4.1
+    low, high = made.tensors[a].covers()
+    assert -4.1 < low <= -4 < 4 <= high < 4.1
     assert made.request is not None
     assert made.request.found[a] == found[a]
 

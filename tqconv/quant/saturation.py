@@ -16,6 +16,7 @@ from tqconv.ir.match import has_activation
 from tqconv.ir.types import Range
 from tqconv.ops.table import having
 from tqconv.quant.evidence.intervals import FREE, KEEP, Ends, clamp_of, input_ends
+from tqconv.quant.evidence.thresholds import STEPS
 
 FLAT = having(lambda row: row.flat)
 SUMS = having(lambda row: row.sign)
@@ -38,6 +39,9 @@ def without_tails(
                 continue
             low, high = asked.get(tensor, FREE)
             low, high = max(known.low, low), min(known.high, high)
+            # Where zero is made one of the integers, an end may move by half a step.
+            step = (high - low) / STEPS
+            low, high = max(known.low, low - step), min(known.high, high + step)
             if low < high and (low, high) != (known.low, known.high):
                 ranges[tensor] = replace(known, low=low, high=high, detail=f"{known.detail}, {CUT}")
         for use, tensor in _reals(op):
