@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from graph_text import parse as parse_text
 
 from tqconv.errors import FormatError
 from tqconv.exporters.tflite import encode_strings, serialize
 from tqconv.importers.tflite.reader import parse
-from tqconv.schema.flatbuf import write
+from tqconv.ir.graph import Model
+from tqconv.runtime.litert import run
+from tqconv.schema.flatbuf import read, write
 
 INT8, STRING, FLOAT32 = 9, 5, 0
 CHANNELS, TENSORS = 50_000, 400
@@ -75,3 +78,20 @@ def test_a_scale_on_reals_says_nothing() -> None:
     entry = {"name": "t", "type": FLOAT32, "shape": np.array([3], np.int32)}
     model = parse(file_of([{**entry, "quantization": scales(1)}]), "reals.tflite")
     assert model.main.inputs[0].quant is None
+
+
+def test_results_without_elements_have_buffers_of_their_own() -> None:
+    """TensorFlow's converter gives each tensor a buffer, also those of a GRU that split off 0."""
+    graph = parse_text("""x: f32[1,6] -> y
+        a, b, c = SPLIT_V(x, [4,2,0], 1) {num_splits=3}
+        y = NEG(a)""")
+    content = read(serialize(Model([graph])))
+    for tensor in content["subgraphs"][0]["tensors"]:
+        if not tensor.get("buffer"):
+            tensor["buffer"] = len(content["buffers"])
+            content["buffers"].append({})
+    theirs = bytes(write(content))
+    model = parse(theirs, "split.tflite")
+    assert not any(t.is_constant for op in model.main.ops for t in op.outputs)
+    x = {"x": np.arange(6, dtype=np.float32)[None]}
+    np.testing.assert_array_equal(run(serialize(model), [x])[0][0], run(theirs, [x])[0][0])

@@ -113,7 +113,9 @@ class _Reader:
 
     def _tensors(self, graph: Graph, subgraph: Mapping[str, Any]) -> list[Tensor]:
         entries = subgraph.get("tensors", [])
-        tensors = [self._tensor(graph, entry, i) for i, entry in enumerate(entries)]
+        made = {i for op in subgraph.get("operators", []) for i in op.get("outputs", ())}
+        made.update(subgraph.get("inputs", ()))
+        tensors = [self._tensor(graph, entry, i, i in made) for i, entry in enumerate(entries)]
         for tensor, entry in zip(tensors, entries, strict=True):
             details = entry.get("quantization", {}).get("details")
             if details is not None and tensor.dtype.kind in "iuV":
@@ -121,7 +123,7 @@ class _Reader:
                 tensor.quant = quant_of(tensor, kind, parts, tensors) or tensor.quant
         return tensors
 
-    def _tensor(self, graph: Graph, entry: Mapping[str, Any], index: int) -> Tensor:
+    def _tensor(self, graph: Graph, entry: Mapping[str, Any], index: int, made: bool) -> Tensor:
         name = entry.get("name") or f"tensor_{index}"
         dtype = self._dtype(entry.get("type", 0), name)
         sizes = entry.get("shape", ())
@@ -136,6 +138,8 @@ class _Reader:
             data = self._data(entry, dtype, tuple(int(d) for d in sizes), name)
         except ValueError as error:
             raise FormatError(f"tensor '{name}' cannot be read: {error}") from error
+        if made and data is not None and not data.size:
+            data = None  # results have a buffer, too, which says nothing of those without elements
         if data is not None:
             tensor = graph.constant(name, data)
         else:
