@@ -46,3 +46,17 @@ def test_others_stay_integers(tmp_path: Path, factor: float, more: dict[str, boo
     model, _, _ = _quantized(factor, tmp_path, **more)
     (tanh,) = (op for op in model.main.ops if op.type == "TANH")
     assert tanh.output.dtype == np.int8
+
+
+@pytest.mark.parametrize("total", ["ADD(e, 1.0)", "SUB(e, 1.0)"])
+def test_steps_that_a_sum_cannot_divide_are_not_planned(tmp_path: Path, total: str) -> None:
+    """LiteRT ends the process: of 1 + EXP(x) as one-against-all classifiers spell LOGISTIC."""
+    text = f"x: f32[2,3] -> y\ne = EXP(x)\ns = {total}\ny = DIV(1.0, s)"
+    x = np.array([[-20.0, 0.0, 5.0], [87.0, 86.0, 1.0]], np.float32)
+    np.savez(tmp_path / "s.npz", x=x[None])
+    model = Model([parse(text)])
+    data = str(tmp_path / "s.npz")
+    quantize(model, QuantizeOptions(mode="int8", calibration_data=data, improve=False))
+    (op,) = (op for op in model.main.ops if op.type == total[:3])
+    assert op.output.dtype == np.float32
+    assert any("are too large for its kernel" in note for note in model.notes)

@@ -1,9 +1,12 @@
 """Steps in which the integer kernels of sums and differences cannot compute.
 
-A plan makes no such; files by others hold them, and LiteRT refuses these or ends the process.
+A plan makes no such (`quant/losses`); files by others hold them, and LiteRT refuses these or ends
+the process.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,11 +25,15 @@ def beyond_float(floor: ScaleFloor, op: Op) -> str | None:
     scales = [float(q.scale.max()) for q in inputs if q is not None]
     if made is None or not scales:
         return None
-    shift = 1 / floor([0.5], op.output.dtype.itemsize)
     step = float(made.scale.max())
-    if max(floor(scales, op.output.dtype.itemsize), step) * shift <= LARGEST:
+    if not is_beyond(floor, scales, step, op.output.dtype.itemsize):
         return None
     return f"cannot compute in steps of {step:.3g} of operands in steps of {max(scales):.3g}"
+
+
+def is_beyond(floor: ScaleFloor, scales: Sequence[float], step: float, width: int) -> bool:
+    """Whether a term of the factor from these scales to that of the result is no float32."""
+    return max(floor(scales, width), step) / floor([0.5], width) > LARGEST
 
 
 def unfit_for_sums(op: Op, *, repeats: bool) -> str | None:

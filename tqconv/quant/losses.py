@@ -13,6 +13,8 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.types import Range, type_name
+from tqconv.ops.spec import ScaleFloor
+from tqconv.ops.steps import is_beyond
 from tqconv.ops.table import having, those
 from tqconv.quant.ends import ends_in
 from tqconv.quant.groups import Group, Grouping
@@ -132,6 +134,12 @@ def stopped(
     reasons: dict[Op, str] = {}
     for op, dtype in types.items():
         rule = rule_of(op)
+        if (
+            rule is not None
+            and rule.floor is not None
+            and _is_beyond(op, rule.floor, groups, dtype)
+        ):
+            reasons[op] = f"the steps of '{op.output.name}' are too large for its kernel"
         for index, tensor in reals(op) if rule is not None else ():
             name = operand_name(op, index)
             bound = bound_of(tensor) if rule is not None and name in rule.nonzero else None
@@ -145,6 +153,15 @@ def stopped(
             if not bound and params.covers()[0] < 0 and _is_below(tensor, dtype, found):
                 reasons[op] = f"stops where '{tensor.name}' is stored as less than zero"
     return reasons
+
+
+def _is_beyond(op: Op, floor: ScaleFloor, groups: Grouping, dtype: np.dtype) -> bool:
+    read = [groups.read(Use(op, index), tensor, dtype).params() for index, tensor in reals(op)]
+    scales = [float(params.scale.max()) for params in read if params is not None]
+    made = groups.home(op.output, dtype).params()
+    if made is None or not scales:
+        return False
+    return is_beyond(floor, scales, float(made.scale.max()), dtype.itemsize)
 
 
 def _is_below(tensor: Tensor, dtype: np.dtype, found: Mapping[Tensor, Range]) -> bool:
