@@ -404,6 +404,80 @@ def test_a_variable_of_the_body_itself_is_refused(tmp_path: Path) -> None:
         api.load(keeping(tmp_path, FIRST, BRANCHED, own, smaller))
 
 
+SWITCHED = """
+    v = {variable} dtype=f32 shape=(2,2) shared_name='v' container=''
+    x = Placeholder dtype=f32 shape=(2,2)
+    axes = Const [0,1]
+    none = Const 0.0
+    total = Sum x axes Tidx=i32
+    p = {predicate}
+    there = {switch} v p T={kind}
+    data = Switch x p T=f32
+    a = {store} there:1 data:1 {dtype}
+    yes = Identity data:1 ^a
+    no = Identity data
+    c = Merge no yes N=2 T=f32
+    y = {read} ^c
+"""
+RESOURCE = {
+    "variable": "VarHandleOp",
+    "switch": "Switch",
+    "kind": "resource",
+    "store": "AssignVariableOp",
+    "dtype": "dtype=f32",
+    "read": "ReadVariableOp v dtype=f32",
+}
+REFERENCE = {
+    "variable": "VariableV2",
+    "switch": "RefSwitch",
+    "kind": "f32",
+    "store": "Assign",
+    "dtype": "",
+    "read": "Identity v T=f32",
+}
+
+
+def switched(folder: Path, predicate: str, words: Mapping[str, str]) -> Path:
+    meta = meta_graph(SWITCHED.format(predicate=predicate, **words))
+    signature(meta, "serving_default", {"x": "x:0"}, {"y": "y:0"})
+    return save(folder / "m", meta, v=FIRST)
+
+
+@pytest.mark.parametrize("words", [RESOURCE, REFERENCE], ids=["resource", "reference"])
+def test_what_a_switch_of_tf1_decides_to_store_is_refused(
+    tmp_path: Path, words: Mapping[str, str]
+) -> None:
+    folder = switched(tmp_path, "Greater total none T=f32", words)
+    with pytest.raises(UnsupportedError, match="stores a variable within a branch"):
+        api.load(folder)
+
+
+@pytest.mark.parametrize("words", [RESOURCE, REFERENCE], ids=["resource", "reference"])
+def test_a_branch_that_a_constant_leaves_out_stores_nothing(
+    tmp_path: Path, words: Mapping[str, str]
+) -> None:
+    """As updates of training do in a graph for both."""
+    np.testing.assert_array_equal(made(switched(tmp_path, "Const False", words), X), [FIRST])
+
+
+def test_a_variable_that_is_stored_by_reference_and_read_is_refused(tmp_path: Path) -> None:
+    text = """
+        v = VariableV2 dtype=f32 shape=(2,2) shared_name='v' container=''
+        x = Placeholder dtype=f32 shape=(2,2)
+        a = AssignAdd v x T=f32
+        y = Identity {} ^a
+    """
+    for number, (read, refused) in enumerate((("v", True), ("x", False))):
+        meta = meta_graph(text.format(read))
+        signature(meta, "serving_default", {"x": "x:0"}, {"y": "y:0"})
+        folder = save(tmp_path / f"m{number}", meta, v=FIRST)
+        if refused:
+            with pytest.raises(UnsupportedError, match="stores a variable by reference"):
+                api.load(folder)
+        else:
+            np.testing.assert_array_equal(made(folder, X), [X])
+
+
 Slots = tuple[Array, Array, Array]
 Step = Callable[[Array, Slots, Array], tuple[Array, Slots]]
 """The next variable and its slots from them and a gradient; the rate is 0.5."""

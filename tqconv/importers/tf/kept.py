@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.flow.functions import Function, function_of
-from tqconv.importers.tf.flow.primitives import behind, reached
-from tqconv.importers.tf.node import FunctionName, Node, Ref
+from tqconv.importers.tf.flow.primitives import ENTERS, SWITCHES, behind, reached
+from tqconv.importers.tf.flow.regions import IN_LOOP, NOWHERE, regions_of
+from tqconv.importers.tf.leftovers import VARIABLES
+from tqconv.importers.tf.node import FunctionName, Node, Ref, graph_ref
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Source
 from tqconv.ops.emit import emit
@@ -26,6 +28,8 @@ from tqconv.records import dataclass
 WRITES = re.compile(
     "Assign(Add|Sub)?VariableOp|Resource(Sparse)?Apply.*|ResourceScatter.*|ResourceStridedSliceAssign"
 )
+OLD_WRITES = re.compile("Assign(Add|Sub)?|Scatter(Nd)?(Update|Add|Sub|Mul|Div|Min|Max)")
+"""Operators that store to variables of TF1 by reference, which are constants here."""
 READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd"})
 DECIDED = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 """Operators whose functions do not get their first input."""
@@ -74,6 +78,7 @@ def keep(
     if alone and variables:
         variables &= _read_by(nodes, fetches, feeds, stored)
     writes = {name for name, written in stored.items() if written & variables}
+    _check_primitives(nodes, ran, reached(nodes, fetches, feeds))
     if not writes:
         return Kept()
     handles = {Ref(name) for name in variables}
@@ -83,6 +88,50 @@ def keep(
         tuple(n for n in nodes if n in writes),
         precedence(nodes, ran, users),
     )
+
+
+def _check_primitives(
+    nodes: Mapping[str, Node], ran: Collection[str], read: Collection[str]
+) -> None:
+    """Raise UnsupportedError where TF1 stores something in a branch or loop, or by reference.
+
+    read: the nodes that the fetches need; what none of them reads may be stored.
+    """
+    stores = [n for n in sorted(ran) if OLD_WRITES.fullmatch(nodes[n].op) or _writes(nodes[n])]
+    stores = [n for n in stores if nodes[n].inputs and _variable(nodes, nodes[n].inputs[0]) in read]
+    regions = regions_of(nodes) if stores else {}
+    for name in stores:
+        around = regions.get(name, NOWHERE)
+        undecided = [place for place in around if not _is_decided(nodes, *place)]
+        if undecided or (not around and OLD_WRITES.fullmatch(nodes[name].op)):
+            where = "within a branch or a loop of TensorFlow 1" if undecided else "by reference"
+            raise UnsupportedError(
+                f"{nodes[name].op} '{name}' stores a variable {where}",
+                hint="save the model with tf.compat.v1.enable_control_flow_v2() and "
+                "tf.compat.v1.enable_resource_variables()",
+            )
+
+
+def _writes(node: Node) -> bool:
+    return WRITES.fullmatch(node.op) is not None
+
+
+def _variable(nodes: Mapping[str, Node], ref: Ref) -> str | None:
+    """Return the variable behind a tensor that comes through switches or into frames."""
+    for _ in range(len(nodes)):
+        node = nodes.get(behind(nodes, ref).node)
+        if node is None or node.op not in (*SWITCHES, *ENTERS) or not node.inputs:
+            return node.name if node is not None and node.op in VARIABLES else None
+        ref = node.inputs[0]
+    return None
+
+
+def _is_decided(nodes: Mapping[str, Node], predicate: str, side: int) -> bool:
+    """Whether a constant says which branch runs."""
+    if side == IN_LOOP:
+        return False
+    node = nodes.get(behind(nodes, graph_ref(predicate)).node)
+    return node is not None and node.op in ("Const", "PlaceholderWithDefault")
 
 
 def _read_by(
