@@ -13,6 +13,16 @@ SAME_ONE = "{padding=SAME, stride_h=1, stride_w=1}"
 """Options of a convolution that keeps the size."""
 
 CASES = {
+    "a dimension of 1 comes and goes beside a permutation of open sizes": (
+        """x: f32[?,4,?] -> y
+        a = TRANSPOSE(x, [0,2,1])
+        b = EXPAND_DIMS(a, 1)
+        c = EXP(b)
+        d = SQUEEZE(c) {squeeze_dims=[1]}
+        e = TRANSPOSE(d, [0,2,1])
+        y = EXP(e)""",
+        ["EXPAND_DIMS", "EXP", "SQUEEZE", "EXP"],
+    ),
     "a number beside an image has no layout": (
         f"""x: f32[1,4,5,5] -> y
         a = TRANSPOSE(x, [0,2,3,1])

@@ -78,7 +78,8 @@ class Layout:
     `where`), `moves_input` (renumber the axes in constant input `where`), `rows_input` (permute the
     rows of constant inputs `where`), `last` (the last dimension has to stay), `gathers` (renumber
     the axis; the dimensions of the indices stand in its place), `regroups` (groups of dimensions
-    are split and joined), `opaque` (a permutation may not pass).
+    are split and joined), `inserts` (a dimension of 1 at the axis in constant input `where`),
+    `drops` (dimensions of 1 in option `where`), `opaque` (a permutation may not pass).
     """
 
     kind: str
@@ -90,6 +91,8 @@ ELEMENTWISE = Layout("elementwise")
 LAST = Layout("last")
 GATHERS = Layout("gathers")
 REGROUPS = Layout("regroups")
+INSERTS = Layout("inserts", (1,))
+DROPS = Layout("drops", ("squeeze_dims",))
 
 
 def moves(*options: str) -> Layout:

@@ -24,7 +24,9 @@ from tqconv.ops.rules import (
 )
 from tqconv.ops.spec import (
     ALL_TYPES,
+    DROPS,
     INDEX,
+    INSERTS,
     REGROUPS,
     SCALAR_OF_DATA,
     WIDE_INDEX,
@@ -136,6 +138,7 @@ op(
     "x -> y",
     shape=_squeezed,
     fold=_squeeze,
+    layout=DROPS,
     strings=True,
     quant=_SAME,
     version=by_type(object=2),
@@ -161,6 +164,7 @@ op(
     "x axis -> y",
     shape=_expanded,
     fold=_expand,
+    layout=INSERTS,
     strings=True,
     takes={"axis": Takes(WIDE_INDEX, size=1)},
     quant=_INSISTS,

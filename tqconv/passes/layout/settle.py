@@ -19,6 +19,7 @@ from tqconv.passes.layout.groups import regrouped
 from tqconv.passes.layout.through import (
     Passed,
     Perm,
+    before_ones,
     data_operands,
     inverse,
     passed,
@@ -138,7 +139,7 @@ def _before(op: Op, perm: Perm) -> Perm | None:
     if op.type == "RESHAPE":
         found = regrouped(op.output.shape, x.shape, perm)
         return None if found is None else found[1]
-    return perm if x.rank == len(perm) else None
+    return before_ones(op, perm) if x.rank != len(perm) else perm
 
 
 def _ends(op: Op, way: tuple[Perm, Passed]) -> list[tuple[Tensor, Perm]]:

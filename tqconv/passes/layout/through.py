@@ -19,7 +19,7 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import made_by, values_of
 from tqconv.ops.emit import emit, finish
 from tqconv.ops.operands import data_operand
-from tqconv.ops.spec import Layout
+from tqconv.ops.spec import DROPS, INSERTS, Layout
 from tqconv.ops.table import known, spec
 from tqconv.passes.layout.groups import regrouped
 from tqconv.records import dataclass
@@ -268,14 +268,59 @@ def _regroups(op: Op, layout: Layout, perm: Perm) -> Passed | None:
     return Passed(out, {}, {1: target})
 
 
+def _inserts(op: Op, layout: Layout, perm: Perm) -> Passed | None:
+    """A dimension of 1 comes first in the straight order, as those of a batch do."""
+    where = int(layout.where[0])
+    axes = values_of(op.inputs[where])
+    if axes is None or op.input(0).rank != len(perm) or op.output.rank > RANKS:
+        return None
+    axis = axes[0] % op.output.rank
+    out = [k + 1 for k in perm]
+    out.insert(axis, 0)
+    first = np.array(0, op.input(where).dtype).reshape([1] * op.input(where).rank)
+    return Passed(tuple(out), dict(op.options), {where: first})
+
+
+def _drops(op: Op, layout: Layout, perm: Perm) -> Passed | None:
+    name, axes = str(layout.where[0]), _ones(op)
+    if op.input(0).rank != len(perm) or op.output.rank != len(perm) - len(axes):
+        return None
+    options = {**op.options, name: sorted(perm[axis] for axis in axes)}
+    return Passed(_without(perm, axes), options)
+
+
+def _ones(op: Op) -> list[int]:
+    """Return which dimensions of 1 an operator inserts or drops; none where it is another."""
+    layout = spec(op.type).layout
+    if layout == DROPS:
+        return sorted({a % op.input(0).rank for a in op.options.get(str(layout.where[0]), ())})
+    axes = values_of(op.inputs[int(layout.where[0])]) if layout == INSERTS else None
+    return [] if axes is None else [axes[0] % op.output.rank]
+
+
+def before_ones(op: Op, perm: Perm) -> Perm | None:
+    """Return the permutation that comes out of an operator that inserts or drops ones as this."""
+    x, axes = op.input(0), _ones(op)
+    if x.rank == len(perm) - len(axes):
+        return _without(perm, axes)
+    if not axes or x.rank != len(perm) + len(axes):
+        return None
+    rest = iter(k + len(axes) for k in perm)
+    return tuple(axes.index(k) if k in axes else next(rest) for k in range(x.rank))
+
+
 _REWRITES = {
+    "drops": _drops,
     "elementwise": _elementwise,
     "gathers": _gathers,
+    "inserts": _inserts,
     "last": _last,
     "moves": _moves,
     "moves_input": _moves_input,
     "regroups": _regroups,
     "rows_input": _rows_input,
 }
-_SINGLE = frozenset({"gathers", "last", "moves_input", "regroups", "rows_input"})
+_SINGLE = frozenset(
+    {"drops", "gathers", "inserts", "last", "moves_input", "regroups", "rows_input"}
+)
 """Ways in which one operand carries the layout."""
