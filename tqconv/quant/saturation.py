@@ -31,6 +31,7 @@ def without_tails(
     Others, and those of inputs and outputs, stay as they are.
     """
     asked: dict[Tensor, Ends] = dict.fromkeys(graph.outputs, FREE)
+    bent: set[Tensor] = set()
     ranges = dict(found)
     for op in reversed(graph.ops):
         for tensor in op.outputs:
@@ -39,16 +40,27 @@ def without_tails(
                 continue
             low, high = asked.get(tensor, FREE)
             low, high = max(known.low, low), min(known.high, high)
-            # Where zero is made one of the integers, an end may move by half a step.
-            step = (high - low) / STEPS
-            low, high = max(known.low, low - step), min(known.high, high + step)
+            if tensor in bent:  # zero becomes one of the integers: ends move by half a step
+                step = (high - low) / STEPS
+                low, high = max(known.low, low - step), min(known.high, high + step)
             if low < high and (low, high) != (known.low, known.high):
                 ranges[tensor] = replace(known, low=low, high=high, detail=f"{known.detail}, {CUT}")
         for use, tensor in _reals(op):
             own = _asked(use, asked, found) if types.get(op, WIDE).itemsize == 1 else FREE
             before = asked.get(tensor, own)
             asked[tensor] = min(before[0], own[0]), max(before[1], own[1])
+            if not bent.isdisjoint(op.outputs) or _bends(op):
+                bent.add(tensor)
     return ranges
+
+
+def _bends(op: Op) -> bool:
+    """Whether a result changes just before the end from which on it does not.
+
+    So do clamps, and HARD_SWISH; what saturates on both sides comes there slowly.
+    """
+    ends = FLAT.get(op.type)
+    return clamp_of(op) is not None if ends is None else not np.isfinite(ends).all()
 
 
 WIDE = np.dtype(np.float32)
