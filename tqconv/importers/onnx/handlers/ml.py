@@ -9,7 +9,7 @@ import numpy as np
 
 from tqconv.compose.sizes import inserted, reshaped
 from tqconv.errors import FormatError, UnsupportedError
-from tqconv.importers.onnx.handlers.scores import labelled, opposed, transformed
+from tqconv.importers.onnx.handlers.scores import labelled, opposed, rows_of, transformed
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.ir.graph import Tensor
 
@@ -81,7 +81,7 @@ def imputer(
 @handles("ai.onnx.ml:FeatureVectorizer")
 def vectorizer(b: ONNXBuilder, *xs: Tensor, inputdimensions: Sequence[int] = ()) -> Tensor:
     """Join features side by side."""
-    rows = [b.cast(reshaped(b, x, [1, -1]) if x.rank == 1 else x, F) for x in xs]
+    rows = [rows_of(b, x) for x in xs]
     return b("CONCATENATION", *rows, axis=1)
 
 
@@ -199,7 +199,7 @@ def _linear(
 ) -> Tensor:
     if rows < 1 or len(coefficients) % rows or len(intercepts) not in (0, rows):
         raise FormatError(f"{len(coefficients)} coefficients of {rows} rows")
-    x = b.cast(reshaped(b, x, [1, -1]) if x.rank == 1 else x, F)
+    x = rows_of(b, x)
     weights = np.array(coefficients, F).reshape(rows, -1)
     bias = np.array(intercepts, F) if intercepts else None
     return b("FULLY_CONNECTED", x, weights, bias, keep_num_dims=True)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose import activations, functions
+from tqconv.compose.sizes import reshaped
 from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder
 from tqconv.ir.graph import Tensor
@@ -16,6 +17,11 @@ F = np.float32
 ZERO = F(1e-7)
 """Scores closer to 0 than this are none to SOFTMAX_ZERO (onnxruntime: ml_common.h)."""
 LAST = np.array([-1], np.int32)
+
+
+def rows_of(b: ONNXBuilder, x: Tensor) -> Tensor:
+    """Return features as reals: [n, features]; a vector is one row."""
+    return b.cast(reshaped(b, x, [1, -1]) if x.rank == 1 else x, F)
 
 
 def transformed(b: ONNXBuilder, scores: Tensor, post_transform: str) -> Tensor:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqconv.compose import trees
 from tqconv.compose.sizes import reshaped
 from tqconv.errors import FormatError, UnsupportedError, suggestion
-from tqconv.importers.onnx.handlers.scores import labelled, opposed, transformed
+from tqconv.importers.onnx.handlers.scores import labelled, opposed, rows_of, transformed
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.ir.graph import Tensor
 
@@ -216,7 +216,7 @@ def _scores(
     """Return what all trees together say: [n, features] to [n, targets]."""
     if not roots:
         raise FormatError("an ensemble without trees")
-    x = reshaped(b, b.cast(x, F), [1, -1]) if x.rank == 1 else b.cast(x, F)
+    x = rows_of(b, x)
     forest = trees.forest(nodes, roots)
     last = int(forest.features.max())
     if forest.features.min() < 0 or (x.shape[-1] is not None and last >= x.shape[-1]):

@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.compose.sizes import inserted, reshaped
+from tqconv.compose.sizes import inserted
 from tqconv.errors import FormatError, UnsupportedError
-from tqconv.importers.onnx.handlers.scores import labelled, opposed, transformed
+from tqconv.importers.onnx.handlers.scores import labelled, opposed, rows_of, transformed
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.ir.graph import Tensor
 
@@ -36,7 +36,7 @@ def svm_regressor(
 
     one_class: whether it is above 0, as 1 or -1.
     """
-    x = b.cast(reshaped(b, x, [1, -1]) if x.rank == 1 else x, F)
+    x = rows_of(b, x)
     weights = np.array(coefficients, F).reshape(1, -1)
     if n_supports:
         vectors = _rows(support_vectors, n_supports)
@@ -86,7 +86,7 @@ def svm_classifier(
         own[row, ends[i] : ends[i + 1]] = weights[j - 1, ends[i] : ends[i + 1]]
         own[row, ends[j] : ends[j + 1]] = weights[i, ends[j] : ends[j + 1]]
         votes[i, row], votes[j, row] = 1, -1
-    x = b.cast(reshaped(b, x, [1, -1]) if x.rank == 1 else x, F)
+    x = rows_of(b, x)
     alike = _alike(b, x, _rows(support_vectors, count), kernel_type, kernel_params)
     scores = b("FULLY_CONNECTED", alike, own, np.array(rho, F), keep_num_dims=True)
     label = None
