@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 
 from tqconv.records import dataclass
@@ -121,3 +122,19 @@ def groups(before: Sequence[int | None], after: Sequence[int | None]) -> list[Gr
             found.append((inputs, outputs))
             inputs, outputs, have, want = [], [], 1, 1
     return found
+
+
+def together(order: Sequence[int], other: Sequence[int]) -> list[list[int]]:
+    """Cut an order into runs whose members follow each other in another order, too.
+
+    >>> together([2, 3, 0, 1], [0, 1, 2, 3])
+    [[2, 3], [0, 1]]
+    """
+    behind = dict(pairwise(other))
+    runs: list[list[int]] = []
+    for place in order:
+        if runs and behind.get(runs[-1][-1]) == place:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return runs

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import prod
 
 from tqconv.ir.graph import Graph, Op
 from tqconv.ir.match import made_by, sole_reader
-from tqconv.passes.layout.groups import parts
+from tqconv.passes.layout.groups import parts, together
 from tqconv.passes.layout.through import RANKS, permutation, transposed
 from tqconv.passes.reshape import reshaped
 from tqconv.passes.rewrite import at, exact
@@ -33,7 +33,7 @@ def join_over_reshape(graph: Graph, op: Op) -> bool:
         return False
     before = sorted(range(len(found)), key=lambda k: (inner[found[k].old], k))
     after = sorted(range(len(found)), key=lambda k: (outer.index(found[k].new), k))
-    runs = _together(after, before)
+    runs = together(after, before)
     if len(runs) > RANKS:
         return False
     straight = sorted(runs, key=lambda run: before.index(run[0]))
@@ -43,17 +43,6 @@ def join_over_reshape(graph: Graph, op: Op) -> bool:
     moved = transposed(graph, x, tuple(straight.index(run) for run in runs), op)
     graph.replace(y, reshaped(graph, moved, y.shape, f"{y.name}/reshape", op.source))
     return True
-
-
-def _together(order: Sequence[int], before: Sequence[int]) -> list[list[int]]:
-    """Cut an order of parts into runs that follow each other in another order, too."""
-    runs: list[list[int]] = []
-    for part in order:
-        if runs and before.index(part) == before.index(runs[-1][-1]) + 1:
-            runs[-1].append(part)
-        else:
-            runs.append([part])
-    return runs
 
 
 def _product(sizes: Iterable[int | None]) -> int | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence, Set
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import of_type
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import emit
+from tqconv.passes.layout.groups import together
 from tqconv.passes.reshape import reshaped
 from tqconv.targets.target import LITERT
 
@@ -192,7 +192,7 @@ def collapse_permuted(graph: Graph) -> int:
         now, y = sorted(wanted), x
         while now != wanted:
             following = wanted
-            if len(_together(now, wanted)) > limit:
+            if len(together(now, wanted)) > limit:
                 following = _nearer(now, wanted, limit // 2 - 1)
             y = _permuted(graph, op, y, now, following)
             now = following
@@ -211,21 +211,9 @@ def _nearer(now: Sequence[int], wanted: Sequence[int], several: int) -> list[int
     return [axis for axis in now[:end] if axis not in moved] + moved + list(now[end:])
 
 
-def _together(now: Sequence[int], wanted: Sequence[int]) -> list[list[int]]:
-    """Return the axes of `now` in runs that `wanted` has, too."""
-    behind = dict(pairwise(wanted))
-    groups: list[list[int]] = []
-    for axis in now:
-        if groups and behind.get(groups[-1][-1]) == axis:
-            groups[-1].append(axis)
-        else:
-            groups.append([axis])
-    return groups
-
-
 def _permuted(graph: Graph, op: Op, y: Tensor, now: Sequence[int], wanted: Sequence[int]) -> Tensor:
     """Bring the axes of the operand, which `y` has in the order `now`, into another order."""
-    groups, name = _together(now, wanted), f"{op.output.name}/part"
+    groups, name = together(now, wanted), f"{op.output.name}/part"
     flat = _reshaped(graph, op, y, [_size(op.input(0).shape, g) for g in groups], name)
     places = {group[0]: place for place, group in enumerate(groups)}
     perm = np.array([places[axis] for axis in wanted if axis in places], np.int32)
