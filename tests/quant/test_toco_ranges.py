@@ -19,7 +19,7 @@ from tqconv.passes.fake_quant import drop_fake_quant, read_fake_quant
 from tqconv.passes.toco.spread import spread_fake_quant
 from tqconv.quant.evidence import extra_info
 from tqconv.quant.toco.mode import plan_for
-from tqconv.quant.toco.ranges import complete, lacking, propagate
+from tqconv.quant.toco.ranges import complete, cut_off, lacking, propagate
 from tqconv.schema import proto
 
 POOL = "{padding=VALID, stride_h=2, stride_w=2, filter_height=2, filter_width=2}"
@@ -129,6 +129,48 @@ def test_a_constant_beside_a_narrow_operand_is_not_cut_off(tmp_path):
     for delegate in (True, False):
         (y,) = run_litert(model, {"x": x[0]}, delegate)
         np.testing.assert_allclose(y, np.stack([2 * x[0], rows]), atol=8 / 255)
+
+
+CLAMPED = [
+    f"MAX_POOL_2D(r) {POOL[:-1]}, fused_activation_function=RELU}}",
+    f"MAX_POOL_2D(r) {POOL}\nz = RELU(y)",
+    "REVERSE_V2(r, [2])\nz = RELU(y)",
+    "REVERSE_V2(r, [2])\nz = MAXIMUM(y, 0.0)",
+    "CONCATENATION(r, r) {axis=3}\nz = RELU(y)",
+]
+
+
+@pytest.mark.parametrize("text", CLAMPED)
+@pytest.mark.parametrize("both", [False, True])
+def test_a_clamp_stays_where_the_kernel_keeps_the_scale_of_its_operand(text, both, tmp_path):
+    """TOCO leaves it out for the range behind it, which the kernel before it does not store.
+
+    What is read before the clamp, too (`both`), is not cut off at that range.
+    """
+    x = np.random.default_rng(4).uniform(-1, 0.3, (8, 1, 4, 4, 2)).astype(np.float32)
+    np.savez(tmp_path / "s.npz", x=x)
+    outputs = ["z" if "z =" in text else "y", *(["w"] if both else [])]
+    graph = parse(
+        f"x: f32[1,4,4,2] -> {', '.join(outputs)}\nr = REVERSE_V2(x, [1])\ny = {text}"
+        + ("\nw = MUL(y, 2.0)" if both else "")
+    )
+    expected = run_litert(Model([graph]), {"x": x[0]})
+    model = like_toco(graph, tmp_path / "s.npz")
+    for delegate in (True, False):
+        for got, want in zip(run_litert(model, {"x": x[0]}, delegate), expected, strict=True):
+            np.testing.assert_allclose(got, want, atol=4 * 1.3 / 255)
+
+
+@pytest.mark.parametrize("other", ["z = NEG(y)", "z = RELU(y)"])
+def test_a_trained_range_that_cuts_off_another_reader_is_said(other):
+    """TOCO takes the range behind RELU before it, whoever else reads that."""
+    text = f"x: f32[1,4] -> f, z\ny = ADD(x, x)\nr = RELU(y)\n{other}"
+    graph = parse(f"{text}\nf = FAKE_QUANT(r) {{min=0.0, max=2.0, num_bits=8}}")
+    spread_fake_quant(graph)
+    read_fake_quant(graph)
+    said = cut_off(graph)
+    assert ends(graph)["y"] == (0.0, 2.0)
+    assert [("'y' (that of" in note) for note in said] == ([True] if "NEG" in other else [])
 
 
 def test_a_concatenation_with_its_own_range_keeps_it():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from tqconv.errors import QuantizationError, UsageError, counted
 from tqconv.ir.graph import Graph, Model, Tensor
 from tqconv.ir.types import Range, type_name
 from tqconv.quant.evidence.inputs import said_of_inputs
-from tqconv.quant.evidence.ranges import Ranges, evidence
+from tqconv.quant.evidence.ranges import Ranges, evidence, names_of
 from tqconv.quant.integer_mode import borders
 from tqconv.quant.params import activation
 from tqconv.quant.plan import Plan, plan
@@ -46,7 +47,7 @@ def plan_for(
         _check_holds_zero(tensor, known, chosen.activation)
         tensor.range = known
     _take_evidence(graph, ranges, passed_on=False)
-    toco_ranges.propagate(graph, change_concat=change)
+    toco_ranges.propagate(graph, change_concat=change, own=_measured_for_several(graph, ranges))
     _take_evidence(graph, ranges, passed_on=True)
     default = toco.default_ranges
     if default is not None:
@@ -58,9 +59,11 @@ def plan_for(
         raise _missing(missing)
     if toco.inference_type != "uint8":
         return _plan_int8(graph, options)
+    cut = toco_ranges.cut_off(graph)
     nudge = toco.allow_nudging_weights or default is not None
     made = plan_like_toco(graph, Rules(chosen, change, nudge))
     _set_borders(graph, options, made)
+    made.notes += cut
     return made
 
 
@@ -117,6 +120,14 @@ def _plan_int8(graph: Graph, options: QuantizeOptions) -> Plan:
         options.keep_float, options.int16, options.per_channel, options.per_channel_dense, True
     )
     return plan(graph, SCHEMES["int8"], found, choice, borders(replace(options, integer_only=True)))
+
+
+def _measured_for_several(graph: Graph, ranges: Ranges | None) -> set[Tensor]:
+    """Return what several read that a ranges file knows: what one of them clamps says less."""
+    if ranges is None:
+        return set()
+    readers = Counter({t: len(t.uses) for t in graph.tensors()}) + Counter(graph.outputs)
+    return {t for t, count in readers.items() if count > 1 and ranges.find(names_of(t))}
 
 
 def _take_evidence(graph: Graph, ranges: Ranges | None, *, passed_on: bool) -> None:

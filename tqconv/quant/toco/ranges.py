@@ -7,13 +7,15 @@ kept here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 
 import numpy as np
 
+from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Range
+from tqconv.quant.evidence.intervals import CLAMPS, SHOWN
 from tqconv.quant.select import makes_reals
 
 Rule = Callable[[Op], bool]
@@ -33,13 +35,18 @@ FIXED = {"LOGISTIC": SOFT, "SOFTMAX": SOFT, "TANH": UNIT}
 
 
 def propagate(
-    graph: Graph, *, change_concat: bool, default: tuple[float, float] | None = None
+    graph: Graph,
+    *,
+    change_concat: bool,
+    default: tuple[float, float] | None = None,
+    own: Set[Tensor] = frozenset(),
 ) -> None:
     """Give tensors the ranges that follow from their neighbours', then the default, in place.
 
-    `change_concat`: operands of a CONCATENATION get the union of all their ranges.
+    `change_concat`: operands of a CONCATENATION get the union of all their ranges; `own`: tensors
+    that take no range from behind, for evidence about themselves is at hand.
     """
-    rules = _rules(change_concat)
+    rules = _rules(change_concat, own)
     _settle(graph, [rules])
     if default is not None:
         _settle(graph, [_everywhere(graph, _defaulted(default)), rules])
@@ -48,6 +55,30 @@ def propagate(
 def complete(graph: Graph, *, change_concat: bool) -> None:
     """Give tensors the ranges that follow where TOCO stopped for want of one, in place."""
     _settle(graph, [BEYOND, _rules(change_concat)])
+
+
+def cut_off(graph: Graph) -> list[str]:
+    """Return a note about what has the range behind a clamp, although not only that reads it."""
+    cut = []
+    for op in graph.ops:
+        if op.type in CLAMPS and _is_cut(op, graph):
+            cut.append(f"'{op.input(0).name}' (that of '{op.output.name}')")
+    if not cut:
+        return []
+    more = f", … {len(cut) - SHOWN} more" if len(cut) > SHOWN else ""
+    return [
+        f"the range behind a clamp cuts off {counted(len(cut), 'tensor')} for other readers, too, "
+        f"as TOCO did: {', '.join(cut[:SHOWN])}{more}; a FAKE_QUANT of its own, or --ranges, tells "
+        "how far it reaches"
+    ]
+
+
+def _is_cut(clamp: Op, graph: Graph) -> bool:
+    x, y = clamp.input(0), clamp.output
+    if x.range is None or y.range is None or x.range not in (y.range, _copied(y.range, clamp)):
+        return False
+    ends = CLAMPS[clamp.type]
+    return x in graph.outputs or any(CLAMPS.get(use.op.type) != ends for use in x.uses)
 
 
 def lacking(graph: Graph) -> list[Tensor]:
@@ -119,8 +150,8 @@ def _to_first(op: Op) -> bool:
     return True
 
 
-def _both_ways(op: Op) -> bool:
-    return _from_first(op) or _to_first(op)
+def _unless(own: Set[Tensor], rule: Rule) -> Rule:
+    return lambda op: op.input(0) not in own and rule(op)
 
 
 def _with_zero(op: Op) -> bool:
@@ -226,13 +257,14 @@ def _is_equal(a: Range | None, b: Range | None) -> bool:
     return a is not None and b is not None and (a.low, a.high) == (b.low, b.high)
 
 
-def _rules(change_concat: bool) -> dict[str, Rule]:
+def _rules(change_concat: bool, own: Set[Tensor] = frozenset()) -> dict[str, Rule]:
     """Return what HardcodeMinMax does for each operator; others neither give nor take."""
+    to_first = _unless(own, _to_first)
     return {
         **dict.fromkeys(FROM_FIRST, _from_first),
         **{name: _fixed(*ends) for name, ends in FIXED.items()},
-        "RELU": _to_first,
-        "RESHAPE": _both_ways,
+        "RELU": to_first,
+        "RESHAPE": lambda op: _from_first(op) or to_first(op),
         **dict.fromkeys(POOLS, _with_zero),
         "L2_NORMALIZATION": _normalized,
         "SPLIT": _split,

@@ -122,10 +122,10 @@ class _Planner:
         for tensor in self.graph.inputs:
             if is_real(tensor):
                 self._store(tensor, self._from_range(tensor))
-        for op in list(self.graph.ops):
-            if not (self._is_trivial(op) and self._remove(op)):
-                self._quantize(op)
+        for op in self.graph.ops:
+            self._quantize(op)
         repair(self.graph, self.plan, self.grids, self.why)
+        self._drop_trivial()
         for tensor in self.graph.outputs:
             if tensor.is_constant and is_real(tensor):
                 self.plan.borders[tensor] = params_of(*self._of_constant(tensor))
@@ -143,7 +143,6 @@ class _Planner:
         for tensor in op.outputs:
             if is_real(tensor) and not makes_reals(op):
                 self._store(tensor, self._of_output(op, tensor))
-                self._drop_trivial_activation(op, tensor)
 
     def _store(self, tensor: Tensor, chosen: tuple[Grid, str]) -> None:
         self.grids[tensor], self.why[tensor] = chosen
@@ -163,7 +162,7 @@ class _Planner:
             made = Grid(fixed[0], fixed[1], dtype, int(bounds.min), int(bounds.max))
             return made, f"fixed by the kernel of {op.type}"
         source = COPIES.get(op.type)
-        if op.type == "CONCATENATION" and self.rules.change_concat:
+        if (op.type == "CONCATENATION" and self.rules.change_concat) or self._is_trivial(op):
             source = 0
         if source is not None and op.input(source) in self.grids:
             return self.grids[op.input(source)], f"that of the operand of {op!r}"
@@ -225,27 +224,38 @@ class _Planner:
         flat[near] = 1
         return flat.reshape(codes.shape)
 
+    def _drop_trivial(self) -> None:
+        """Take out clamps that change nothing, now that it is known how each tensor is stored."""
+        for op in list(self.graph.ops):
+            clamp = CLAMPS.get(op.options.get(ACTIVATION, "NONE"))
+            chosen = self.grids.get(op.outputs[0]) if op.outputs else None
+            if clamp is not None and chosen is not None and _within(chosen, clamp):
+                del op.options[ACTIVATION]
+            if self._is_trivial(op) and Use(op, 0) not in self.plan.edges:
+                self._remove(op)
+
     def _is_trivial(self, op: Op) -> bool:
-        """Whether a clamp changes nothing that the integers of its operand can say."""
+        """Whether a clamp changes nothing that the integers of its operand can say.
+
+        One between two borders stays in any case.
+        """
         ends = clamp_of(op)
         if ends is None or op.input(0).shape != op.output.shape:
             return False
-        x = self.grids.get(op.input(0))
-        return x is not None and ends[0] <= x.low and x.high <= ends[1]
-
-    def _remove(self, op: Op) -> bool:
         x, y = op.input(0), op.output
-        held = x in self.graph.outputs or x in self.graph.inputs
-        if y in self.graph.outputs and held:
+        if y in self.graph.outputs and (x in self.graph.outputs or x in self.graph.inputs):
             return False
-        self.graph.replace(y, x, keep_name=y in self.graph.outputs)
-        self.graph.remove(op)
-        return True
+        return x in self.grids and _within(self.grids[x], ends)
 
-    def _drop_trivial_activation(self, op: Op, tensor: Tensor) -> None:
-        clamp = CLAMPS.get(op.options.get(ACTIVATION, "NONE"))
-        if clamp is None:
-            return
-        chosen = self.grids[tensor]
-        if clamp[0] <= chosen.low and chosen.high <= clamp[1]:
-            del op.options[ACTIVATION]
+    def _remove(self, op: Op) -> None:
+        y = op.output
+        self.graph.replace(y, op.input(0), keep_name=y in self.graph.outputs)
+        self.graph.remove(op)
+        del self.grids[y], self.plan.types[op]
+        for index in range(len(op.inputs)):
+            self.plan.edges.pop(Use(op, index), None)
+            self.plan.codes.pop(Use(op, index), None)
+
+
+def _within(grid: Grid, ends: tuple[float, float]) -> bool:
+    return ends[0] <= grid.low and grid.high <= ends[1]
