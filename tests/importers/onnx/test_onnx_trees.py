@@ -244,6 +244,8 @@ DAMAGED = {
     "a comparison of none": ({"nodes_modes": ["BRANCH_LEG", "LEAF", "LEAF"]}, "did you mean"),
     "a target too far": ({"target_ids": [0, 5]}, "targets"),
     "targets beyond counting": ({"n_targets": 1 << 60}, "weights of leaves"),
+    "an attribute of no node": ({"nodes_hitrate": [1.0]}, "did you mean `?nodes_hitrates"),
+    "an attribute of another type": ({"nodes_modes": 1.0}, "nodes_modes"),
     "a way to join of none": ({"aggregate_function": "SUN"}, "SUN"),
 }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
+from functools import update_wrapper
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,9 @@ from tqconv.compose.sizes import reshaped
 from tqconv.errors import FormatError, UnsupportedError, suggestion
 from tqconv.importers.onnx.handlers.scores import labelled, opposed, rows_of, transformed
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
+from tqconv.importers.registry import Handler
 from tqconv.ir.graph import Tensor
+from tqconv.records import dataclass
 
 F = np.float32
 MODES = {
@@ -30,22 +34,80 @@ TREES = np.array([1], np.int32)
 Keys = Sequence[object]
 
 
+@dataclass(frozen=True)
+class _Nodes:
+    """The attributes of nodes, which ensembles of classes and of numbers name alike.
+
+    Hit rates say how often a node was met: nothing is computed with them.
+    """
+
+    nodes_treeids: Sequence[int] = ()
+    nodes_nodeids: Sequence[int] = ()
+    nodes_featureids: Sequence[int] = ()
+    nodes_modes: Sequence[str] = ()
+    nodes_truenodeids: Sequence[int] = ()
+    nodes_falsenodeids: Sequence[int] = ()
+    nodes_values: Sequence[float] = ()
+    nodes_values_as_tensor: ndarray | None = None
+    nodes_missing_value_tracks_true: Sequence[int] = ()
+    nodes_hitrates: Sequence[float] = ()
+    nodes_hitrates_as_tensor: ndarray | None = None
+
+    def forest(self, leaves: _Leaves) -> tuple[dict[object, trees.Node], Keys]:
+        """Return nodes by tree and number, and the roots: the first node of each tree.
+
+        A leaf of which no weights are said gets a row, too.
+        """
+        keys = _pairs(self.nodes_treeids, self.nodes_nodeids)
+        columns = (
+            keys,
+            self.nodes_featureids,
+            self.nodes_modes,
+            _either(self.nodes_values, self.nodes_values_as_tensor).tolist(),
+            self.nodes_truenodeids,
+            self.nodes_falsenodeids,
+            self.nodes_missing_value_tracks_true or [0] * len(keys),
+        )
+        _check_lengths(*columns)
+        nodes: dict[object, trees.Node] = {}
+        roots: dict[object, object] = {}
+        for key, feature, mode, end, if_true, if_false, nan in zip(*columns, strict=True):
+            tree, _ = key
+            roots.setdefault(tree, key)
+            kind = MODES.get(mode)
+            if kind is None:
+                raise UnsupportedError(f"a node of mode `{mode}`{suggestion(mode, MODES)}")
+            if kind == "leaf":
+                nodes[key] = trees.Leaf(leaves.rows.setdefault(key, len(leaves.rows)))
+            else:
+                children = (tree, if_true), (tree, if_false)
+                nodes[key] = trees.Split(feature, kind, end, *children, bool(nan))
+        return nodes, list(roots.values())
+
+
+def _with_nodes(handler: Handler) -> Handler:
+    """Let a handler have the attributes of nodes as one value, behind x."""
+    named = inspect.signature(_Nodes).parameters
+
+    def handle(b: ONNXBuilder, x: Tensor, **attributes: Any) -> Any:
+        nodes = _Nodes(**{name: attributes.pop(name) for name in named.keys() & attributes.keys()})
+        return handler(b, x, nodes, **attributes)
+
+    signature = inspect.signature(handler)
+    own = [p for p in signature.parameters.values() if p.name != "nodes"]
+    of_nodes = [p.replace(kind=p.KEYWORD_ONLY) for p in named.values()]
+    update_wrapper(handle, handler)
+    vars(handle)["__signature__"] = signature.replace(parameters=[*own, *of_nodes])
+    return handle
+
+
 @handles("ai.onnx.ml:TreeEnsembleRegressor")
+@_with_nodes
 def regressor(
     b: ONNXBuilder,
     x: Tensor,
+    nodes: _Nodes,
     *,
-    nodes_treeids: Sequence[int] = (),
-    nodes_nodeids: Sequence[int] = (),
-    nodes_featureids: Sequence[int] = (),
-    nodes_modes: Sequence[str] = (),
-    nodes_truenodeids: Sequence[int] = (),
-    nodes_falsenodeids: Sequence[int] = (),
-    nodes_values: Sequence[float] = (),
-    nodes_values_as_tensor: ndarray | None = None,
-    nodes_missing_value_tracks_true: Sequence[int] = (),
-    nodes_hitrates: Sequence[float] = (),
-    nodes_hitrates_as_tensor: ndarray | None = None,
     target_treeids: Sequence[int] = (),
     target_nodeids: Sequence[int] = (),
     target_ids: Sequence[int] = (),
@@ -60,31 +122,18 @@ def regressor(
     """Join what each tree says of each target: [n, features] to [n, targets]."""
     weights = _either(target_weights, target_weights_as_tensor)
     leaves = _Leaves(_pairs(target_treeids, target_nodeids), target_ids, weights, n_targets)
-    keys = _pairs(nodes_treeids, nodes_nodeids)
-    ends = _either(nodes_values, nodes_values_as_tensor)
-    lists = (nodes_featureids, nodes_modes, nodes_truenodeids, nodes_falsenodeids)
-    nodes, roots = _nodes(leaves, keys, ends, *lists, nodes_missing_value_tracks_true)
-    scores = _scores(b, x, nodes, roots, leaves, aggregate_function)
+    scores = _scores(b, x, *nodes.forest(leaves), leaves, aggregate_function)
     base = _either(base_values, base_values_as_tensor).astype(F)
     return transformed(b, b("ADD", scores, base) if base.size else scores, post_transform)
 
 
 @handles("ai.onnx.ml:TreeEnsembleClassifier")
+@_with_nodes
 def classifier(
     b: ONNXBuilder,
     x: Tensor,
+    nodes: _Nodes,
     *,
-    nodes_treeids: Sequence[int] = (),
-    nodes_nodeids: Sequence[int] = (),
-    nodes_featureids: Sequence[int] = (),
-    nodes_modes: Sequence[str] = (),
-    nodes_truenodeids: Sequence[int] = (),
-    nodes_falsenodeids: Sequence[int] = (),
-    nodes_values: Sequence[float] = (),
-    nodes_values_as_tensor: ndarray | None = None,
-    nodes_missing_value_tracks_true: Sequence[int] = (),
-    nodes_hitrates: Sequence[float] = (),
-    nodes_hitrates_as_tensor: ndarray | None = None,
     class_treeids: Sequence[int] = (),
     class_nodeids: Sequence[int] = (),
     class_ids: Sequence[int] = (),
@@ -102,11 +151,7 @@ def classifier(
     columns, count = ([0] * len(class_ids), 1) if alone else (class_ids, classes)
     weights = _either(class_weights, class_weights_as_tensor)
     leaves = _Leaves(_pairs(class_treeids, class_nodeids), columns, weights, count)
-    keys = _pairs(nodes_treeids, nodes_nodeids)
-    ends = _either(nodes_values, nodes_values_as_tensor)
-    lists = (nodes_featureids, nodes_modes, nodes_truenodeids, nodes_falsenodeids)
-    nodes, roots = _nodes(leaves, keys, ends, *lists, nodes_missing_value_tracks_true)
-    scores = _scores(b, x, nodes, roots, leaves, "SUM")
+    scores = _scores(b, x, *nodes.forest(leaves), leaves, "SUM")
     base = _either(base_values, base_values_as_tensor).astype(F)
     base = base[class_ids[0] :][:1] if alone and base.size == classes else base
     scores = b("ADD", scores, base) if base.size else scores
@@ -233,38 +278,6 @@ def _scores(
     )
     most = b(f"REDUCE_{aggregate}", found, TREES)
     return b("SELECT_V2", b("EQUAL", b("ABS", most), F(np.inf)), F(0), most)
-
-
-def _nodes(
-    leaves: _Leaves,
-    keys: Keys,
-    ends: ndarray,
-    features: Sequence[int],
-    modes: Sequence[str],
-    true: Sequence[int],
-    false: Sequence[int],
-    nans: Sequence[int],
-) -> tuple[dict[object, trees.Node], Keys]:
-    """Return nodes by tree and number, and the roots: the first node of each tree.
-
-    A leaf of which no weights are said gets a row, too.
-    """
-    columns = (keys, features, modes, ends.tolist(), true, false, nans or [0] * len(keys))
-    _check_lengths(*columns)
-    nodes: dict[object, trees.Node] = {}
-    roots: dict[object, object] = {}
-    for key, feature, mode, end, if_true, if_false, nan in zip(*columns, strict=True):
-        tree, _ = key
-        roots.setdefault(tree, key)
-        kind = MODES.get(mode)
-        if kind is None:
-            raise UnsupportedError(f"a node of mode `{mode}`{suggestion(mode, MODES)}")
-        if kind == "leaf":
-            nodes[key] = trees.Leaf(leaves.rows.setdefault(key, len(leaves.rows)))
-        else:
-            children = (tree, if_true), (tree, if_false)
-            nodes[key] = trees.Split(feature, kind, end, *children, bool(nan))
-    return nodes, list(roots.values())
 
 
 def _add_split(
