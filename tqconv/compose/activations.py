@@ -11,7 +11,7 @@ from tqconv.compose.functions import softplus
 from tqconv.compose.integers import as_ordered
 from tqconv.compose.sizes import operand, size_of
 from tqconv.ir.graph import Tensor
-from tqconv.ops.table import having
+from tqconv.ops.facts import CLAMPS
 
 SELU_SCALE = 1.0507009873554805
 SELU_ALPHA = 1.6732632423543772
@@ -35,7 +35,7 @@ def relu6(b: Builder, x: Tensor) -> Tensor:
     return as_ordered(b, lambda y, limit: b("MINIMUM", y, limit), relu(b, x), six)
 
 
-_CLAMPS = {bounds: name for name, bounds in having(lambda row: row.clamp).items()}
+_CLAMPS = {bounds: name for name, bounds in CLAMPS.items()}
 """Bounds that have an operator of their own."""
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tqconv.ir.graph import Op, Tensor
+from tqconv.ops.facts import COMPARES
 from tqconv.ops.table import those
 
-COMPARES = those(lambda row: row.category == "compare" and row.copies is None)
 HANDS_ON = those(lambda row: row.copies is not None or row.same_unit)
 """Operators whose results hold the infinities of their operands."""
 LARGEST = float(np.finfo(np.float32).max)

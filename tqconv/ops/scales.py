@@ -64,13 +64,12 @@ def check_scales(row: OpSpec, op: Op) -> None:
     if not any(map(_is_scaled, data)):
         return
     _check_agreement(rule, op, data)
-    compares = row.category == "compare" and row.copies is None
-    if rule.same and not compares:  # elements are moved, or chosen among
+    if rule.same and not row.compares:  # elements are moved, or chosen among
         return
-    for tensor in (*data, *(() if compares else op.outputs)):
+    for tensor in (*data, *(() if row.compares else op.outputs)):
         if _is_stored(tensor):
             _check_scale(op, tensor)
-            if compares and tensor.quant is not None and tensor.quant.scale[0] >= 1:
+            if row.compares and tensor.quant is not None and tensor.quant.scale[0] >= 1:
                 raise UnsupportedError(f"{op.type} compares '{tensor.name}' in steps of 1 or more")
     _check_floor(rule, op, data)
     reason = None if rule.refuses_steps is None else rule.refuses_steps(op)

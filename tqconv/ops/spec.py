@@ -304,6 +304,11 @@ class OpSpec:
     max_rank: int | None = None
     """The highest rank that LiteRT's kernel computes right; None: no limit found up to 6."""
 
+    @property
+    def compares(self) -> bool:
+        """Whether results are answers about the operands (LESS), not one of these (MAXIMUM)."""
+        return self.category == "compare" and self.copies is None
+
 
 ROWS: dict[str, OpSpec] = {}
 """Filled by the family modules while they are imported, then only read, through `table`."""

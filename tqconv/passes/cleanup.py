@@ -20,10 +20,11 @@ from tqconv.ir.match import (
 )
 from tqconv.ops.emit import emit
 from tqconv.ops.empty import nothing
+from tqconv.ops.facts import RESHAPES
 from tqconv.ops.memory import may_lack_memory
 from tqconv.ops.rules import axis_of
 from tqconv.ops.spec import OpSpec
-from tqconv.ops.table import having, known, spec, those
+from tqconv.ops.table import having, known, spec
 from tqconv.passes.rewrite import at, exact
 
 Identity = Callable[[Op], Tensor | None]
@@ -128,7 +129,7 @@ def _already_clamped(op: Op) -> Tensor | None:
 
 _IDENTITIES: dict[str, Identity] = {
     **having(_neutral),
-    **dict.fromkeys(those(lambda row: row.copies == "order"), _same_shape),
+    **dict.fromkeys(RESHAPES, _same_shape),
     "BROADCAST_TO": _same_shape,
     "CAST": _cast,
     "PAD": _no_padding,

@@ -6,7 +6,8 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import made_by, sole_reader
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import emit
-from tqconv.passes.reshape import RESHAPES, is_elementwise, reshaped
+from tqconv.ops.facts import RESHAPES
+from tqconv.passes.reshape import is_elementwise, reshaped
 from tqconv.passes.rewrite import at
 
 

@@ -15,10 +15,8 @@ from tqconv.ir.arrays import repeated
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, sole_reader, with_constant
 from tqconv.ops.emit import emit
-from tqconv.ops.table import having
+from tqconv.ops.facts import LINEAR
 from tqconv.passes.rewrite import at
-
-LINEAR = having(lambda row: row.linear)
 
 
 def float_weights(op: Op) -> Tensor | None:

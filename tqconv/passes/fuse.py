@@ -9,16 +9,17 @@ import numpy as np
 from tqconv.ir.graph import Graph, Op
 from tqconv.ir.match import has_activation, made_by, sole_reader, values_of
 from tqconv.ops.emit import emit
+from tqconv.ops.facts import CLAMPS
 from tqconv.ops.rules import ACTIVATIONS
-from tqconv.ops.table import having, known, spec
+from tqconv.ops.table import known, spec
 from tqconv.passes.fake_quant import limits
 from tqconv.passes.rewrite import at
 
-CLAMPS = tuple(name for name in having(lambda row: row.clamp) if name in ACTIVATIONS)
+FUSED = tuple(name for name in CLAMPS if name in ACTIVATIONS)
 """Operators that kernels apply to their own result, as activations of that name."""
 
 
-@at(*CLAMPS)
+@at(*FUSED)
 def fuse_activation(graph: Graph, op: Op) -> bool:
     """Clamp inside the producer.
 

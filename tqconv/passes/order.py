@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ops.facts import RESHAPES
 from tqconv.ops.table import those
-from tqconv.passes.reshape import RESHAPES
 from tqconv.passes.rewrite import exact
 
 IN_PLACE = those(lambda row: row.in_place)

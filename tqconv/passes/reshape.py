@@ -13,16 +13,15 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, sole_reader, values_of, with_constant
 from tqconv.ir.types import Shape, Source
 from tqconv.ops.emit import Operand, emit
+from tqconv.ops.facts import LINEAR, RESHAPES
 from tqconv.ops.table import known, spec, those
-from tqconv.passes.fold import LINEAR
-from tqconv.passes.fuse import CLAMPS
+from tqconv.passes.fuse import FUSED
 from tqconv.passes.rewrite import at, exact
 
-RESHAPES = those(lambda row: row.copies == "order")
 BINARY = those(lambda row: row.fuses_activation and row.layout.kind == "elementwise")
 
 
-@at(*CLAMPS, *BINARY)
+@at(*FUSED, *BINARY)
 def lift_over_reshape(graph: Graph, op: Op) -> bool:
     """Do before a RESHAPE what the linear operator in front of it can take in.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ops.facts import RESHAPES
 from tqconv.ops.table import having, known, spec, those
 from tqconv.records import dataclass
 
 HIDING = having(lambda row: row.decides)
-KEEPING = those(lambda row: row.copies == "order" or row.converts)
+KEEPING = RESHAPES | those(lambda row: row.converts)
 """Operators behind which the same numbers stand in the same order."""
 FEWEST_CLASSES = 3
 """Elements of a row from which one may be the answer: two may be a point."""

@@ -8,12 +8,12 @@ import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Range, type_name
+from tqconv.ops.facts import COMPARES, RESHAPES
 from tqconv.ops.table import those
 from tqconv.quant.params import with_zero
 from tqconv.quant.schemes import INT16
 from tqconv.quant.select import is_real, reals, rule_of
 
-COMPARES = those(lambda row: row.category == "compare" and row.copies is None)
 CHOOSES = COMPARES | those(
     lambda row: (
         row.copies is not None
@@ -24,7 +24,6 @@ CHOOSES = COMPARES | those(
 """Operators that make elements of what they read, or say something of them."""
 STEPS, COARSER = 255, 8.0
 """Of 8 bits, and how many of them one of a kernel may be: that costs three bits."""
-ORDERED = those(lambda row: row.copies == "order")
 
 
 def coarse_ends(graph: Graph, types: Mapping[Op, np.dtype], real: Set[Tensor]) -> dict[Op, str]:
@@ -134,7 +133,7 @@ def ends_in(tensor: Tensor, graph: Graph, real: Set[Tensor]) -> bool:
     """Whether a tensor, in this order, becomes real outputs and nothing else."""
     if tensor in graph.outputs and tensor not in real:
         return False
-    if not all(use.op.type in ORDERED and use.index == 0 for use in tensor.uses):
+    if not all(use.op.type in RESHAPES and use.index == 0 for use in tensor.uses):
         return False
     reached = [ends_in(use.op.outputs[0], graph, real) for use in tensor.uses]
     return all(reached) and bool(reached or tensor in graph.outputs)

@@ -19,7 +19,7 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, with_constant
 from tqconv.ir.types import Source
 from tqconv.ops.emit import emit
-from tqconv.ops.table import having, those
+from tqconv.ops.facts import LINEAR, RESHAPES
 from tqconv.quant.losses import UNEVEN
 
 GAIN = 16.0
@@ -28,8 +28,6 @@ less than 36 dB of what the first layer makes."""
 FEWEST, FEW = 4, 25
 """Rows below which nothing is said of columns, and below which their least and most are a chance;
 so many samples are too few to judge by, or to judge by as they are."""
-LINEAR = having(lambda row: row.linear)
-RESHAPES = those(lambda row: row.copies == "order")
 LEAST = 1e-30
 """A column that changes by less is taken for one that does not."""
 REASON = "brings features of unlike sizes to one"

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Set
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ops.finite import COMPARES, HANDS_ON, asked
+from tqconv.ops.facts import COMPARES
+from tqconv.ops.finite import HANDS_ON, asked
 from tqconv.ops.table import known, spec
 from tqconv.quant.select import is_real, reals
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from tqconv.ir.graph import Graph, Op, Use
+from tqconv.ops.facts import CLAMPS, LINEAR
 from tqconv.ops.table import having
-from tqconv.quant.evidence.intervals import CLAMPS
 from tqconv.quant.groups import Grouping
 from tqconv.quant.params import Params, from_peaks, peaks
 from tqconv.quant.schemes import INT8
@@ -31,7 +31,6 @@ def _clamped(op: Op) -> float:
 MOST_SUM = 2.0**30
 """Steps of the output in a sum before it is clamped: the kernels rescale it to 32 bits, and turn
 what is more into anything (kernels/internal/common.cc); a shift may double it on the way."""
-LINEAR = having(lambda row: row.linear)
 FLOORS = having(lambda row: None if row.quant is None else row.quant.floor)
 
 

@@ -18,14 +18,10 @@ from tqconv.ir.match import (
 )
 from tqconv.ir.types import Source
 from tqconv.ops.emit import emit
-from tqconv.ops.table import having
+from tqconv.ops.facts import CLAMPS
 from tqconv.passes.rewrite import at
 
-RAMPS = {
-    name: high
-    for name, (low, high) in having(lambda row: row.clamp).items()
-    if low == 0 and high < math.inf
-}
+RAMPS = {name: high for name, (low, high) in CLAMPS.items() if low == 0 and high < math.inf}
 """Activations that clamp between 0 and a bound."""
 
 

@@ -16,8 +16,7 @@ from tqconv.ir.match import (
 )
 from tqconv.ir.types import Shape, Source
 from tqconv.ops.emit import emit
-from tqconv.ops.table import having
-from tqconv.passes.fold import LINEAR
+from tqconv.ops.facts import CLAMPS, LINEAR
 from tqconv.passes.reshape import reshaped
 from tqconv.passes.rewrite import at
 
@@ -55,7 +54,7 @@ def recognize_dilation(graph: Graph, op: Op) -> bool:
     return True
 
 
-CLAMPS = frozenset({*having(lambda row: row.clamp), "FAKE_QUANT"})
+THROUGH_ZERO = frozenset({*CLAMPS, "FAKE_QUANT"})
 """Operators on single elements that leave 0 as it is (a FAKE_QUANT has it on its grid)."""
 BOUNDS: dict[str, Callable[[float], bool]] = {
     "MAXIMUM": lambda bound: bound <= 0,
@@ -64,7 +63,7 @@ BOUNDS: dict[str, Callable[[float], bool]] = {
 """The same by a constant, where that leaves 0 as it is."""
 
 
-@at(*CLAMPS, *BOUNDS)
+@at(*THROUGH_ZERO, *BOUNDS)
 def take_out_clamps(graph: Graph, op: Op) -> bool:
     """Clamp before space is folded into the batch, and after it is unfolded.
 
@@ -94,7 +93,7 @@ def take_out_clamps(graph: Graph, op: Op) -> bool:
 
 
 def _keeps_zero(op: Op) -> bool:
-    if op.type in CLAMPS:
+    if op.type in THROUGH_ZERO:
         return True
     bound = with_constant(op)
     if bound is None or not bound.first or bound.constant.size != 1:

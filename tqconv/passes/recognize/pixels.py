@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, sole_reader
 from tqconv.ops.emit import emit
-from tqconv.passes.fold import LINEAR, bias_of, float_weights, set_bias, set_weights
+from tqconv.ops.facts import LINEAR
+from tqconv.passes.fold import bias_of, float_weights, set_bias, set_weights
 from tqconv.passes.layout.through import permutation
 from tqconv.passes.reshape import reshaped
 from tqconv.passes.rewrite import at

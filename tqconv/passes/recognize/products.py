@@ -7,7 +7,8 @@ import numpy as np
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, made_by, sole_reader, values_of, with_constant
 from tqconv.ops.emit import emit
-from tqconv.passes.fold import LINEAR, float_weights
+from tqconv.ops.facts import LINEAR
+from tqconv.passes.fold import float_weights
 from tqconv.passes.reshape import reshaped
 from tqconv.passes.rewrite import at
 

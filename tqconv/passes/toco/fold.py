@@ -16,8 +16,9 @@ from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.grid import extremes
 from tqconv.ir.match import WithConstant, has_activation, made_by, sole_reader, with_constant
 from tqconv.ir.types import Range
+from tqconv.ops.facts import LINEAR
 from tqconv.ops.spec import Linear
-from tqconv.passes.fold import LINEAR, successor
+from tqconv.passes.fold import successor
 from tqconv.passes.toco.sweep import Sweep
 
 AFFINE = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")

@@ -14,7 +14,7 @@ from tqconv.ir.sorting import least_first
 from tqconv.ops.emit import emit
 from tqconv.passes import fake_quant
 from tqconv.passes.driver import Pass, Stage
-from tqconv.passes.fuse import CLAMPS
+from tqconv.passes.fuse import FUSED
 from tqconv.passes.layout import sink
 from tqconv.passes.legal import types
 from tqconv.passes.recognize import activations, dilation, functions, patterns
@@ -190,7 +190,7 @@ def fuse_activation(sweep: Sweep, op: Op) -> bool:
 
     y = ADD(a, b); z = RELU(y)   ->   z = ADD(a, b) {fused_activation_function=RELU}
     """
-    producer = op.input(0).producer if op.type in CLAMPS else None
+    producer = op.input(0).producer if op.type in FUSED else None
     if producer is None or producer.type not in TAKES_ACTIVATION or has_activation(producer):
         return False
     if sole_reader(sweep.graph, op.input(0)) is not op or producer.output.dtype != np.float32:

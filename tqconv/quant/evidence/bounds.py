@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.match import has_activation, is_scalar, made_by
 from tqconv.ir.types import Range
+from tqconv.ops.facts import CLAMPS
 from tqconv.ops.rules import axes_of
 from tqconv.ops.table import known, spec
-from tqconv.quant.evidence.intervals import CLAMPS, FREE, KEEP, Ends, ends_of, input_ends
+from tqconv.quant.evidence.intervals import FREE, KEEP, Ends, ends_of, input_ends
 from tqconv.records import dataclass
 
 Rule = Callable[[Op, Mapping[Tensor, Range]], Ends | None]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Range
+from tqconv.ops.facts import CLAMPS
 from tqconv.ops.table import having, known, spec, those
 
 Ends = tuple[float, float]
@@ -21,8 +22,6 @@ KEEP = those(
     )
 )
 """Operators whose results are elements of their operands, or limits."""
-CLAMPS = having(lambda row: row.clamp)
-"""What operators, and the activations of that name inside others, clamp to."""
 FREE: Ends = (-math.inf, math.inf)
 SHOWN = 4
 """Tensors that a note names."""

@@ -15,7 +15,8 @@ import numpy as np
 from tqconv.errors import counted
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Range
-from tqconv.quant.evidence.intervals import CLAMPS, SHOWN
+from tqconv.ops.facts import CLAMPS
+from tqconv.quant.evidence.intervals import SHOWN
 from tqconv.quant.select import makes_reals
 
 Rule = Callable[[Op], bool]

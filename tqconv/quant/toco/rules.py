@@ -18,7 +18,8 @@ from tqconv.ir.graph import Graph, Op, Tensor, Use
 from tqconv.ir.grid import Grid, extremes, grid
 from tqconv.ir.match import ACTIVATION
 from tqconv.ir.types import type_name
-from tqconv.quant.evidence.intervals import CLAMPS, clamp_of
+from tqconv.ops.facts import CLAMPS
+from tqconv.quant.evidence.intervals import clamp_of
 from tqconv.quant.evidence.ranges import hollow, unfit
 from tqconv.quant.plan import Plan
 from tqconv.quant.refusals import float_report
