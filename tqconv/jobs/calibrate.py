@@ -60,7 +60,8 @@ def calibrate(
     turn_images(model, options.load)
     run_stages(model, INTEGER_STAGES)
     inputs.tell(model, asked)
-    samples = quantize.samples_of(model, asked)
+    tables = features.tables(model.main) if asked.calibration_data is not None else []
+    samples = features.watched(quantize.samples_of(model, asked), tables)
     total = None if progress is None else quantize.sample_count(model, asked)
     found = quantize.calibrate(model, samples, method=asked.method, progress=progress, total=total)
     count = max((record.samples for record in found.records.values()), default=0)
@@ -70,7 +71,7 @@ def calibrate(
             "a conversion with --ranges keeps these ranges as they are; with --calibration_data "
             "the same samples also fit rounding and biases, which costs the time of a calibration"
         )
-    model.notes += [features.unsaid(table) for table in quantize.unlike_features(model, asked)]
+    model.notes += [features.unsaid(table) for table in features.unlike(tables)]
     if before is not None:
         found = before.merged(found)
     made = b"" if options.report is None else _reported(file, target, model, options, found)

@@ -151,23 +151,21 @@ def _quantized(
     return plan
 
 
-def unlike_features(model: Model, options: QuantizeOptions) -> list[features.Seen]:
-    """Return the inputs whose columns the samples show to be of unlike sizes."""
-    path = None if options.calibration_data is None else Path(options.calibration_data)
-    tables = features.tables(model.main) if path is not None and path.exists() else []
-    if path is None or not tables:
-        return []
-    for feed in data.read_samples(path, model.main.inputs, sample_options(options)):
-        for table in tables:
-            table.add(feed[table.tensor.name])
-    return [table for table in tables if features.gain(model.main, table) >= features.GAIN]
-
-
 def _level(model: Model, options: QuantizeOptions) -> None:
-    """Bring features of unlike sizes to one where the samples show such; notes say so."""
+    """Bring features of unlike sizes to one where the samples show such; notes say so.
+
+    The samples are read for that alone: what is measured on them is measured on the other model.
+    """
+    if options.mode != "int8" or options.calibration_data is None:
+        return
+    tables, inputs = features.tables(model.main), model.main.inputs
+    path = Path(options.calibration_data)
+    samples = data.read_samples(path, inputs, sample_options(options)) if tables else ()
+    for _ in features.watched(samples, tables):
+        pass
     said = {*options.named_stats, *options.input_ranges}
     stored = options.integer_only or integer_mode.borders(options).inputs is not None
-    for table in unlike_features(model, options) if options.mode == "int8" else []:
+    for table in features.unlike(tables):
         model.notes.append(features.told(table, stored))
         if not stored and options.input_stats is None and table.tensor.name not in said:
             features.level(model.main, table)

@@ -9,7 +9,7 @@ and weights that undo them.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,15 @@ REASON = "brings features of unlike sizes to one"
 Columns = NDArray[np.floating[Any]]
 
 
-class Seen:
-    """The least and the most of each column of an input."""
+Feed = Mapping[str, NDArray[Any]]
 
-    def __init__(self, tensor: Tensor) -> None:
+
+class Seen:
+    """The least and the most of each column of an input, and the layers that read it."""
+
+    def __init__(self, tensor: Tensor, layers: Sequence[Op]) -> None:
         self.tensor = tensor
+        self.layers = layers
         self._low = self._high = np.zeros(tensor.shape[-1] or 0, np.float32)
         self._rows = 0
 
@@ -67,11 +71,24 @@ class Seen:
 def tables(graph: Graph) -> list[Seen]:
     """Return the inputs of features, alone or in steps of time, that linear layers alone read."""
     return [
-        Seen(x)
+        Seen(x, layers)
         for x in graph.inputs
         if x.dtype == np.float32 and x.rank in (2, 3) and (x.shape[-1] or 0) > 1
-        if _layers(graph, x)
+        if (layers := _layers(graph, x))
     ]
+
+
+def watched(samples: Iterable[Feed], tables: Sequence[Seen]) -> Iterator[Feed]:
+    """Yield samples, at which the tables have looked."""
+    for feed in samples:
+        for table in tables:
+            table.add(feed[table.tensor.name])
+        yield feed
+
+
+def unlike(tables: Iterable[Seen]) -> list[Seen]:
+    """Return the inputs whose columns the samples showed to be of unlike sizes."""
+    return [table for table in tables if _gain(table) >= GAIN]
 
 
 def _layers(graph: Graph, x: Tensor) -> list[Op]:
@@ -110,7 +127,7 @@ def _each(op: Op, columns: Columns) -> Columns:
     return np.repeat(columns, int(op.options.get("depth_multiplier", 1)))
 
 
-def gain(graph: Graph, seen: Seen) -> float:
+def _gain(seen: Seen) -> float:
     """Return how much less noise the layers would read, had each column a step of its own.
 
     1 where too few rows were seen to say. Columns that never change are exact in both.
@@ -121,7 +138,7 @@ def gain(graph: Graph, seen: Seen) -> float:
     if not seen.tells or not np.isfinite(whole):
         return 1.0
     now = then = 0.0
-    for op in _layers(graph, seen.tensor):
+    for op in seen.layers:
         weights = op.input(LINEAR[op.type].w).data
         assert weights is not None
         sizes = np.square(weights, dtype=np.float64).reshape(-1, weights.shape[-1]).sum(0)
@@ -138,9 +155,9 @@ def level(graph: Graph, seen: Seen) -> None:
 
     Zeros that a convolution reads around its operand stay zeros: there is no SUB then.
     """
-    x, layers = seen.tensor, _layers(graph, seen.tensor)
+    x = seen.tensor
     low, high = seen.ends()
-    moves = not any(op.options.get("padding") == "SAME" for op in layers)
+    moves = not any(op.options.get("padding") == "SAME" for op in seen.layers)
     centre = low / 2 + high / 2 if moves else np.zeros_like(low)
     reach = np.maximum(high - centre, centre - low)
     radius = np.where(reach > LEAST, reach, 1).astype(np.float32)
@@ -149,7 +166,7 @@ def level(graph: Graph, seen: Seen) -> None:
     y = emit(graph, "MUL", y, 1 / radius, name=name, source=source)
     for op, index in uses:
         graph.set_input(op, index, y)
-    for op in layers:
+    for op in seen.layers:
         _take_in(graph, op, _each(op, centre), _each(op, radius))
 
 
