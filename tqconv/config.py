@@ -165,6 +165,14 @@ class TocoOptions:
     allow_nudging_weights: bool = False
 
 
+def type_by_toco(mode: str | None, asked: str | None) -> str | None:
+    """Return the type that TOCO's own rules make, or None; its rules are the only ones for uint8.
+
+    mode: of `QuantizeOptions`; asked: the `inference_type` of `TocoOptions`.
+    """
+    return "uint8" if mode == "uint8" and asked is None else asked
+
+
 @dataclass(frozen=True)
 class Count:
     """A claim about the result: `type` (an operator, `Total` or `Arrays`) occurs so often."""

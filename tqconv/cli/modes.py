@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tqconv.cli.arguments import Given
 from tqconv.cli.flag import INTEGERS, Flag, spelled
+from tqconv.config import type_by_toco
 from tqconv.errors import UsageError
 
 NEEDED = {
@@ -86,8 +87,8 @@ def check_company(given: Given, flags: Sequence[Flag]) -> None:
 
 
 def _asked(given: Given, notes: list[str]) -> tuple[str | None, str | None]:
-    toco_type = given.get("inference_type")
-    if toco_type == "int16":
+    asked_type = given.get("inference_type")
+    if asked_type == "int16":
         raise UsageError(
             "`--inference_type QUANTIZED_INT16` is not supported by tqconv",
             hint="use --quantize int16x8",
@@ -97,15 +98,14 @@ def _asked(given: Given, notes: list[str]) -> tuple[str | None, str | None]:
         (first, *_), (second, *_) = _distinct(asked)
         raise UsageError(f"{first} and {second} ask for different quantizations")
     mode = next(iter(asked.values()), None)
-    if toco_type == "float":
+    if asked_type == "float":
         if given.get("quantize") in INTEGERS:
             raise _contradiction(given)
-        toco_type = None
-    if toco_type is None or mode in (toco_type, "uint8"):
-        uint8 = "uint8" if mode == "uint8" else None
-        return (None if mode == "float" else mode), (toco_type or uint8)
+        asked_type = None
+    if asked_type is None or mode in (asked_type, "uint8"):
+        return (None if mode == "float" else mode), type_by_toco(mode, asked_type)
     if mode is None:
-        return toco_type, toco_type
+        return asked_type, asked_type
     if "quantize" in given:
         raise _contradiction(given)
     # TOCO's rule (toco_tooling.cc): weight quantization overrides a quantized inference type.

@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqconv.config import ConvertOptions, Count, LoadOptions, Watch
+from tqconv.config import ConvertOptions, Count, LoadOptions, Watch, type_by_toco
 from tqconv.errors import FormatError, VerificationError
 from tqconv.importers.source import SourceFile, source_of
 from tqconv.ir.graph import Model
@@ -190,10 +190,9 @@ def _unknown_arrays(file: SourceFile, model: Model, reading: LoadOptions) -> lis
 
 
 def _as_toco(options: ConvertOptions) -> ConvertOptions:
-    """Return options in which uint8 is TOCO's, whose rules are the only ones for that type."""
-    if options.quantize.mode != "uint8" or options.toco.inference_type is not None:
-        return options
-    return replace(options, toco=replace(options.toco, inference_type="uint8"))
+    """Return options that name the type of TOCO's own quantization where there is one."""
+    made = type_by_toco(options.quantize.mode, options.toco.inference_type)
+    return replace(options, toco=replace(options.toco, inference_type=made))
 
 
 def _load_options(options: ConvertOptions) -> LoadOptions:
