@@ -105,6 +105,12 @@ def test_options_of_every_group_go_by_their_names(images: Any, tmp_path: Path) -
     [
         ({"quantise": "int8"}, UsageError, "no option `quantise`; did you mean `quantize`"),
         ({"quantize": "int8"}, QuantizationError, "range"),
+        (
+            {"quantize": "uint8", "inference_type": "int8"},
+            UsageError,
+            "int8 does not go with uint8",
+        ),
+        ({"inference_type": "uint8"}, UsageError, "uint8 does not go with a float model"),
         ({"quantize": "int8", "samples": []}, UsageError, "there are no samples"),
         ({"quantize": "int8", "samples": 3}, UsageError, "samples are arrays, not int"),
         (

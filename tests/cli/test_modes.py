@@ -137,6 +137,8 @@ def test_images_to_verify_on_are_scaled_in_every_mode() -> None:
         (["--input_arrays=a,b", "--output_arrays=b"], "`b` is an input and an output"),
         (["--quantize=int8", "--inference_type=FLOAT"],
          "--inference_type and --quantize ask for different types"),
+        (["--inference_type=QUANTIZED_INT8", "--quantize=uint8"],
+         "--inference_type and --quantize ask for different types"),
         (["--quantize=int8", "--calibration_data=x", "--mean=1", "--std=1,0"],
          "--std: `1,0`: a standard deviation is above zero"),
     ],

@@ -102,7 +102,7 @@ def _asked(given: Given, notes: list[str]) -> tuple[str | None, str | None]:
         if given.get("quantize") in INTEGERS:
             raise _contradiction(given)
         asked_type = None
-    if asked_type is None or mode in (asked_type, "uint8"):
+    if asked_type in (None, mode):
         return (None if mode == "float" else mode), type_by_toco(mode, asked_type)
     if mode is None:
         return asked_type, asked_type

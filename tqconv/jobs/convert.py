@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqconv.config import ConvertOptions, Count, LoadOptions, Watch, type_by_toco
-from tqconv.errors import FormatError, VerificationError
+from tqconv.errors import FormatError, UsageError, VerificationError
 from tqconv.importers.source import SourceFile, source_of
 from tqconv.ir.graph import Model
 from tqconv.jobs import footprint
@@ -191,7 +191,13 @@ def _unknown_arrays(file: SourceFile, model: Model, reading: LoadOptions) -> lis
 
 def _as_toco(options: ConvertOptions) -> ConvertOptions:
     """Return options that name the type of TOCO's own quantization where there is one."""
-    made = type_by_toco(options.quantize.mode, options.toco.inference_type)
+    mode = options.quantize.mode
+    made = type_by_toco(mode, options.toco.inference_type)
+    if made not in (None, mode):
+        raise UsageError(
+            f"TOCO's inference_type {made} does not go with {mode or 'a float model'}",
+            hint=f"ask for quantize={made!r}, too",
+        )
     return replace(options, toco=replace(options.toco, inference_type=made))
 
 
