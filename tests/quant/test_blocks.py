@@ -9,10 +9,13 @@ from graph_text import parse
 
 from tqconv.config import QuantizeOptions
 from tqconv.errors import FormatError, UnsupportedError, UsageError
+from tqconv.exporters.drawing.words import stored_ends
 from tqconv.exporters.tflite import serialize
 from tqconv.importers.tflite.blocks import quant_of
 from tqconv.importers.tflite.reader import parse as read
 from tqconv.ir.graph import Model, Tensor
+from tqconv.jobs.page import MOST_ELEMENTS
+from tqconv.jobs.page import weights as distributions
 from tqconv.jobs.quantize import quantize
 
 RNG = np.random.default_rng(8)
@@ -56,6 +59,22 @@ def test_kernels_compute_with_blocks_what_they_stand_for(
     for delegate in (True, False):
         (got,) = run_litert(model, {"x": X}, delegate)
         assert _sqnr(want, got) > 38  # inputs are rounded to 8 bits
+
+
+@pytest.mark.parametrize("rows", [16, 1024], ids=["all", "a selection"])
+def test_a_report_shows_the_reals_of_blocks(rows: int) -> None:
+    weights = RNG.normal(size=(rows, 256)).astype(np.float32) * np.geomspace(0.1, 1, 256)
+    model = _model(weights.astype(np.float32))
+    quantize(model, QuantizeOptions("dynamic", weight_bits=4, weight_block=32))
+    (w,) = (t for t in model.main.tensors() if t.quant is not None)
+    assert w.data is not None
+    assert w.quant is not None
+    reals = w.quant.decode(w.data)
+    (shown,) = (d for d in distributions(model) if d.name == w.name)
+    assert min(reals.size, MOST_ELEMENTS / 2) <= sum(shown.counts) <= MOST_ELEMENTS
+    if reals.size <= MOST_ELEMENTS:
+        assert (shown.low, shown.high) == (reals.min(), reals.max())
+    assert stored_ends(w, w.quant) == (reals.min(), reals.max())
 
 
 def test_blocks_lose_less_than_channels_where_rows_are_uneven() -> None:

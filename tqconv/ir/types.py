@@ -91,13 +91,17 @@ class Quant:
             shape[self.axis] = -1
         return self.scale.reshape(shape), self.zero_point.reshape(shape)
 
+    def by_rows(self, stored: NDArray[np.generic]) -> tuple[NDArray[np.generic], Quant]:
+        """Return integers and their parameters with each block as a row; as they are without."""
+        if not self.block:
+            return stored, self
+        return stored.reshape(-1, self.block), replace(self, axis=0, block=0)
+
     def decode(self, stored: NDArray[np.generic]) -> NDArray[np.float64]:
         """Return the reals that stored integers stand for."""
-        if self.block:
-            rows = replace(self, block=0).decode(stored.reshape(-1, self.block))
-            return rows.reshape(stored.shape)
-        scale, zero = self.spread(stored.ndim)
-        return np.asarray((stored.astype(np.float64) - zero) * scale)
+        rows, quant = self.by_rows(stored)
+        scale, zero = quant.spread(rows.ndim)
+        return np.asarray((rows.astype(np.float64) - zero) * scale).reshape(stored.shape)
 
     @property
     def key(self) -> tuple[object, ...]:

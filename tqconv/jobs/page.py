@@ -204,13 +204,9 @@ def _of_constant(tensor: Tensor, op: str) -> Iterator[Distribution]:
     assert data is not None
     if data.dtype.kind not in "iuf" and quant is None:
         return
-    axis = None if quant is None or quant.is_per_tensor else quant.axis
-    values: NDArray[Any]
-    if quant is not None and quant.block:
-        values = _selection(reals_of(data, quant), None)
-    else:
-        some = _selection(data, axis)
-        values = some if quant is None else reals_of(some, quant)
+    rows, quant = (data, None) if quant is None else quant.by_rows(data)
+    some = _selection(rows, None if quant is None or quant.is_per_tensor else quant.axis)
+    values: NDArray[Any] = some if quant is None else reals_of(some, quant)
     flat = np.asarray(values, np.float64).reshape(-1)
     flat = flat[np.isfinite(flat)]
     if not flat.size:

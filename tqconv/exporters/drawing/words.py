@@ -136,9 +136,8 @@ def span(tensor: Tensor) -> float | None:
 def stored_ends(tensor: Tensor, quant: Quant) -> tuple[float, float]:
     """Return the least and the greatest real: of a constant's elements, else of its type."""
     data, dtype = tensor.data, tensor.dtype
-    if quant.block and data is not None:
-        reals = quant.decode(data)
-        return float(reals.min(initial=0)), float(reals.max(initial=0))
+    if data is not None:
+        data, quant = quant.by_rows(data)
     axis = None if quant.is_per_tensor else quant.axis
     lowest: NDArray[np.float64]
     highest: NDArray[np.float64]
