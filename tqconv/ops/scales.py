@@ -1,7 +1,7 @@
 """With which scales and zero points LiteRT's kernels compute, of operators that a file holds.
 
 The planner makes no others; files by others, and damaged ones, may hold any. What is refused here
-LiteRT refuses to prepare, or ends the process: `tests/test_kernels.py`.
+LiteRT refuses to prepare, or ends the process: `tests/test_kernel_scales.py`.
 """
 
 from __future__ import annotations
