@@ -3,112 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from conftest import run_litert
+from written_out import (
+    BATCH,
+    C0,
+    CELLS,
+    FLOAT,
+    H0,
+    INPUTS,
+    RNG,
+    TIME,
+    B,
+    Builder,
+    R,
+    W,
+    X,
+    check,
+    expected,
+    lstm,
+    one_row,
+    plain,
+    sigmoid,
+)
 
-from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model, Op, Tensor
 from tqconv.ir.text import graph_text
-from tqconv.ops.emit import emit, finish, infer
+from tqconv.ops.emit import finish, infer
 from tqconv.ops.table import spec
 from tqconv.passes.driver import run_stages
 from tqconv.passes.pipeline import FLOAT_STAGES
 from tqconv.passes.recurrent.loops import fuse_loops
 from tqconv.passes.recurrent.steps import fuse_steps
-
-RNG = np.random.default_rng(7)
-TIME, BATCH, INPUTS, CELLS = 4, 2, 3, 5
-FLOAT = np.dtype(np.float32)
-W = (RNG.standard_normal((4 * CELLS, INPUTS)) * 0.5).astype(np.float32)
-R = (RNG.standard_normal((4 * CELLS, CELLS)) * 0.5).astype(np.float32)
-B = RNG.standard_normal(4 * CELLS).astype(np.float32)
-X = RNG.standard_normal((TIME, BATCH, INPUTS)).astype(np.float32)
-H0, C0 = RNG.standard_normal((2, BATCH, CELLS)).astype(np.float32)
-ORDER = "icfo"
-ROWS = 300
-MANY = RNG.standard_normal((ROWS, TIME, INPUTS)).astype(np.float32)
-KERNELS = (OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
-
-
-class Builder:
-    """Emits into a graph with a fresh name each time."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-
-    def __call__(self, type: str, *operands: Any, **options: Any) -> Any:
-        name = f"{type.lower()}_{len(self.graph.ops)}"
-        return emit(self.graph, type, *operands, name=name, **options)
-
-
-def lstm(b: Builder, x: Tensor, h: Tensor, c: Tensor, *, joined: bool) -> tuple[Tensor, Tensor]:
-    if joined:
-        both = b("CONCATENATION", x, h, axis=1)
-        gates = b("ADD", b("FULLY_CONNECTED", both, np.concatenate([W, R], 1)), B)
-    else:
-        gates = b("ADD", b("FULLY_CONNECTED", x, W, B), b("FULLY_CONNECTED", h, R))
-    i, g, f, o = b("SPLIT", np.array(1, np.int32), gates, num_splits=4)
-    f = b("ADD", f, np.array(1, np.float32))
-    kept = b("MUL", b("LOGISTIC", f), c)
-    c = b("ADD", b("MUL", b("LOGISTIC", i), b("TANH", g)), kept)
-    return b("MUL", b("TANH", c), b("LOGISTIC", o)), c
-
-
-def one_row(b: Builder, x: Tensor, h: Tensor) -> Tensor:
-    """The product of a state of one row added as if it were a bias, which it then equals."""
-    flat = b("RESHAPE", b("FULLY_CONNECTED", h, R[:CELLS]), np.array([CELLS], np.int32))
-    total = b("ADD", b("FULLY_CONNECTED", x, W[:CELLS]), flat)
-    result: Tensor = b("TANH", b("ADD", total, B[:CELLS]))
-    return result
-
-
-def plain(b: Builder, x: Tensor, h: Tensor) -> Tensor:
-    total = b("ADD", b("FULLY_CONNECTED", x, W[:CELLS]), b("FULLY_CONNECTED", h, R[:CELLS]))
-    result: Tensor = b("TANH", b("ADD", total, B[:CELLS]))
-    return result
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
-
-
-def expected(kind: str, h: np.ndarray, c: np.ndarray) -> np.ndarray:
-    steps = []
-    for x in X:
-        if kind == "plain":
-            h = np.tanh(x @ W[:CELLS].T + h @ R[:CELLS].T + B[:CELLS])
-        else:
-            i, g, f, o = np.split(x @ W.T + h @ R.T + B, 4, 1)
-            c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(g)
-            h = sigmoid(o) * np.tanh(c)
-        steps.append(h)
-    return np.stack(steps)
-
-
-def check(graph: Graph, feeds: Sequence[np.ndarray], want: Sequence[np.ndarray]) -> list[str]:
-    """Optimize and run three times with and without delegate; return the operators."""
-    model = Model([graph])
-    run_stages(model, FLOAT_STAGES, check=True)
-    for kind in KERNELS:
-        interpreter = Interpreter(
-            model_content=bytes(serialize(model)), experimental_op_resolver_type=kind
-        )
-        for detail, value in zip(interpreter.get_input_details(), feeds, strict=True):
-            interpreter.resize_tensor_input(detail["index"], value.shape)
-        interpreter.allocate_tensors()
-        for _ in range(3):
-            for detail, value in zip(interpreter.get_input_details(), feeds, strict=True):
-                interpreter.set_tensor(detail["index"], value)
-            interpreter.invoke()
-            for detail, value in zip(interpreter.get_output_details(), want, strict=True):
-                # float32 in another order of summation, values below 1
-                have = interpreter.get_tensor(detail["index"])
-                np.testing.assert_allclose(have, value, rtol=0, atol=2e-6)
-    return [op.type for op in model.main.ops]
 
 
 @pytest.mark.parametrize("kind", ["joined", "apart", "plain"])
@@ -315,135 +243,3 @@ def test_a_state_that_ones_are_multiplied_with_is_that_state() -> None:
     types = [op.type for op in graph.ops]
     assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in types
     assert "WHILE" not in types
-
-
-def test_a_layer_beside_a_variable_is_fused_or_stays() -> None:
-    """What stores something makes no size."""
-    graph = Graph("main")
-    x = graph.add_input("x", (None, TIME, INPUTS), FLOAT)
-    b = Builder(graph)
-    h = from_fill(x, b)
-    handle = b("VAR_HANDLE", container="", shared_name="seed")
-    b("ASSIGN_VARIABLE", handle, np.ones(2, np.float32))
-    graph.outputs = [h]
-    run_stages(Model([graph]), FLOAT_STAGES, check=True)
-    assert "ASSIGN_VARIABLE" in [op.type for op in graph.ops]
-
-
-def zeros(b: Builder, x: Tensor, cells: int, value: float = 0.0) -> Tensor:
-    """Zeros [rows of x, cells], as sources spell them."""
-    place, one = np.array([0], np.int32), np.array([1], np.int32)
-    rows = b("STRIDED_SLICE", b("SHAPE", x, out_type="INT32"), place, one, one, shrink_axis_mask=1)
-    sizes = b("PACK", rows, np.array(cells, np.int32), values_count=2)
-    filled: Tensor = b("FILL", sizes, np.array(value, np.float32))
-    return filled
-
-
-def from_fill(x: Tensor, b: Builder, value: float = 0.0) -> Tensor:
-    h, c = zeros(b, x, CELLS, value), zeros(b, x, CELLS, value)
-    for part in b("UNPACK", x, num=TIME, axis=1):
-        h, c = lstm(b, part, h, c, joined=False)
-    result: Tensor = b("NEG", h)
-    return result
-
-
-def by_rows(x: np.ndarray, value: float = 0.0) -> np.ndarray:
-    h = c = np.full((len(x), CELLS), value, np.float32)
-    for step in range(TIME):
-        i, g, f, o = np.split(x[:, step] @ W.T + h @ R.T + B, 4, 1)
-        c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(g)
-        h = sigmoid(o) * np.tanh(c)
-    return -h
-
-
-def test_nothing_is_computed_to_size_a_state() -> None:
-    """Sources size states by steps that they run for that alone, and states by others."""
-    graph = Graph("main")
-    b = Builder(graph)
-    x = graph.add_input("x", (None, TIME, INPUTS), FLOAT)
-    parts = b("UNPACK", x, num=TIME, axis=1)
-    h = zeros(b, b("EXP", parts[0]), CELLS)
-    c = zeros(b, b("SIN", h), CELLS)
-    for part in parts:
-        h, c = lstm(b, part, h, c, joined=False)
-    graph.outputs = [b("NEG", h)]
-    types = check(graph, [MANY[:3]], [by_rows(MANY[:3])])
-    assert not {"EXP", "SIN"} & set(types)
-    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in types
-
-
-@pytest.mark.parametrize("kind", KERNELS)
-@pytest.mark.parametrize("value", [0.0, 0.25])
-def test_states_of_an_open_batch_are_sized_before_the_model_runs(
-    kind: OpResolverType, value: float
-) -> None:
-    graph = Graph("main")
-    graph.outputs = [
-        from_fill(graph.add_input("x", (None, TIME, INPUTS), FLOAT), Builder(graph), value)
-    ]
-    model = Model([graph])
-    run_stages(model, FLOAT_STAGES, check=True)
-    assert [op.type for op in graph.ops].count("UNIDIRECTIONAL_SEQUENCE_LSTM") == 1
-    states = [t.name for op in graph.ops for t in op.outputs if t.variable]
-    interpreter = Interpreter(
-        model_content=bytes(serialize(model)), experimental_op_resolver_type=kind
-    )
-    entry, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    for rows in (ROWS, 2, 7):
-        interpreter.resize_tensor_input(entry["index"], (rows, TIME, INPUTS))
-        interpreter.allocate_tensors()
-        sizes = {d["name"]: tuple(d["shape"]) for d in interpreter.get_tensor_details()}
-        assert [sizes[name] for name in states] == [(rows, CELLS)] * 2
-        for _ in range(2):
-            interpreter.set_tensor(entry["index"], MANY[:rows])
-            interpreter.invoke()
-            have = interpreter.get_tensor(result["index"])
-            np.testing.assert_allclose(have, by_rows(MANY[:rows], value), rtol=0, atol=2e-6)
-
-
-@pytest.mark.parametrize("is_before", [True, False])
-def test_steps_stay_where_the_rows_are_counted_while_the_model_runs(is_before: bool) -> None:
-    """A WHERE on the way to the states, or elsewhere in the graph, decides when LiteRT knows."""
-    graph = Graph("main")
-    b = Builder(graph)
-    x = graph.add_input("x", (None, TIME, INPUTS), FLOAT)
-    first = b(
-        "STRIDED_SLICE",
-        x,
-        *(np.array(v, np.int32) for v in ([0] * 3, [0, 1, 1], [1] * 3)),
-        begin_mask=1,
-        end_mask=1,
-        shrink_axis_mask=6,
-    )
-    places = b("WHERE", b("GREATER", first, np.array(0, np.float32)))
-    chosen = b(
-        "GATHER",
-        x,
-        b(
-            "RESHAPE",
-            b("CAST", places, in_data_type="INT64", out_data_type="INT32"),
-            np.array([-1], np.int32),
-        ),
-        axis=0,
-    )
-    if is_before:
-        graph.outputs = [from_fill(chosen, b)]
-        want = [by_rows(MANY[MANY[:, 0, 0] > 0])]
-    else:
-        graph.outputs = [b("NEG", chosen), from_fill(x, b)]
-        want = [-MANY[MANY[:, 0, 0] > 0], by_rows(MANY)]
-    model = Model([graph])
-    run_stages(model, FLOAT_STAGES, check=True)
-    assert not [op for op in graph.ops if op.type.startswith("UNIDIRECTIONAL")]
-    for kind in KERNELS:
-        interpreter = Interpreter(
-            model_content=bytes(serialize(model)), experimental_op_resolver_type=kind
-        )
-        entry = interpreter.get_input_details()[0]
-        interpreter.resize_tensor_input(entry["index"], MANY.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(entry["index"], MANY)
-        interpreter.invoke()
-        for detail, values in zip(interpreter.get_output_details(), want, strict=True):
-            have = interpreter.get_tensor(detail["index"])
-            np.testing.assert_allclose(have, values, rtol=0, atol=2e-6)
