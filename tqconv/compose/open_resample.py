@@ -12,10 +12,9 @@ import numpy as np
 
 from tqconv.compose.builder import Builder
 from tqconv.compose.functions import polynomial
-from tqconv.compose.resample import CUBIC_STEPS, KERNELS, KEYS, LEGACY, NEGLIGIBLE
+from tqconv.compose.resample import CUBIC_STEPS, KEYS, LEGACY, NEGLIGIBLE, kernel_of
 from tqconv.compose.sampling import real, real_size
 from tqconv.compose.sizes import Size, calculate, inserted, operand
-from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 
 ENDLESS = float(np.finfo(np.float32).max)
@@ -58,19 +57,40 @@ def area_matrix(b: Builder, size: Size, wanted: Size, align_corners: bool) -> Te
 
 
 def kernel_matrix(
-    b: Builder, size: Size, wanted: Size, scale: Tensor, kernel_type: str, antialias: bool
+    b: Builder,
+    size: Size,
+    wanted: Size,
+    scale: Tensor,
+    shift: float,
+    kernel_type: str,
+    antialias: bool,
+    *,
+    fills: bool,
 ) -> Tensor:
-    """Return resampling of an axis by a kernel, which `antialias` widens where it gets smaller."""
-    if kernel_type not in WEIGHTS:
-        raise UnsupportedError(f"kernel_type `{kernel_type}` to a size that is not known")
+    """Return resampling of an axis by a kernel, which `antialias` widens where it gets smaller.
+
+    fills: the axis reaches over all results; those beyond its ends are 0.
+    """
+    kernel = kernel_of(kernel_type)
     step = b("DIV", real(1), scale)
     sample = _column(b, _centers(b, _numbers(b, wanted), step))
+    if shift:
+        sample = b("SUB", sample, b("MUL", step, real(shift)))
     distance = b("ABS", b("SUB", _numbers(b, size), sample))
     if antialias:
         distance = b("DIV", distance, b("MAXIMUM", step, real(1)))
     weights = WEIGHTS[kernel_type](b, distance)
-    seen = b("LESS", distance, real(KERNELS[kernel_type].radius))
+    seen = b("LESS", distance, real(kernel.radius))
+    if not fills:
+        seen = b("LOGICAL_AND", seen, _is_inside(b, sample, size))
     return _scaled(b, b("MUL", weights, b.cast(seen, np.float32)), 1)
+
+
+def _is_inside(b: Builder, sample: Tensor, size: Size) -> Tensor:
+    """Whether a place, in elements counted from their centers, is between the ends of an axis."""
+    half = b("MUL", real_size(b, size), real(0.5))
+    from_middle = b("ABS", b("SUB", sample, b("SUB", half, real(0.5))))
+    return b("LESS_EQUAL", from_middle, half)
 
 
 def _column(b: Builder, x: Tensor) -> Tensor:
@@ -115,6 +135,11 @@ def _mitchell(b: Builder, x: Tensor) -> Tensor:
     return _pieces(b, x, [8 / 9, 0, -2, 7 / 6], [16 / 9, -10 / 3, 2, -7 / 18])
 
 
+def _box(b: Builder, x: Tensor) -> Tensor:
+    within = [b.cast(b(kind, x, real(0.5)), np.float32) for kind in ("LESS", "LESS_EQUAL")]
+    return b("MUL", b("ADD", *within), real(0.5))
+
+
 def _triangle(b: Builder, x: Tensor) -> Tensor:
     return b("SUB", real(1), x)
 
@@ -138,6 +163,7 @@ WEIGHTS: Mapping[str, Weight] = {
     "lanczos3": _lanczos(3),
     "lanczos5": _lanczos(5),
     "gaussian": _gaussian,
+    "box": _box,
     "triangle": _triangle,
     "keyscubic": _keys,
     "mitchellcubic": _mitchell,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.compose.interpolate import check_matrix
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, suggestion
 from tqconv.records import dataclass
 
 Array = NDArray[np.float32]
@@ -123,13 +123,21 @@ KERNELS: Mapping[str, Kernel] = {
 }
 
 
+def kernel_of(name: str) -> Kernel:
+    """Return the kernel of a name; UnsupportedError where there is none."""
+    if name not in KERNELS:
+        raise UnsupportedError(f"kernel_type `{name}`{suggestion(name, KERNELS)}")
+    return KERNELS[name]
+
+
 def kernel_matrix(
     size: int, wanted: int, scale: float, shift: float, kernel_type: str, antialias: bool
 ) -> Array:
-    """Return resampling by a kernel, which `antialias` widens where the image gets smaller."""
-    kernel = KERNELS.get(kernel_type)
-    if kernel is None:
-        raise UnsupportedError(f"kernel_type `{kernel_type}` is not supported")
+    """Return resampling by a kernel, which `antialias` widens where the image gets smaller.
+
+    Results beyond the ends of the image are 0.
+    """
+    kernel = kernel_of(kernel_type)
     check_matrix(size, wanted)
     step = np.float32(1.0 / np.float32(scale))
     width = max(step, np.float32(1)) if antialias else np.float32(1)

@@ -22,7 +22,6 @@ from tqconv.compose.sizes import (
     sizes_of,
     vector,
 )
-from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 
 FLOAT32 = np.dtype(np.float32)
@@ -112,9 +111,9 @@ def by_kernel(
         if scale.data is not None and isinstance(have, int) and isinstance(wanted, int):
             known = float(scale.data)
             return resample.kernel_matrix(have, wanted, known, shift, kernel, antialias)
-        if shift:
-            raise UnsupportedError("an image that is moved and has sizes that are not known")
-        return open_resample.kernel_matrix(b, have, wanted, scale, kernel, antialias)
+        return open_resample.kernel_matrix(
+            b, have, wanted, scale, shift, kernel, antialias, fills=scales is None and not shift
+        )
 
     return _between(b, x, size, matrix)
 

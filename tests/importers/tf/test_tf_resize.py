@@ -9,7 +9,7 @@ import pytest
 from graphs import assert_op
 from numpy.typing import NDArray
 
-from tqconv.compose.resample import kernel_matrix
+from tqconv.compose.resample import KERNELS, kernel_matrix
 from tqconv.errors import UnsupportedError
 
 Array = NDArray[Any]
@@ -136,34 +136,40 @@ def test_matrices_of_sizes_at_run_time(op: str, weights: Any, size: Any, mode: A
     assert_op(op, (X, np.array(size, np.int32)), expected, dynamic=True, **mode, **CLOSE)
 
 
+MOVES = {
+    "filled": ((3 / 6, 9 / 8), (0.0, 0.0)),
+    "smaller than the result": ((0.25, 0.5), (0.0, 0.0)),
+    "moved": ((0.5, 1.0), (0.75, -2.5)),
+}
+"""Scales and shifts of the image in the result."""
+
+
+@pytest.mark.parametrize(("scales", "shifts"), MOVES.values(), ids=MOVES)
 @pytest.mark.parametrize("antialias", [False, True])
-@pytest.mark.parametrize(
-    "kernel", ["lanczos3", "lanczos5", "gaussian", "keyscubic", "mitchellcubic", "triangle"]
-)
-def test_kernels_of_sizes_at_run_time(kernel: str, antialias: bool) -> None:
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_kernels_of_sizes_at_run_time(
+    kernel: str, antialias: bool, scales: Any, shifts: Any
+) -> None:
     """They weigh as the matrices of known sizes do."""
-    size, scale = (3, 9), np.array([3 / 6, 9 / 8], np.float32)
+    size, scale, shift = (3, 9), np.array(scales, np.float32), np.array(shifts, np.float32)
     rows, columns = (
-        kernel_matrix(have, wanted, float(by), 0.0, kernel, antialias)
-        for have, wanted, by in zip(X.shape[1:3], size, scale, strict=True)
+        kernel_matrix(have, wanted, float(by), float(move), kernel, antialias)
+        for have, wanted, by, move in zip(X.shape[1:3], size, scale, shift, strict=True)
     )
     expected = np.einsum("ij,njkc,lk->nilc", rows, X, columns)
-    operands = (X, np.array(size, np.int32), scale, np.zeros(2, np.float32))
+    operands = (X, np.array(size, np.int32), scale, shift)
     attrs = {"kernel_type": kernel, "antialias": antialias}
     assert_op(
         "ScaleAndTranslate", operands, expected, constants=(3,), dynamic=True, **attrs, **CLOSE
     )
 
 
-@pytest.mark.parametrize(
-    ("kernel", "shift"), [("box", 0.0), ("triangle", 0.5)], ids=["box", "moved"]
-)
-def test_what_sizes_at_run_time_leave_out(kernel: str, shift: float) -> None:
+def test_a_kernel_that_nobody_knows_is_named() -> None:
     size, scale = np.array([3, 9], np.int32), np.array([0.5, 1.125], np.float32)
-    operands = (X, size, scale, np.full(2, shift, np.float32))
-    with pytest.raises(UnsupportedError, match="not known"):
+    operands = (X, size, scale, np.zeros(2, np.float32))
+    with pytest.raises(UnsupportedError, match="kernel_type `sinc`"):
         assert_op(
-            "ScaleAndTranslate", operands, X, constants=(3,), dynamic=True, kernel_type=kernel
+            "ScaleAndTranslate", operands, X, constants=(3,), dynamic=True, kernel_type="sinc"
         )
 
 
