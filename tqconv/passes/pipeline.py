@@ -27,12 +27,12 @@ from tqconv.passes.recognize import (
     activations,
     dilation,
     dropout,
+    formulas,
     functions,
     gates,
     masks,
     norms,
     parts,
-    patterns,
     pixels,
     products,
     repeats,
@@ -90,15 +90,15 @@ SIMPLIFY: tuple[Pass, ...] = (
     norms.center_before_scaling,
     norms.normalize_as_it_stands,
     norms.average_by_axes,
-    patterns.recognize_l2_normalization,
-    patterns.recognize_softmax,
-    patterns.recognize_softmax_by_logarithm,
-    patterns.recognize_log_softmax,
-    patterns.recognize_squared_difference,
-    patterns.recognize_reciprocal_root,
+    formulas.recognize_l2_normalization,
+    formulas.recognize_softmax,
+    formulas.recognize_softmax_by_logarithm,
+    formulas.recognize_log_softmax,
+    formulas.recognize_squared_difference,
+    formulas.recognize_reciprocal_root,
     shuffles.recognize_channel_shuffle,
-    patterns.recognize_logistic,
-    patterns.subtract_negatives,
+    formulas.recognize_logistic,
+    formulas.subtract_negatives,
     steps_alike.steps_as_rows,
     parts.part_of_join,
     parts.slices_as_split,
@@ -226,7 +226,7 @@ def stages_before(
     else:
         passes = (fake_quant.clamp_fake_quant,)
     # In 8 bits the squares of a spelled-out norm lose far more than its epsilon is worth.
-    norms = Stage("norms", (patterns.recognize_loose_l2_normalization,))
+    norms = Stage("norms", (formulas.recognize_loose_l2_normalization,))
     conversions = Stage("conversions", (fake_quant.read_conversions,))
     return (
         conversions,

@@ -17,7 +17,7 @@ from tqconv.passes.driver import Pass, Stage
 from tqconv.passes.fuse import FUSED
 from tqconv.passes.layout import sink
 from tqconv.passes.legal import types
-from tqconv.passes.recognize import activations, dilation, functions, patterns
+from tqconv.passes.recognize import activations, dilation, formulas, functions
 from tqconv.passes.rewrite import at
 from tqconv.passes.toco import fold, moves, spread
 from tqconv.passes.toco.sweep import Sweep, Transformation
@@ -213,7 +213,7 @@ RECOGNIZE: tuple[Pass, ...] = (
     dilation.recognize_dilation,
     activations.recognize_prelu,
     functions.recognize_hard_swish,
-    patterns.recognize_loose_l2_normalization,
+    formulas.recognize_loose_l2_normalization,
     recognize_relu1,
 )
 """Patterns of several operators, which no other transformation breaks or makes."""
