@@ -71,6 +71,39 @@ CASES = {
         z = MUL(x, m)""",
         ["L2_NORMALIZATION"],
     ),
+    "a bound on a length is an epsilon": (
+        """x: f32[2,5] -> z
+        q = SQUARE(x)
+        s = SUM(q, [1]) {keep_dims=True}
+        r = SQRT(s)
+        m = MAXIMUM(r, 1e-12)
+        z = DIV(x, m)""",
+        ["L2_NORMALIZATION"],
+    ),
+    "a bound on long vectors stays": (
+        """x: f32[2,5] -> z
+        q = SQUARE(x)
+        s = SUM(q, [1]) {keep_dims=True}
+        r = SQRT(s)
+        m = MINIMUM(r, 1e6)
+        z = DIV(x, m)""",
+        ["SQUARE", "SUM", "SQRT", "MINIMUM", "DIV"],
+    ),
+    "a softmax of peaks that differ within a row stays": (
+        """x: f32[2,4] -> z
+        p = REDUCE_MAX(x, [1]) {keep_dims=True}
+        a = ABS(p)
+        f = LESS(a, 2.0)
+        m = SELECT_V2(f, p, [[1.0,2.0,3.0,4.0]])
+        d = SUB(x, m)
+        e = EXP(d)
+        s = SUM(e, [1]) {keep_dims=True}
+        l = LOG(s)
+        t = ADD(l, m)
+        u = SUB(x, t)
+        z = EXP(u)""",
+        ["REDUCE_MAX", "ABS", "LESS", "SELECT_V2", "SUB", "EXP", "SUM", "LOG", "ADD", "SUB", "EXP"],
+    ),
     "a bound that counts stays": (
         """x: f32[2,5] -> z
         q = SQUARE(x)

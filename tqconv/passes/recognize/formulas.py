@@ -33,6 +33,7 @@ def recognize_l2_normalization(graph: Graph, op: Op) -> bool:
 
     y = MUL(x, RSQRT(MAXIMUM(SUM(SQUARE(x), [-1]), e)))   ->   y = L2_NORMALIZATION(x)
     y = MUL(x, MINIMUM(RSQRT(SUM(SQUARE(x), [-1])), 1e6))   ->   the same
+    y = DIV(x, MAXIMUM(SQRT(SUM(SQUARE(x), [-1])), 1e-12))   ->   the same
     """
     return _recognize_l2(graph, op, EXACT_EPSILON)
 
@@ -49,7 +50,7 @@ def _recognize_l2(graph: Graph, op: Op, most: float) -> bool:
     root_type = "RSQRT" if op.type == "MUL" else "SQRT"
     pairs = (op.inputs, op.inputs[::-1]) if op.type == "MUL" else (op.inputs,)
     for x, factor in pairs:
-        root = made_by(_unbounded(factor, most), root_type)
+        root = made_by(_unbounded(factor, root_type, most), root_type)
         if x is None or root is None or not _is_square_sum(root.input(0), x, most):
             continue
         y = emit(graph, "L2_NORMALIZATION", x, name=f"{op.output.name}/l2", source=op.source)
@@ -58,18 +59,26 @@ def _recognize_l2(graph: Graph, op: Op, most: float) -> bool:
     return False
 
 
-def _unbounded(factor: Tensor | None, most: float) -> Tensor | None:
-    """Return a factor without a bound that counts only for vectors as short as an epsilon."""
-    bound = made_by(factor, "MINIMUM")
+def _unbounded(factor: Tensor | None, root_type: str, most: float) -> Tensor | None:
+    """Return a length (SQRT), or its reciprocal, without a bound that only short vectors meet.
+
+    As short as those for which an epsilon of `most` under the root counts.
+    """
+    bound = made_by(factor, "MAXIMUM" if root_type == "SQRT" else "MINIMUM")
     operands = with_constant(bound) if bound is not None else None
     if operands is None or operands.constant.size != 1:
         return factor
-    return operands.x if float(operands.constant.max()) >= 1 / np.sqrt(most) else factor
+    shortest, limit = math.sqrt(most), float(operands.constant.max())
+    is_met_by_short = limit <= shortest if root_type == "SQRT" else limit >= 1 / shortest
+    return operands.x if is_met_by_short else factor
 
 
 def _is_square_sum(total: Tensor, x: Tensor, most: float) -> bool:
+    """Whether a tensor is the sum of squares of x along the last axis, give or take `most`."""
     guarded = made_by(total, "MAXIMUM", "ADD")
     if guarded is not None:
+        if has_activation(guarded):
+            return False
         operands = with_constant(guarded)
         if operands is None or not np.all(np.abs(operands.constant) <= most):
             return False
@@ -165,7 +174,7 @@ def _peak_axes(peak: Tensor, x: Tensor) -> list[int] | None:
         peak = choice.input(1)
         is_finite = made_by(choice.inputs[0], "LESS")
         size = made_by(is_finite.inputs[0], "ABS") if is_finite is not None else None
-        if size is None or size.input(0) is not peak:
+        if size is None or size.input(0) is not peak or choice.output.shape != peak.shape:
             return None
     maximum = made_by(peak, "REDUCE_MAX")
     return None if maximum is None or maximum.input(0) is not x else _last_axes(maximum)
