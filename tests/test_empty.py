@@ -18,6 +18,7 @@ from test_table import EXAMPLES
 from tqconv.compose.builder import Builder
 from tqconv.compose.sizes import inserted, removed
 from tqconv.errors import UnsupportedError
+from tqconv.importers.borders import add_output
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source
 from tqconv.ops.emit import emit
@@ -233,6 +234,16 @@ def test_no_size_is_guessed_from_no_elements() -> None:
     assert z.shape == (0, 1, 3, 2)
     with pytest.raises(UnsupportedError, match="does not follow from no elements"):
         parse("x: f32[?,2] -> y\ny = RESHAPE(x, [-1,0])")
+
+
+def test_an_output_of_open_size_without_elements_is_copied() -> None:
+    graph = Graph("main")
+    x = graph.add_input("x", (None, 2, 0), FLOAT)
+    for name in ("y", "z"):
+        add_output(graph, x, name, FLOAT)
+    for delegate in (True, False):
+        for got in run_litert(graph, [np.ones((3, 2, 0), np.float32)], delegate):
+            assert got.shape == (3, 2, 0)
 
 
 def emptied(example: Example, size: int) -> Example:

@@ -33,6 +33,11 @@ def has_float_constants(model: Model) -> bool:
     return any(t.is_constant and t.dtype == np.float32 for t in model.main.tensors())
 
 
+def test_products_of_open_size_without_elements_stay_as_they_are() -> None:
+    model = dynamic("x: f32[?,2,0,8] -> y\ny = BATCH_MATMUL(x, f32[1,1,8,4])")
+    assert "RESHAPE" not in types(model)
+
+
 PRODUCTS = {
     "one batch axis": ("2,16,64", "2,64,32", ""),
     "a matrix for all": ("2,3,16,64", "64,32", ""),

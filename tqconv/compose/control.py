@@ -13,14 +13,12 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from tqconv.compose.builder import Builder
 from tqconv.compose.gather import truth
 from tqconv.errors import UnsupportedError, counted, shaped
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import VARIANT, Shape
-from tqconv.ops.emit import emit, finish, infer
+from tqconv.ops.emit import copied, finish, infer
 from tqconv.ops.table import spec
 
 Make = Callable[[Graph, list[Tensor]], list[Tensor]]
@@ -309,11 +307,7 @@ def _copy(graph: Graph, tensor: Tensor) -> Tensor:
     name = f"{tensor.name}/copy"
     if tensor.data is not None:
         return graph.constant(name, tensor.data)
-    shape: Any = np.array([-1 if d is None else d for d in tensor.shape], np.int32)
-    if tensor.shape.count(None) > 1:
-        shape = emit(graph, "SHAPE", tensor, name=f"{name}/shape", out_type="INT32")
-    made: Tensor = emit(graph, "RESHAPE", tensor, shape, name=name)
-    return made
+    return copied(graph, tensor, name)
 
 
 def _emit(

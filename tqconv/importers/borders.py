@@ -17,7 +17,7 @@ from tqconv.config import Dims, LoadOptions
 from tqconv.errors import TqconvError, UsageError, counted, suggestion
 from tqconv.ir.graph import Graph, Tensor
 from tqconv.ir.types import Source, type_name
-from tqconv.ops.emit import emit
+from tqconv.ops.emit import copied, emit
 from tqconv.ops.memory import may_lack_memory
 from tqconv.records import dataclass
 
@@ -271,12 +271,6 @@ def add_output(graph: Graph, tensor: Tensor, name: str, dtype: np.dtype) -> None
     if tensor.dtype == FLOAT32 and dtype == np.float16:
         tensor = _cast(graph, tensor, np.dtype(np.float16), f"{name}/float16")
     if tensor in graph.inputs or tensor in graph.outputs or may_lack_memory(tensor):
-        source = Source("", name, "Identity")
-        shape: Any = np.array([-1 if d is None else d for d in tensor.shape], np.int32)
-        if tensor.shape.count(None) > 1:
-            shape = emit(
-                graph, "SHAPE", tensor, name=f"{name}/shape", source=source, out_type="INT32"
-            )
-        tensor = emit(graph, "RESHAPE", tensor, shape, name=f"{name}/copy", source=source)
+        tensor = copied(graph, tensor, f"{name}/copy", Source("", name, "Identity"))
     graph.rename(tensor, name)
     graph.outputs.append(tensor)

@@ -60,6 +60,15 @@ def emit(
         raise
 
 
+def copied(graph: Graph, x: Tensor, name: str, source: Source = NOWHERE) -> Tensor:
+    """Return another tensor with the elements of one that may have open sizes."""
+    sizes: Any = np.array([-1 if size is None else size for size in x.shape], np.int32)
+    if x.shape.count(None) > 1 or (None in x.shape and 0 in x.shape):
+        sizes = emit(graph, "SHAPE", x, name=f"{name}/shape", source=source, out_type="INT32")
+    made: Tensor = emit(graph, "RESHAPE", x, sizes, name=name, source=source)
+    return made
+
+
 def finish(graph: Graph, row: OpSpec, op: Op, types: Sequence[Typed], name: str) -> Any:
     """Give a checked operator its outputs, folding it where that is possible."""
     check_outputs(types, name)

@@ -154,7 +154,7 @@ def flatten_product(graph: Graph, op: Op) -> Op | None:
     x, w, y = op.input(0), op.input(1), op.output
     batch, count = x.shape[:-2], x.shape[:-2].count(None)
     shared = all(size == 1 for size in w.shape[:-2])
-    if w.data is None or (not shared and w.shape[:-2] != batch):
+    if w.data is None or 0 in x.shape or (not shared and w.shape[:-2] != batch):
         return None
     if x.shape[-2:].count(None) + count > 1 or y.shape.count(None) > 1:
         return None

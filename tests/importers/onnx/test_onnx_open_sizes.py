@@ -43,6 +43,16 @@ def test_slices(
     assert_like_reference(model, tmp_path, feeds, [X[:, places]])
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+def test_rows_without_elements_are_flattened(tmp_path: Path, axis: int) -> None:
+    """A size that is left open does not follow from no elements."""
+    feeds = {"x": np.zeros((3, 2, 0, 4), F)}
+    shapes = {"x": ["n", 2, 0, 4]}
+    model = network([node("Flatten", "x", "y", axis=axis)], feeds, ["y"], shapes=shapes)
+    want = np.zeros((3, 0) if axis == 1 else (6, 0), F)
+    assert_like_reference(model, tmp_path, feeds, [want])
+
+
 def test_a_computed_slice_of_one_element_may_be_empty(tmp_path: Path) -> None:
     feeds = {"x": X[:, :1], "s": np.array([7]), "e": np.array([9])}
     constants = {"a": np.array([1]), "p": np.array([2])}

@@ -119,12 +119,12 @@ def flatten(b: ONNXBuilder, x: Tensor, *, axis: int = 1) -> Tensor:
     """Reshape to a matrix: the axes before `axis`, and the others."""
     axis = axis + x.rank if axis < 0 else axis
     outer, inner = x.shape[:axis], x.shape[axis:]
-    if None not in inner:
+    if None not in inner and (0 not in inner or None not in outer):
         return b.reshape(x, (_product(outer), _product(inner)))
     if None not in outer:
         return b("RESHAPE", x, np.array([_product(outer), -1], np.int32))
     rows = calculate(b, "MUL", 1, *(size_of(b, x, i) for i in range(axis)))
-    return b("RESHAPE", x, vector(b, [rows, -1]))
+    return b("RESHAPE", x, vector(b, [rows, -1 if None in inner else 0]))
 
 
 def _product(sizes: Sequence[int | None]) -> int | None:
