@@ -19,6 +19,8 @@ INT, REAL = np.int32, np.float32
 WHOLE = np.array([[6, 7, 8], [9, 10, 11]], INT)
 REALS = WHOLE.astype(REAL)
 PAIR = np.array([1, 2], REAL)
+IMAGE = REALS[:1, :2].reshape(1, 1, 1, 2)
+FILTER = np.ones((3, 2, 2, 2)).tolist()
 
 STOPPING: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("DIV", ("x", [1, 0, 2]), {}, "divides by"),
@@ -40,6 +42,19 @@ STOPPING: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("SEGMENT_SUM", ("x", [0, 2]), {}, "do not start at 0 and grow by 1"),
     ("REVERSE_SEQUENCE", ("x", [4, 1]), {"seq_dim": 1, "batch_dim": 0}, "reverses 4 of 3"),
 ]
+MOST, SHORT = 2**31 - 1, {"stride_h": 1, "stride_w": 1, "padding": "SAME"}
+LARGE = {"filter_height": MOST, "filter_width": MOST, **SHORT}
+STOPPING += [
+    *((pool, (IMAGE,), LARGE, f"windows of {MOST} x") for pool in ("MAX_POOL_2D", "L2_POOL_2D")),
+    ("AVERAGE_POOL_2D", (IMAGE,), {**LARGE, "filter_width": 1}, f"windows of {MOST} x 1"),
+    ("L2_POOL_2D", (IMAGE,), {**LARGE, "filter_height": 65537, "filter_width": 1}, "of 65537 x"),
+    (
+        "TRANSPOSE_CONV",
+        ([1, 1, 1, 3], FILTER, IMAGE),
+        {**SHORT, "stride_w": 32768},
+        "steps of 32768 elements",
+    ),
+]
 RUNNING: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("DIV", (REALS, 0.0), {}),
     ("FLOOR_MOD", (REALS, [0.0, 1.0, 2.0]), {}),
@@ -50,6 +65,9 @@ RUNNING: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("UNSORTED_SEGMENT_SUM", ("x", [0, -1], 2), {}),
     ("SEGMENT_SUM", ("x", [0, 0]), {}),
     ("REVERSE_SEQUENCE", ("x", [3, 0]), {"seq_dim": 1, "batch_dim": 0}),
+    ("L2_POOL_2D", (IMAGE,), {**LARGE, "filter_height": 65536, "filter_width": 1}),
+    ("MAX_POOL_2D", (IMAGE,), {**LARGE, "filter_height": 32767, "filter_width": 2}),
+    ("TRANSPOSE_CONV", ([1, 1, 1, 3], FILTER, IMAGE), {**SHORT, "stride_w": 32767}),
 ]
 
 
@@ -87,7 +105,7 @@ def ends(content: bytes, resolver: OpResolverType, feed: Any) -> bool:
 
 def feed_of(graph: Graph) -> Any:
     x = graph.inputs[0]
-    return (PAIR if x.shape == (2,) else WHOLE).astype(x.dtype)
+    return next(a for a in (PAIR, WHOLE, IMAGE) if a.shape == x.shape).astype(x.dtype)
 
 
 BOTH = [OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES]

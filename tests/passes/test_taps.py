@@ -9,7 +9,7 @@ from graph_text import parse
 
 from tqconv.ir.graph import Graph
 from tqconv.ops.emit import emit
-from tqconv.passes.taps import cut_taps_in_padding
+from tqconv.passes.taps import cut_taps_in_padding, cut_windows_in_padding, shorten_steps
 
 F = np.dtype(np.float32)
 CUT = [  # size, kernel, stride, rate: taps that are left
@@ -95,3 +95,52 @@ def test_what_is_not_known_or_infinite_stays() -> None:
     assert data is not None
     data[0, 0, 0, 0] = np.inf
     assert cut_taps_in_padding(graph) == 0
+
+
+POOLS = ["AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D"]
+
+
+@pytest.mark.parametrize("type", POOLS)
+@pytest.mark.parametrize(("size", "stride"), [(1, 1), (4, 1), (5, 2), (5, 9)])
+@pytest.mark.parametrize("longer", [0, 1, 2, 31])
+def test_windows_of_pools_end_where_all_is_seen(
+    type: str, size: int, stride: int, longer: int
+) -> None:
+    steps = -(-size // stride) - 1
+    length = size + steps * stride + longer
+    graph, options = Graph("main"), {"filter_width": 3, "stride_w": 1, "padding": "SAME"}
+    x = graph.add_input("x", (1, size, 9, 2), F)
+    sides = {"filter_height": length, "stride_h": stride}
+    graph.outputs[:] = [emit(graph, type, x, name="y", **sides, **options)]
+    data = np.random.default_rng(4).normal(size=x.shape).astype(np.float32)
+    want = run_litert(graph, [data], delegate=False)[0]
+    assert cut_windows_in_padding(graph) == (longer > 0)
+    assert graph.ops[0].options["filter_height"] == length - longer
+    for delegate in (True, False):
+        (got,) = run_litert(graph, [data], delegate)
+        np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+@pytest.mark.parametrize("type", POOLS)
+def test_windows_over_a_size_that_is_not_known_stay(type: str) -> None:
+    graph = Graph("main")
+    x = graph.add_input("x", (1, None, None, 2), F)
+    options = {"filter_width": 900, "filter_height": 900, "stride_h": 1, "stride_w": 1}
+    graph.outputs[:] = [emit(graph, type, x, name="y", padding="SAME", **options)]
+    assert not cut_windows_in_padding(graph)
+
+
+@pytest.mark.parametrize("type", ["CONV_2D", "DEPTHWISE_CONV_2D"])
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "rate"), [(4, 3, 2**31 - 1, 1), (4, 3, 1, 1 << 16)]
+)
+def test_steps_beyond_all_that_is_there_are_short(
+    type: str, size: int, kernel: int, stride: int, rate: int
+) -> None:
+    """The delegate takes them as they are, and the kernels of LiteRT itself do not."""
+    graph = convolved(type, size, kernel, stride, rate)
+    x = np.random.default_rng(4).normal(size=graph.inputs[0].shape).astype(np.float32)
+    want = run_litert(graph, [x], delegate=True)[0]
+    cut_taps_in_padding(graph)
+    assert shorten_steps(graph) == 1
+    np.testing.assert_allclose(run_litert(graph, [x], delegate=False)[0], want, rtol=1e-5)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape, numpy_name
+from tqconv.ops import stops
 from tqconv.ops.rules import (
     ACTIVATIONS,
     elements_or_unknown,
@@ -337,6 +338,7 @@ for _name, (_operands, _shape, _quant, _version, _macs) in _ROWS.items():
         max_rank=DELEGATED if _name == "FULLY_CONNECTED" else None,
         late_fold=_product if _name == "FULLY_CONNECTED" else None,
         fold=_dense_of_nothing if _name == "FULLY_CONNECTED" else None,
+        stops=stops.long_steps if _name == "TRANSPOSE_CONV" else stops.none,
     )
 
 op(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
+from tqconv.ops import stops
 from tqconv.ops.rules import window_size
 from tqconv.ops.spec import QuantRule, Typed, by_type, op
 
@@ -40,4 +41,5 @@ for _name in ("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D"):
         fuses_activation=True,
         category="pool",
         types=frozenset({"float32"}),
+        stops=stops.large_windows if _name in _QUANT else stops.long_windows,
     )

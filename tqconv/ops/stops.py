@@ -14,6 +14,18 @@ from tqconv.errors import shaped
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.rules import axis_of, elements
 
+LONGEST_WINDOW = 1 << 16
+"""Elements along an axis that the builtin kernels pool."""
+LARGEST_WINDOW = 1 << 30
+"""Elements that XNNPACK refuses to pool, where it pools at all."""
+LONGEST_STEP = (1 << 15) - 1
+"""Strides and dilations that the builtin kernels of convolutions take."""
+
+
+def none(op: Op) -> str | None:
+    """Whatever its constants are, the kernel runs."""
+    return None
+
 
 def zero_divisor(op: Op) -> str | None:
     """Integers: of reals that are stored as integers the code of zero, even for no elements."""
@@ -129,3 +141,26 @@ def no_axes(op: Op) -> str | None:
     """REVERSE_V2: the kernel reads an axis that is not there."""
     axes = op.input(1)
     return "reverses along no axis" if axes.data is not None and not axes.data.size else None
+
+
+def _windows(op: Op) -> tuple[int, int]:
+    return int(op.options.get("filter_height", 0)), int(op.options.get("filter_width", 0))
+
+
+def long_windows(op: Op) -> str | None:
+    """L2_POOL_2D, which only the builtin kernel computes."""
+    height, width = _windows(op)
+    long = max(height, width) > LONGEST_WINDOW
+    return f"pools windows of {height} x {width} elements" if long else None
+
+
+def large_windows(op: Op) -> str | None:
+    """AVERAGE_POOL_2D and MAX_POOL_2D: what the delegate does not take either."""
+    height, width = _windows(op)
+    return None if height * width < LARGEST_WINDOW else long_windows(op)
+
+
+def long_steps(op: Op) -> str | None:
+    """TRANSPOSE_CONV: the delegate takes none that the builtin kernel does not."""
+    stride = max(int(op.options.get(f"stride_{axis}", 0)) for axis in "hw")
+    return f"takes steps of {stride} elements" if stride > LONGEST_STEP else None

@@ -141,6 +141,8 @@ STAGES: tuple[Stage, ...] = (
             fuse.fuse_padding,
             fuse.fuse_padding_of_maxima,
             taps.cut_taps_in_padding,
+            taps.cut_windows_in_padding,
+            taps.shorten_steps,
             fold.scale_behind_padding,
             fold.constants_behind_reshape,
             fold.fold_scale_before,

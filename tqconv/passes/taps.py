@@ -1,4 +1,4 @@
-"""Filters without the rows and columns that only ever see padding."""
+"""Windows without the rows and columns that only ever see padding."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op
+from tqconv.ops.stops import LONGEST_STEP
 from tqconv.passes.rewrite import at, exact
 
 
@@ -49,6 +50,45 @@ def cut_taps_in_padding(graph: Graph, op: Op) -> bool:
     fewer.quant, fewer.range = w.quant, w.range
     graph.set_input(op, 1, fewer)
     return True
+
+
+@exact
+@at("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D")
+def cut_windows_in_padding(graph: Graph, op: Op) -> bool:
+    """Let SAME windows of a pool end where each of them sees all of x.
+
+    y = MAX_POOL_2D(x: [1,4,4,c]) {SAME, filter 900 x 900}   ->   y = … {SAME, filter 7 x 7}
+
+    No kernel takes windows of any length, whatever they see.
+    """
+    if op.options.get("padding", "SAME") != "SAME":
+        return False
+    changed = False
+    for side, size in zip(("height", "width"), op.input(0).shape[1:], strict=False):
+        window, stride = f"filter_{side}", int(op.options[f"stride_{side[0]}"])
+        if not size:
+            continue
+        all_seen = size + (-(-size // stride) - 1) * stride
+        if op.options[window] > all_seen:
+            op.options[window], changed = all_seen, True
+    return changed
+
+
+@exact
+@at("CONV_2D", "DEPTHWISE_CONV_2D")
+def shorten_steps(graph: Graph, op: Op) -> bool:
+    """Let strides that lead beyond x lead there just so, and a single tap have no dilation.
+
+    Only where they are longer than the builtin kernels take.
+    """
+    changed = False
+    for axis, size, taps in zip("hw", op.input(0).shape[1:], op.input(1).shape[1:], strict=False):
+        stride, rate = f"stride_{axis}", f"dilation_{axis}_factor"
+        if size and op.options.get(stride, 1) > max(size, LONGEST_STEP):
+            op.options[stride], changed = size, True
+        if taps == 1 and op.options.get(rate, 1) > LONGEST_STEP:
+            op.options[rate], changed = 1, True
+    return changed
 
 
 def _cut(data: NDArray[Any], axis: int, taps: Taps) -> NDArray[Any]:
