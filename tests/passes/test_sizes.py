@@ -37,6 +37,10 @@ FIXED = {
         f"x: f32[1,4,4,?] -> y\ny = CONV_2D(x, f32[3,2,2,5], f32[3]) {CONV}",
         (1, 4, 4, 5),
     ),
+    "channels of one group": (
+        f"x: f32[1,4,4,?] -> y\ny = CONV_2D(x, f32[4,2,2,5], f32[4]) {CONV}",
+        (1, 4, 4, 5),
+    ),
     "a product with another input": (
         "x: f32[2,?], z: f32[8,3] -> y\ny = BATCH_MATMUL(x, z)",
         (2, 8),
@@ -53,7 +57,6 @@ FIXED = {
 }
 OPEN = {
     "one or all": "x: f32[?,?] -> y\ny = ADD(x, f32[5,8])",
-    "one group or two": f"x: f32[1,4,4,?] -> y\ny = CONV_2D(x, f32[4,2,2,5], f32[4]) {CONV}",
     "two that do not agree": """x: f32[?,?] -> y, z
         y = FULLY_CONNECTED(x, f32[5,8], f32[5])
         z = BATCH_MATMUL(x, f32[7,3])""",

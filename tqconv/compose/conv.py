@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tqconv.compose.builder import Builder
-from tqconv.compose.operands import static_size
+from tqconv.compose.operands import static_size, told_size
 from tqconv.compose.patches import joined_taps
 from tqconv.compose.products import integer_product
 from tqconv.compose.sizes import Size, inserted, removed, size_of, vector
@@ -58,6 +58,7 @@ def depthwise(b: Builder, x: Tensor, w: Tensor, windows: Sequence[Window]) -> Te
     *kernel, channels, multiplier = w.shape
     if channels is None or multiplier is None:
         raise UnsupportedError("the channels of the filter are unknown", hint="give it a shape")
+    told_size(x, -1, channels)
     if len(windows) == 3:
         return conv(b, x, b.reshape(w, (*kernel, 1, channels * multiplier)), windows)
     x, padding = left_to_kernel(b, x, windows)

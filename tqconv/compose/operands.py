@@ -50,6 +50,13 @@ def static_size(tensor: Tensor, axis: int) -> int:
     return size
 
 
+def told_size(x: Tensor, axis: int, size: int | None) -> None:
+    """Note the size of a dimension that a source leaves open, and an operand of its reader says."""
+    axis = axis_of(axis, x.rank)
+    if x.shape[axis] is None and size is not None:
+        x.shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
+
+
 def with_kernel(b: Builder, x: Tensor) -> Tensor:
     """Return uint64 as the int64 of the same bits: enough to tell whether elements are equal."""
     return bitcast(b, x, INT64) if x.dtype == UINT64 else x

@@ -29,6 +29,9 @@ def size_inputs(graph: Graph) -> int:
     for op in graph.ops:
         if op.graphs or not known(op.type):
             continue
+        for told in _told(op):
+            if id((origin := dim_origin(told, origins)).tensor) in inputs:
+                found.setdefault(origin, told.tensor.shape[told.axis] or 0)
         for dim in (Dim(t, axis) for t in op.inputs if t is not None for axis in _open_axes(t)):
             origin = dim_origin(dim, origins)
             size = _wanted(op, dim) if id(origin.tensor) in inputs else None
@@ -51,6 +54,10 @@ def _runs_with_ones(graph: Graph) -> bool:
         except UnsupportedError:
             return False
         for tensor, (shape, _) in zip(op.outputs, made, strict=True):
+            if any(
+                told not in (None, size) for told, size in zip(tensor.shape, shape, strict=True)
+            ):
+                return False
             sized[tensor] = _with_ones(tensor, shape)
     return True
 
@@ -67,12 +74,30 @@ def _open_axes(tensor: Tensor) -> list[int]:
     return [axis for axis, size in enumerate(tensor.shape) if size is None]
 
 
+def _told(op: Op) -> list[Dim]:
+    """Return the sizes of results that are known, although nothing but their readers says them."""
+    if all(t is None or t.is_static for t in op.inputs):
+        return []
+    try:
+        made = infer(op)
+    except UnsupportedError:
+        return []
+    return [
+        Dim(tensor, axis)
+        for tensor, (shape, _) in zip(op.outputs, made, strict=True)
+        for axis, size in enumerate(shape)
+        if size is None and tensor.shape[axis] is not None
+    ]
+
+
 def _wanted(op: Op, dim: Dim) -> int | None:
     """Return the only size of a dimension with which an operator runs, if an operand has it."""
     tensor = dim.tensor
-    cuts = op.type == "FULLY_CONNECTED" and tensor is op.inputs[0] and tensor.rank > 1
-    if cuts and dim.axis == tensor.rank - 1:
+    last = tensor is op.inputs[0] and tensor.rank > 1 and dim.axis == tensor.rank - 1
+    if last and op.type == "FULLY_CONNECTED":
         return op.input(1).shape[1]  # the kernel cuts any number of elements into rows
+    if last and op.type == "CONV_2D":
+        return op.input(1).shape[3]  # one group: sources that know of more say how many channels
     if any(_fits(op, dim, size) for size in (1, *SIZES)):
         return None
     others = {d for t in op.inputs if t is not None for d in t.shape if d}

@@ -12,6 +12,8 @@ from onnx import helper
 
 from tqconv.config import LoadOptions
 from tqconv.errors import UnsupportedError
+from tqconv.passes.driver import run_stages
+from tqconv.passes.pipeline import FLOAT_STAGES
 
 F = np.float32
 RNG = np.random.default_rng(12)
@@ -113,12 +115,44 @@ def test_padding_that_is_named_counts_in_a_mean(tmp_path: Path, padding: str) ->
     assert_like_reference(model, tmp_path, {"x": x}, [want])
 
 
-def test_groups_of_an_open_number_of_channels_are_refused(tmp_path: Path) -> None:
-    x, w = RNG.normal(size=(1, 4, 3, 3, 3)).astype(F), RNG.normal(size=(4, 2, 2, 2, 2)).astype(F)
-    nodes = [node("Conv", "x w", "y", group=2)]
-    shapes = {"x": [1, "c", 3, 3, 3]}
-    with pytest.raises(UnsupportedError, match="unknown number of channels"):
-        load(network(nodes, {"x": x}, ["y"], {"w": w}, shapes=shapes), tmp_path)
+CHANNELS: dict[str, tuple[str, dict[str, int], tuple[int, ...], int]] = {
+    "one group": ("Conv", {}, (8, 4, 3, 3), 4),
+    "two groups": ("Conv", {"group": 2}, (8, 4, 3, 3), 8),
+    "two groups over three axes": ("Conv", {"group": 2}, (4, 2, 3, 3, 3), 4),
+    "a group for each channel": ("Conv", {"group": 4}, (8, 1, 3, 3), 4),
+    "transposed": ("ConvTranspose", {}, (4, 8, 3, 3), 4),
+}
+
+
+def _sized(model: Any, folder: Path) -> tuple[int | None, ...]:
+    """Return the shape of the input of a converted model."""
+    converted = load(model, folder)
+    run_stages(converted, FLOAT_STAGES, check=True)
+    return converted.main.inputs[0].shape
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_a_filter_says_how_many_channels_there_are(tmp_path: Path, name: str) -> None:
+    op, attributes, filter, channels = CHANNELS[name]
+    sizes = [1, channels, *[5] * (len(filter) - 2)]
+    feeds = {"x": RNG.normal(size=sizes).astype(F)}
+    constants = {"w": RNG.normal(size=filter).astype(F)}
+    nodes = [node("Relu", "x", "r"), node(op, "r w", "y", **attributes)]
+    shapes = {"x": [1, "c", *sizes[2:]]}
+    model = network(nodes, feeds, ["y"], constants, shapes=shapes)
+    assert load(model, tmp_path).main.inputs[0].shape[1] is None
+    assert _sized(model, tmp_path) == tuple(sizes)
+    assert_like_reference(model, tmp_path, feeds)
+
+
+@pytest.mark.parametrize(("op", "gates"), [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
+def test_weights_say_how_many_features_there_are(tmp_path: Path, op: str, gates: int) -> None:
+    x = RNG.normal(size=(3, 2, 4)).astype(F)
+    constants = {n: RNG.normal(size=(1, gates * 5, k)).astype(F) for n, k in (("w", 4), ("r", 5))}
+    nodes = [node(op, "x w r", "y", hidden_size=5)]
+    model = network(nodes, {"x": x}, ["y"], constants, shapes={"x": [3, 2, "c"]})
+    assert _sized(model, tmp_path) == (3, 2, 4)
+    assert_like_reference(model, tmp_path, {"x": x})
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -9,6 +9,7 @@ import numpy as np
 
 from tqconv.compose import activations, functions, norm, products
 from tqconv.compose import conv as convolution
+from tqconv.compose.operands import told_size
 from tqconv.compose.sizes import inserted, removed, reshaped
 from tqconv.compose.windows import Window
 from tqconv.errors import UnsupportedError
@@ -34,6 +35,7 @@ def conv(
     strides: Sequence[int] | None = None,
 ) -> Tensor:
     """Convolve x: [n, c, …] with w: [out, c / group, k…]."""
+    told_size(x, 1, None if w.shape[1] is None else w.shape[1] * group)
     windows = windows_of(
         x, w.shape[2:], strides=strides, dilations=dilations, pads=pads, auto_pad=auto_pad
     )

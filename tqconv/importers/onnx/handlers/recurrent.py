@@ -13,6 +13,7 @@ import numpy as np
 from tqconv.compose import activations, recurrent
 from tqconv.compose.builder import Builder
 from tqconv.compose.functions import softplus, softsign
+from tqconv.compose.operands import told_size
 from tqconv.compose.rearrange import joined, split, unstacked
 from tqconv.compose.recurrent import Activation, Cell
 from tqconv.errors import UnsupportedError
@@ -123,6 +124,7 @@ def _run(b: ONNXBuilder, kind: _Kind, layer: Layer) -> list[Tensor]:
     if len(names) != count * len(kind.usual):
         raise UnsupportedError(f"{len(names)} activations for {count} directions")
     functions = _activations(names, named.alphas, named.betas)
+    told_size(layer.x, 2, layer.w.shape[2])
     x = b.transpose(layer.x, (1, 0, 2)) if layer.layout else layer.x
     parts = []
     each = len(kind.usual)

@@ -8,6 +8,7 @@ import numpy as np
 
 from tqconv.compose import transposed
 from tqconv.compose.conv import in_one_row
+from tqconv.compose.operands import told_size
 from tqconv.compose.sizes import Size, size_of
 from tqconv.compose.windows import SAME, VALID, Padding, Window, known_amounts, padded
 from tqconv.errors import UnsupportedError
@@ -33,6 +34,7 @@ def conv_transpose(
     strides: Sequence[int] | None = None,
 ) -> Tensor:
     """Spread x: [n, c, …] by w: [c, out / group, k…]."""
+    told_size(x, 1, w.shape[0])
     windows = windows_of(
         x,
         w.shape[2:],
