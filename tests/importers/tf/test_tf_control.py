@@ -8,6 +8,7 @@ from flow import check, flow, function, types_of
 from graphs import Message, model_of
 
 from tqconv.errors import FormatError, UnsupportedError
+from tqconv.importers.tf.called import spell_out_calls
 
 X = np.array([[1, -2, 3], [4, 5, -6]], np.float32)
 F32 = np.float32
@@ -34,6 +35,35 @@ def test_a_call_is_replaced_by_the_body() -> None:
     model = check(message, {"x": X}, z=2 * X * X - X)
     assert "WHILE" not in types_of(model)
     assert all(not op.graphs for op in model.main.ops)
+
+
+def test_a_function_is_called_by_its_name_as_an_operator() -> None:
+    halves = function("halves(a) -> m:z:0, n:y:0", "m = Mul a a T=f32\nn = Neg a T=f32")
+    inner = function("inner(a) -> h:result1:0, s:z:0", "h = halves a\ns = Add h:result0:0 a T=f32")
+    message = flow("x = Placeholder dtype=f32 shape=(2,3)\ny = inner x", halves, inner)
+    spell_out_calls(message)
+    check(message, {"x": X}, **{"y": -X, "y:1": X * X + X})
+
+
+def test_a_loop_calls_functions_by_their_names() -> None:
+    step = function(
+        "step(i, a) -> j:z:0, m:z:0",
+        "one = Const 1\nj = Add i one:output:0 T=i32\nm = Add a a T=f32",
+    )
+    less = function("less(i, a) -> l:z:0", "n = Const 3\nl = Less i n:output:0 T=i32")
+    body = function("body(i, a) -> c:result0:0, c:result1:0", "c = step i a")
+    condition = function("condition(i, a) -> c:result0:0", "c = less i a")
+    message = flow(
+        """
+        zero = Const 0
+        x = Placeholder dtype=f32 shape=(2,3)
+        w = While zero x T=[i32,f32] cond=fn('condition') body=fn('body')
+        y = Identity w:1 T=f32
+        """,
+        *(step, less, body, condition),
+    )
+    spell_out_calls(message)
+    check(message, {"x": X}, y=8 * X)
 
 
 def test_ports_of_functions_name_outputs_and_elements_of_lists() -> None:

@@ -28,6 +28,7 @@ from tqconv.importers.tf.borders import (
     placeholders_before,
     resolve,
 )
+from tqconv.importers.tf.called import spell_out_calls
 from tqconv.importers.tf.contents import taken_out
 from tqconv.importers.tf.flow.functional import functionalize
 from tqconv.importers.tf.flow.functions import Function
@@ -100,6 +101,7 @@ def load(path: Path, options: LoadOptions) -> Model:
     message = parse(rest.graph, path)
     if not len(message.node):
         raise FormatError(f"{path.name} holds no nodes", hint="is it a GraphDef?")
+    spell_out_calls(message)
     nodes = rest.returned(nodes_of(iter(message.node), graph_ref))
     functions = {f.signature.name: f for f in message.library.function}
     producer = message.versions.producer

@@ -19,6 +19,7 @@ from tqconv.importers.source import Format
 from tqconv.importers.tf.assets import fill_tables
 from tqconv.importers.tf.borders import resolve
 from tqconv.importers.tf.callables import sign_callables
+from tqconv.importers.tf.called import spell_out_calls
 from tqconv.importers.tf.graphdef import import_graph, looks_like_text, node_count
 from tqconv.importers.tf.handlers.lookup import FILLS
 from tqconv.importers.tf.inline import inline
@@ -200,6 +201,7 @@ def graph_of(
 
     Of two signatures that call one function the entries have the names inside for themselves.
     """
+    spell_out_calls(meta.graph_def)
     library = {f.signature.name: f for f in meta.graph_def.library.function}
     outer = nodes_of(iter(meta.graph_def.node), graph_ref)
     first = ancestors(outer, [ref.node for entry in entries for ref in entry.outputs.values()])
