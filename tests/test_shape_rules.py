@@ -70,6 +70,14 @@ def test_reshape_takes_known_elements_of_a_computed_shape(b: Sketch) -> None:
     assert flat.shape == (None, 1024)
 
 
+def test_a_shape_may_hold_a_number_of_which_nothing_is_known(b: Sketch) -> None:
+    count = b("REDUCE_MAX", b.input(5, dtype=np.int32), ints(0))
+    assert count.elements is None
+    sizes = b("PACK", count, np.array(16, np.int32), values_count=2)
+    assert sizes.elements == (None, 16)
+    assert b("RESHAPE", b.input(None), sizes).shape == (None, 16)
+
+
 def test_reshape_keeps_its_shape_operand_as_it_is_written(b: Sketch) -> None:
     y = b("RESHAPE", b.input(2, 3, 4), ints(-1, 4))
     np.testing.assert_array_equal(y.producer.input(1).data, ints(-1, 4))

@@ -231,7 +231,9 @@ def known_elements(
         return nothing
     if any(dtype.kind not in "iu" or not _small(shape) for shape, dtype in types):
         return nothing
-    if any(t is not None and not t.is_constant and t.elements is None for t in op.inputs):
+    assembles = any(shape for shape, _ in types)
+    read = (t for t in op.inputs if t is not None and not t.is_constant)
+    if any(_parts(t, assembles=assembles) is None for t in read):
         return nothing
     try:
         runs = [_fold_with(row, op, *numbers) for numbers in ((1_009, 2, 0), (1_511, 6, 10))]
@@ -246,6 +248,15 @@ def known_elements(
         pairs = zip(one.reshape(-1), other.reshape(-1), strict=True)
         outcome.append(tuple(int(a) if a == b else None for a, b in pairs))
     return outcome
+
+
+def _parts(tensor: Tensor, *, assembles: bool) -> tuple[int | None, ...] | None:
+    """Return what is known of a tensor's elements, or None where that is not worth asking for.
+
+    A number of which nothing is known says nothing about another number, but is one of a vector.
+    """
+    is_number = not tensor.shape and tensor.dtype.kind in "iu"
+    return (None,) if assembles and is_number and tensor.elements is None else tensor.elements
 
 
 def _small(shape: tuple[int | None, ...]) -> bool:
@@ -268,7 +279,7 @@ def _fold_with(row: OpSpec, op: Op, first: int, step: int, bend: int) -> list[ND
             inputs.append(tensor)
             continue
         numbers = []
-        for element in tensor.elements or ():
+        for element in _parts(tensor, assembles=True) or ():
             stand_in = first + step * count + bend * count**2
             numbers.append(stand_in if element is None else element)
             count += element is None
