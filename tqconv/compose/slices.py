@@ -42,6 +42,11 @@ class Masks:
         """Return the masks as options of STRIDED_SLICE."""
         return {f"{name}_mask": bits for name, bits in vars(self).items() if bits}
 
+    def without(self, place: int) -> Masks:
+        """Return the masks of the entries that are left when one is taken out."""
+        low = (1 << place) - 1
+        return Masks(*(bits & low | (bits >> place + 1) << place for bits in vars(self).values()))
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -127,14 +132,29 @@ def strided(
 ) -> Tensor:
     """Slice with constant bounds by one operator without ellipsis and new axes, then reshape.
 
-    Bounds that are computed go to the kernel as they are.
+    Bounds that are computed go to the kernel as they are; it takes an ellipsis for one dimension at
+    least, so one for none is left out.
     """
     if begin.data is None or end.data is None or strides.data is None:
         bounds = [int32_of(b, t) for t in (begin, end, strides)]
+        place = _ellipsis_for_nothing(begin, masks, x.rank)
+        if place is not None:
+            kept = np.delete(np.arange(begin.shape[0] or 0, dtype=INT32), place)
+            bounds = [b("GATHER", t, kept, axis=0) for t in bounds]
+            masks = masks.without(place)
         return b("STRIDED_SLICE", x, *bounds, **masks.options())
     layout = layout_of(begin.size, masks, x.rank)
     arrays = [np.asarray(int32_of_constant(t), INT32) for t in (begin, end, strides)]
     return inserted(b, _cut(b, x, layout, arrays, masks), *layout.new)
+
+
+def _ellipsis_for_nothing(begin: Tensor, masks: Masks, rank: int) -> int | None:
+    """Return which entry is an ellipsis that stands for no dimension, or None."""
+    count = begin.shape[0]
+    if not masks.ellipsis or count is None:
+        return None
+    place = (masks.ellipsis & -masks.ellipsis).bit_length() - 1
+    return place if None not in layout_of(count, masks, rank).cuts else None
 
 
 def along(

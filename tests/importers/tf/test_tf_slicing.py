@@ -45,6 +45,9 @@ INDICES: list[tuple[Any, ...]] = [
     (slice(None), slice(0, 7)),
     (slice(3, 1),),
     (1, 2, 0),
+    (Ellipsis, 1, slice(2, 5), 0),
+    (slice(1, 4), Ellipsis, 2, slice(None)),
+    (1, None, 2, Ellipsis, slice(1, None)),
 ]
 
 
