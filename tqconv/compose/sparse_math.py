@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
@@ -149,14 +148,6 @@ def sliced(b: Builder, x: Sparse, start: Tensor, size: Tensor) -> Sparse:
     inside = b("LOGICAL_AND", b("GREATER_EQUAL", places, ZERO), b("LESS", places, size))
     mask = b("REDUCE_ALL", inside, np.array([1], INT32))
     return kept(b, Sparse(b.cast(places, INT64), x.values, b.cast(size, INT64)), mask)
-
-
-class Reduction(Protocol):
-    """A reduction of a sparse tensor to a dense one."""
-
-    def __call__(
-        self, b: Builder, x: Sparse, axes: Sequence[int], *, keep_dims: bool
-    ) -> Tensor: ...
 
 
 def summed(b: Builder, x: Sparse, axes: Sequence[int], *, keep_dims: bool) -> Tensor:

@@ -35,9 +35,7 @@ def test_product_with_a_dense_matrix(constants: tuple[int, ...], adjoint: Any) -
     flags = {"adjoint_a": adjoint[0], "adjoint_b": adjoint[1]}
     wanted = a @ b
     operands = [*sparse(X), given]
-    assert_op(
-        "SparseTensorDenseMatMul", operands, wanted, rtol=1e-6, constants=constants, **flags
-    )
+    assert_op("SparseTensorDenseMatMul", operands, wanted, rtol=1e-6, constants=constants, **flags)
 
 
 def test_a_large_constant_matrix_is_not_spread_out() -> None:

@@ -32,6 +32,7 @@ MODULES = [
     "patches",
     "pool",
     "quantized",
+    "ragged",
     "random",
     "recurrent",
     "reduce",

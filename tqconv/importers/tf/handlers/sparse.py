@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tqconv.compose import scatter, sparse, sparse_math
 from tqconv.compose.arithmetic import divide
 from tqconv.compose.builder import Builder
@@ -95,7 +97,7 @@ def sparse_dense_elements(
 @handles(SparseReduceSum=sparse_math.summed, SparseReduceMax=sparse_math.largest)
 def sparse_reduce(
     b: Builder,
-    reduce: sparse_math.Reduction,
+    reduce: Callable[..., Tensor],
     places: Tensor,
     values: Tensor,
     shape: Tensor,
