@@ -64,6 +64,12 @@ def _output(interpreter: Any, detail: dict[str, Any]) -> Array:
     return interpreter.get_tensor(detail["index"])
 
 
+def decibels(wanted: Array, found: Array) -> float:
+    """Return the signal-to-noise ratio of what was found; of what is equal 200."""
+    noise = float(np.square(np.subtract(wanted, found, dtype=np.float64)).sum())
+    return float(10 * np.log10(np.square(wanted, dtype=np.float64).sum() / noise)) if noise else 200
+
+
 @pytest.fixture
 def run() -> Run:
     """Return `run_litert(model, inputs, delegate=True)`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from conftest import Run
+from conftest import Run, decibels
 from graph_text import parse
 
 from tqconv.config import QuantizeOptions
@@ -44,18 +44,13 @@ def quantized(mode: str, **asked: object) -> tuple[Model, Model]:
     return reference, model
 
 
-def sqnr(wanted: np.ndarray, got: np.ndarray) -> float:
-    noise = float(np.square(wanted - got).sum())
-    return float(10 * np.log10(np.square(wanted).sum() / noise)) if noise else 200.0
-
-
 @pytest.mark.parametrize("delegate", [True, False], ids=["xnnpack", "builtin"])
 @pytest.mark.parametrize(("mode", "least"), [("int8", 20), ("uint8", 15), ("int16x8", 25)])
 def test_the_integer_network_is_close(run: Run, mode: str, least: float, delegate: bool) -> None:
     reference, model = quantized(mode)
     for feed in feeds(reference.main, 2):
         wanted = run(reference, feed)[0]
-        assert sqnr(wanted, run(model, feed, delegate)[0]) >= least
+        assert decibels(wanted, run(model, feed, delegate)[0]) >= least
 
 
 @pytest.mark.parametrize("out", KINDS)

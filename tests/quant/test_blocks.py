@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import run_litert
+from conftest import decibels, run_litert
 from graph_text import parse
 
 from tqconv.config import QuantizeOptions
@@ -37,10 +37,6 @@ def _blocks(model: Model) -> list[int]:
     return [quant.block for quant in quants]
 
 
-def _sqnr(want: np.ndarray, got: np.ndarray) -> float:
-    return float(10 * np.log10(np.square(want).sum() / np.square(got - want).sum()))
-
-
 @pytest.mark.parametrize("activation", ["NONE", "RELU", "RELU6"])
 @pytest.mark.parametrize(("block", "rows"), [(32, 8), (64, 4), (128, 5), (256, 33)])
 def test_kernels_compute_with_blocks_what_they_stand_for(
@@ -58,7 +54,7 @@ def test_kernels_compute_with_blocks_what_they_stand_for(
     (want,) = run_litert(real, {"x": X})
     for delegate in (True, False):
         (got,) = run_litert(model, {"x": X}, delegate)
-        assert _sqnr(want, got) > 38  # inputs are rounded to 8 bits
+        assert decibels(want, got) > 38  # inputs are rounded to 8 bits
 
 
 @pytest.mark.parametrize("rows", [16, 1024], ids=["all", "a selection"])
@@ -86,7 +82,7 @@ def test_blocks_lose_less_than_channels_where_rows_are_uneven() -> None:
         model = _model(weights)
         quantize(model, QuantizeOptions("dynamic", weight_bits=4, weight_block=block))
         (got,) = run_litert(model, {"x": X})
-        kept.append(_sqnr(want, got))
+        kept.append(decibels(want, got))
     assert kept[1] > kept[0] + 4
 
 
@@ -121,7 +117,7 @@ def test_few_outputs_keep_channels_as_the_builtin_kernel_makes_zeros_of_blocks(r
     (want,) = run_litert(_model(weights), {"x": x})
     for delegate in (True, False):
         (got,) = run_litert(model, {"x": x}, delegate)
-        assert _sqnr(want, got) > 15
+        assert decibels(want, got) > 15
 
 
 def test_weights_whose_scales_are_no_float16_keep_channels() -> None:

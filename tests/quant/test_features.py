@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import run_litert
+from conftest import decibels, run_litert
 from graph_text import parse
 
 from tqconv.config import CalibrateOptions, QuantizeOptions
@@ -76,7 +76,7 @@ def _quantized(text: str, rows: np.ndarray, path: Path, **more: object) -> Model
 def _signal(model: Model, text: str, rows: np.ndarray, delegate: bool) -> float:
     (want,) = run_litert(_model(text), [rows])
     (got,) = run_litert(model, [rows], delegate)
-    return float(10 * np.log10(np.square(want).sum() / (np.square(got - want).sum() + 1e-12)))
+    return decibels(want, got)
 
 
 @pytest.mark.parametrize("delegate", [True, False], ids=["xnnpack", "builtin"])

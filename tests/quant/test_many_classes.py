@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run, run_litert
+from conftest import Run, decibels, run_litert
 from graph_text import parse
 
 import tqconv
@@ -37,7 +37,7 @@ def kept(content: bytes, wanted: np.ndarray, *, delegate: bool) -> float:
     quant = read(content, "n").main.outputs[0].quant
     if quant is not None:
         found = (found - quant.zero_point[0]) * quant.scale[0]
-    return float(10 * np.log10(np.square(wanted).sum() / np.square(wanted - found).sum()))
+    return decibels(wanted, found)
 
 
 @pytest.mark.parametrize("delegate", [True, False], ids=["xnnpack", "builtin"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import Run, run_litert
+from conftest import Run, decibels, run_litert
 from graph_text import parse
 
 from tqconv.config import QuantizeOptions
@@ -111,8 +111,7 @@ def test_dense_layers_quantize_skewed_inputs_with_a_zero_point(by_channel: bool)
     want = x @ w.quant.decode(w.data).T
     for delegate in (True, False):
         (got,) = run_litert(model, {"x": x}, delegate)
-        noise = np.square(got - want).sum()
-        assert 10 * np.log10(np.square(want).sum() / noise) > 46
+        assert decibels(want, got) > 46
 
 
 def test_keep_float_leaves_a_node_alone() -> None:
