@@ -95,7 +95,7 @@ def test_a_softmax_behind_infinite_masks_stays_float(mask: str) -> None:
 
 
 PEAKS = """x: f32[1,6,6,2] -> y{more}
-    h = MUL(x, 2.0)
+    h = CONV_2D(x, f32[2,1,1,2], zeros[2]) {{padding=VALID, stride_h=1, stride_w=1}}
     s = LOGISTIC(h)
     m = MAX_POOL_2D(s) {{padding=SAME, filter_height=3, filter_width=3, stride_h=1, stride_w=1}}
     k = EQUAL(s, m)

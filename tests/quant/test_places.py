@@ -34,7 +34,8 @@ g = GATHER(x, i) {axis=0}
 h = GATHER(x, j) {axis=0}
 s = MUL(g, v)
 t = MUL(h, w)
-y = ADD(s, t)
+z = ADD(s, t)
+y = FULLY_CONNECTED(z, f32[3,3])
 """
 
 
@@ -79,7 +80,7 @@ def test_what_is_decided_is_no_place(tmp_path: Path) -> None:
 def test_shapes_of_integers_and_operators_with_weights_are_no_places(tmp_path: Path) -> None:
     """`c` has a shape that is read, `d` is rounded before places are made of it."""
     text = """x: f32[?,3], p: f32[9,1] -> y, r
-    e = MUL(x, 3.0)
+    e = FULLY_CONNECTED(x, f32[3,3])
     c = CAST(e) {in_data_type=FLOAT32, out_data_type=INT32}
     n = SHAPE(c) {out_type=INT32}
     r = RESHAPE(c, n)

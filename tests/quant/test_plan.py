@@ -140,7 +140,10 @@ def test_a_value_that_others_read_is_requantized_rather_than_coarsened() -> None
 
 
 def test_operators_without_a_kernel_stay_float_with_the_reason() -> None:
-    graph = parse("x: f32[1,4] -> z\ny = MUL(x, 2.0)\ns = SIN(y)\nz = MUL(s, 2.0)")
+    graph = parse(
+        "x: f32[1,4] -> z\ny = FULLY_CONNECTED(x, f32[4,4])\ns = SIN(y)\n"
+        "z = FULLY_CONNECTED(s, f32[4,4])"
+    )
     made = planned(graph, {n: (-2, 2) for n in "xysz"})
     assert describe(graph, made).splitlines()[-1] == (
         "float: SIN 's': has no integer kernel that computes right"

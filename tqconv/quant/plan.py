@@ -20,12 +20,13 @@ from tqconv.quant import features, finite, places, whole
 from tqconv.quant import params as arithmetic
 from tqconv.quant.ends import coarse_ends, coarse_kernels, decided_ends, fine_ends
 from tqconv.quant.groups import Grouping, group, members
+from tqconv.quant.islands import islands
 from tqconv.quant.losses import blurred, bounded_wider, lost, seen_wider, stopped, uneven_ends
 from tqconv.quant.params import Params
 from tqconv.quant.refusals import WITH_FLOATS, MissingRangesError, float_report
 from tqconv.quant.rounded import other_steps, rounded
 from tqconv.quant.saturation import without_tails
-from tqconv.quant.scale_limits import MOST_RESCALE, raise_scales
+from tqconv.quant.scale_limits import LEAST_RESCALE, MOST_RESCALE, raise_scales
 from tqconv.quant.schemes import BY_ACTIVATION, INT16, UINT8, Scheme
 from tqconv.quant.select import (
     DENSE,
@@ -43,9 +44,6 @@ from tqconv.quant.select import (
 )
 from tqconv.quant.untold import untold
 from tqconv.records import dataclass
-
-LEAST_RESCALE = 2.0**-31
-"""Least scale(x) * scale(w) / scale(y): kernels shift the product right by at most 31 bits."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +231,7 @@ def _grouped(graph: Graph, selection: Selection, request: Request) -> Grouping:
             continue
         if not choice.integer_only:
             reasons = {**lost(graph, groups, selection.types, found), **reasons}
+            reasons = reasons or islands(selection, choice)
         if not reasons:
             return groups
         if not choice.integer_only:

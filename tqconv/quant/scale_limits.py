@@ -17,6 +17,8 @@ from tqconv.quant.select import operand_name, reals, rule_of
 
 MARGIN = 1.01
 """Keeps a rescale that must be below one clear of it."""
+LEAST_RESCALE = 2.0**-31
+"""Least scale(x) * scale(w) / scale(y): kernels shift the product right by at most 31 bits."""
 MOST_RESCALE = 256.0
 """XNNPACK refuses a whole model with a convolution that rescales by this much or more."""
 

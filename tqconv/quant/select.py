@@ -327,7 +327,7 @@ def _leave_idle_moves(graph: Graph, chosen: Selection) -> None:
     reached |= {op for op in moves if _is_rounded(op) and _is_used(op, moves)}
     frontier = list(reached)
     while frontier:
-        for neighbour in _neighbours(frontier.pop()):
+        for neighbour in neighbours(frontier.pop()):
             if neighbour in moves and neighbour not in reached:
                 reached.add(neighbour)
                 frontier.append(neighbour)
@@ -354,7 +354,8 @@ def _is_used(op: Op, moves: Set[Op]) -> bool:
     return False
 
 
-def _neighbours(op: Op) -> Iterator[Op]:
+def neighbours(op: Op) -> Iterator[Op]:
+    """Yield what makes the reals that an operator reads, and what reads those that it makes."""
     for _, tensor in reals(op):
         if tensor.producer is not None:
             yield tensor.producer
