@@ -123,6 +123,11 @@ def test_steps_that_results_need() -> None:
         "RSQRT": 1 / 16,
         "SOFTMAX": 4.0,
     }
+    carries = those(lambda row: row.carries is not None)
+    assert carries == {
+        *("COMPLEX_ABS", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "IMAG", "MUL", "REAL"),
+        *("RFFT2D", "SQRT", "SQUARE", "SUM", "TRANSPOSE_CONV"),
+    }
     assert those(lambda row: row.undefined) == {
         *("DIV", "EXP", "FLOOR_DIV", "FLOOR_MOD", "LOG", "POW", "RSQRT", "SQRT"),
     }

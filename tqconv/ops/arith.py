@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
-from tqconv.ops import stops
+from tqconv.ops import fineness, stops
 from tqconv.ops.bounds import (
     before_inverse_root,
     before_log,
@@ -29,7 +29,6 @@ from tqconv.ops.bounds import (
 )
 from tqconv.ops.rules import (
     broadcast,
-    constant_axis,
     same,
     same_shape,
     values,
@@ -44,7 +43,6 @@ from tqconv.ops.spec import (
     Typed,
     VersionRule,
     by_type,
-    moves_input,
     op,
 )
 from tqconv.ops.steps import beyond_float, unfit_for_sums
@@ -198,6 +196,7 @@ _BINARY: dict[str, dict[str, Any]] = {
         "neutral": 1.0,
         "commutes": True,
         "interval": product_ends,
+        "carries": fineness.before_product,
         "fold": with_activation(np.multiply),
         "version": _mul_version,
         "types": _WIDE | {"int16", "uint32", "complex64"},
@@ -306,6 +305,7 @@ _UNARY: dict[str, dict[str, Any]] = {
     },
     "SQRT": {
         "interval": root_ends,
+        "carries": fineness.before_root,
         "fold": np.sqrt,
         "version": by_type(int8=2, int16=2),
         "quant": _ROOT,
@@ -316,7 +316,12 @@ _UNARY: dict[str, dict[str, Any]] = {
         "version": by_type(int8=2, int16=3),
         "quant": _ROOT,
     },
-    "SQUARE": {"interval": square_ends, "fold": np.square, "polynomial": True},
+    "SQUARE": {
+        "interval": square_ends,
+        "carries": fineness.before_square,
+        "fold": np.square,
+        "polynomial": True,
+    },
     "SIN": {"fold": np.sin},
     "COS": {"fold": np.cos},
     "FLOOR": {"fold": np.floor, "whole": True},
@@ -366,34 +371,4 @@ op(
     layout=ELEMENTWISE,
     category="arithmetic",
     types=_REAL,
-)
-
-
-def _summed(op: Op) -> list[Typed]:
-    x = op.input(0)
-    if op.input(1).data is not None:
-        constant_axis(op, 1, x.rank)
-    return [(x.shape, x.dtype)]
-
-
-def _running_sum(op: Op) -> NDArray[Any]:
-    x = values(op, 0)
-    axis = constant_axis(op, 1, x.ndim)
-    backward = op.options.get("reverse", False)
-    x = np.flip(x, axis) if backward else x
-    total = np.cumsum(x, axis, dtype=x.dtype)
-    if op.options.get("exclusive", False):
-        total = np.roll(total, 1, axis)
-        total[(slice(None),) * axis + (slice(0, 1),)] = 0
-    return np.flip(total, axis) if backward else total
-
-
-op(
-    "CUMSUM",
-    "x axis -> y",
-    shape=_summed,
-    fold=_running_sum,
-    layout=moves_input(1),
-    category="arithmetic",
-    types=_WIDE,
 )

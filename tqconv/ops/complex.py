@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op
+from tqconv.ops.fineness import as_fine, before_transform
 from tqconv.ops.rules import FLOAT32, elements_or_unknown, same_as, values, with_numpy
 from tqconv.ops.spec import ELEMENTWISE, Typed, op
 
@@ -28,6 +29,7 @@ for name, part in _PARTS.items():
         shape=same_as(FLOAT32),
         fold=with_numpy(part),
         layout=ELEMENTWISE,
+        carries=as_fine,
         category="arithmetic",
         types=frozenset({"complex64"}),
     )
@@ -56,6 +58,7 @@ op(
     "x fft_length -> y",
     shape=_spectrum_shape,
     fold=_spectrum,
+    carries=before_transform,
     category="arithmetic",
     types=_REAL,
 )

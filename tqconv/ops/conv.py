@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tqconv.errors import UnsupportedError, counted
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Shape, numpy_name
 from tqconv.ops import stops
+from tqconv.ops.fineness import before_products
 from tqconv.ops.rules import (
     ACTIVATIONS,
     elements_or_unknown,
@@ -334,6 +336,7 @@ for _name, (_operands, _shape, _quant, _version, _macs) in _ROWS.items():
         macs=_macs,
         types=FLOAT,
         linear=_LINEAR.get(_name),
+        carries=partial(before_products, _LINEAR[_name]) if _name in _LINEAR else None,
         dense=_name == "FULLY_CONNECTED",
         max_rank=DELEGATED if _name == "FULLY_CONNECTED" else None,
         late_fold=_product if _name == "FULLY_CONNECTED" else None,

@@ -12,6 +12,7 @@ from tqconv.ir.graph import Op
 from tqconv.ir.types import Shape
 from tqconv.ops import stops
 from tqconv.ops.bounds import same_ends
+from tqconv.ops.fineness import before_sum
 from tqconv.ops.rules import (
     INT32,
     axes_of,
@@ -101,6 +102,7 @@ _LOGIC = frozenset({"bool"})
 _PLACED = frozenset({"float32", "int8", "int32", "uint8", "bool"})
 _REDUCTIONS: dict[str, dict[str, Any]] = {
     "SUM": {
+        "carries": before_sum,
         "fold": _sum,
         "version": by_type(int8=2),
         "quant": QuantRule(),
@@ -318,3 +320,33 @@ for name, (combine, start) in _UNSORTED.items():
         category="reduce",
         types=_NUMBERS,
     )
+
+
+def _summed(op: Op) -> list[Typed]:
+    x = op.input(0)
+    if op.input(1).data is not None:
+        constant_axis(op, 1, x.rank)
+    return [(x.shape, x.dtype)]
+
+
+def _running_sum(op: Op) -> NDArray[Any]:
+    x = values(op, 0)
+    axis = constant_axis(op, 1, x.ndim)
+    backward = op.options.get("reverse", False)
+    x = np.flip(x, axis) if backward else x
+    total = np.cumsum(x, axis, dtype=x.dtype)
+    if op.options.get("exclusive", False):
+        total = np.roll(total, 1, axis)
+        total[(slice(None),) * axis + (slice(0, 1),)] = 0
+    return np.flip(total, axis) if backward else total
+
+
+op(
+    "CUMSUM",
+    "x axis -> y",
+    shape=_summed,
+    fold=_running_sum,
+    layout=moves_input(1),
+    category="arithmetic",
+    types=_WIDE,
+)

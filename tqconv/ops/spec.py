@@ -288,6 +288,9 @@ class OpSpec:
     """Results are in the unit of the operands: a step of one is a step of the other."""
     step: Callable[[Range], float] | None = None
     """Where small differences matter: the step of the operand that a range of results needs."""
+    carries: Callable[[Op, float], float] | None = None
+    """From the coarsest step of results that keeps small ones apart, that of the real operands, for
+    operators that do not have them in the same unit."""
     clamp: tuple[float, float] | None = None
     """The numbers between which it puts each element of its operand."""
     flat: tuple[float, float] | None = None

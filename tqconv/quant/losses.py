@@ -28,6 +28,7 @@ FEWEST_STEPS = 4
 SAME_UNIT = those(lambda row: row.same_unit or row.clamp is not None)
 """Operators whose inputs and outputs are in the same unit, beside those that share scales."""
 STEEP = having(lambda row: row.step)
+CARRIES = having(lambda row: row.carries)
 JOINS = those(lambda row: row.operands.variadic and row.copies is not None)
 """Operators that put the elements of several operands side by side, in one scale."""
 MIXES = those(lambda row: row.copies == "filled")
@@ -221,28 +222,42 @@ def _needs(
     """Return the coarsest step that each value may have, and that each operator may read.
 
     A value needs steps for itself, and for what is made of it; one that is always zero needs none.
+    What steep operators need, needs what their operands are made of, too (`fine`).
     """
     needs: dict[Tensor, float] = {}
+    fine: dict[Tensor, float] = {}
     demands: dict[Op, float] = {}
     for op in reversed(graph.ops):
         for tensor in op.outputs:
             if tensor in found and (found[tensor].low, found[tensor].high) != (0.0, 0.0):
                 low, high = with_zero(found[tensor].low, found[tensor].high)
                 needs[tensor] = min(needs.get(tensor, math.inf), (high - low) / FEWEST_STEPS)
-        demands[op] = _demand(op, needs, found)
-        for _, tensor in reals(op):
-            needs[tensor] = min(needs.get(tensor, math.inf), demands[op])
+        steep = _demand(op, fine, found)
+        demands[op] = min(steep, _least(op, needs)) if _keeps_unit(op) else steep
+        for read in op.inputs:
+            if read is not None and read.dtype.kind in "fc":
+                needs[read] = min(needs.get(read, math.inf), demands[op])
+                fine[read] = min(fine.get(read, math.inf), steep)
     return needs, demands
 
 
-def _demand(op: Op, needs: Mapping[Tensor, float], found: Mapping[Tensor, Range]) -> float:
-    """Return the coarsest step of inputs that leaves something of an operator's outputs."""
-    rule = rule_of(op)
-    if op.type in SAME_UNIT or (rule is not None and rule.same):
-        return min((needs.get(t, math.inf) for t in op.outputs), default=math.inf)
+def _demand(op: Op, fine: Mapping[Tensor, float], found: Mapping[Tensor, Range]) -> float:
+    """Return the coarsest step of inputs that keeps small values apart where that matters."""
     if op.type in STEEP and op.outputs[0] in found:
         return STEEP[op.type](found[op.outputs[0]])
-    return math.inf
+    need = _least(op, fine)
+    if _keeps_unit(op) or need == math.inf:
+        return need
+    return CARRIES[op.type](op, need) if op.type in CARRIES else math.inf
+
+
+def _keeps_unit(op: Op) -> bool:
+    rule = rule_of(op)
+    return op.type in SAME_UNIT or (rule is not None and rule.same)
+
+
+def _least(op: Op, steps: Mapping[Tensor, float]) -> float:
+    return min((steps.get(t, math.inf) for t in op.outputs), default=math.inf)
 
 
 def _is_coarser(whole: Group, need: float) -> bool:
