@@ -104,3 +104,13 @@ def test_tables_are_stored_in_8_bits(tmp_path: Path) -> None:
 def test_integers_only_are_refused_as_before(tmp_path: Path) -> None:
     with pytest.raises(QuantizationError, match="SIN"):
         _quantized(BETWEEN, tmp_path, integer_only=True)
+
+
+def test_of_many_that_stay_float_for_one_reason_the_first_are_named(tmp_path: Path) -> None:
+    lines = [f"m{i} = ADD(m{i - 1}, 1.0)" for i in range(1, 9)]
+    text = "\n".join(["x: f32[4,6] -> y", "m0 = SIN(x)", *lines, "y = COS(m8)"])
+    (note,) = (n for n in _quantized(text, tmp_path).notes if "ADD" in n)
+    assert note == (
+        "float: ADD 'm1', ADD 'm2', ADD 'm3' and 5 more, each of which has no weights and lies "
+        "among float operators"
+    )

@@ -25,7 +25,7 @@ from tqconv.quant.refusals import MissingRangesError
 from tqconv.quant.report import (
     bounded_lines,
     coarse_lines,
-    float_lines,
+    float_notes,
     joined_lines,
     rounded_lines,
 )
@@ -119,7 +119,7 @@ def carry_out(
 
     `seen`: what the float model made of outputs, by their names.
     """
-    notes = [*input_notes(model.main, made), *float_lines(made)]
+    notes = [*input_notes(model.main, made), *float_notes(made)]
     notes += coarse_lines(model.main, made, seen)
     notes += [*joined_lines(model.main, made), *rounded_lines(model.main, made)]
     notes += [*bounded_lines(made), *made.notes]

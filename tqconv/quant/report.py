@@ -43,6 +43,25 @@ def float_lines(plan: Plan) -> list[str]:
     return [f"float: {op!r}: {reason}" for op, reason in plan.floats.items()]
 
 
+ALIKE = 3
+"""Operators that are named of more that stay float for one and the same reason."""
+
+
+def float_notes(plan: Plan) -> list[str]:
+    """Return the same in few lines: of many operators with one reason the first are named."""
+    alike: dict[str, list[Op]] = {}
+    for op, reason in plan.floats.items():
+        alike.setdefault(reason, []).append(op)
+    lines = []
+    for reason, ops in alike.items():
+        if len(ops) <= ALIKE + 1:
+            lines += [f"float: {op!r}: {reason}" for op in ops]
+        else:
+            first = ", ".join(f"{op!r}" for op in ops[:ALIKE])
+            lines.append(f"float: {first} and {len(ops) - ALIKE} more, each of which {reason}")
+    return lines
+
+
 def coarse_lines(
     graph: Graph, plan: Plan, seen: Mapping[str, Sequence[NDArray[Any]]] | None = None
 ) -> list[str]:

@@ -22,7 +22,7 @@ FALLBACK_TYPES = ("INT8", "INT16")
 """Types that stand in for a missing kernel where float is not allowed, cheapest first."""
 DENSE = those(lambda row: row.dense)
 MOVES = those(lambda row: row.copies in ("order", "permuted"))
-MOVED = "every operator that it shares values with is float"
+MOVED = "shares values with none but float operators"
 
 
 @dataclass(frozen=True)
