@@ -204,6 +204,61 @@ def test_a_loop_reads_what_is_stored_behind_it(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made(folder, X, X), [X + 3 * FIRST, X + 3 * (X + 3 * FIRST)])
 
 
+@pytest.mark.parametrize("kind", ["While", "If"])
+def test_a_variable_at_two_places_is_one(tmp_path: Path, kind: str) -> None:
+    """Stored by the name of one, read by that of the other."""
+    loop = (
+        "zero:output:0 kept kept x T=[i32,resource,resource,f32] cond=fn('below') body=fn('step')"
+    )
+    choice = (
+        "always:output:0 zero:output:0 kept kept x then_branch=fn('step') else_branch=fn('step')"
+    )
+    body = f"""serve(x, kept, kernel) -> y:output:0
+    zero = Const 0
+    always = Const True
+    done = {kind} {loop if kind == "While" else choice}
+    y = Identity done:output:{3 if kind == "While" else 1}
+    """
+    below = function("below(i, v, w, x) -> p:z:0", "end = Const 3\np = Less i end:output:0 T=i32")
+    places = "v, w, " if kind == "While" else ""
+    step = function(
+        f"step(i, v, w, x) -> next:z:0, {places}sum:z:0",
+        """
+        one = Const 1
+        next = AddV2 i one:output:0 T=i32
+        store = AssignAddVariableOp v x dtype=f32
+        now = ReadVariableOp w ^store dtype=f32
+        sum = AddV2 now:value:0 x
+        """,
+    )
+    want, value = X, FIRST
+    for _ in range(3 if kind == "While" else 1):
+        value = value + want
+        want = value + want
+    (found,) = made(keeping(tmp_path, FIRST, body, below, step), X)
+    np.testing.assert_array_equal(found, want)
+
+
+def test_functions_within_functions_are_followed_without_end(tmp_path: Path) -> None:
+    """Each in a branch of the one before; the message is that of calls, and none of Python's."""
+    chosen = "r = If p x v then_branch=fn('{}') else_branch=fn('leaf')"
+    chain = [
+        function(f"f{i}(p, x, v) -> r:output:0", chosen.replace("x v", "p x v").format(f"f{i + 1}"))
+        for i in range(600)
+    ]
+    leaf = "(p, x, v) -> o:output:0", "o = Identity x"
+    ends = [function(name + leaf[0], leaf[1]) for name in ("leaf", "f600")]
+    body = f"""serve(x, kept, kernel) -> r:output:0
+    axes = Const [0,1]
+    none = Const 0.0
+    total = Sum x axes:output:0 Tidx=i32
+    p = Greater total:output:0 none:output:0
+    {chosen.replace("If p x v", "If p:z:0 p:z:0 x kept").format("f0")}
+    """
+    with pytest.raises(UnsupportedError, match="more than 48 deep"):
+        api.load(keeping(tmp_path, FIRST, body, *chain, *ends))
+
+
 @pytest.mark.parametrize("keys", ["serving_default", "serving_default,other"])
 def test_what_nobody_reads_is_not_stored(tmp_path: Path, keys: str) -> None:
     """Seeds of layers that are not in use: another signature might read them."""
@@ -271,12 +326,26 @@ def switched(folder: Path, predicate: str, words: Mapping[str, str]) -> Path:
 
 
 @pytest.mark.parametrize("words", [RESOURCE, REFERENCE], ids=["resource", "reference"])
+@pytest.mark.parametrize("predicate", ["Greater total none T=f32", "Const True"])
 def test_what_a_switch_of_tf1_decides_to_store_is_refused(
-    tmp_path: Path, words: Mapping[str, str]
+    tmp_path: Path, predicate: str, words: Mapping[str, str]
 ) -> None:
-    folder = switched(tmp_path, "Greater total none T=f32", words)
     with pytest.raises(UnsupportedError, match="stores a variable within a branch"):
-        api.load(folder)
+        api.load(switched(tmp_path, predicate, words))
+
+
+@pytest.mark.parametrize("fed", [True, False])
+def test_a_default_decides_where_nobody_feeds_another(tmp_path: Path, fed: bool) -> None:
+    text = SWITCHED.format(predicate="PlaceholderWithDefault off dtype=bool shape=()", **RESOURCE)
+    meta = meta_graph(text.replace("    total =", "    off = Const False\n    total ="))
+    inputs = {"x": "x:0", "training": "p:0"} if fed else {"x": "x:0"}
+    signature(meta, "serving_default", inputs, {"y": "y:0"})
+    folder = save(tmp_path / "m", meta, v=FIRST)
+    if fed:
+        with pytest.raises(UnsupportedError, match="stores a variable within a branch"):
+            api.load(folder)
+    else:
+        np.testing.assert_array_equal(made(folder, X), [FIRST])
 
 
 @pytest.mark.parametrize("words", [RESOURCE, REFERENCE], ids=["resource", "reference"])
@@ -287,15 +356,19 @@ def test_a_branch_that_a_constant_leaves_out_stores_nothing(
     np.testing.assert_array_equal(made(switched(tmp_path, "Const False", words), X), [FIRST])
 
 
-def test_a_variable_that_is_stored_by_reference_and_read_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["AssignAdd v x", "ApplyGradientDescent v rate x"])
+def test_a_variable_that_is_stored_by_reference_and_read_is_refused(
+    tmp_path: Path, store: str
+) -> None:
     text = """
         v = VariableV2 dtype=f32 shape=(2,2) shared_name='v' container=''
         x = Placeholder dtype=f32 shape=(2,2)
-        a = AssignAdd v x T=f32
+        rate = Const 0.5
+        a = {} T=f32
         y = Identity {} ^a
     """
     for number, (read, refused) in enumerate((("v", True), ("x", False))):
-        meta = meta_graph(text.format(read))
+        meta = meta_graph(text.format(store, read))
         signature(meta, "serving_default", {"x": "x:0"}, {"y": "y:0"})
         folder = save(tmp_path / f"m{number}", meta, v=FIRST)
         if refused:

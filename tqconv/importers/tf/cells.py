@@ -53,7 +53,7 @@ def store(b: TFBuilder, variable: Tensor, value: Tensor) -> None:
         )
     shape, _ = kind_of(b, variable)
     pairs = zip(value.shape, shape, strict=False)
-    if value.rank != len(shape) or any(d is not None and d != size for d, size in pairs):
+    if value.rank != len(shape) or any(None not in pair and pair[0] != pair[1] for pair in pairs):
         raise UnsupportedError(
             f"variable '{variable.name}' of shape {shaped(shape)} gets {value!r}",
             hint="LiteRT's variables keep their shape",
@@ -68,7 +68,8 @@ def store(b: TFBuilder, variable: Tensor, value: Tensor) -> None:
 class Cells:
     """The variables among the operands of a branch or a loop.
 
-    stored: positions of those that a body stores; the others are only read there.
+    stored: positions of those that a body stores, several of which may be one; the others are only
+    read there.
     """
 
     b: TFBuilder
@@ -78,8 +79,8 @@ class Cells:
     @staticmethod
     def of(b: TFBuilder, operands: Sequence[Tensor], stored: Collection[int]) -> Cells:
         """Return the cells of some operands, of which bodies store those at some positions."""
-        handles = (i for i in sorted(stored) if operands[i].dtype == RESOURCE)
-        return Cells(b, operands, list(handles))
+        changed = {operands[i] for i in stored if operands[i].dtype == RESOURCE}
+        return Cells(b, operands, [i for i, t in enumerate(operands) if t in changed])
 
     def values(self) -> list[Tensor]:
         """Return the operands with values in the places of variables."""
@@ -91,7 +92,7 @@ class Cells:
         def put(graph: Graph, values: list[Tensor]) -> list[Tensor | None]:
             inside = self._with_handles(values)
             made = make(graph, inside)
-            return [*made, *(self.b.shared.cells.pop(inside[i]) for i in self.stored)]
+            return [*made, *self._emptied(inside)]
 
         return put
 
@@ -101,17 +102,18 @@ class Cells:
         def put(graph: Graph, values: list[Tensor]) -> list[Tensor]:
             inside = self._with_handles(values)
             made = make(graph, inside)
-            for i in self.stored:
-                made[i] = self.b.shared.cells.pop(inside[i])
+            for i, value in zip(self.stored, self._emptied(inside), strict=True):
+                made[i] = value
             return made
 
         return put
 
     def store(self, values: Sequence[Tensor | None]) -> None:
         """Store what bodies made of the variables at `stored`."""
-        for i, value in zip(self.stored, values, strict=True):
+        handles = (self.operands[i] for i in self.stored)
+        for variable, value in dict(zip(handles, values, strict=True)).items():
             if value is not None:
-                store(self.b, self.operands[i], value)
+                store(self.b, variable, value)
 
     def _is_variable(self, tensor: Tensor) -> bool:
         return tensor in self.b.shared.variables or tensor in self.b.shared.cells
@@ -119,7 +121,15 @@ class Cells:
     def _with_handles(self, values: Sequence[Tensor]) -> list[Tensor]:
         """Return values with a handle for each stored variable."""
         inside = list(values)
+        handles: dict[Tensor, Tensor] = {}
         for i in self.stored:
-            inside[i] = Tensor(values[i].name, (), RESOURCE)
+            made = Tensor(values[i].name, (), RESOURCE)
+            inside[i] = handles.setdefault(self.operands[i], made)
             self.b.shared.cells[inside[i]] = values[i]
         return inside
+
+    def _emptied(self, inside: Sequence[Tensor]) -> list[Tensor]:
+        """Return the last values of stored variables, whose handles stand for nothing from now."""
+        handles = [inside[i] for i in self.stored]
+        last = {handle: self.b.shared.cells.pop(handle) for handle in dict.fromkeys(handles)}
+        return [last[handle] for handle in handles]

@@ -28,7 +28,10 @@ from tqconv.records import dataclass
 WRITES = re.compile(
     "Assign(Add|Sub)?VariableOp|Resource(Sparse)?Apply.*|ResourceScatter.*|ResourceStridedSliceAssign"
 )
-OLD_WRITES = re.compile("Assign(Add|Sub)?|Scatter(Nd)?(Update|Add|Sub|Mul|Div|Min|Max)")
+OLD_WRITES = re.compile(
+    "Assign(Add|Sub)?|Scatter(Nd)?(Update|Add|Sub|Mul|Div|Min|Max)|(Sparse)?Apply.*"
+    "|StridedSliceAssign|CountUpTo"
+)
 """Operators that store to variables of TF1 by reference, which are constants here."""
 READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd"})
 DECIDED = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
@@ -78,7 +81,7 @@ def keep(
     if alone and variables:
         variables &= _read_by(nodes, fetches, feeds, stored)
     writes = {name for name, written in stored.items() if written & variables}
-    _check_primitives(nodes, ran, reached(nodes, fetches, feeds))
+    _check_primitives(nodes, ran, reached(nodes, fetches, feeds), feeds)
     if not writes:
         return Kept()
     handles = {Ref(name) for name in variables}
@@ -91,7 +94,7 @@ def keep(
 
 
 def _check_primitives(
-    nodes: Mapping[str, Node], ran: Collection[str], read: Collection[str]
+    nodes: Mapping[str, Node], ran: Collection[str], read: Collection[str], feeds: Collection[Ref]
 ) -> None:
     """Raise UnsupportedError where TF1 stores something in a branch or loop, or by reference.
 
@@ -102,9 +105,10 @@ def _check_primitives(
     regions = regions_of(nodes) if stores else {}
     for name in stores:
         around = regions.get(name, NOWHERE)
-        undecided = [place for place in around if not _is_decided(nodes, *place)]
-        if undecided or (not around and OLD_WRITES.fullmatch(nodes[name].op)):
-            where = "within a branch or a loop of TensorFlow 1" if undecided else "by reference"
+        if any(_is_left_out(nodes, feeds, *place) for place in around):
+            continue
+        if around or OLD_WRITES.fullmatch(nodes[name].op):
+            where = "within a branch or a loop of TensorFlow 1" if around else "by reference"
             raise UnsupportedError(
                 f"{nodes[name].op} '{name}' stores a variable {where}",
                 hint="save the model with tf.compat.v1.enable_control_flow_v2() and "
@@ -126,12 +130,19 @@ def _variable(nodes: Mapping[str, Node], ref: Ref) -> str | None:
     return None
 
 
-def _is_decided(nodes: Mapping[str, Node], predicate: str, side: int) -> bool:
-    """Whether a constant says which branch runs."""
+def _is_left_out(
+    nodes: Mapping[str, Node], feeds: Collection[Ref], predicate: str, side: int
+) -> bool:
+    """Whether a constant says that a branch does not run."""
     if side == IN_LOOP:
         return False
-    node = nodes.get(behind(nodes, graph_ref(predicate)).node)
-    return node is not None and node.op in ("Const", "PlaceholderWithDefault")
+    ref = behind(nodes, graph_ref(predicate))
+    node = nodes.get(ref.node)
+    if node is not None and node.op == "PlaceholderWithDefault" and ref not in feeds:
+        node = nodes.get(behind(nodes, node.inputs[0]).node) if node.inputs else None
+    if node is None or node.op != "Const" or node.constant_shape() != ():
+        return False
+    return int(node.get("value").item()) != side
 
 
 def _read_by(
@@ -183,7 +194,8 @@ class Stores:
     """Which variables nodes store, functions that they call included."""
 
     find: Callable[[str], Function | None]
-    _positions: dict[str, frozenset[int]] = field(default_factory=dict)
+    known: dict[str, frozenset[int]] = field(default_factory=dict)
+    """Functions -> the positions of the arguments that they store something to."""
 
     def of(self, nodes: Mapping[str, Node], node: Node) -> set[Ref]:
         """Return the handles that a node stores something to."""
@@ -201,12 +213,18 @@ class Stores:
 
         Raises UnsupportedError where it stores something else.
         """
-        if name not in self._positions:
-            self._positions[name] = frozenset()  # of a function that calls itself
-            function = self.find(name)
-            if function is not None:
-                self._positions[name] = self._stored_by(function)
-        return self._positions[name]
+        waiting = [] if name in self.known else [(name, False)]
+        while waiting:
+            asked, is_ready = waiting.pop()
+            function = self.find(asked)
+            if is_ready and function is not None:
+                self.known[asked] = self._stored_by(function)
+            elif asked not in self.known:
+                self.known[asked] = frozenset()  # until it is known: it may call itself
+                called = [] if function is None else map(callees, function.nodes.values())
+                waiting.append((asked, True))
+                waiting += [(other, False) for names in called for other in names]
+        return self.known[name]
 
     def _stored_by(self, function: Function) -> frozenset[int]:
         found = set()

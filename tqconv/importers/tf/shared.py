@@ -46,6 +46,8 @@ class Shared:
     """What integers of TensorFlow 1's quantized types stand for, where it is computed."""
     bodies: dict[str, Function] = field(default_factory=dict)
     """Functions that were called, with their control flow made functional."""
+    stored: dict[str, frozenset[int]] = field(default_factory=dict)
+    """Functions -> the positions of the arguments that they store something to."""
     calls: list[str] = field(default_factory=list)
     """The functions whose bodies are being translated, the innermost last."""
     tables: dict[int, tuple[Tensor, Table]] = field(default_factory=dict)

@@ -38,12 +38,16 @@ def find(shared: Shared, name: str) -> Function:
     return known[name]
 
 
+def stores_of(shared: Shared) -> Stores:
+    """Return what tells which variables nodes store."""
+    return Stores(lambda name: find(shared, name), shared.stored)
+
+
 def stored_within(
     shared: Shared, function: Function, handles: AbstractSet[Ref]
 ) -> tuple[list[str], Earlier]:
     """Return the nodes that store to some of a function's arguments, and what runs before what."""
-    stores = Stores(lambda name: find(shared, name))
-    nodes = function.nodes
+    stores, nodes = stores_of(shared), function.nodes
     writes = [name for name, node in nodes.items() if handles & stores.of(nodes, node)]
     if not writes:
         return [], NOTHING

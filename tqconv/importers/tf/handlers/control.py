@@ -12,11 +12,10 @@ from tqconv.compose.builder import Builder
 from tqconv.compose.control import Make, MakeSome, branch, loop, within
 from tqconv.errors import UnsupportedError, counted
 from tqconv.importers.tf.cells import Cells
-from tqconv.importers.tf.flow.calls import call, find
+from tqconv.importers.tf.flow.calls import call, find, stores_of
 from tqconv.importers.tf.flow.functions import Function
 from tqconv.importers.tf.flow.list_rows import is_joined, set_joined
 from tqconv.importers.tf.flow.primitives import behind
-from tqconv.importers.tf.kept import Stores
 from tqconv.importers.tf.node import FunctionName, Ref
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.importers.translate import Failed, ReportedError
@@ -121,7 +120,7 @@ class _Branches:
 
 def _cells(b: TFBuilder, targets: Sequence[FunctionName], operands: Sequence[Tensor]) -> Cells:
     """Return the variables that functions get, of which some may store some."""
-    stores = Stores(lambda name: find(b.shared, name))
+    stores = stores_of(b.shared)
     return Cells.of(b, operands, {i for t in targets for i in stores.positions(t.name)})
 
 
