@@ -45,6 +45,23 @@ def adam(v: Array, slots: Slots, g: Array, nesterov: bool = False) -> tuple[Arra
     return v - 0.5 * np.sqrt(1 - 0.5) / (1 - 0.75) * seen / (np.sqrt(s) + 0.1), (m, s, slots[2])
 
 
+def amsgrad(v: Array, slots: Slots, g: Array) -> tuple[Array, Slots]:
+    m, s = 0.75 * slots[0] + 0.25 * g, 0.5 * slots[1] + 0.5 * g * g
+    most = np.maximum(slots[2], s)
+    return v - 0.5 * np.sqrt(1 - 0.5) / (1 - 0.75) * m / (np.sqrt(most) + 0.1), (m, s, most)
+
+
+def adamax(v: Array, slots: Slots, g: Array) -> tuple[Array, Slots]:
+    m, size = 0.75 * slots[0] + 0.25 * g, np.maximum(0.5 * slots[1], np.abs(g))
+    return v - 0.5 / (1 - 0.75) * m / (size + 0.1), (m, size, slots[2])
+
+
+def adadelta(v: Array, slots: Slots, g: Array) -> tuple[Array, Slots]:
+    s = 0.75 * slots[0] + 0.25 * g * g
+    step = np.sqrt(slots[1] + 0.1) / np.sqrt(s + 0.1) * g
+    return v - 0.5 * step, (s, 0.75 * slots[1] + 0.25 * step * step, slots[2])
+
+
 def adagrad(v: Array, slots: Slots, g: Array, least: float = 0.0) -> tuple[Array, Slots]:
     s = slots[0] + g * g
     return v - 0.5 * g / (np.sqrt(s) + least), (s, *slots[1:])
@@ -74,6 +91,9 @@ STEPS: dict[str, tuple[str, Step]] = {
         "one two keep half rate keep half least x",
         lambda v, slots, g: adam(v, slots, g, nesterov=True),
     ),
+    "AdamWithAmsgrad": ("one two three keep half rate keep half least x", amsgrad),
+    "AdaMax": ("one two keep rate keep half least x", adamax),
+    "Adadelta": ("one two rate keep least x", adadelta),
     "Adagrad": ("one rate x", adagrad),
     "AdagradV2": ("one rate least x", lambda v, slots, g: adagrad(v, slots, g, 0.1)),
     "RMSProp": ("one two rate keep half least x", rms_prop),

@@ -85,13 +85,86 @@ def adam(
 ) -> Tensor:
     """var -= rate sqrt(1 - power2) / (1 - power1) * mean / (sqrt(mean of squares) + epsilon)."""
     mean = _approached(b, value_of(b, means), gradient, kept1)
-    deviation = _approached(b, value_of(b, squares), square(b, gradient), kept2)
+    power = _approached(b, value_of(b, squares), square(b, gradient), kept2)
     store(b, means, mean)
-    store(b, squares, deviation)
-    scale = b("DIV", b("SQRT", _rest(b, power2)), _rest(b, power1))
+    store(b, squares, power)
     ahead = _approached(b, mean, gradient, kept1) if use_nesterov else mean
-    step = b("MUL", ahead, b("MUL", rate, scale))
-    return _lower(b, variable, b("DIV", step, b("ADD", b("SQRT", deviation), epsilon)))
+    step = b("MUL", ahead, _unbiased(b, rate, power1, power2))
+    return _lower(b, variable, b("DIV", step, b("ADD", b("SQRT", power), epsilon)))
+
+
+def _unbiased(b: TFBuilder, rate: Tensor, power1: Tensor, power2: Tensor) -> Tensor:
+    """Return the rate that makes up for means which began at 0."""
+    return b("MUL", rate, b("DIV", b("SQRT", _rest(b, power2)), _rest(b, power1)))
+
+
+@handles("ResourceApplyAdamWithAmsgrad")
+def adam_of_the_largest(
+    b: TFBuilder,
+    variable: Tensor,
+    means: Tensor,
+    squares: Tensor,
+    largest: Tensor,
+    power1: Tensor,
+    power2: Tensor,
+    rate: Tensor,
+    kept1: Tensor,
+    kept2: Tensor,
+    epsilon: Tensor,
+    gradient: Tensor,
+) -> Tensor:
+    """The same with the largest mean of squares so far."""
+    mean = _approached(b, value_of(b, means), gradient, kept1)
+    power = _approached(b, value_of(b, squares), square(b, gradient), kept2)
+    most = b("MAXIMUM", value_of(b, largest), power)
+    store(b, means, mean)
+    store(b, squares, power)
+    store(b, largest, most)
+    step = b("MUL", mean, _unbiased(b, rate, power1, power2))
+    return _lower(b, variable, b("DIV", step, b("ADD", b("SQRT", most), epsilon)))
+
+
+@handles("ResourceApplyAdaMax")
+def adamax(
+    b: TFBuilder,
+    variable: Tensor,
+    means: Tensor,
+    sizes: Tensor,
+    power: Tensor,
+    rate: Tensor,
+    kept1: Tensor,
+    kept2: Tensor,
+    epsilon: Tensor,
+    gradient: Tensor,
+) -> Tensor:
+    """size = max(kept2 * size, |gradient|); var -= rate / (1 - power) * mean / (size + epsilon)."""
+    mean = _approached(b, value_of(b, means), gradient, kept1)
+    size = b("MAXIMUM", b("MUL", value_of(b, sizes), kept2), b("ABS", gradient))
+    store(b, means, mean)
+    store(b, sizes, size)
+    step = b("MUL", b("DIV", rate, _rest(b, power)), mean)
+    return _lower(b, variable, b("DIV", step, b("ADD", size, epsilon)))
+
+
+@handles("ResourceApplyAdadelta")
+def adadelta(
+    b: TFBuilder,
+    variable: Tensor,
+    squares: Tensor,
+    steps: Tensor,
+    rate: Tensor,
+    kept: Tensor,
+    epsilon: Tensor,
+    gradient: Tensor,
+) -> Tensor:
+    """step = gradient sqrt(mean of squared steps + epsilon) / sqrt(that of gradients + epsilon)."""
+    power = _approached(b, value_of(b, squares), square(b, gradient), kept)
+    before = value_of(b, steps)
+    length = b("SQRT", b("ADD", before, epsilon))
+    step = b("DIV", b("MUL", length, gradient), b("SQRT", b("ADD", power, epsilon)))
+    store(b, squares, power)
+    store(b, steps, _approached(b, before, square(b, step), kept))
+    return _lower(b, variable, b("MUL", step, rate))
 
 
 @handles("ResourceApplyAdagrad", "ResourceApplyAdagradV2")
