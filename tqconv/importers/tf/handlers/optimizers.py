@@ -17,6 +17,17 @@ def _rest(b: TFBuilder, x: Tensor) -> Tensor:
     return b("SUB", b.const(1, x.dtype, "one"), x)
 
 
+def _moments(
+    b: TFBuilder, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], gradient: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Let two variables approach gradients and their squares, each by what it keeps of itself."""
+    mean = _approached(b, value_of(b, first[0]), gradient, first[1])
+    power = _approached(b, value_of(b, second[0]), square(b, gradient), second[1])
+    store(b, first[0], mean)
+    store(b, second[0], power)
+    return mean, power
+
+
 def _lower(b: TFBuilder, variable: Tensor, step: Tensor) -> Tensor:
     """Subtract a step from a variable; the handle says that it is done."""
     store(b, variable, b("SUB", value_of(b, variable), step))
@@ -84,10 +95,7 @@ def adam(
     use_nesterov: bool = False,
 ) -> Tensor:
     """var -= rate sqrt(1 - power2) / (1 - power1) * mean / (sqrt(mean of squares) + epsilon)."""
-    mean = _approached(b, value_of(b, means), gradient, kept1)
-    power = _approached(b, value_of(b, squares), square(b, gradient), kept2)
-    store(b, means, mean)
-    store(b, squares, power)
+    mean, power = _moments(b, (means, kept1), (squares, kept2), gradient)
     ahead = _approached(b, mean, gradient, kept1) if use_nesterov else mean
     step = b("MUL", ahead, _unbiased(b, rate, power1, power2))
     return _lower(b, variable, b("DIV", step, b("ADD", b("SQRT", power), epsilon)))
@@ -114,11 +122,8 @@ def adam_of_the_largest(
     gradient: Tensor,
 ) -> Tensor:
     """The same with the largest mean of squares so far."""
-    mean = _approached(b, value_of(b, means), gradient, kept1)
-    power = _approached(b, value_of(b, squares), square(b, gradient), kept2)
+    mean, power = _moments(b, (means, kept1), (squares, kept2), gradient)
     most = b("MAXIMUM", value_of(b, largest), power)
-    store(b, means, mean)
-    store(b, squares, power)
     store(b, largest, most)
     step = b("MUL", mean, _unbiased(b, rate, power1, power2))
     return _lower(b, variable, b("DIV", step, b("ADD", b("SQRT", most), epsilon)))
@@ -220,10 +225,7 @@ def centered_rms_prop(
     gradient: Tensor,
 ) -> Tensor:
     """The same with the variance of gradients in the place of the mean of their squares."""
-    power = _approached(b, value_of(b, squares), square(b, gradient), kept)
-    mean = _approached(b, value_of(b, means), gradient, kept)
-    store(b, squares, power)
-    store(b, means, mean)
+    mean, power = _moments(b, (means, kept), (squares, kept), gradient)
     spread = b("ADD", b("SUB", power, square(b, mean)), epsilon)
     return _scaled_step(b, variable, steps, rate, momentum, gradient, spread)
 
