@@ -20,10 +20,12 @@ from tqconv.ops.rules import (
     with_numpy,
 )
 from tqconv.ops.spec import (
-    ALL_TYPES,
     INDEX,
+    INSISTS,
     MOVED,
+    NUMBERS,
     ONE_OF_DATA,
+    SAME,
     WIDE_INDEX,
     QuantRule,
     Takes,
@@ -35,11 +37,8 @@ from tqconv.ops.spec import (
     rows_input,
 )
 
-_SAME = QuantRule(same=True)
-_INSISTS = QuantRule(same=True, insists=ALL_TYPES)
 _AMOUNTS = Takes(WIDE_INDEX, ranks=(2,))
-# Element types and ranks are measured with LiteRT 2.3.0; rows without take whatever loads.
-_NUMBERS = frozenset({"float32", "int8", "int16", "int32", "int64", "uint8"})
+# Ranks are measured with LiteRT 2.3.0, as element types are; rows without take whatever loads.
 
 
 def _transposed(op: Op) -> list[Typed]:
@@ -66,7 +65,7 @@ op(
     "x perm -> y",
     shape=_transposed,
     fold=with_numpy(np.transpose),
-    quant=_SAME,
+    quant=SAME,
     version=_transpose_version,
     polynomial=True,
     copies="permuted",
@@ -114,12 +113,12 @@ for name, operands in {"PAD": "x paddings -> y", "PADV2": "x paddings value -> y
         shape=_padded,
         fold=_pad,
         layout=rows_input(1),
-        quant=_INSISTS if name == "PADV2" else _SAME,
+        quant=INSISTS if name == "PADV2" else SAME,
         version=_pad_version,
         polynomial=True,
         copies="filled",
         category="movement",
-        types=_NUMBERS | {"bool"},
+        types=NUMBERS | {"bool"},
         takes={"paddings": _AMOUNTS, "value": ONE_OF_DATA},
         max_rank=5,
     )
@@ -146,7 +145,7 @@ op(
     shape=_mirrored,
     fold=_mirror,
     layout=rows_input(1),
-    quant=_INSISTS,
+    quant=INSISTS,
     version=by_type(int8=2, int16=3),
     copies="chosen",
     category="movement",
@@ -172,7 +171,7 @@ op(
     shape=_tiled,
     fold=with_numpy(np.tile),
     layout=rows_input(1),
-    quant=_SAME,
+    quant=SAME,
     version=by_type(int8=3, object=2),
     polynomial=True,
     copies="chosen",
@@ -203,13 +202,13 @@ op(
     fold=_reverse,
     stops=stops.no_axes,
     layout=moves_input(1),
-    quant=_SAME,
+    quant=SAME,
     version=by_type(int8=3, bool=2),
     polynomial=True,
     copies="permuted",
     category="movement",
     takes={"axes": Takes(INDEX, ranks=(1,))},
-    types=_NUMBERS | {"bool"},
+    types=NUMBERS | {"bool"},
     max_rank=MOVED,
 )
 
@@ -247,5 +246,5 @@ op(
     copies="permuted",
     category="movement",
     takes={"lengths": Takes(WIDE_INDEX, ranks=(1,))},
-    types=_NUMBERS - {"int8"},
+    types=NUMBERS - {"int8"},
 )

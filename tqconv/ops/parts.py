@@ -20,9 +20,11 @@ from tqconv.ops.rules import (
     values,
 )
 from tqconv.ops.spec import (
-    ALL_TYPES,
     DELEGATED,
     INDEX,
+    INSISTS,
+    NUMBERS,
+    SAME,
     WIDE_INDEX,
     QuantRule,
     Takes,
@@ -32,11 +34,6 @@ from tqconv.ops.spec import (
     moves_input,
     op,
 )
-
-_SAME = QuantRule(same=True)
-_INSISTS = QuantRule(same=True, insists=ALL_TYPES)
-# Element types are measured with LiteRT 2.3.0.
-_NUMBERS = frozenset({"float32", "int8", "int16", "int32", "int64", "uint8"})
 
 
 def _split_shape(op: Op) -> list[Typed]:
@@ -65,13 +62,13 @@ op(
     shape=_split_shape,
     fold=_split,
     layout=moves_input(0),
-    quant=_SAME,
+    quant=SAME,
     version=by_type(operand=1, int16=4, int32=3, int8=2),
     polynomial=True,
     copies="chosen",
     category="movement",
     takes={"axis": Takes(INDEX, size=1, flat=True)},
-    types=_NUMBERS,
+    types=NUMBERS,
     max_rank=DELEGATED,
 )
 
@@ -117,7 +114,7 @@ op(
     shape=_split_v_shape,
     fold=_split_v,
     layout=moves_input(2),
-    quant=_SAME,
+    quant=SAME,
     version=by_type(int8=2),
     polynomial=True,
     copies="chosen",
@@ -126,7 +123,7 @@ op(
         "sizes": Takes(WIDE_INDEX, ranks=(1,)),
         "axis": Takes(INDEX, size=1, flat=True),
     },
-    types=_NUMBERS,
+    types=NUMBERS,
     max_rank=DELEGATED,
 )
 
@@ -167,7 +164,7 @@ op(
     polynomial=True,
     copies="filled",
     category="movement",
-    types=_NUMBERS | {"uint32", "bool"},
+    types=NUMBERS | {"uint32", "bool"},
     max_rank=DELEGATED,
 )
 
@@ -189,12 +186,12 @@ op(
     "*xs -> y",
     shape=_packed,
     fold=_pack,
-    quant=_INSISTS,
+    quant=INSISTS,
     version=by_type(int8=2, int16=3, uint32=4),
     polynomial=True,
     copies="filled",
     category="movement",
-    types=_NUMBERS | {"uint32"},
+    types=NUMBERS | {"uint32"},
 )
 
 
@@ -218,10 +215,10 @@ op(
     "x -> *ys",
     shape=_unpacked,
     fold=_unpack,
-    quant=_INSISTS,
+    quant=INSISTS,
     version=by_type(int8=2, uint8=2, bool=3, int16=4),
     polynomial=True,
     copies="chosen",
     category="movement",
-    types=_NUMBERS - {"int64"} | {"bool"},
+    types=NUMBERS - {"int64"} | {"bool"},
 )

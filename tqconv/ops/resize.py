@@ -12,7 +12,8 @@ from tqconv.errors import UnsupportedError, shaped
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ops.rules import elements, elements_or_unknown, not_negative, values
 from tqconv.ops.spec import (
-    ALL_TYPES,
+    INSISTS,
+    SAME,
     Copies,
     FoldRule,
     QuantRule,
@@ -235,9 +236,8 @@ def _block_version(op: Op) -> int:
 
 _BILINEAR_VERSION = _resize_version("half_pixel_centers")
 _NEAREST_VERSION = _resize_version("half_pixel_centers", "align_corners")
-_SAME, _SAME_8 = QuantRule(same=True), QuantRule(same=True, types=EIGHT_BIT)
+_SAME_8 = QuantRule(same=True, types=EIGHT_BIT)
 
-_INSISTS = QuantRule(same=True, insists=ALL_TYPES)
 _MIXED = QuantRule(same=True, averages=True)
 _Types = frozenset[str] | None
 _Row = tuple[str, ShapeRule, FoldRule, QuantRule, VersionRule, _Types, Copies | None]
@@ -247,7 +247,7 @@ _ROWS: dict[str, _Row] = {
         "x size -> y",
         _resized,
         _nearest,
-        _SAME,
+        SAME,
         _NEAREST_VERSION,
         NEAREST_TYPES,
         None,
@@ -274,7 +274,7 @@ _ROWS: dict[str, _Row] = {
         "x block paddings -> y",
         _to_batch_shape,
         _to_batch,
-        _INSISTS,
+        INSISTS,
         _block_version,
         None,
         "filled",
@@ -283,7 +283,7 @@ _ROWS: dict[str, _Row] = {
         "x block crops -> y",
         _to_space_shape,
         _to_space,
-        _INSISTS,
+        INSISTS,
         _block_version,
         None,
         "chosen",

@@ -26,7 +26,9 @@ from tqconv.ops.rules import (
 from tqconv.ops.spec import (
     ELEMENTWISE,
     GATHERS,
+    NUMBERS,
     ONE_OF_DATA,
+    SAME,
     SCALAR_OF_DATA,
     WIDE_INDEX,
     QuantRule,
@@ -37,11 +39,9 @@ from tqconv.ops.spec import (
 )
 from tqconv.ops.tensor import described_shape
 
-_SAME = QuantRule(same=True)
 _PLACES = Takes(WIDE_INDEX | {"int16"})
-# Element types (of the values, not the places) and ranks are measured with LiteRT 2.3.0.
-_NUMBERS = frozenset({"float32", "int8", "int16", "int32", "int64", "uint8"})
-_WRITTEN = _NUMBERS - {"int16"}
+# Element types are those of the values, not of the places; ranks are measured with LiteRT 2.3.0.
+_WRITTEN = NUMBERS - {"int16"}
 
 
 def _gather_axes(op: Op) -> tuple[int, int]:
@@ -101,14 +101,14 @@ op(
     shape=_gathered,
     fold=_gather,
     layout=GATHERS,
-    quant=_SAME,
+    quant=SAME,
     version=_gather_version,
     stops=stops.outside_axis,
     polynomial=True,
     copies="chosen",
     category="gather",
     takes={"indices": _PLACES},
-    types=_NUMBERS | {"bool"},
+    types=NUMBERS | {"bool"},
     strings=True,
 )
 
@@ -146,14 +146,14 @@ op(
     "x indices -> y",
     shape=_gathered_nd,
     fold=_gather_nd,
-    quant=_SAME,
+    quant=SAME,
     version=_gather_nd_version,
     stops=stops.outside_sizes,
     polynomial=True,
     copies="chosen",
     category="gather",
     takes={"indices": _PLACES},
-    types=_NUMBERS | {"bool"},
+    types=NUMBERS | {"bool"},
     strings=True,
 )
 
@@ -292,7 +292,7 @@ op(
     quant=replace(_CENTERED, types=frozenset({"INT8", "INT16"})),
     copies="filled",
     category="gather",
-    types=_NUMBERS | {"uint32"},
+    types=NUMBERS | {"uint32"},
 )
 
 
@@ -318,10 +318,10 @@ op(
     "x diagonal -> y",
     shape=_with_diagonal,
     fold=_set_diagonal,
-    quant=_SAME,
+    quant=SAME,
     copies="filled",
     category="gather",
-    types=_NUMBERS | {"uint32"},
+    types=NUMBERS | {"uint32"},
 )
 
 

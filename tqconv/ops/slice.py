@@ -11,10 +11,18 @@ from tqconv.errors import UnsupportedError, counted, shaped
 from tqconv.ir.graph import Op
 from tqconv.ir.types import Shape
 from tqconv.ops.rules import elements, elements_or_unknown, has_shape, values
-from tqconv.ops.spec import MOVED, WIDE_INDEX, QuantRule, Takes, Typed, by_type, op, rows_input
+from tqconv.ops.spec import (
+    MOVED,
+    SAME,
+    WIDE_INDEX,
+    Takes,
+    Typed,
+    by_type,
+    op,
+    rows_input,
+)
 from tqconv.records import dataclass
 
-_SAME = QuantRule(same=True)
 _PLACES = Takes(WIDE_INDEX, ranks=(1,))
 
 
@@ -64,7 +72,7 @@ op(
     shape=_sliced,
     fold=_slice,
     layout=rows_input(1, 2),
-    quant=_SAME,
+    quant=SAME,
     version=_slice_version,
     polynomial=True,
     copies="chosen",
@@ -265,7 +273,7 @@ op(
     shape=_strided,
     fold=_strided_slice,
     layout=rows_input(1, 2, 3),
-    quant=_SAME,
+    quant=SAME,
     version=_strided_version,
     polynomial=True,
     copies="chosen",
@@ -307,7 +315,7 @@ op(
     "x update start -> y",
     shape=_updated,
     fold=_update,
-    quant=_SAME,
+    quant=SAME,
     version=_update_version,
     copies="filled",
     category="movement",

@@ -213,6 +213,15 @@ class QuantRule:
     int16_options: Mapping[str, Any] = field(default_factory=dict)
 
 
+SAME = QuantRule(same=True)
+"""Elements that are moved, and not computed with, keep their scale."""
+INSISTS = QuantRule(same=True, insists=ALL_TYPES)
+"""The same where the kernel refuses another one."""
+
+NUMBERS = frozenset({"float32", "int8", "int16", "int32", "int64", "uint8"})
+"""Element types that kernels which move elements compute right (measured with LiteRT 2.3.0)."""
+
+
 Copies = Literal["order", "permuted", "chosen", "filled"]
 """Whose elements the results have, bit by bit: all of the data operand in their order, all in
 another order, some (or some again), or those of several operands, perhaps with zeros between."""

@@ -23,11 +23,13 @@ from tqconv.ops.rules import (
     values,
 )
 from tqconv.ops.spec import (
-    ALL_TYPES,
     DROPS,
     INDEX,
     INSERTS,
+    INSISTS,
+    NUMBERS,
     REGROUPS,
+    SAME,
     SCALAR_OF_DATA,
     WIDE_INDEX,
     QuantRule,
@@ -38,10 +40,7 @@ from tqconv.ops.spec import (
     rows_input,
 )
 
-_SAME = QuantRule(same=True)
-_INSISTS = QuantRule(same=True, insists=ALL_TYPES)
-# Element types and ranks are measured with LiteRT 2.3.0; rows without take whatever loads.
-_NUMBERS = frozenset({"float32", "int8", "int16", "int32", "int64", "uint8"})
+# Ranks are measured with LiteRT 2.3.0, as element types are; rows without take whatever loads.
 
 
 def described_shape(tensor: Tensor) -> Shape:
@@ -102,7 +101,7 @@ op(
     layout=REGROUPS,
     takes={"shape": Takes(INDEX, ranks=(1,), flat=True)},
     strings=True,
-    quant=_SAME,
+    quant=SAME,
     polynomial=True,
     copies="order",
     category="shape",
@@ -140,7 +139,7 @@ op(
     fold=_squeeze,
     layout=DROPS,
     strings=True,
-    quant=_SAME,
+    quant=SAME,
     version=by_type(object=2),
     polynomial=True,
     copies="order",
@@ -167,7 +166,7 @@ op(
     layout=INSERTS,
     strings=True,
     takes={"axis": Takes(WIDE_INDEX, size=1)},
-    quant=_INSISTS,
+    quant=INSISTS,
     polynomial=True,
     copies="order",
     category="shape",
@@ -224,7 +223,7 @@ op(
     fold=_broadcast_to,
     layout=rows_input(1),
     takes={"shape": Takes(WIDE_INDEX, ranks=(1,))},
-    quant=_SAME,
+    quant=SAME,
     version=by_type(2, int8=3, int16=3),
     polynomial=True,
     copies="chosen",
@@ -275,12 +274,12 @@ op(
     fold=_fill,
     takes={"dims": Takes(WIDE_INDEX, ranks=(1,)), "value": SCALAR_OF_DATA},
     strings=True,
-    quant=_INSISTS,
+    quant=INSISTS,
     version=by_type(operand=1, int8=3, int16=3, bool=2, object=2),
     polynomial=True,
     copies="filled",
     category="shape",
-    types=_NUMBERS | {"uint32", "bool", "complex64"},
+    types=NUMBERS | {"uint32", "bool", "complex64"},
 )
 
 
