@@ -10,7 +10,9 @@ from pass_cases import CASES
 
 from tqconv.config import TocoOptions
 from tqconv.exporters.tflite import serialize
-from tqconv.ir.graph import Graph, Model
+from tqconv.ir.graph import Graph, Model, Op, Tensor
+from tqconv.ir.types import Quant
+from tqconv.passes import cleanup
 from tqconv.passes.driver import Stage, run_stage
 from tqconv.passes.pipeline import STAGES, stages_before
 
@@ -82,3 +84,21 @@ def test_a_scalar_is_no_vector_that_is_normalized() -> None:
         r = RSQRT(s)
         z = MUL(r, 0.5)""")
     assert not run_stage(norms, graph, check=True)
+
+
+def test_equal_integers_of_unlike_scales_are_not_compared_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A network with thousands of layers has a bias of zeros at each, with a scale of its own."""
+    count = 300
+    graph = parse("x: f32[4] -> y\ny = RELU(x)")
+    zeros = np.zeros(4, np.int32)
+    for number in range(2 * count):
+        bias = graph.constant(f"b{number}", zeros.copy())
+        bias.quant = Quant.per_tensor(1.0 + number // 2, 0)
+        graph.add(Op("ABS", (bias,), (Tensor(f"a{number}", (4,), zeros.dtype),)))
+    calls = []
+    real = cleanup.same_bytes
+    monkeypatch.setattr(cleanup, "same_bytes", lambda a, b: calls.append(a) or real(a, b))
+    assert cleanup.share_constants(graph) == count
+    assert len(calls) == count

@@ -331,26 +331,22 @@ def _alike(
 def _share(graph: Graph, tensors: Sequence[Tensor]) -> int:
     """Let those of some constants that are equal be one; they have one shape and type."""
     count = 0
-    seen: dict[int, list[Tensor]] = {}
+    seen: dict[object, list[Tensor]] = {}
     sums: dict[tuple[object, ...], int] = {}
     for tensor in tensors:
         assert tensor.data is not None
         memory = memory_of(tensor.data)
         if memory not in sums:
             sums[memory] = checksum(tensor.data)
-        for other in seen.setdefault(sums[memory], []):
-            if _same_constant(other, tensor):
+        quant = None if tensor.quant is None else tensor.quant.key
+        others = seen.setdefault((sums[memory], quant, tensor.range), [])
+        for other in others:
+            assert other.data is not None
+            if same_bytes(other.data, tensor.data):
                 for op, index in list(tensor.uses):
                     graph.set_input(op, index, other)
                 count += 1
                 break
         else:
-            seen[sums[memory]].append(tensor)
+            others.append(tensor)
     return count
-
-
-def _same_constant(a: Tensor, b: Tensor) -> bool:
-    same_quant = a.quant is b.quant or (a.quant is not None and a.quant.equals(b.quant))
-    assert a.data is not None
-    assert b.data is not None
-    return same_quant and a.range == b.range and same_bytes(a.data, b.data)

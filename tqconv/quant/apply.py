@@ -36,10 +36,12 @@ def apply(graph: Graph, plan: Plan) -> None:
         writer.drop_clamp(op)
     for tensor in list(graph.inputs):
         writer.border_input(tensor)
+    graph.inputs[:] = [writer.outer.get(t, t) for t in graph.inputs]
     for op in [op for op in graph.ops if op not in writer.made]:
         writer.rewrite(op)
     for tensor in list(dict.fromkeys(graph.outputs)):
         writer.border_output(tensor)
+    graph.outputs[:] = [writer.shown.get(t, t) for t in graph.outputs]
     for tensor, params in plan.tensors.items():
         tensor.dtype, tensor.quant = params.dtype, params.quant
     graph.prune()
@@ -53,6 +55,9 @@ class _Writer:
         self.made: set[Op] = set()
         self.converted: dict[Key, Tensor] = {}
         self.outer: dict[Tensor, Tensor] = {}
+        """Inputs as the graph has them inside, and as it takes them."""
+        self.shown: dict[Tensor, Tensor] = {}
+        """The same of outputs."""
         self.stored: set[Tensor] = set()
 
     def drop_clamp(self, op: Op) -> None:
@@ -229,7 +234,6 @@ class _Writer:
         outer.elements, outer.range = tensor.elements, tensor.range
         if wanted is not None:
             outer.dtype, outer.quant = wanted.dtype, wanted.quant
-        self.graph.inputs[:] = [outer if t is tensor else t for t in self.graph.inputs]
         self.outer[tensor] = outer
         if wanted is None and tensor not in self.plan.rounded:
             self.converted[(tensor, _key(None))] = outer
@@ -245,7 +249,7 @@ class _Writer:
             return
         inner, wanted = self.plan.tensors.get(tensor), self.plan.borders[tensor]
         if tensor in self.outer:
-            self._swap_output(tensor, self.outer[tensor])
+            self.shown[tensor] = self.outer[tensor]
             return
         if wanted is inner or (wanted is not None and wanted.equals(inner)):
             return
@@ -257,10 +261,7 @@ class _Writer:
         name = self._take_name(tensor)
         self.graph.release(name)
         self.graph.rename(made, name)
-        self._swap_output(tensor, made)
-
-    def _swap_output(self, old: Tensor, new: Tensor) -> None:
-        self.graph.outputs[:] = [new if t is old else t for t in self.graph.outputs]
+        self.shown[tensor] = made
 
     def _take_name(self, tensor: Tensor) -> str:
         """Rename a tensor to `<name>/quantized` and return the name it had."""
