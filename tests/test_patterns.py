@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tqconv.errors import FormatError
-from tqconv.patterns import MOST, check_count, matcher
+from tqconv.errors import FormatError, UsageError
+from tqconv.patterns import MOST, check_count, matcher, searched
 
 PIECES = ["a", "b", ".", "[ab]", "[^a]", r"\d", r"\w", r"[\W0-9]", "(a|bc)", "(?:b|)", "^", "$"]
 REPEATS = ["", "*", "+", "?", "{2}", "{0,2}", "{1,}", "*?"]
@@ -50,6 +50,7 @@ def test_what_takes_forever_elsewhere_takes_no_time(text: str) -> None:
         ("(a", "is not a regular expression"),
         ("(" * 5000 + ")" * 5000, "is not a regular expression"),
         ("a{99999999999}", "is not a regular expression"),
+        (f"a{{{'9' * 5000}}}", "is not a regular expression"),
         (r"(a)\1", "references to groups are not matched in linear time"),
         ("(?=a)a", "looks ahead and behind are not"),
         (r"\ba", "word boundaries are not"),
@@ -67,3 +68,9 @@ def test_a_file_has_so_many_patterns() -> None:
     check_count(MOST, "r.json")
     with pytest.raises(FormatError, match="more than 1000 patterns"):
         check_count(MOST + 1, "r.json")
+
+
+@pytest.mark.parametrize("text", ["(a", "a{99999999999}", f"a{{{'9' * 5000}}}"])
+def test_a_pattern_that_a_user_gave_is_refused_in_the_same_words(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a regular expression"):
+        searched(text)

@@ -32,7 +32,7 @@ from tqconv.quant.evidence import ranges
 from tqconv.runtime.arrays import read_arrays
 from tqconv.schema import proto
 from tqconv.schema.flatbuf import read, write
-from tqconv.untrusted import MIB, Budget, Mapped, parse_json, reading
+from tqconv.untrusted import MIB, Budget, Mapped, parse_json, reading, whole
 
 FLOAT, INT32 = 1, 3
 
@@ -63,6 +63,25 @@ def test_json_is_refused_by_its_depth_and_numbers() -> None:
         parse_json('{"a": ' + "9" * 10_000 + "}", "it")
     with pytest.raises(FormatError, match="it is not JSON"):
         parse_json(b"\xff\xfe", "it")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("0042", 42), ("٣", 3), ("9" * 19, 2**63 - 1), ("9" * 5000, 2**63 - 1)]
+    + [(text, None) for text in ("", "-1", "+1", "1e3", "1_000", "²", " 1")],
+)
+def test_digits_of_any_length_are_a_number(text: str, number: int | None) -> None:
+    """Python reads no number of thousands of digits, and `²` is a digit to `str.isdigit`."""
+    assert whole(text) == number
+
+
+def test_places_of_thousands_of_digits_are_places_that_do_not_exist(tmp_path: Path) -> None:
+    digits = "9" * 5000
+    x = "node { name: 'x' op: 'Placeholder' attr { key: 'dtype' value { type: DT_FLOAT } } }"
+    y = f"node {{ name: 'y' op: 'Relu' input: 'x:{digits}' }}"
+    (tmp_path / "g.pbtxt").write_text(f"{x}\n{y}")
+    with pytest.raises(FormatError, match="its node has no such output"):
+        load(tmp_path / "g.pbtxt", LoadOptions(shapes=((1,),)))
 
 
 def test_one_value_is_stored_once() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tqconv.errors import UsageError
 from tqconv.patterns import matcher
 from tqconv.records import dataclass
+from tqconv.untrusted import whole
 
 if TYPE_CHECKING:
     from tqconv.ir.types import Range
@@ -286,8 +287,8 @@ def parse_dims(text: str) -> Dims:
     for word in filter(None, (w.strip() for w in text.split(","))):
         if word in ("?", "-1", "None"):
             dims.append(None)
-        elif word.isdecimal() and int(word) < 2**31:
-            dims.append(int(word))
+        elif (size := whole(word)) is not None and size < 2**31:
+            dims.append(size)
         else:
             raise UsageError(
                 f"`{word}` in shape `{text}` is not a size", hint="write sizes as 1,224,224,3 or ?"

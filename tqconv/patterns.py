@@ -15,12 +15,14 @@ from dataclasses import field
 from functools import lru_cache
 from typing import Any
 
-from tqconv.errors import FormatError
+from tqconv.errors import FormatError, UsageError
 from tqconv.records import dataclass
 
 _parser: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
 """What `re.compile` reads patterns with; its tree is a list of (operation, arguments)."""
 
+UNREADABLE = (re.error, RecursionError, OverflowError, ValueError)
+"""What Python's parser raises; ValueError for a count of thousands of digits."""
 STEPS = 1000
 """Steps of a pattern, repeats counted out: `.{500}` are five hundred. Names have some hundred."""
 MOST = 1000
@@ -55,12 +57,20 @@ def matcher(text: str, where: str | None = None) -> Pattern:
             raise _UnfitError("it has flags")
         pattern = Pattern()
         pattern.start = pattern.sequence(tree, _Step("found"))
-    except (re.error, RecursionError, OverflowError) as error:
-        raise FormatError(f"`{text}` is not a regular expression: {error}", where=where) from error
     except _UnfitError as unfit:
         hint = "patterns are made of characters, [...], groups, |, *, +, ? and {m,n}"
         raise FormatError(f"`{text}` is not supported: {unfit}", where=where, hint=hint) from unfit
+    except UNREADABLE as error:
+        raise FormatError(f"`{text}` is not a regular expression: {error}", where=where) from error
     return pattern
+
+
+def searched(text: str, flag: str = "") -> re.Pattern[str]:
+    """Return a pattern that a user gave, for Python's own search; UsageError where it is none."""
+    try:
+        return re.compile(text)
+    except UNREADABLE as error:
+        raise UsageError(f"{flag}`{text}` is not a regular expression: {error}") from None
 
 
 def check_count(count: int, where: str) -> None:

@@ -59,6 +59,8 @@ SIZE = 2**31 - 1
 RANK = 64
 """Dimensions of a shape: as many as an array of numpy has at most. LiteRT's Python interpreter ends
 the process where it is to show a tensor of more (70 dimensions, LiteRT 2.3.0)."""
+LARGEST = 2**63 - 1
+"""What larger numbers in texts count as; no format has more bits for one."""
 
 
 class Mapped:
@@ -210,6 +212,17 @@ def parse_json(text: str | bytes, what: str) -> Any:
         raise FormatError(f"{what} is not JSON: it is nested too deeply") from error
     except ValueError as error:
         raise FormatError(f"{what} is not JSON: {error}") from error
+
+
+def whole(text: str) -> int | None:
+    """Return the number that decimal digits say, None where they are none.
+
+    Anything beyond `LARGEST` is that: Python reads no number of thousands of digits.
+    """
+    if not text.isdecimal():
+        return None
+    digits = text.lstrip("0") or "0"
+    return min(int(digits), LARGEST) if len(digits) <= len(str(LARGEST)) else LARGEST
 
 
 def check_sizes(shape: Sequence[int | None], what: str) -> None:

@@ -97,7 +97,7 @@ def test_quantized_tensors_show_the_reals_that_they_hold(
         (["--ops", "--tensors", "--where", "rank=1"], "--ops with --tensors has no column `rank`"),
         (["--ops", "--where", "macs"], "is no condition"),
         (["--ops", "--where", "macs is 3"], "hint: write FIELD=VALUE, or with =, !=, <,"),
-        (["--ops", "--where", "name~("], "is no regular expression"),
+        (["--ops", "--where", "name~("], "is not a regular expression"),
         (["--ops", "--where", "macs>many"], "`macs` holds numbers, and `many` is none"),
         (["--ops", "--where", "macs=1e"], "such as 100, 2.5e6, 64k, 1M or 4 KiB"),
         (["--ops", "--where", "dtype>int8"], "`dtype` holds no numbers, and cannot be > `int8`"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from tqconv import TYPE_CHECKING
+from tqconv.untrusted import whole
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -23,9 +24,9 @@ def columns(stream: TextIO) -> int:
 
     The variable COLUMNS comes before what the terminal says, as `shutil.get_terminal_size` has it.
     """
-    stated = os.environ.get("COLUMNS", "")
-    if stated.isdecimal() and int(stated) > 0:
-        return int(stated)
+    stated = whole(os.environ.get("COLUMNS", ""))
+    if stated:
+        return stated
     try:
         return os.get_terminal_size(stream.fileno()).columns or UNKNOWN
     except (OSError, ValueError):  # a stream that has no descriptor

@@ -9,11 +9,15 @@ from typing import Any
 
 from tqconv.config import Count, parse_names
 from tqconv.errors import UsageError, suggestion
+from tqconv.patterns import searched
 from tqconv.records import dataclass
+from tqconv.untrusted import whole
 
 Reader = Callable[[str], Any]
 Pair = tuple[str, tuple[float, float]]
 
+MOST = 2**31 - 1
+"""The largest number of anything, as TensorFlow's flags have it: int32."""
 TRUE = frozenset({"true", "t", "yes", "1"})
 FALSE = frozenset({"false", "f", "no", "0"})
 
@@ -63,9 +67,14 @@ def boolean(value: str) -> bool:
 
 def integer(value: str) -> int:
     """Read a whole number that is not negative."""
-    if not value.strip().isdecimal():
-        raise UsageError(f"`{value}` is not a whole number")
-    return int(value)
+    number = whole(value.strip())
+    if number is None:
+        below = value.strip().startswith("-") and whole(value.strip()[1:]) is not None
+        what = "below zero" if below else "not a whole number"
+        raise UsageError(f"`{value}` is {what}")
+    if number > MOST:
+        raise UsageError(f"the number is more than {MOST}")
+    return number
 
 
 def html_file(value: str) -> str:
@@ -155,10 +164,7 @@ class ListOf:
 
 def pattern(value: str) -> str:
     """Read a regular expression."""
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise UsageError(f"`{value}` is not a regular expression: {error}") from None
+    searched(value)
     return value
 
 
@@ -198,9 +204,10 @@ def assignment(value: str) -> tuple[str, str]:
 def dimension(value: str) -> tuple[str, int]:
     """Read `name=size`."""
     name, size = assignment(value)
-    if not size.strip().isdecimal():
+    number = whole(size.strip())
+    if number is None or number > MOST:
         raise UsageError(f"`{size}` in `{value}` is not a size", hint="write --dim batch=1")
-    return name, int(size)
+    return name, number
 
 
 def maps(value: str) -> tuple[dict[str, str], ...]:

@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any
 
 from tqconv.errors import UsageError, suggestion
+from tqconv.patterns import searched
 from tqconv.records import dataclass
 
 Row = Mapping[str, Any]
@@ -69,7 +70,7 @@ def claim(text: str, fields: Sequence[str], rows: str) -> Claim:
 def _test(field: str, sign: str, value: str) -> Callable[[Any], bool]:
     """Return what a condition asks of a value, which is None where a row lacks it."""
     if sign == "~":
-        pattern = _pattern(value)
+        pattern = searched(value)
         return lambda found: found is not None and pattern.search(_text(found)) is not None
     if sign in _ORDERS:
         if field not in NUMBERS:
@@ -106,13 +107,6 @@ def _equal(field: str, value: str) -> Callable[[Any], bool]:
 def _items(field: str, value: str) -> Iterator[str]:
     """Yield what a list holds; sizes have commas, so colons stand between shapes."""
     yield from (each.strip() for each in value.split(":" if field in SHAPES else ","))
-
-
-def _pattern(value: str) -> re.Pattern[str]:
-    try:
-        return re.compile(value)
-    except re.error as error:
-        raise UsageError(f"`{value}` is no regular expression: {error}") from error
 
 
 def _number(field: str, value: str) -> float:

@@ -18,7 +18,7 @@ def parse_value(text: str, dtype: np.dtype) -> NDArray[Any]:
         return np.array(text.encode(), object)
     try:
         content = json.loads(text.strip().replace("(", "[").replace(")", "]").lower())
-    except json.JSONDecodeError:
+    except ValueError:
         content = _number(text)
     array = np.array(content)
     fits = array.dtype.kind in {"b": "b", "f": "fiu", "c": "fiuc"}.get(dtype.kind, "iu")

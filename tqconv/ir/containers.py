@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from tqconv.untrusted import whole
+
 if TYPE_CHECKING:
     from tqconv.ir.tensor import Op, Use
 
@@ -68,8 +70,8 @@ class Names:
         """Give a name back."""
         self._taken.discard(name)
         start, _, number = name.rpartition("_")
-        if start in self._next and number.isdecimal():
-            self._next[start] = min(self._next[start], int(number))
+        if start in self._next and (freed := whole(number)) is not None:
+            self._next[start] = min(self._next[start], freed)
 
     def __contains__(self, name: object) -> bool:
         return name in self._taken

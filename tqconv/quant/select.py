@@ -14,6 +14,7 @@ from tqconv.ir.types import dtype_of, type_name
 from tqconv.ops.finite import HANDS_ON
 from tqconv.ops.spec import QuantRule
 from tqconv.ops.table import known, spec, those
+from tqconv.patterns import searched
 from tqconv.quant.schemes import INT16, Scheme
 from tqconv.records import dataclass
 
@@ -304,12 +305,7 @@ def check_patterns(ops: Sequence[Op], choice: Choice) -> None:
     """Raise UsageError where a pattern is no regular expression or matches no operator."""
     for flag, patterns in (("keep_float", choice.keep_float), ("int16", choice.int16)):
         for pattern in patterns:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise UsageError(
-                    f"--{flag} `{pattern}` is not a regular expression: {error}"
-                ) from error
+            searched(pattern, f"--{flag} ")
             if not any(_matches((pattern,), op) for op in ops):
                 raise UsageError(
                     f"--{flag} `{pattern}` matches no node",

@@ -11,6 +11,7 @@ from typing import Protocol
 from tqconv.exporters.drawing import words
 from tqconv.exporters.drawing.gather import DEEPEST, scopes_of
 from tqconv.exporters.drawing.scene import Box, Line, Scene, Value
+from tqconv.untrusted import whole
 
 CONSTANTS = ("Const", "Constant")
 """Operators without inputs whose values are in the file, in TensorFlow and in ONNX."""
@@ -95,7 +96,7 @@ class _Nodes:
         if text in self.made:
             return self.made[text]
         name, _, port = text.removeprefix("^").partition(":")
-        return self.by_name.get(name), int(port) if port.isdecimal() else 0
+        return self.by_name.get(name), whole(port) or 0
 
     def _box(self, node: Node) -> Box:
         id = self.ids[node.name]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tqconv.errors import FormatError
 from tqconv.importers.keras.heaps import check_texts
 from tqconv.records import dataclass
-from tqconv.untrusted import Budget, parse_json, place_of, read_file, reading
+from tqconv.untrusted import Budget, parse_json, place_of, read_file, reading, whole
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 """Members of a .keras archive."""
@@ -56,7 +56,8 @@ class Archive:
     @property
     def generation(self) -> Generation:
         """The generation whose meanings hold; the newest of Keras 3 where it says no more."""
-        numbers = [int(part) for part in self.version.split(".")[:2] if part.isdigit()]
+        parts = (whole(part) for part in self.version.split(".")[:2])
+        numbers = [number for number in parts if number is not None]
         if not numbers or numbers[0] < 3:
             return Generation(2)
         return Generation(3, *numbers[1:2])

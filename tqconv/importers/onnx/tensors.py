@@ -18,6 +18,7 @@ from tqconv.errors import FormatError, UnsupportedError, first_line, shaped
 from tqconv.importers.borders import COMPUTED
 from tqconv.ir.types import STRING
 from tqconv.records import dataclass
+from tqconv.untrusted import whole
 
 FLOAT32 = np.dtype(np.float32)
 NARROW: dict[int, np.dtype] = {
@@ -78,9 +79,9 @@ class Files:
         """Return the bytes of a tensor with external data; FormatError where they do not exist."""
         place = {entry.key: entry.value for entry in tensor.external_data}
         location = place.get("location", "")
-        number = location.removeprefix(INSIDE) if location.startswith(INSIDE) else ""
-        if number.isdecimal() and int(number) < len(self.inside):
-            return self.inside[int(number)]
+        number = whole(location.removeprefix(INSIDE)) if location.startswith(INSIDE) else None
+        if number is not None and number < len(self.inside):
+            return self.inside[number]
         data = self._map(self._inside(location, tensor.name))
         try:
             offset = int(place.get("offset", 0))

@@ -15,6 +15,7 @@ from tqconv.importers.borders import COMPUTED, FLOAT32
 from tqconv.ir.arrays import repeated
 from tqconv.ir.types import RESOURCE, STRING, VARIANT, numpy_name
 from tqconv.records import dataclass
+from tqconv.untrusted import whole
 
 DTYPES: Mapping[int, np.dtype] = {
     1: FLOAT32,
@@ -139,16 +140,16 @@ def nodes_of(messages: Iterator[Any], ref: Callable[[str], Ref]) -> dict[str, No
 def graph_ref(text: str) -> Ref:
     """Read a reference of a GraphDef: `node` or `node:1`."""
     name, separator, index = text.rpartition(":")
-    if separator and index.isdecimal():
-        return Ref(name, int(index))
+    if separator and (output := whole(index)) is not None:
+        return Ref(name, output)
     return Ref(text)
 
 
 def function_ref(text: str) -> Ref:
     """Read a reference inside a function body: `argument` or `node:port:1`."""
     parts = text.rsplit(":", 2)
-    if len(parts) == 3 and parts[2].isdecimal():
-        return Ref(parts[0], int(parts[2]), parts[1])
+    if len(parts) == 3 and (output := whole(parts[2])) is not None:
+        return Ref(parts[0], output, parts[1])
     return Ref(text)
 
 

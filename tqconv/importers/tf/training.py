@@ -20,6 +20,7 @@ from tqconv.importers.tf.leftovers import READERS, VARIABLES
 from tqconv.importers.tf.node import BFLOAT16, Node, Ref, dtype_of
 from tqconv.importers.values import parse_value
 from tqconv.schema import proto
+from tqconv.untrusted import whole
 
 if TYPE_CHECKING:
     from tqconv.importers.tf.bundle import Bundle
@@ -143,11 +144,11 @@ def stored_value(bundle: Bundle, names: Mapping[str, str], node: Node) -> NDArra
         key = names.get(name, name)
         if key in bundle:
             return bundle.read(key)
-    whole, _, part = node.name.rpartition("/part_")
-    if whole in bundle and part.isdecimal():
-        slices = bundle.slices(whole)
-        if int(part) < len(slices):
-            return bundle.read_slice(whole, slices[int(part)])
+    variable, _, part = node.name.rpartition("/part_")
+    if variable in bundle and (number := whole(part)) is not None:
+        slices = bundle.slices(variable)
+        if number < len(slices):
+            return bundle.read_slice(variable, slices[number])
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from tqconv.importers.tf.node import Node, computed_dtype, graph_ref
 from tqconv.importers.tf.single import translated
 from tqconv.ir.graph import Tensor
 from tqconv.schema import proto
+from tqconv.untrusted import parse_json
 
 OPERATOR = "TensorFlowOpLayer"
 
@@ -24,7 +24,7 @@ def node_of(config: Mapping[str, Any]) -> Node:
     cls, what = proto.messages().NodeDef, "the node that the layer holds"
     tree = config.get("node_def")
     if isinstance(tree, str) and tree.lstrip().startswith("{"):
-        tree = json.loads(tree)
+        tree = parse_json(tree, what)
     if isinstance(tree, str):
         message = proto.parse_binary(cls, tree.encode(), what)
     elif isinstance(tree, Mapping):
