@@ -59,13 +59,14 @@ def times_dense(b: Builder, x: Sparse, y: Tensor, *, adj_x: bool, adj_y: bool) -
         if int(np.prod(sizes)) <= FILLED * x.values.size:
             return product(b, dense(b, x), y, adj_x=adj_x, adj_w=adj_y)
     y = b.transpose(y, [1, 0]) if adj_y else y
-    column, row = (_column(b, x, int(adj_x) ^ 1), _column(b, x, int(adj_x)))
+    column, row = (coordinate(b, x.places, axis) for axis in (int(not adj_x), int(adj_x)))
     taken = b("MUL", b("GATHER", y, column, axis=0), inserted(b, x.values, 1))
     return combined(b, "Sum", taken, row, element(b, x.shape, int(adj_x)))
 
 
-def _column(b: Builder, x: Sparse, axis: int) -> Tensor:
-    column: Tensor = b("GATHER", x.places, np.array(axis, INT32), axis=1)
+def coordinate(b: Builder, places: Tensor, axis: int) -> Tensor:
+    """Return one coordinate of all places, int32."""
+    column: Tensor = b("GATHER", places, np.array(axis, INT32), axis=1)
     return b.cast(column, INT32)
 
 

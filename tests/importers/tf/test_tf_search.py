@@ -87,3 +87,44 @@ def test_unravel_index() -> None:
     places = np.array([0, 59, 22], I32)
     expected = np.stack(np.unravel_index(places, (3, 4, 5))).astype(I32)
     assert_op("UnravelIndex", [places, np.array([3, 4, 5], I32)], expected, constants=[1])
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("largest", [True, False])
+def test_approximate_top_k_is_exact(axis: int, largest: bool) -> None:
+    x = np.random.default_rng(0).permutation(60).reshape(3, 4, 5).astype(np.float32)
+    order = np.argsort(-x if largest else x, axis).astype(np.int32)
+    places = np.take(order, range(2), axis)
+    wanted = np.take_along_axis(x, places, axis), places
+    assert_op("ApproxTopK", [x], wanted, k=2, reduction_dimension=axis, is_max_k=largest)
+
+
+def test_candidates_alone_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match="candidates"):
+        assert_op("ApproxTopK", [np.zeros((2, 8), np.float32)], 0, k=2, aggregate_to_topk=False)
+
+
+@pytest.mark.parametrize("merges", [True, False])
+@pytest.mark.parametrize("blank", [0, 2, -1])
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_ctc_greedy_decoding(merges: bool, blank: int, dynamic: bool) -> None:
+    """Follow the definition: row after row, step after step."""
+    best = np.array([[1, 1, 0, 1, 2, 2, 3], [3, 3, 3, 3, 3, 3, 3], [0, 0, 2, 2, 0, 1, 1]])
+    lengths = np.array([7, 0, 6], np.int32)
+    scores = np.random.default_rng(0).uniform(-1, 1, (7, 3, 4)).astype(np.float32)
+    for row, classes in enumerate(best):
+        scores[range(7), row, classes] = 2 + np.arange(7) / 8
+    places, values, score = [], [], np.zeros((3, 1), np.float32)
+    for row, count in enumerate(lengths):
+        said = 0
+        for step in range(count):
+            score[row] -= scores[step, row, best[row, step]]
+            again = merges and step and best[row, step] == best[row, step - 1]
+            if best[row, step] != blank % 4 and not again:
+                places.append([row, said])
+                values.append(best[row, step])
+                said += 1
+    shape = [3, max(place for _, place in places) + 1]
+    wanted = *(np.array(v, np.int64) for v in (places, values, shape)), score
+    flags = {"merge_repeated": merges, "blank_index": blank}
+    assert_op("CTCGreedyDecoder", [scores, lengths], wanted, rtol=1e-6, dynamic=dynamic, **flags)

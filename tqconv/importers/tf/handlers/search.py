@@ -11,6 +11,7 @@ from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import handles
 from tqconv.ir.graph import Tensor
+from tqconv.ops.rules import axis_of
 
 
 @handles("TopKV2")
@@ -30,6 +31,30 @@ def top_k_v2(
 def top_k(b: Builder, x: Tensor, *, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
     """Return the k largest elements of each row and their places."""
     return search.top_k(b, x, b.const(k, INT32, "k"))
+
+
+@handles("ApproxTopK")
+def approximately_top_k(
+    b: Builder,
+    x: Tensor,
+    *,
+    k: int,
+    reduction_dimension: int = -1,
+    recall_target: float = 0.95,
+    is_max_k: bool = True,
+    reduction_input_size_override: int = -1,
+    aggregate_to_topk: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Return the k largest (smallest) along a dimension, all of them right, and their places."""
+    axis = axis_of(reduction_dimension, x.rank)
+    if not aggregate_to_topk:
+        raise UnsupportedError("candidates for the largest elements, as many as hardware likes")
+    order = list(range(x.rank))
+    order[axis], order[-1] = order[-1], order[axis]
+    last = b.transpose(x if is_max_k else b("NEG", x), order)
+    found, places = search.top_k(b, last, b.const(k, INT32, "k"))
+    found, places = b.transpose(found, order), b.transpose(places, order)
+    return found if is_max_k else b("NEG", found), places
 
 
 @handles("Unique")

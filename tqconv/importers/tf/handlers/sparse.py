@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tqconv.compose import scatter, sparse, sparse_math
+from tqconv.compose import ctc, scatter, sparse, sparse_math
 from tqconv.compose.arithmetic import divide
 from tqconv.compose.builder import Builder
 from tqconv.compose.operands import axes_operand
@@ -114,3 +114,17 @@ def sparse_reduce(
 def sparse_softmax(b: Builder, places: Tensor, values: Tensor, shape: Tensor) -> Tensor:
     """Return the elements' shares of the exponentials in their rows."""
     return sparse_math.softmax(b, Sparse(places, values, shape))
+
+
+@handles("CTCGreedyDecoder")
+def ctc_greedy_decoder(
+    b: Builder,
+    scores: Tensor,
+    lengths: Tensor,
+    *,
+    merge_repeated: bool = False,
+    blank_index: int = -1,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the likeliest class of each step as a sparse tensor, and each row's negative score."""
+    said, score = ctc.greedy(b, scores, lengths, blank_index, merges=merge_repeated)
+    return said.places, said.values, said.shape, score
