@@ -276,6 +276,20 @@ def test_bodies_take_and_return_what_their_operator_does(
         reader.parse(bytes(serialize(Model([graph], "n"))), "n.tflite")
 
 
+def test_a_branch_may_return_nothing_where_the_size_is_open() -> None:
+    graph, bodies = Graph("main"), [Graph(name) for name in ("then", "else")]
+    nothing = bodies[0].constant("nothing", np.zeros(0, np.float32))
+    for body in bodies:
+        x = body.add_input("x", (None,), FLOAT)
+        body.outputs.append(nothing if body is bodies[0] else x)
+    y = Tensor("y", (None,), FLOAT)
+    taken = graph.add_input("taken", (), np.dtype(np.bool_)), graph.add_input("x", (None,), FLOAT)
+    graph.add(Op("IF", taken, (y,), graphs=tuple(bodies)))
+    graph.outputs.append(y)
+    model = reader.parse(bytes(serialize(Model([graph], "n"))), "n.tflite")
+    assert model.main.outputs[0].shape == (None,)
+
+
 def test_a_condition_returns_one_tensor() -> None:
     graph, bodies = Graph("main"), [Graph(name) for name in ("cond", "body")]
     for body in bodies:

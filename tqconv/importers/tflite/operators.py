@@ -159,11 +159,16 @@ def _check_types(op: Op, given: Sequence[Tensor | None], taken: Sequence[Tensor]
                 f"'{other.name}' is {type_name(other.dtype)}, it is given {type_name(one.dtype)}",
                 where=op.source,
             )
-        if one is not None and (0 in one.shape) != (0 in other.shape):
+        if one is not None and (_holds_nothing(one, other) or _holds_nothing(other, one)):
             raise FormatError(
                 f"'{other.name}' is {shaped(other.shape)}, it is given {shaped(one.shape)}",
                 where=op.source,
             )
+
+
+def _holds_nothing(tensor: Tensor, other: Tensor) -> bool:
+    """Whether one tensor has no elements and another is known to have some."""
+    return 0 in tensor.shape and other.is_static and 0 not in other.shape
 
 
 def check_calls(graphs: Sequence[Graph]) -> None:
