@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tqconv.ir import arrays
-from tqconv.ir.arrays import Shared
+from tqconv.ir.arrays import Shared, is_repeated, narrowed, repeated
 
 
 def test_the_first_of_equal_arrays_is_found() -> None:
@@ -48,3 +48,13 @@ def test_arrays_that_differ_in_the_middle_are_told_apart() -> None:
     shared.add(first, "first")
     assert shared.find(second) is None
     assert shared.find(first.copy()) == "first"
+
+
+def test_what_is_finite_stays_finite_in_a_narrower_type() -> None:
+    numbers = np.array([1e300, -1e300, np.inf, -np.inf, np.nan, 1e-300, 3])
+    largest = np.finfo(np.float32).max
+    expected = np.array([largest, -largest, np.inf, -np.inf, np.nan, 0, 3], np.float32)
+    np.testing.assert_array_equal(narrowed(numbers, np.dtype(np.float32)), expected)
+    mask = narrowed(repeated(-1e300, (1000, 1000), np.dtype(np.float64)), np.dtype(np.float32))
+    assert is_repeated(mask)
+    assert mask[0, 0] == -largest

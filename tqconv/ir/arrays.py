@@ -57,6 +57,19 @@ def converted(array: Array, dtype: np.dtype) -> Array:
     return array.astype(dtype)
 
 
+def narrowed(array: Array, dtype: np.dtype) -> Array:
+    """Return an array in another type; of reals in a narrower one what is finite stays finite."""
+    if array.dtype.kind != "f" or dtype.itemsize >= array.dtype.itemsize:
+        return converted(array, dtype)
+    if is_repeated(array):
+        return repeated(narrowed(array[(0,) * array.ndim], dtype), array.shape, dtype)
+    with np.errstate(over="ignore"):
+        result = array.astype(dtype)
+    lost = np.isinf(result) & np.isfinite(array)
+    largest = np.copysign(np.finfo(dtype).max, result)
+    return np.where(lost, largest, result) if lost.any() else result
+
+
 def memory_of(array: Array) -> tuple[object, ...]:
     """Return what two arrays have in common that are the same view of the same memory.
 

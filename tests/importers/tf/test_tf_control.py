@@ -45,6 +45,16 @@ def test_a_function_is_called_by_its_name_as_an_operator() -> None:
     check(message, {"x": X}, **{"y": -X, "y:1": X * X + X})
 
 
+def test_a_function_called_by_name_has_many_results() -> None:
+    many = ", ".join(["m:z:0"] * 9)
+    given = ", ".join(f"h:result{i}:0" for i in range(9))
+    inner = function(f"inner(a) -> {many}", "m = Mul a a T=f32")
+    outer = function(f"outer(a) -> {given}", "h = inner a")
+    message = flow("x = Placeholder dtype=f32 shape=(2,3)\ny = outer x", inner, outer)
+    spell_out_calls(message)
+    check(message, {"x": X}, **{f"y:{i}" if i else "y": X * X for i in range(9)})
+
+
 def test_a_loop_calls_functions_by_their_names() -> None:
     step = function(
         "step(i, a) -> j:z:0, m:z:0",

@@ -16,6 +16,7 @@ from onnx import numpy_helper
 
 from tqconv.errors import FormatError, UnsupportedError, first_line, shaped
 from tqconv.importers.borders import COMPUTED
+from tqconv.ir.arrays import narrowed
 from tqconv.ir.types import STRING
 from tqconv.records import dataclass
 from tqconv.untrusted import whole
@@ -59,7 +60,7 @@ def dtype_of(number: int) -> np.dtype:
 
 def computed(array: NDArray[Any]) -> NDArray[Any]:
     """Return an array in the type that the converted model computes with."""
-    return array.astype(COMPUTED[array.dtype]) if array.dtype in COMPUTED else array
+    return narrowed(array, COMPUTED[array.dtype]) if array.dtype in COMPUTED else array
 
 
 INSIDE = "\0"

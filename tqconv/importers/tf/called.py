@@ -53,6 +53,6 @@ def _number_results(function: Any, calls: Mapping[str, Any]) -> None:
         for position, read in enumerate(node.input):
             if read in places:
                 node.input[position] = places[read]
-    for name, read in function.ret.items():
+    for name, read in list(function.ret.items()):
         if read in places:
             function.ret[name] = places[read]

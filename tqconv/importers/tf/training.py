@@ -14,6 +14,7 @@ from tqconv.errors import UnsupportedError, UsageError, counted, shaped
 from tqconv.importers.borders import contradicts, printed
 from tqconv.importers.tf.borders import resolve
 from tqconv.importers.tf.definitions import NUMBERS
+from tqconv.importers.tf.doubles import fold_doubles
 from tqconv.importers.tf.inner import type_of
 from tqconv.importers.tf.inputs import known_shapes
 from tqconv.importers.tf.leftovers import READERS, VARIABLES
@@ -43,7 +44,7 @@ def prepare(
     refs = {name: resolve(name, nodes) for name in options.values}
     inputs = [resolve(name, nodes) for name in options.inputs or ()] if refs else []
     shapes = known_shapes(nodes, functions, list(refs.values()), producer) if refs else {}
-    result = dict(nodes)
+    result = fold_doubles(nodes)
     for name, text in options.values.items():
         if refs[name] in inputs:
             raise UsageError(f"`{name}` is an input and has a value", hint="drop one of the two")

@@ -12,7 +12,7 @@ from tqconv.importers.borders import COMPUTED
 from tqconv.importers.tf.node import TypeNumber
 from tqconv.importers.tf.registry import handles
 from tqconv.importers.tf.walk import DEAD, Dead
-from tqconv.ir.arrays import converted
+from tqconv.ir.arrays import narrowed
 from tqconv.ir.graph import Tensor
 
 
@@ -20,7 +20,7 @@ from tqconv.ir.graph import Tensor
 def constant(b: Builder, *, value: Any, dtype: TypeNumber | None = None) -> Tensor:
     """Take the array; double and half become float32, the type that kernels compute with."""
     target = COMPUTED.get(value.dtype)
-    return b.const(value if target is None else converted(value, target))
+    return b.const(value if target is None else narrowed(value, target))
 
 
 @handles(
