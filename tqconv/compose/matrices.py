@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tqconv.compose.builder import Builder
 from tqconv.compose.operands import static_size
-from tqconv.compose.sizes import inserted, operand, reshaped, size_of, sizes_of
+from tqconv.compose.sizes import calculate, inserted, operand, reshaped, size_of, sizes_of
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 
@@ -35,6 +35,8 @@ def of_diagonals(
 
     sizes: rows and columns, -1: as few as there can be; `align`: see `diagonal_places`.
     """
+    if (low, high) == (0, 0) and sizes == (-1, -1) and _is_zero(padding):
+        return b("MATRIX_DIAG", diagonals)
     longest = static_size(diagonals, -1)
     rows, columns = _sizes(longest, low, high, *sizes)
     if (low, high) == (0, 0) and rows == columns and _is_zero(padding):
@@ -67,6 +69,8 @@ def diagonals_of(
     b: Builder, x: Tensor, low: int, high: int, padding: Tensor, align: str = ALIGNMENTS[0]
 ) -> Tensor:
     """The diagonals from number `low` to `high`, the highest first."""
+    if low == high == 0 and None in x.shape[-2:]:
+        return _main_diagonal(b, x)
     rows, columns = static_size(x, -2), static_size(x, -1)
     b.pay(2 * (high - low + 1) * min(rows, columns), "diagonals")
     places = diagonal_places(rows, columns, low, high, align)
@@ -75,6 +79,15 @@ def diagonals_of(
     flat = reshaped(b, x, [*batch, rows * columns])
     shape = places.shape if low != high else places.shape[1:]
     return _gathered(b, flat, taken.reshape(-1), padding, [*batch, *shape])
+
+
+def _main_diagonal(b: Builder, x: Tensor) -> Tensor:
+    """The main diagonal of matrices whose sizes are open: one of columns + 1 elements."""
+    *batch, rows, columns = sizes_of(b, x)
+    flat = reshaped(b, x, [*batch, calculate(b, "MUL", rows, columns)])
+    steps = b("RANGE", ZERO, operand(calculate(b, "MINIMUM", rows, columns)), ONE)
+    places = b("MUL", steps, operand(calculate(b, "ADD", columns, 1)))
+    return b("GATHER", flat, places, axis=x.rank - 2)
 
 
 def with_diagonals(

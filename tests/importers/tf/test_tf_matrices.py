@@ -87,6 +87,21 @@ def test_open_sizes_of_a_matrix_follow_from_its_diagonals() -> None:
         assert_op("MatrixDiagV2", operands, np.diag(diagonal, k), constants=[1, 2, 3, 4])
 
 
+def test_diagonals_of_open_length() -> None:
+    diagonal, minus_one = np.arange(1, 4, dtype=np.float32), np.array(-1, INT32)
+    operands = [diagonal, np.array(0, INT32), minus_one, minus_one, np.float32(0)]
+    want = np.diag(diagonal)
+    assert_op("MatrixDiagV3", operands, want, constants=[1, 2, 3, 4], dynamic=True)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (4, 3), (3, 3)])
+def test_main_diagonals_of_open_sizes(shape: tuple[int, ...]) -> None:
+    x = RNG.uniform(-1, 1, shape).astype(np.float32)
+    operands = [x, np.array(0, INT32), np.float32(0)]
+    want = np.diagonal(x, 0, -2, -1)
+    assert_op("MatrixDiagPartV3", operands, want, constants=[1, 2], dynamic=True)
+
+
 def test_diagonals_of_tensors() -> None:
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     want = np.diag(x.reshape(-1)).reshape(2, 3, 2, 3)
