@@ -196,3 +196,16 @@ def test_every_operator_of_the_tables_has_a_translation() -> None:
     ops = {n if isinstance(n, str) else n[0] for n in told if isinstance(n, str | tuple)}
     assert len(ops) > 100
     assert [op for op in sorted(ops) if definition(op) is None or TF.find(op) is None] == []
+
+
+def test_tensors_that_tf_keras_leaves_out_of_its_files_are_named(tmp_path: Path) -> None:
+    einsum = layer("TFOpLambda", "tf.einsum", function="einsum")
+    nodes = [["_CONSTANT_VALUE", -1, "bi,bj->bij", {}]]
+    model = functional(
+        given("x", [None, 3]),
+        {**einsum, "inbound_nodes": nodes},
+        inputs=[["x", 0, 0]],
+        outputs=[["tf.einsum", 0, 0]],
+    )
+    with pytest.raises(UnsupportedError, match="reads any number of tensors, which tf.keras does"):
+        api.load(write_h5(tmp_path / "m.h5", model, {}))

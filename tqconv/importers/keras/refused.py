@@ -24,6 +24,8 @@ DECOMPOSITIONS = frozenset(
 )
 """Operations that find factors of a matrix, or need them."""
 RANDOM = ("tf.random.", "tf.nn.dropout", "tf.image.random_", "tf.image.stateless_random_")
+UNWRITTEN = ("tf.einsum", "tf.linalg.einsum", "tf.meshgrid")
+"""Functions of `*tensors`: a layer that calls one says nothing about these but the first."""
 LAMBDA = "runs Python code that the file holds, which is never executed"
 
 
@@ -89,4 +91,6 @@ def _reason_of_function(op: str) -> str:
         return "makes random numbers"
     if op.startswith(("tf.strings.", "tf.io.")):
         return "works on text or files, for which there are no kernels"
+    if op in UNWRITTEN:
+        return "reads any number of tensors, which tf.keras does not write into its files"
     return "has no translation"
