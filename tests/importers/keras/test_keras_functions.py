@@ -170,8 +170,8 @@ def test_operators_and_their_constants(tmp_path: Path) -> None:
 def test_all_that_has_no_translation_is_named_at_once(tmp_path: Path) -> None:
     model = functional(
         given("x", [None, 2, 3]),
-        called("signal.stft", "x"),
-        called("nn.dropout", "signal.stft", rate=0.5),
+        called("signal.mdct", "x"),
+        called("nn.dropout", "signal.mdct", rate=0.5),
         {**operator("svd", "Svd", ["x"], {}), "inbound_nodes": [[["nn.dropout", 0, 0, {}]]]},
         inputs=[["x", 0, 0]],
         outputs=[["svd", 0, 0]],
@@ -179,7 +179,7 @@ def test_all_that_has_no_translation_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError) as caught:
         api.load(write_h5(tmp_path / "m.h5", model, {}))
     text = str(caught.value)
-    for part in ("tf.signal.stft", "tf.nn.dropout", "random numbers", "TensorFlow's Svd"):
+    for part in ("tf.signal.mdct", "tf.nn.dropout", "random numbers", "TensorFlow's Svd"):
         assert part in text
 
 
@@ -207,5 +207,5 @@ def test_tensors_that_tf_keras_leaves_out_of_its_files_are_named(tmp_path: Path)
         inputs=[["x", 0, 0]],
         outputs=[["tf.einsum", 0, 0]],
     )
-    with pytest.raises(UnsupportedError, match="reads any number of tensors, which tf.keras does"):
+    with pytest.raises(UnsupportedError, match="reads any number of tensors"):
         api.load(write_h5(tmp_path / "m.h5", model, {}))

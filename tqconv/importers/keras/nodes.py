@@ -28,7 +28,8 @@ STAMP = "tf."
 
 
 def _is_silent(name: str, value: Any) -> bool:
-    return name in SILENT or value is None
+    """Whether an argument does not matter; None stands for a default, but for no window, too."""
+    return name in SILENT or (value is None and name != "window_fn")
 
 
 FUNCTIONS = Registry("TensorFlow", _is_silent)

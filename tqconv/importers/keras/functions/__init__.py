@@ -2,6 +2,7 @@
 
 from tqconv.importers.keras.functions import (
     arrays,
+    decoding,
     elements,
     images,
     indexing,
@@ -9,10 +10,12 @@ from tqconv.importers.keras.functions import (
     operators,
     products,
     reductions,
+    sound,
 )
 
 __all__ = [
     "arrays",
+    "decoding",
     "elements",
     "images",
     "indexing",
@@ -20,4 +23,5 @@ __all__ = [
     "operators",
     "products",
     "reductions",
+    "sound",
 ]

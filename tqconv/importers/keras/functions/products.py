@@ -121,3 +121,17 @@ def inverse(b: KerasBuilder, x: Tensor, *, adjoint: bool = False) -> Tensor:
 def cross(b: KerasBuilder, x: Any, *, b_: Any) -> Tensor:
     """The cross product of vectors of three."""
     return node(b, "Cross", x, b_)
+
+
+@function("linalg.solve")
+def solve(b: KerasBuilder, x: Any, *, rhs: Any, adjoint: bool = False) -> Tensor:
+    """Solve linear equations."""
+    return node(b, "MatrixSolve", x, rhs, adjoint=adjoint)
+
+
+@function("linalg.triangular_solve")
+def triangular_solve(
+    b: KerasBuilder, x: Any, *, rhs: Any, lower: bool = True, adjoint: bool = False
+) -> Tensor:
+    """Solve linear equations whose matrix is a triangle."""
+    return node(b, "MatrixTriangularSolve", x, rhs, lower=lower, adjoint=adjoint)

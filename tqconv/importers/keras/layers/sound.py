@@ -163,7 +163,7 @@ def sound_of_spectra(
         spare = fft_length - sequence_length
         bell = np.pad(bell_of(window, sequence_length), (spare // 2, spare - spare // 2))
         parts = b("MUL", parts, _inverse_bell(bell, sequence_stride).astype(F))
-    y = _added_up(b, parts, sequence_stride)
+    y = added_up(b, parts, sequence_stride)
     start = fft_length // 2 if center else 0
     whole = static_size(y, -1)
     end = whole - (fft_length // 2 if center else 0) if length is None else start + length
@@ -177,7 +177,7 @@ def _inverse_bell(bell: NDArray[np.float64], step: int) -> NDArray[np.float64]:
     return np.asarray(bell / np.tile(power, rows)[: len(bell)])
 
 
-def _added_up(b: KerasBuilder, parts: Tensor, step: int) -> Tensor:
+def added_up(b: KerasBuilder, parts: Tensor, step: int) -> Tensor:
     """Add parts [..., n, length] up, each `step` behind the one before it.
 
     Pieces of one step are put into rows, each of which is a place longer than what it holds: what
