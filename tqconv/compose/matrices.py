@@ -15,6 +15,7 @@ from tqconv.compose.operands import static_size
 from tqconv.compose.sizes import calculate, inserted, operand, reshaped, size_of, sizes_of
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
+from tqconv.ir.match import is_zero
 
 INT32 = np.dtype(np.int32)
 ZERO, ONE = np.array(0, INT32), np.array(1, INT32)
@@ -35,11 +36,11 @@ def of_diagonals(
 
     sizes: rows and columns, -1: as few as there can be; `align`: see `diagonal_places`.
     """
-    if (low, high) == (0, 0) and sizes == (-1, -1) and _is_zero(padding):
+    if (low, high) == (0, 0) and sizes == (-1, -1) and is_zero(padding):
         return b("MATRIX_DIAG", diagonals)
     longest = static_size(diagonals, -1)
     rows, columns = _sizes(longest, low, high, *sizes)
-    if (low, high) == (0, 0) and rows == columns and _is_zero(padding):
+    if (low, high) == (0, 0) and rows == columns and is_zero(padding):
         return b("MATRIX_DIAG", diagonals)
     b.pay(rows * columns, "diagonals")
     places = diagonal_places(rows, columns, low, high, align)
@@ -143,10 +144,6 @@ def _gathered(b: Builder, flat: Tensor, taken: Map, padding: Tensor, shape: list
         amounts[-1, 1] = 1
         flat = b("PADV2", flat, amounts, b.reshape(padding, ()))
     return reshaped(b, b("GATHER", flat, taken, axis=flat.rank - 1), shape)
-
-
-def _is_zero(tensor: Tensor) -> bool:
-    return tensor.data is not None and not tensor.data.any()
 
 
 def band(b: Builder, x: Tensor, lower: Tensor, upper: Tensor) -> Tensor:

@@ -157,8 +157,8 @@ def resized(
     b: Builder, x: Tensor, amounts: Sequence[tuple[Size, Size]], value: Tensor | None = None
 ) -> Tensor:
     """Surround with zeros, or a value; negative amounts, before or after an axis, cut."""
-    cut = [tuple(_part(b, amount, -1) for amount in pair) for pair in amounts]
-    grown = [tuple(_part(b, amount, 1) for amount in pair) for pair in amounts]
+    cut = [tuple(of_sign(b, amount, -1) for amount in pair) for pair in amounts]
+    grown = [tuple(of_sign(b, amount, 1) for amount in pair) for pair in amounts]
     if any(part != 0 for pair in cut for part in pair):
         sizes = [calculate(b, "SUB", size_of(b, x, axis), *pair) for axis, pair in enumerate(cut)]
         x = b("SLICE", x, vector(b, [before for before, _ in cut]), vector(b, sizes))
@@ -168,7 +168,7 @@ def resized(
     return pad(b, x, b("RESHAPE", paddings, np.array([x.rank, 2], INT32)), value)
 
 
-def _part(b: Builder, amount: Size, sign: int) -> Size:
+def of_sign(b: Builder, amount: Size, sign: int) -> Size:
     """Return how much of an amount is of a sign."""
     return calculate(b, "MAXIMUM", calculate(b, "MUL", amount, sign), 0)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tqconv.compose.builder import Builder
-from tqconv.ir.graph import Op, Tensor
+from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.ops.emit import emit
 from tqconv.records import dataclass
 
 
@@ -15,6 +16,12 @@ class Variable:
 
     handle: Tensor
     read: Tensor
+
+
+def handle_of(graph: Graph, name: str) -> Tensor:
+    """Return the handle of a variable in a graph; all of one name are one variable."""
+    made: Tensor = emit(graph, "VAR_HANDLE", name=f"{name}/handle", container="", shared_name=name)
+    return made
 
 
 def zero(b: Builder, name: str, shape: tuple[int, ...]) -> Variable:

@@ -85,6 +85,11 @@ def has_constant_rest(op: Op) -> bool:
     return all(t is None or t.is_constant for t in op.inputs[1:])
 
 
+def is_zero(tensor: Tensor) -> bool:
+    """Whether a tensor is a constant of zeros alone."""
+    return tensor.data is not None and not tensor.data.any()
+
+
 def is_same(one: Tensor | None, other: Tensor | None) -> bool:
     """Whether two operands are equal constants, to the bit, or none of both is one."""
     if one is None or other is None:

@@ -8,7 +8,7 @@ nothing here makes; `tests/test_kernels.py` asks LiteRT 2.3.0 about each of them
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import STRING, numpy_name, type_name
-from tqconv.ops.operands import takes
+from tqconv.ops.operands import named, takes
 from tqconv.ops.rules import ACTIVATIONS
 from tqconv.ops.scales import check_scales, has_own_type
 from tqconv.ops.spec import OpSpec, Typed
@@ -177,7 +177,7 @@ def _check_options(row: OpSpec, op: Op) -> None:
 
 def _check_types(row: OpSpec, op: Op) -> None:
     data: list[tuple[str, Tensor]] = []
-    for name, tensor in _named(row, op):
+    for name, tensor in named(row, op):
         wanted = takes(row, name)
         if wanted.data:
             data.append((name, tensor))
@@ -227,7 +227,7 @@ def _check_ranks(row: OpSpec, op: Op) -> None:
 
     Of data only integers that stand for reals: `passes/legal` takes other dimensions together.
     """
-    for name, tensor in _named(row, op):
+    for name, tensor in named(row, op):
         wanted = takes(row, name)
         if wanted.flat:
             continue
@@ -236,7 +236,7 @@ def _check_ranks(row: OpSpec, op: Op) -> None:
         if odd_rank or odd_size:
             shape = list(tensor.shape)
             raise UnsupportedError(f"{op.type} reads `{name}` ('{tensor.name}') of shape {shape}")
-    data = [t for name, t in _named(row, op) if takes(row, name).data]
+    data = [t for name, t in named(row, op) if takes(row, name).data]
     rank = max((t.rank for t in data), default=0)
     together = row.layout.kind == "elementwise" and len(data) > 1
     scaled = any(t is not None and t.quant is not None for t in op.inputs)
@@ -262,7 +262,3 @@ def true_types(op: Op, made: Sequence[Typed]) -> list[np.dtype]:
                 f"as '{tensor.name}' is"
             )
     return types
-
-
-def _named(row: OpSpec, op: Op) -> Iterator[tuple[str, Tensor]]:
-    return ((row.operands.name(i), t) for i, t in enumerate(op.inputs) if t is not None)

@@ -103,7 +103,7 @@ def check_operands(row: OpSpec, op: Op) -> None:
     Integers that stand for reals are left to the rules of quantization.
     """
     first: tuple[str, Tensor] | None = None
-    for name, tensor in _named(row, op):
+    for name, tensor in named(row, op):
         wanted = takes(row, name)
         _check_one(name, tensor, wanted, _foldable(wanted))
         if not wanted.data:
@@ -126,14 +126,15 @@ def check_kernel(row: OpSpec, op: Op) -> None:
 
     Widths of integers, and strings.
     """
-    for name, tensor in _named(row, op):
+    for name, tensor in named(row, op):
         wanted = takes(row, name)
         _check_one(name, tensor, wanted, wanted.types)
         if wanted.data and tensor.dtype == STRING and not row.strings:
             raise UnsupportedError(f"{op.type} has no kernel for strings ('{tensor.name}')")
 
 
-def _named(row: OpSpec, op: Op) -> Iterator[tuple[str, Tensor]]:
+def named(row: OpSpec, op: Op) -> Iterator[tuple[str, Tensor]]:
+    """Yield the operands that an operator has, and what its row calls them."""
     return ((row.operands.name(i), t) for i, t in enumerate(op.inputs) if t is not None)
 
 

@@ -6,14 +6,12 @@ LiteRT refuses to prepare, or ends the process: `tests/test_kernel_scales.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
 from tqconv.ir.types import Quant, numpy_name, type_name
-from tqconv.ops.operands import takes
+from tqconv.ops.operands import named, takes
 from tqconv.ops.spec import OpSpec, QuantRule
 
 SUMS = {
@@ -57,8 +55,8 @@ def check_scales(row: OpSpec, op: Op) -> None:
     rule = row.quant
     if rule is None:
         return
-    named = [(name, t) for name, t in _named(row, op) if takes(row, name).data]
-    data = [t for name, t in named if not has_own_type(row, name)]
+    given = [(name, t) for name, t in named(row, op) if takes(row, name).data]
+    data = [t for name, t in given if not has_own_type(row, name)]
     for name, (x, w) in rule.bias.items():
         _check_sum(row, op, *(_operand(row, op, n) for n in (x, w, name)))
     if not any(map(_is_scaled, data)):
@@ -164,10 +162,6 @@ def _check_sum(row: OpSpec, op: Op, x: Tensor | None, w: Tensor | None, b: Tenso
 def _operand(row: OpSpec, op: Op, name: str) -> Tensor | None:
     place = row.operands.index(name)
     return op.inputs[place] if place < len(op.inputs) else None
-
-
-def _named(row: OpSpec, op: Op) -> Iterator[tuple[str, Tensor]]:
-    return ((row.operands.name(i), t) for i, t in enumerate(op.inputs) if t is not None)
 
 
 def _is_stored(tensor: Tensor) -> bool:

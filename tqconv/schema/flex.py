@@ -9,10 +9,22 @@ from flatbuffers import flexbuffers
 
 
 def flex_map(values: Mapping[str, Any]) -> bytes:
-    """A flexbuffer map by name of: bool, int, float, str or bytes, or lists of one of them.
+    """Return a flexbuffer map, from which custom operators read their options, as TOCO wrote it.
 
-    Custom operators of LiteRT read their options from it.
+    It holds strings, numbers, truth values, and lists of the first two, by name; other values are
+    left out, and where there are no more it is nothing.
     """
+    kept = {name: values[name] for name in sorted(values) if _is_plain(values[name])}
+    return _written(kept) if kept else b""
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and not isinstance(value[0], bool) and _is_plain(value[0])
+    return isinstance(value, str | bytes | int | float)
+
+
+def _written(values: Mapping[str, Any]) -> bytes:
     builder = flexbuffers.Builder()
     with builder.Map():
         for key, value in values.items():

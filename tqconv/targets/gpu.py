@@ -9,8 +9,8 @@ is allowed.
 from __future__ import annotations
 
 from tqconv.ir.graph import Op, Tensor
-from tqconv.targets.device import Device, Refusal, Rule, each, operand, option, tensors
-from tqconv.targets.rules import NHWC, SHAPES, constant, rank, type_name
+from tqconv.targets.device import Device, Refusal, Rule, each, operand, option
+from tqconv.targets.rules import NHWC, constant, rank, static, type_name
 
 _TYPES = frozenset({"float32", "float16", "int8", "uint8"})
 _INT32, _BOOL = frozenset({"int32"}), frozenset({"bool"})
@@ -31,11 +31,6 @@ _MAKES = {
 }
 """The same for results."""
 REALS = "--quantize float16, or no --quantize"
-
-
-def _static(op: Op) -> Refusal | None:
-    found = next((t for t in tensors(op) if not t.is_static), None)
-    return None if found is None else Refusal(f"the shape of '{found.name}' is not static", SHAPES)
 
 
 def _types(op: Op) -> Refusal | None:
@@ -171,7 +166,7 @@ GPU = Device(
     "gpu",
     "LiteRT's GPU delegate",
     _TAKES,
-    general=(_static, rank(NHWC), _types, _activation),
+    general=(static, rank(NHWC), _types, _activation),
     open_sizes="the delegate takes no size that is not known",
     rest="the CPU",
     remedies={

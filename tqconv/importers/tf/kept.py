@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tqconv.compose.variables import handle_of
 from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.flow.functions import Function, function_of
 from tqconv.importers.tf.flow.primitives import ENTERS, SWITCHES, behind, reached
@@ -291,12 +292,7 @@ def declare(graph: Graph, kept: Kept) -> dict[str, Tensor]:
     handles = {}
     for name in kept.variables:
         value = np.asarray(kept.initial[name])
-        emit(first, "ASSIGN_VARIABLE", _handle(first, name), value, name=f"{name}/initial")
-        handles[name] = _handle(graph, name)
+        emit(first, "ASSIGN_VARIABLE", handle_of(first, name), value, name=f"{name}/initial")
+        handles[name] = handle_of(graph, name)
     graph.add(Op("CALL_ONCE", (), (), {}, Source("", "variables/init", "NoOp"), (first,)))
     return handles
-
-
-def _handle(graph: Graph, name: str) -> Tensor:
-    made: Tensor = emit(graph, "VAR_HANDLE", name=f"{name}/handle", container="", shared_name=name)
-    return made

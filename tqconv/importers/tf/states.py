@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tqconv.compose.variables import handle_of
 from tqconv.config import Dims, LoadOptions
 from tqconv.errors import UsageError, shaped
 from tqconv.importers.tf.borders import resolve
@@ -48,7 +49,7 @@ def read_states(
         name = str(state)
         _initialize(graph, name, shape)
         made_from = Source("", name, "Variable")
-        handle = _handle(graph, name)
+        handle = handle_of(graph, name)
         tensor = Tensor(graph.unique(name), shape, np.dtype(np.float32))
         graph.add(Op("READ_VARIABLE", (handle,), (tensor,), {}, made_from))
         tensors[state] = tensor
@@ -102,10 +103,5 @@ def _initialize(graph: Graph, name: str, shape: Dims) -> None:
     """Store zeros before the first run."""
     first = graph.body(f"{name}/init")
     zeros = np.zeros([d or 0 for d in shape], np.float32)
-    emit(first, "ASSIGN_VARIABLE", _handle(first, name), zeros, name=f"{name}/zeros")
+    emit(first, "ASSIGN_VARIABLE", handle_of(first, name), zeros, name=f"{name}/zeros")
     graph.add(Op("CALL_ONCE", (), (), {}, Source("", name, "Variable"), (first,)))
-
-
-def _handle(graph: Graph, name: str) -> Tensor:
-    made: Tensor = emit(graph, "VAR_HANDLE", name=f"{name}/handle", container="", shared_name=name)
-    return made

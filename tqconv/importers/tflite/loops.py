@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tqconv.errors import UnsupportedError
+from tqconv.errors import UnsupportedError, shaped
 from tqconv.ir.graph import Graph, Op, Tensor
 from tqconv.ir.types import Shape
 from tqconv.ops.emit import infer
@@ -94,7 +94,7 @@ def _check_next_round(op: Op) -> None:
             made = infer(Op(inner.type, inputs, inner.outputs, inner.options, inner.source))
         except UnsupportedError as error:
             changed = [
-                f"'{t.name}' of {_shown(t.shape)} as {_shown(out.shape)}"
+                f"'{t.name}' of {shaped(t.shape)} as {shaped(out.shape)}"
                 for t, out in zip(body.inputs, body.outputs, strict=True)
                 if t.shape != out.shape
             ]
@@ -103,7 +103,3 @@ def _check_next_round(op: Op) -> None:
                 where=op.source,
             ) from error
         shapes |= {id(t): tuple(s) for t, (s, _) in zip(inner.outputs, made, strict=False)}
-
-
-def _shown(shape: Shape) -> str:
-    return f"[{', '.join('?' if d is None else str(d) for d in shape)}]"

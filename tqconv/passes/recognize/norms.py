@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,12 +42,7 @@ def center_before_scaling(graph: Graph, op: Op) -> bool:
     if found is None or (found.offset is None and has_activation(op)):
         return False
     x, mean, factor, offset = found
-
-    def add(type: str, *operands: Tensor, **options: object) -> Tensor:
-        name = f"{op.output.name}/{type.lower()}"
-        made: Tensor = emit(graph, type, *operands, name=name, source=op.source, **options)
-        return made
-
+    add = _adding(graph, op)
     centered = add("SUB", x, mean)
     for use in list(mean.uses):
         other = use.op
@@ -64,6 +59,17 @@ def center_before_scaling(graph: Graph, op: Op) -> bool:
         return False
     graph.replace(op.output, y)
     return True
+
+
+def _adding(graph: Graph, op: Op) -> Callable[..., Tensor]:
+    """Return what emits operators in the place of another, with its name and its source."""
+
+    def add(type: str, *operands: Operand, **options: object) -> Tensor:
+        name = f"{op.output.name}/{type.lower()}"
+        made: Tensor = emit(graph, type, *operands, name=name, source=op.source, **options)
+        return made
+
+    return add
 
 
 def _spelled(op: Op) -> Iterator[Scaled]:
@@ -168,12 +174,7 @@ def normalize_as_it_stands(graph: Graph, op: Op) -> bool:
         return False
     if again:
         x = reshaped(graph, x, y.shape, f"{y.name}/reshape", op.source)
-
-    def add(type: str, *operands: Operand, **options: object) -> Tensor:
-        name = f"{op.output.name}/{type.lower()}"
-        made: Tensor = emit(graph, type, *operands, name=name, source=op.source, **options)
-        return made
-
+    add = _adding(graph, op)
     centered = add("SUB", x, add("MEAN", x, along, keep_dims=True))
     spread = add("MEAN", add("SQUARE", centered), along, keep_dims=True)
     root = add("RSQRT", add("ADD", spread, epsilon))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.match import has_activation, is_scalar, made_by
+from tqconv.ir.match import has_activation, is_scalar, is_zero, made_by
 from tqconv.ir.types import Range
 from tqconv.ops.facts import CLAMPS
 from tqconv.ops.rules import axes_of
@@ -244,16 +244,12 @@ def _root(tensor: Tensor, kind: str) -> tuple[Tensor, int, float] | None:
     while (op := made_by(_unclamped(tensor), "MUL", "DEPTHWISE_CONV_2D")) is not None:
         factor, bias = op.input(1).data, op.inputs[-1] if len(op.inputs) > 2 else None
         scales = op.type == "MUL" or op.input(1).shape[:3] == (1, 1, 1)
-        if factor is None or not scales or (bias is not None and not _is_zero(bias)):
+        if factor is None or not scales or (bias is not None and not is_zero(bias)):
             return None
         tensor, most = op.input(0), most * float(np.abs(factor).max(initial=0.0))
     root = made_by(_unclamped(tensor), kind)
     found = _deviation(_unclamped(root.input(0), "ADD")) if root is not None else None
     return None if found is None else (*found, most)
-
-
-def _is_zero(tensor: Tensor) -> bool:
-    return tensor.data is not None and not tensor.data.any()
 
 
 def _normalized(op: Op, ranges: Mapping[Tensor, Range]) -> Ends | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,20 +29,8 @@ def custom(b: ONNXBuilder, *inputs: Tensor | None, **attributes: Any) -> tuple[T
         info = infos.get(name)
         said = dtype_of(info.dtype) if info is not None and info.dtype > 0 else own
         outputs.append(((info.shape if info is not None else None) or (), COMPUTED.get(said, said)))
-    made = b.custom(b.node.message.op_type, inputs, outputs, _options(attributes))
+    made = b.custom(b.node.message.op_type, inputs, outputs, flex_map(attributes))
     for name, tensor in zip(b.node.outputs, made, strict=True):
         if name not in infos or infos[name].shape is None:
             b.shared.translation.unshaped[id(tensor)] = tensor
     return made
-
-
-def _options(attributes: Mapping[str, Any]) -> bytes:
-    """Return strings, numbers and lists of them; tensors and graphs have no such form."""
-    kept = {name: attributes[name] for name in sorted(attributes) if _is_plain(attributes[name])}
-    return flex_map(kept) if kept else b""
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return bool(value) and _is_plain(value[0])
-    return isinstance(value, str | bytes | int | float)

@@ -100,12 +100,8 @@ def center_crop_pad(
     amounts: list[tuple[Size, Size]] = [(0, 0)] * x.rank
     for i, axis in enumerate(along):
         more = calculate(b, "SUB", element(b, shape, i), size_of(b, x, axis))
-        grown, cut = (_positive(b, more, sign) for sign in (1, -1))
+        grown, cut = (rearrange.of_sign(b, more, sign) for sign in (1, -1))
         halves = [calculate(b, "FLOOR_DIV", size, 2) for size in (grown, cut)]
         before = calculate(b, "SUB", *halves)
         amounts[axis] = before, calculate(b, "SUB", more, before)
     return rearrange.resized(b, x, amounts)
-
-
-def _positive(b: ONNXBuilder, size: Size, sign: int) -> Size:
-    return calculate(b, "MAXIMUM", calculate(b, "MUL", size, sign), 0)

@@ -42,7 +42,13 @@ def custom(b: TFBuilder, *inputs: Tensor, **attributes: Any) -> tuple[Tensor, ..
     detects = b.node.op == DETECTION
     outputs = _detections(attributes) if detects else _outputs(b.node, shapes)
     facts = {fact: True for name, fact in QUANTIZED.items() if attributes.get(name)}
-    made = b.custom(b.node.op, inputs, outputs, options_of(attributes), **facts)
+    made = b.custom(
+        b.node.op,
+        inputs,
+        outputs,
+        flex_map({n: v for n, v in attributes.items() if not _says_type(v)}),
+        **facts,
+    )
     if not detects:
         unknown = [t for i, t in enumerate(made) if i >= len(shapes) or shapes[i] is None]
         unshaped |= {id(t): t for t in unknown}
@@ -68,7 +74,7 @@ def audio_spectrogram(
         "magnitude_squared": magnitude_squared,
     }
     shape = (channels, frames, bins)
-    return b.custom(b.source.op_type, (x,), [(shape, FLOAT32)], options_of(options))
+    return b.custom(b.source.op_type, (x,), [(shape, FLOAT32)], flex_map(options))
 
 
 @handles("Mfcc")
@@ -91,22 +97,12 @@ def mfcc(
     }
     shape = (*spectrogram.shape[:2], dct_coefficient_count)
     inputs = (spectrogram, b.reshape(sample_rate, (1,)))
-    return b.custom(b.source.op_type, inputs, [(shape, FLOAT32)], options_of(options))
+    return b.custom(b.source.op_type, inputs, [(shape, FLOAT32)], flex_map(options))
 
 
-def options_of(attributes: Mapping[str, Any]) -> bytes:
-    """Return the attributes as a flexbuffer map, as TOCO wrote them.
-
-    Strings, numbers, truth values and lists of the first two; nothing when no attribute is one.
-    """
-    kept = {name: attributes[name] for name in sorted(attributes) if _is_plain(attributes[name])}
-    return flex_map(kept) if kept else b""
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return bool(value) and not isinstance(value[0], bool) and _is_plain(value[0])
-    return isinstance(value, str | bytes | int | float) and not isinstance(value, TypeNumber)
+def _says_type(value: Any) -> bool:
+    """Whether an attribute is an element type, or a list of them: TOCO wrote none."""
+    return isinstance(value[0] if isinstance(value, list) and value else value, TypeNumber)
 
 
 def _outputs(node: Node, shapes: Sequence[Shape | None]) -> list[tuple[Shape, np.dtype]]:

@@ -183,11 +183,11 @@ def _symmetric(
 
     The side that needs the larger steps decides.
     """
-    from_high = _steps(b, last, high)
+    from_high = steps_to(b, last, high)
     if first == 0:
         inverse = b("MUL", high, F(1) / last)
         return from_high, inverse, b.const(0, F, "zero"), high
-    from_low = _steps(b, first, low)
+    from_low = steps_to(b, first, low)
     lower = b("LESS", from_low, from_high)
     scale = b("SELECT_V2", lower, from_low, from_high)
     inverse = b("SELECT_V2", lower, b("DIV", low, first), b("DIV", high, last))
@@ -196,6 +196,7 @@ def _symmetric(
     return scale, inverse, least, most
 
 
-def _steps(b: Builder, end: np.float32, bound: Tensor) -> Tensor:
+def steps_to(b: Builder, end: np.float32, bound: Tensor) -> Tensor:
+    """Return how many steps a unit has where the step `end` is a bound; many on the other side."""
     same_side = b("GREATER", b("MUL", bound, end), F(0))
     return b("SELECT_V2", same_side, b("DIV", end, bound), LARGEST)

@@ -7,7 +7,7 @@ import numpy as np
 from tqconv.compose.builder import Builder
 from tqconv.compose.sampling import rounded as round_away
 from tqconv.errors import UnsupportedError
-from tqconv.importers.tf.handlers.fakequant import LARGEST, fake_quant
+from tqconv.importers.tf.handlers.fakequant import fake_quant, steps_to
 from tqconv.importers.tf.node import TypeNumber, dtype_of
 from tqconv.importers.tf.registry import TFBuilder, handles
 from tqconv.ir.graph import Tensor
@@ -146,18 +146,13 @@ def _scaled(
     b: Builder, x: Tensor, low: Tensor, high: Tensor, steps: Steps, round_mode: str
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Integers are reals times a scale, so that 0 is 0."""
-    scale = _side(b, steps.highest, high)
+    scale = steps_to(b, steps.highest, high)
     if steps.lowest < 0:
-        scale = b("MINIMUM", _side(b, steps.lowest, low), scale)
+        scale = b("MINIMUM", steps_to(b, steps.lowest, low), scale)
     least, most = (b("DIV", end, scale) for end in (steps.lowest, steps.highest))
     values = b("MUL", b("MAXIMUM", b("MINIMUM", x, most), least), scale)
     rounded = b("ROUND", values) if round_mode == "HALF_TO_EVEN" else round_away(b, values)
     return rounded, least, most
-
-
-def _side(b: Builder, end: np.float32, bound: Tensor) -> Tensor:
-    same_side = b("GREATER", b("MUL", bound, end), F(0))
-    return b("SELECT_V2", same_side, b("DIV", end, bound), LARGEST)
 
 
 def _min_first(b: Builder, x: Tensor, low: Tensor, high: Tensor, steps: Steps) -> Tensor:
