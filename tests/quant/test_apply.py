@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -9,8 +11,10 @@ from conftest import Run, decibels
 from graph_text import parse
 
 from tqconv.config import QuantizeOptions
+from tqconv.errors import UsageError
 from tqconv.exporters.tflite import serialize
 from tqconv.ir.graph import Graph, Model, Signature
+from tqconv.jobs.quantize import quantize
 from tqconv.quant import integer_mode
 from tqconv.quant.evidence.ranges import Ranges, Record
 from tqconv.runtime.calibrate import calibrate
@@ -136,6 +140,23 @@ def test_a_constant_that_float_and_integer_operators_share_exists_twice(run: Run
     # One step of y is 9 / 255, and x is rounded by half a step of 3 / 255, times 3.
     assert y == pytest.approx(feed["x"] * 3, abs=0.06)
     assert z == pytest.approx(np.sin(feed["x"]) * 3, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"input_stats": ((0.0, 1e-45),)},
+        {"input_stats": ((1e300, 1.0),)},
+        {"named_stats": {"x": (0.0, 1e-320)}},
+        {"input_ranges": {"x": (0.0, 1e-320)}},
+        {"input_ranges": {"x": (0.0, 1e39)}},
+    ],
+)
+@pytest.mark.parametrize("mode", ["int8", "int16x8"])
+def test_reals_for_which_no_integers_stand_are_refused(said: dict[str, Any], mode: str) -> None:
+    model = Model([parse("x: f32[4] -> y\ny = RELU(x)")])
+    with pytest.raises(UsageError, match="of input 'x': no integers stand for the reals from"):
+        quantize(model, QuantizeOptions(mode=mode, random=1, **said))
 
 
 def test_input_stats_and_input_range_say_the_same_and_are_echoed() -> None:

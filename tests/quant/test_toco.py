@@ -255,6 +255,15 @@ def test_ranges_that_no_integers_cover_are_one_report():
     assert "never trained" in caught.value.hint
 
 
+def test_ranges_whose_steps_are_no_scales_are_refused():
+    """XNNPACK loads no model with a scale that float32 stores with fewer bits."""
+    text = "x: f32[1,4] -> z\ny = MUL(x, 2.0)\nz = FAKE_QUANT(y) {min=0.0, max=1e-36, num_bits=8}"
+    with pytest.raises(QuantizationError, match="finer than float32 has numbers"):
+        quantized(text)
+    graph = quantized(text.replace("1e-36", "1e-35"))
+    assert scale_and_zero(graph, "z")[0] == pytest.approx(1e-35 / 255, rel=1e-6)
+
+
 @pytest.mark.parametrize("pattern", ["keep_float", "int16"])
 def test_uint8_models_have_no_other_parts(pattern):
     model = Model([parse("x: f32[1,4] -> y\ny = TANH(x)")])

@@ -15,6 +15,7 @@ from tqconv.quant.params import activation, limits
 from tqconv.quant.schemes import INT16, UINT8, scheme
 
 REAL = (None, "float32")
+TINY, MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 SLACK = 0.02
 """Part of a range by which samples may leave it: a few steps of 8 bits."""
 
@@ -69,12 +70,28 @@ def said_of_inputs(graph: Graph, options: QuantizeOptions, dtype: np.dtype) -> d
         stats = {**dict(zip(inputs, options.input_stats, strict=True)), **stats}
     said: dict[Tensor, Range] = {}
     for name, (mean, std) in stats.items():
-        ends = (np.float32(end) - np.float32(mean) for end in limits(dtype))
-        low, high = (float(end / np.float32(std)) for end in ends)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            ends = (np.float32(end) - np.float32(mean) for end in limits(dtype))
+            low, high = (float(end / np.float32(std)) for end in ends)
         said[_input(inputs, name)] = Range(low, high, "input_stats", f"mean {mean:g} std {std:g}")
     for name, (low, high) in options.input_ranges.items():
         said[_input(inputs, name)] = Range(low, high, "user", "--input_range")
+    for tensor, known in said.items():
+        _check_steps(tensor, known, dtype)
     return said
+
+
+def _check_steps(tensor: Tensor, known: Range, dtype: np.dtype) -> None:
+    """Raise UsageError where the steps of integers between the ends are no numbers of float32."""
+    first, last = limits(dtype)
+    step = (known.high - known.low) / (last - first)
+    fits = step >= TINY and max(abs(known.low), abs(known.high)) <= MOST
+    if not fits:
+        raise UsageError(
+            f"{known.detail} of input '{tensor.name}': no integers stand for the reals from "
+            f"{known.low:g} to {known.high:g}",
+            hint="real = (stored - mean) / std" if known.kind == "input_stats" else None,
+        )
 
 
 def _input(inputs: Mapping[str, Tensor], name: str) -> Tensor:

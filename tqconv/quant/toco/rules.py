@@ -34,6 +34,8 @@ COPIES = {"SPLIT": 1} | dict.fromkeys(
     ("RESHAPE", "RELU", "RELU6", "RELU_N1_TO_1", "PRELU", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), 0
 )
 """Operator -> the operand whose parameters its results have, whatever their range: quantize.cc."""
+FINEST = 255 * float(np.finfo(np.float32).tiny)
+"""A range of 8 bits whose steps are the least that XNNPACK takes for a scale."""
 NEARBY = 16
 """Weights of 0 closer than this stop TOCO: ensure_uint8_weights_safe_for_fast_int8_kernels.cc."""
 
@@ -106,6 +108,8 @@ def _unfit(tensor: Tensor) -> str:
         return reason
     if not found.low <= 0 <= found.high:
         return f"the range [{found.low:g}, {found.high:g}] does not hold 0"
+    if found.high - found.low < FINEST:
+        return f"the range [{found.low:g}, {found.high:g}] is finer than float32 has numbers"
     return ""
 
 
