@@ -159,6 +159,17 @@ def test_random_samples_leave_a_note() -> None:
     assert "ranges are measured on 3 random samples: for trials only" in model.notes
 
 
+@pytest.mark.parametrize(("count", "said"), [(1, "1 sample"), (7, "7 samples"), (8, "")])
+def test_few_samples_leave_a_note(tmp_path: Path, count: int, said: str) -> None:
+    model = network()
+    (x,) = model.main.inputs
+    np.savez(tmp_path / "s.npz", **{x.name: images(1, count).reshape(count, *x.shape)})
+    quantize(model, QuantizeOptions(mode="int8", calibration_data=str(tmp_path / "s.npz")))
+    notes = [note for note in model.notes if "ranges are measured on" in note]
+    whole = f"ranges are measured on {said}: what lies beyond them is cut off; 100 are usual"
+    assert notes == ([whole] if said else [])
+
+
 def test_verify_reports_outputs_and_the_worst_inside(data: str) -> None:
     model = network()
     quantize(model, asked(data, improve=False))

@@ -32,6 +32,10 @@ from tqconv.runtime import samples as data
 from tqconv.runtime.images import Scaling
 from tqconv.runtime.litert import Feed
 
+FEW, ENOUGH = 8, 100
+"""Samples of which it is said that they are few: one more is beyond all of them as often as once in
+nine times; and how many tutorials of quantization take."""
+
 
 def calibrate(
     model: Model,
@@ -277,6 +281,11 @@ def _gather(
             listener=memory,
         )
         known = fresh if known is None else known.merged(fresh)
+        if options.random is None and 0 < known.samples < FEW:
+            model.notes.append(
+                f"ranges are measured on {counted(known.samples, 'sample')}: what lies beyond them "
+                f"is cut off; {ENOUGH} are usual"
+            )
     return known
 
 

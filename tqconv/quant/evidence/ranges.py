@@ -97,6 +97,11 @@ class Ranges:
         """Return the records of calibrated tensors."""
         return Ranges({name: Record.of(found, method) for name, found in seen.items()})
 
+    @property
+    def samples(self) -> int:
+        """How many samples were looked at; 0 where persons and files said all."""
+        return max((record.samples for record in self.records.values()), default=0)
+
     def find(self, names: Iterable[str]) -> tuple[str, Record] | None:
         """Return the entry for a tensor that goes by `names`, and what it is called in the file."""
         names = list(names)
