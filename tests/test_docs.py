@@ -25,6 +25,7 @@ from tqconv.ops.table import table
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "ops.md"
+DECISIONS = ROOT / "docs" / "decisions.md"
 _SPEC = importlib.util.spec_from_file_location("generate_man", ROOT / "docs" / "generate_man.py")
 assert _SPEC is not None
 assert _SPEC.loader is not None
@@ -79,3 +80,14 @@ def test_examples_of_the_help_run(
     assert isinstance(command, FlagCommand)
     for line in command.examples:
         assert main(shlex.split(line)[1:]) == 0
+
+
+def test_decisions_are_numbered_in_order_and_found_by_their_numbers() -> None:
+    numbered = re.findall(r"^\*\*D(\d+) .*?\.\*\*", DECISIONS.read_text(), re.MULTILINE | re.DOTALL)
+    assert [int(n) for n in numbered] == list(range(1, len(numbered) + 1))
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")]
+    named = {
+        n for page in pages for n in re.findall(r"(?<=[(\[ ])D(\d+)(?=[)\], ])", page.read_text())
+    }
+    assert named <= set(numbered)
+    assert {"19", "35", "59"} <= named
