@@ -66,11 +66,10 @@ def load(path: Path, options: LoadOptions) -> Model:
     budget = _budget(folder, meta)
     nodes, library = graph_of(meta, folder, budget, entries)
     stored = Stored.of(meta, nodes, folder)
-    nodes = _computing(nodes, entries, options)
-    models = [
-        _import(entry, nodes, library, stored, folder, meta, options, budget, len(entries) == 1)
-        for entry in entries
-    ]
+    producer = meta.graph_def.versions.producer or 1000
+    content = _Content(_computing(nodes, entries, options), library, stored, producer, budget)
+    origin, alone = folder.name or str(folder), len(entries) == 1
+    models = [content.model(entry, origin, options, alone) for entry in entries]
     whole = models[0]
     for number, model in enumerate(models[1:], 1):
         whole.graphs += model.graphs
@@ -228,37 +227,41 @@ def _computing(
     return {name: node for name, node in nodes.items() if name in needed}
 
 
-def _import(
-    entry: Entry,
-    nodes: Mapping[str, Node],
-    library: Mapping[str, Any],
-    stored: Stored,
-    folder: Path,
-    meta: Any,
-    options: LoadOptions,
-    budget: Budget,
-    alone: bool,
-) -> Model:
-    """Import one signature; its names are those of the result's inputs and outputs."""
-    borders, asked = _borders(entry, nodes, options)
-    fetches = [resolve(name, nodes) for name in asked.outputs or ()]
-    feeds = [resolve(name, nodes) for name in asked.inputs or ()]
-    kept = keep(nodes, library, fetches, feeds, alone)
-    notes: list[str] = []
-    frozen = stored.freeze(nodes, fetches, feeds, kept, notes)
-    kept = replace(kept, initial={name: stored.value(nodes[name]) for name in kept.variables})
-    model = import_graph(
-        frozen,
-        library,
-        folder.name or str(folder),
-        asked,
-        producer=meta.graph_def.versions.producer or 1000,
-        kept=kept,
-        budget=budget,
-    )
-    model.notes[:0] = notes
-    _name_borders(model, entry, borders)
-    return model
+@dataclass(frozen=True)
+class _Content:
+    """What all signatures of a folder are made of."""
+
+    nodes: Mapping[str, Node]
+    library: Mapping[str, Any]
+    stored: Stored
+    producer: int
+    budget: Budget
+
+    def model(self, entry: Entry, origin: str, options: LoadOptions, alone: bool) -> Model:
+        """Import a signature, whose names are those of the result's inputs and outputs.
+
+        alone: no other one reads what this one stores.
+        """
+        nodes = self.nodes
+        borders, asked = _borders(entry, nodes, options)
+        fetches = [resolve(name, nodes) for name in asked.outputs or ()]
+        feeds = [resolve(name, nodes) for name in asked.inputs or ()]
+        kept = keep(nodes, self.library, fetches, feeds, alone)
+        notes: list[str] = []
+        frozen = self.stored.freeze(nodes, fetches, feeds, kept, notes)
+        initial = {name: self.stored.value(nodes[name]) for name in kept.variables}
+        model = import_graph(
+            frozen,
+            self.library,
+            origin,
+            asked,
+            producer=self.producer,
+            kept=replace(kept, initial=initial),
+            budget=self.budget,
+        )
+        model.notes[:0] = notes
+        _name_borders(model, entry, borders)
+        return model
 
 
 Borders = tuple[list[str], list[str]]
