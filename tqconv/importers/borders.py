@@ -42,7 +42,7 @@ class Declared:
     nothing. fixed: the tensor is an input in the file, whose rank the user cannot change; not so
     one in the midst of a model that is cut there. guessed: the user may know the type better.
     asked: where it does not say the shape, that in which something reads the tensor, and what does.
-    advice: what to do where that is not enough.
+    advice: what to do where that is not enough; None for a shape.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Declared:
     fixed: bool = True
     guessed: bool = False
     asked: tuple[Dims, str] | None = None
-    advice: str = "give --input_shapes"
+    advice: str | None = None
 
 
 def unknown_name(
@@ -130,7 +130,9 @@ def add_inputs(
     names = [one.name for one in declared]
     check_counts(names, options)
     named = {name.removesuffix(":0"): shape for name, shape in options.named_shapes.items()}
-    tensors, seen = [], set()
+    tensors: list[Tensor] = []
+    seen: set[str] = set()
+    unsaid: list[Declared] = []
     for position, one in enumerate(declared):
         if one.name in seen:
             raise UsageError(f"`{one.name}` is listed twice in --input_arrays")
@@ -140,7 +142,12 @@ def add_inputs(
             given = options.shapes[position]
         shape = _shape(one, given, notes)
         dtype = _dtype(one, options.dtypes[position] if options.dtypes else None)
-        tensors.append(_add_input(graph, one.name, shape, dtype, notes))
+        if shape is None:
+            unsaid.append(one)
+        else:
+            tensors.append(_add_input(graph, one.name, shape, dtype, notes))
+    if unsaid:
+        raise _unsaid(unsaid)
     unknown = set(named) - {name.removesuffix(":0") for name in names}
     if unknown:
         name = min(unknown)
@@ -190,10 +197,10 @@ def check_dtype(name: str, own: np.dtype, given: np.dtype) -> None:
         )
 
 
-def _shape(declared: Declared, given: Dims | None, notes: list[str]) -> Dims:
+def _shape(declared: Declared, given: Dims | None, notes: list[str]) -> Dims | None:
     own = declared.shape
     if given is None:
-        return _unsaid_shape(declared, notes) if own is None else own
+        return _shape_as_read(declared, notes) if own is None else own
     if own is None:
         return given
     if declared.fixed and len(given) != len(own) and own != ():
@@ -209,18 +216,39 @@ def _shape(declared: Declared, given: Dims | None, notes: list[str]) -> Dims:
     return given
 
 
-def _unsaid_shape(declared: Declared, notes: list[str]) -> Dims:
+def _shape_as_read(declared: Declared, notes: list[str]) -> Dims | None:
     """Return the shape in which an input is read, if that leaves only the number of rows open."""
-    known = ""
-    if declared.asked is not None:
-        asked, reader = declared.asked
-        if None not in asked[1:]:
-            notes.append(f"input {declared.name} is {printed(asked)}, as {reader} reads it")
-            return asked
-        known = f"; {reader} reads it as {printed(asked)}"
-    raise UsageError(
-        f"the graph does not say the shape of input `{declared.name}`{known}",
-        hint=declared.advice,
+    if declared.asked is None or None in declared.asked[0][1:]:
+        return None
+    asked, reader = declared.asked
+    notes.append(f"input {declared.name} is {printed(asked)}, as {reader} reads it")
+    return asked
+
+
+def _unsaid(declared: Sequence[Declared]) -> UsageError:
+    """Return the error about inputs whose shapes nothing tells."""
+    names = ", ".join(
+        f"`{one.name}`"
+        + (f" ({one.asked[1]} reads it as {printed(one.asked[0])})" if one.asked else "")
+        for one in declared
+    )
+    many = len(declared) > 1
+    return UsageError(
+        f"the graph does not say the shape{'s' * many} of input{'s' * many} {names}",
+        hint=next((one.advice for one in declared if one.advice), None) or _shape_advice(declared),
+    )
+
+
+def _shape_advice(declared: Sequence[Declared]) -> str:
+    """Return how to give shapes: as they are read, or an example where nothing tells the rank."""
+    shapes = ";".join(
+        f"{one.name}=" + (printed(one.asked[0])[1:-1].replace(" ", "") if one.asked else "1,?,8")
+        for one in declared
+    )
+    example = "" if all(one.asked for one in declared) else "; 1,?,8 stands for three dimensions"
+    return (
+        f"give --input_shapes '{shapes}', with a size for each dimension, or `?` where it may "
+        f"change{example}"
     )
 
 

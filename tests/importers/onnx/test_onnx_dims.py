@@ -36,3 +36,19 @@ def test_other_formats_name_no_dimensions(tmp_path: Path) -> None:
     path.write_bytes(b"\x0a\x00")
     with pytest.raises(UsageError, match="names no dimensions"):
         api.load(path, LoadOptions(format="graphdef", dims={"batch": 1}))
+
+
+def test_inputs_without_a_rank_are_asked_for_together(tmp_path: Path) -> None:
+    graph = model()
+    graph.graph.node[0].CopyFrom(node("Add", "x z", "y"))
+    graph.graph.input.add().CopyFrom(graph.graph.input[0])
+    graph.graph.input[1].name = "z"
+    for given in graph.graph.input:
+        given.type.tensor_type.ClearField("shape")
+    with pytest.raises(UsageError, match="shapes of inputs `x`, `z`\n") as caught:
+        load(graph, tmp_path)
+    assert "--input_shapes 'x=1,?,8;z=1,?,8'" in str(caught.value.hint)
+    with pytest.raises(UsageError, match="shape of input `z`\n"):
+        load(graph, tmp_path, LoadOptions(named_shapes={"x": (2, 3)}))
+    made = load(graph, tmp_path, LoadOptions(named_shapes={"x": (2, 3), "z": (None, 3)}))
+    assert made.main.outputs[0].shape == (2, 3)

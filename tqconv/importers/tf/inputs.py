@@ -50,7 +50,7 @@ def declared(ref: Ref, nodes: Mapping[str, Node], known: Mapping[Ref, Dims]) -> 
         fixed=node.op in PLACEHOLDERS,
         guessed=definition(node.op) is None,
         asked=shape_by_readers(nodes, ref) if shape is None else None,
-        advice=value_advice(ref.node, nodes) or Declared.advice,
+        advice=value_advice(ref.node, nodes),
     )
 
 

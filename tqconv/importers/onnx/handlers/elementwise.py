@@ -299,8 +299,8 @@ def thresholded_relu(b: ONNXBuilder, x: Tensor, *, alpha: float = 1.0) -> Tensor
 
 @handles("Shrink")
 def shrink(b: ONNXBuilder, x: Tensor, *, bias: float = 0.0, lambd: float = 0.5) -> Tensor:
-    """Pull x towards 0 by the bias; what lies within lambd is 0."""
-    return activations.soft_shrink(b, x, lambd, bias)
+    """Pull x towards 0 by the bias; what lies within lambd is 0. Integers are cut, not rounded."""
+    return b.cast(activations.soft_shrink(b, b.cast(x, F), lambd, bias), x.dtype)
 
 
 def _hard(b: Builder, x: Tensor, axis: int) -> Tensor:
