@@ -260,8 +260,11 @@ def close(graph: Graph, results: Sequence[Tensor], *, loops: bool = False) -> No
 
 
 def as_predicate(b: Builder, tensor: Tensor) -> Tensor:
-    """Return a boolean scalar: numbers are true where they are not 0, texts if not empty."""
-    if tensor.size != 1 or not tensor.is_static:
+    """Return a boolean scalar: numbers are true where they are not 0, texts if not empty.
+
+    A single size that is open can only be 1.
+    """
+    if tensor.shape != (None,) and (tensor.size != 1 or not tensor.is_static):
         raise UnsupportedError(f"the predicate {tensor!r} is not a scalar")
     return b.reshape(truth(b, tensor), ())
 

@@ -223,6 +223,20 @@ def test_operators_without_translation_are_what_their_schema_says(tmp_path: Path
     assert_like_reference(model, tmp_path, inputs, [np.float32(want)])
 
 
+def test_functions_of_the_standard_may_read_constants(tmp_path: Path) -> None:
+    scores = np.array([[-1, -2, -3], [-3, -1, -2]], np.float32)
+    labels = np.array([2, 1], np.int64)
+    weights = np.array([1, 2, 4], np.float32)
+    model = network(
+        [node("NegativeLogLikelihoodLoss", "x k w", "y")],
+        {"x": scores, "k": labels},
+        ["y"],
+        {"w": weights},
+    )
+    want = np.float32((4 * 3 + 2 * 1) / (4 + 2))
+    assert_like_reference(model, tmp_path, {"x": scores, "k": labels}, [want])
+
+
 def test_rows_of_negative_infinity_are_found_by_their_maximum(tmp_path: Path) -> None:
     x = np.array([[-np.inf, -np.inf], [-np.inf, 1]], np.float32)
     nodes = [node("ReduceMax", "x", "m", axes=[1]), node("Equal", "m low", "y")]

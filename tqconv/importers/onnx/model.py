@@ -213,9 +213,7 @@ def _expanded(model: Any, wanted: list[tuple[str, str]]) -> Any:
     large = [(t, t.raw_data) for t in model.graph.initializer if len(t.raw_data) > SMALL]
     for tensor, _ in large:
         tensor.ClearField("raw_data")
-    if not any(info.name == "" for info in model.graph.value_info):
-        # The inliner asks for the types of operands that are left out, too.
-        model.graph.value_info.append(onnx.helper.make_tensor_value_info("", 1, None))
+    _add_types(model.graph)
     try:
         made = onnx.inliner.inline_selected_functions(model, wanted, inline_schema_functions=True)
     except (RuntimeError, ValueError):
@@ -224,6 +222,15 @@ def _expanded(model: Any, wanted: list[tuple[str, str]]) -> Any:
     for tensor, content in large:
         named[tensor.name].raw_data = content
     return made
+
+
+def _add_types(graph: Any) -> None:
+    """Declare what the inliner knows no type of: initializers, and operands that are left out."""
+    declared = {info.name for info in (*graph.value_info, *graph.input)}
+    types = {t.name: (t.data_type, t.dims) for t in graph.initializer}
+    for name, (number, dims) in {**types, "": (onnx.TensorProto.FLOAT, None)}.items():
+        if name not in declared:
+            graph.value_info.append(onnx.helper.make_tensor_value_info(name, number, dims))
 
 
 def _add_defaults(node: Any, schema: Any) -> None:
