@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tqconv.compose.bounds import ends_of
 from tqconv.compose.builder import Builder
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Op, Tensor
@@ -20,6 +21,7 @@ from tqconv.ops.table import spec
 
 INT32 = np.dtype(np.int32)
 INT64 = np.dtype(np.int64)
+INT32_ENDS = np.iinfo(np.int32)
 UINT8 = np.dtype(np.uint8)
 UINT32 = np.dtype(np.uint32)
 UINT64 = np.dtype(np.uint64)
@@ -135,16 +137,30 @@ def floor_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     """`x` / y rounded down, for int64 as for the types that FLOOR_DIV takes."""
     if x.dtype != INT64 or (x.is_constant and y.is_constant):
         return b("FLOOR_DIV", x, y)
+    if _divides_narrow(x, y):
+        return _narrow(b, "FLOOR_DIV", x, y)
     rest, differs = _remainder(b, x, y)
     toward_zero = _exact_quotient(b, b("SUB", x, rest), y)
-    return b("SUB", toward_zero, b.cast(differs, INT64))
+    return toward_zero if differs is None else b("SUB", toward_zero, b.cast(differs, INT64))
 
 
 def truncate_divide(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     """x / y rounded toward zero."""
     if x.dtype != INT64 or (x.is_constant and y.is_constant):
         return b("DIV", x, y)
+    if _divides_narrow(x, y):
+        return _narrow(b, "DIV", x, y)
     return _exact_quotient(b, b("SUB", x, truncated_remainder(b, x, y)), y)
+
+
+def _divides_narrow(x: Tensor, y: Tensor) -> bool:
+    """Whether 32 bits hold two integers, and their quotient: the least of them has no opposite."""
+    ends = (*ends_of(x), *ends_of(y))
+    return INT32_ENDS.min < min(ends) and max(ends) <= INT32_ENDS.max
+
+
+def _narrow(b: Builder, type: str, x: Tensor, y: Tensor) -> Tensor:
+    return b.cast(b(type, b.cast(x, INT32), b.cast(y, INT32)), INT64)
 
 
 def divide_unsigned(b: Builder, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,10 +187,15 @@ def truncated_remainder(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     return _remainder(b, x, y)[0]
 
 
-def _remainder(b: Builder, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """What x / y rounded toward zero leaves, and where rounding down gives another quotient."""
+def _remainder(b: Builder, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
+    """What x / y rounded toward zero leaves, and where rounding down gives another quotient.
+
+    That is nowhere (None) if neither can be negative.
+    """
     zero = np.array(0, INT64)
     rest = b("FLOOR_MOD", x, y)
+    if min(*ends_of(x), *ends_of(y)) >= 0:
+        return rest, None
     mixed = b("NOT_EQUAL", b("LESS", x, zero), b("LESS", y, zero))
     differs = b("LOGICAL_AND", mixed, b("NOT_EQUAL", rest, zero))
     return b("SELECT_V2", differs, b("SUB", rest, y), rest), differs
