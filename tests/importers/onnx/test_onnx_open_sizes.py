@@ -205,3 +205,87 @@ def test_a_size_that_decides_about_ranks_has_to_be_given(tmp_path: Path) -> None
     for shape, rank in (((4, 6), 2), ((4, 1), 1)):
         given = load(squeezing(), tmp_path, LoadOptions(shapes=(shape,)))
         assert given.main.outputs[0].rank == rank
+
+
+def size(place: int) -> list[Any]:
+    """The nodes that compute one size as a number, as PyTorch's exporter writes them."""
+    return [
+        node("Shape", "x", f"v{place}", start=place, end=place + 1),
+        node("Squeeze", f"v{place}", f"d{place}"),
+    ]
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (1, 1), (3, 9)])
+def test_sizes_are_divided_in_32_bits(tmp_path: Path, shape: tuple[int, int]) -> None:
+    x = RNG.normal(size=shape).astype(F)
+    constants = {"two": np.array(2), "one": np.array(1), "less": np.array(-3), "r": np.array([1])}
+    nodes = [
+        *size(1),
+        node("Add", "d1 less", "a"),
+        node("Div", "a two", "b"),
+        node("Add", "b one", "c"),
+        node("Reshape", "c r", "y"),
+    ]
+    model = network(nodes, {"x": x}, ["y"], constants, shapes=OPEN)
+    assert_like_reference(model, tmp_path, {"x": x}, [np.array([int((shape[1] - 3) / 2) + 1])])
+    text = load(model, tmp_path).main
+    assert [op.type for op in text.ops if op.type in ("DIV", "ROUND")] == ["DIV"]
+    assert next(op for op in text.ops if op.type == "DIV").input(0).dtype == np.int32
+
+
+def test_products_of_sizes_keep_64_bits(tmp_path: Path) -> None:
+    many = np.array(2**33 + 7)
+    nodes = [*size(0), *size(1), node("Mul", "d0 many", "p"), node("Div", "p d1", "y")]
+    model = network(nodes, {"x": X}, ["y"], {"many": many}, shapes=OPEN)
+    assert_like_reference(model, tmp_path, {"x": X}, [4 * many // 6])
+
+
+@pytest.mark.parametrize("open_sizes", [["n", "m", 2], ["n", 6, 2], ["n", "m", "k"]])
+def test_what_is_divided_out_for_a_shape_is_left_to_the_kernel(
+    tmp_path: Path, open_sizes: list[Any]
+) -> None:
+    x = RNG.normal(size=(4, 6, 2)).astype(F)
+    constants = {"three": np.array(3), "last": np.array([3]), "r": np.array([-1])}
+    nodes = [
+        *size(0),
+        *size(1),
+        *size(2),
+        node("Mul", "d0 d1", "p"),
+        node("Mul", "p d2", "all"),
+        node("Mul", "d0 three", "part"),
+        node("Div", "all part", "q"),
+        node("Reshape", "q r", "rest"),
+        node("Concat", "v0 rest last", "shape", axis=0),
+        node("Reshape", "x shape", "y"),
+    ]
+    model = network(nodes, {"x": x}, ["y"], constants, shapes={"x": open_sizes}, opset=18)
+    assert_like_reference(model, tmp_path, {"x": x}, [x.reshape(4, 4, 3)])
+    made = load(model, tmp_path).main
+    assert made.outputs[0].shape[2] == 3
+    assert "DIV" not in [op.type for op in made.ops]
+
+
+def test_a_quotient_by_something_else_stays(tmp_path: Path) -> None:
+    constants = {"two": np.array(2), "last": np.array([2]), "r": np.array([-1])}
+    nodes = [
+        *size(1),
+        node("Shape", "x", "v0", start=0, end=1),
+        node("Div", "d1 two", "q"),
+        node("Reshape", "q r", "rest"),
+        node("Concat", "v0 rest last", "shape", axis=0),
+        node("Reshape", "x shape", "y"),
+    ]
+    model = network(nodes, {"x": X}, ["y"], constants, shapes=OPEN, opset=18)
+    assert "DIV" in [op.type for op in load(model, tmp_path).main.ops]
+    none = X[:0]
+    assert_like_reference(model, tmp_path, {"x": none}, [none.reshape(0, 3, 2)])
+
+
+def test_a_condition_may_be_a_vector_of_an_open_size(tmp_path: Path) -> None:
+    info = helper.make_tensor_value_info("b", 1, X.shape)
+    graphs = [helper.make_graph([node(op, "x", "b")], op, [], [info]) for op in ("Neg", "Relu")]
+    nodes = [node("If", "c", "y", then_branch=graphs[0], else_branch=graphs[1])]
+    for flag in (True, False):
+        feeds = {"x": X, "c": np.array([flag])}
+        model = network(nodes, feeds, ["y"], shapes={"c": ["k"]})
+        assert_like_reference(model, tmp_path, feeds, [-X if flag else np.maximum(X, 0)])
