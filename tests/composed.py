@@ -54,8 +54,3 @@ def assert_composed(
         for have, want in zip(found, expected, strict=True):
             assert have.dtype == want.dtype
             np.testing.assert_allclose(have, want, rtol=rtol, atol=atol)
-
-
-def numbers(*shape: int, seed: int = 0) -> Array:
-    """Return normal float32 numbers."""
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)

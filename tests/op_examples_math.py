@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from arrays import ints
 from numpy.typing import NDArray
 from op_example import Example, example
 
@@ -25,11 +26,6 @@ def whole(*shape: int, low: int = -9, high: int = 10, dtype: Any = np.int32) -> 
 def flags(*shape: int) -> Array:
     """Return random booleans."""
     return RNG.integers(0, 2, shape).astype(np.bool_)
-
-
-def ints(*values: int) -> Array:
-    """Return an int32 vector."""
-    return np.array(values, np.int32)
 
 
 def at(value: Any, dtype: Any = np.int32) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from arrays import ints
 from numpy.typing import NDArray
 from op_example import Example, example
 
@@ -15,11 +16,6 @@ RNG = np.random.default_rng(7)
 def real(*shape: int, scale: float = 1.0) -> Array:
     """Return normally distributed float32 numbers."""
     return np.asarray(RNG.normal(0, scale, shape), np.float32)
-
-
-def ints(*values: int) -> Array:
-    """Return an int32 vector."""
-    return np.array(values, np.int32)
 
 
 IMAGE = real(2, 7, 9, 4)

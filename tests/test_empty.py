@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arrays import stored
 from conftest import run_litert
 from graph_text import parse
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from op_example import Example
 from test_table import EXAMPLES
 
@@ -36,18 +36,13 @@ def made(type: str, *operands: Any, dtype: Any = np.float32, **options: Any) -> 
     """Emit an operator; a tuple is the shape of an input of the graph, a list a constant."""
     graph = Graph("main")
     tensors = [
-        graph.add_input(f"x{i}", o, np.dtype(dtype)) if isinstance(o, tuple) else _array(o)
+        graph.add_input(f"x{i}", o, np.dtype(dtype)) if isinstance(o, tuple) else stored(o)
         for i, o in enumerate(operands)
     ]
     y = emit(graph, type, *tensors, name="y", **options)
     assert not graph.ops
     result: Tensor = y[0] if isinstance(y, tuple) else y
     return result
-
-
-def _array(value: Any) -> NDArray[Any]:
-    array = np.asarray(value)
-    return array.astype(np.float32 if array.dtype.kind == "f" else np.int32)
 
 
 @pytest.mark.parametrize(

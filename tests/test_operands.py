@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arrays import stored
 from op_example import Example
 from test_table import EXAMPLES
 
@@ -80,16 +81,11 @@ def test_an_operand_that_does_not_fit_is_named(
 ) -> None:
     graph = Graph("main")
     x = graph.add_input("x", (2, 3), np.dtype(np.float32))
-    arrays = [x if o == "x" else _array(o) for o in operands]
+    arrays = [x if o == "x" else stored(o) for o in operands]
     with pytest.raises(UnsupportedError, match=words) as caught:
         emit(graph, type, *arrays, name="y", source=NODE, **options)
     assert caught.value.where == NODE
     assert not graph.ops
-
-
-def _array(value: Any) -> Any:
-    array = np.asarray(value)
-    return array.astype(np.float32 if array.dtype.kind == "f" else np.int32)
 
 
 def test_integer_constants_take_the_width_that_the_kernel_reads() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arrays import ints
 from conftest import run_litert
-from numpy.typing import NDArray
 from op_example import example
 
 from tqconv.errors import UnsupportedError
@@ -33,10 +33,6 @@ class Sketch:
             for o in operands
         ]
         return emit(self.graph, type, *arrays, name=type.lower(), **options)
-
-
-def ints(*values: int) -> NDArray[np.int32]:
-    return np.array(values, np.int32)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from arrays import stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from op_example import Example
@@ -96,11 +97,6 @@ def test_wrong_operands_are_refused_or_right_for_litert(example: Example, seed: 
     assert is_right(wrong(example, random.Random(seed)))
 
 
-def _array(value: Any) -> Any:
-    array = np.asarray(value)
-    return array.astype(np.float32 if array.dtype.kind == "f" else np.int32)
-
-
 X = np.zeros((2, 3), np.float32)
 NONE = np.zeros(0, np.int32)
 IMAGE, FILTER = np.zeros((1, 4, 4, 2), np.float32), np.zeros((3, 3, 3, 2), np.float32)
@@ -149,7 +145,7 @@ def test_operands_that_do_not_fit_are_said(
 ) -> None:
     graph = Graph("main")
     first = next(i for i, o in enumerate(operands) if o is not None and np.ndim(o) != 1)
-    arrays: list[Any] = [None if o is None else _array(o) for o in operands]
+    arrays: list[Any] = [None if o is None else stored(o) for o in operands]
     if isinstance(arrays[first], np.ndarray) and arrays[first].dtype == np.float32:
         arrays[first] = graph.add_input("x", arrays[first].shape, arrays[first].dtype)
     with pytest.raises(UnsupportedError, match=words) as caught:

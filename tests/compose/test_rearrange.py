@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from composed import assert_composed, numbers
+from arrays import numbers
+from composed import assert_composed
 
 from tqconv.compose import rearrange, reduce, resize, slices
 from tqconv.errors import UnsupportedError

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from composed import assert_composed, numbers
+from arrays import numbers
+from composed import assert_composed
 from numpy.typing import NDArray
 from window_reference import conv as conv_reference
 from window_reference import same_padding, windows

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arrays import numbers
 from graphs import assert_op, const, graph, model_of, node, placeholder, results
 from numpy.typing import NDArray
 from window_reference import conv, transposed
@@ -14,10 +15,6 @@ from tqconv.errors import UnsupportedError
 
 Array = NDArray[Any]
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}  # sums of up to 100 products of numbers about 1 in float32
-
-
-def numbers(*shape: int, seed: int = 0) -> Array:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 X, W = numbers(2, 7, 8, 4), numbers(3, 2, 4, 5, seed=1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arrays import numbers
 from graphs import assert_op, const, graph, model_of, node, placeholder
 from numpy.typing import NDArray
 
@@ -14,10 +15,6 @@ from tqconv.errors import UnsupportedError
 
 Array = NDArray[Any]
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # places of samples are rounded to 1e-6 of the image's size
-
-
-def numbers(*shape: int, seed: int = 0) -> Array:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 X = numbers(2, 6, 8, 3)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arrays import numbers
 from graphs import assert_op, const, graph, model_of, node, placeholder, results
 from numpy.typing import NDArray
 
@@ -13,10 +14,6 @@ from tqconv.errors import UnsupportedError
 
 Array = NDArray[Any]
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}  # sums of at most 50 products of numbers about 1
-
-
-def numbers(*shape: int, seed: int = 0) -> Array:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 def turned(x: Array, wanted: bool) -> Array:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arrays import numbers
 from graphs import assert_op
 from numpy.typing import NDArray
 
@@ -14,10 +15,6 @@ from tqconv.errors import UnsupportedError
 
 Array = NDArray[Any]
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}  # sums of up to 100 weighted numbers about 1
-
-
-def numbers(*shape: int, seed: int = 0) -> Array:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 X = numbers(2, 6, 8, 3)
