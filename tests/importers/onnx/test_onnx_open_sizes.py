@@ -289,3 +289,16 @@ def test_a_condition_may_be_a_vector_of_an_open_size(tmp_path: Path) -> None:
         feeds = {"x": X, "c": np.array([flag])}
         model = network(nodes, feeds, ["y"], shapes={"c": ["k"]})
         assert_like_reference(model, tmp_path, feeds, [-X if flag else np.maximum(X, 0)])
+
+
+def test_bounds_of_an_open_length_cut_a_vector_but_no_unnamed_axes(tmp_path: Path) -> None:
+    feeds = {"x": X, "s": np.array([1]), "e": np.array([3])}
+    vector = [node("Reshape", "x r", "v"), node("Slice", "v s e", "y")]
+    open_bounds = {"s": ["k"], "e": ["l"]}
+    model = network(vector, feeds, ["y"], {"r": np.array([-1])}, shapes=open_bounds)
+    assert_like_reference(model, tmp_path, feeds, [X.reshape(-1)[1:3]])
+    matrix = [node("Slice", "x s e", "y")]
+    model = network(matrix, feeds, ["y"], shapes={"e": ["l"]})
+    assert_like_reference(model, tmp_path, feeds, [X[1:3]])
+    with pytest.raises(UnsupportedError, match="how many axes 's' and 'e' cut is unknown"):
+        load(network(matrix, feeds, ["y"], shapes=open_bounds), tmp_path)

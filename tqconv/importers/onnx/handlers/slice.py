@@ -9,6 +9,7 @@ import numpy as np
 
 from tqconv.compose import slices
 from tqconv.compose.sizes import calculate, element, size_of, vector
+from tqconv.errors import UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.ir.graph import Tensor
 
@@ -38,8 +39,7 @@ def slice_(
     steps: Tensor | None = None,
 ) -> Tensor:
     """Cut along axes with steps; bounds that are computed go to the kernel."""
-    count = starts.shape[0]
-    along = list(range(count or 0)) if axes is None else b.ints(axes, "axes")
+    along = list(range(_count(x, starts, ends))) if axes is None else b.ints(axes, "axes")
     strides = [1] * len(along) if steps is None else b.ints(steps, "steps")
     first, last = b.known(starts), b.known(ends)
     places = [axis % x.rank for axis in along]
@@ -55,6 +55,17 @@ def slice_(
         for axis, s, e, step in zip(along, first, last, strides, strict=True)
     }
     return slices.cut(b, x, ranges)
+
+
+def _count(x: Tensor, starts: Tensor, ends: Tensor) -> int:
+    """Return how many axes are cut, the first ones where none are named."""
+    known = [size for size in (starts.shape[0], ends.shape[0]) if size is not None]
+    if not known and x.rank != 1:
+        raise UnsupportedError(
+            f"how many axes '{starts.name}' and '{ends.name}' cut is unknown",
+            hint="name the axes in the model, or give the inputs a shape with --input_shapes",
+        )
+    return known[0] if known else 1
 
 
 FAR = 2**31 - 1
