@@ -302,3 +302,27 @@ def test_bounds_of_an_open_length_cut_a_vector_but_no_unnamed_axes(tmp_path: Pat
     assert_like_reference(model, tmp_path, feeds, [X[1:3]])
     with pytest.raises(UnsupportedError, match="how many axes 's' and 'e' cut is unknown"):
         load(network(matrix, feeds, ["y"], shapes=open_bounds), tmp_path)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_rows_of_an_open_number_are_taken_apart(tmp_path: Path, axis: int, keepdims: int) -> None:
+    nodes = [
+        node("SplitToSequence", "x", "s", axis=axis, keepdims=keepdims),
+        node("SequenceAt", "s first", "a"),
+        node("SequenceAt", "s last", "z"),
+        node("SequenceLength", "s", "n"),
+        node("ConcatFromSequence", "s", "whole", axis=0, new_axis=1),
+    ]
+    constants = {"first": np.array(1), "last": np.array(-1)}
+    model = network(nodes, {"x": X}, ["a", "z", "n", "whole"], constants, shapes=OPEN)
+    rows = [np.take(X, [i] if keepdims else i, axis) for i in range(X.shape[axis])]
+    want = [rows[1], rows[-1], np.array(len(rows)), np.stack(rows)]
+    assert_like_reference(model, tmp_path, {"x": X}, want)
+
+
+def test_parts_of_told_sizes_need_no_size_of_the_whole(tmp_path: Path) -> None:
+    nodes = [node("SplitToSequence", "x k", "s", axis=1), node("SequenceAt", "s one", "y")]
+    constants = {"k": np.array([2, 4]), "one": np.array(1)}
+    model = network(nodes, {"x": X}, ["y"], constants, shapes=OPEN)
+    assert_like_reference(model, tmp_path, {"x": X}, [X[:, 2:]])

@@ -9,7 +9,7 @@ import numpy as np
 from tqconv.compose import gather as gathering
 from tqconv.compose.operands import static_size
 from tqconv.compose.rearrange import joined, split_by_sizes, stacked
-from tqconv.compose.sizes import calculate, removed, reshaped, size_of, sizes_of
+from tqconv.compose.sizes import calculate, inserted, removed, reshaped, size_of, sizes_of
 from tqconv.errors import FormatError, UnsupportedError
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.importers.onnx.sequences import Absent, Grown, Several, items_of
@@ -81,14 +81,16 @@ def length(b: ONNXBuilder, sequence: Any) -> Tensor:
 @handles("SplitToSequence", since=11)
 def split_to_sequence(
     b: ONNXBuilder, x: Tensor, sizes: Tensor | None = None, *, axis: int = 0, keepdims: int = 1
-) -> list[Several]:
+) -> list[Several | Grown]:
     """Cut into parts along an axis: of given sizes, of one size, or of size 1."""
     axis = axis % x.rank
-    whole = static_size(x, axis)
     if sizes is None or sizes.rank == 0:
         each = 1 if sizes is None else int(b.scalar(sizes, "split"))
         if each < 1:
             raise FormatError(f"parts of size {each}")
+        if each == 1 and x.shape[axis] is None:
+            return [_apart(b, x, axis, keeps=sizes is not None or bool(keepdims))]
+        whole = static_size(x, axis)
         numbers = [min(each, whole - start) for start in range(0, whole, each)]
     else:
         numbers = b.ints(sizes, "split")
@@ -98,6 +100,13 @@ def split_to_sequence(
     if sizes is None and not keepdims:
         parts = tuple(removed(b, part, axis) for part in parts)
     return [Several(parts)]
+
+
+def _apart(b: ONNXBuilder, x: Tensor, axis: int, *, keeps: bool) -> Grown:
+    """Return as many parts of size 1 as there are; keeps: each has the axis."""
+    order = [axis, *(i for i in range(x.rank) if i != axis)]
+    rows = b.transpose(x, order) if axis else x
+    return Grown(inserted(b, rows, axis + 1) if keeps else rows)
 
 
 @handles("ConcatFromSequence", since=11)
