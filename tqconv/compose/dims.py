@@ -52,13 +52,13 @@ def reshape_target(x: Tensor, shape: Tensor, origins: Origins) -> tuple[int, ...
         return (-1,) if shape.shape == (1,) else None
     wanted: list[int | None] = list(known)
     if -1 in wanted:
-        wanted[wanted.index(-1)] = _rest(x, shape, known, origins)
+        wanted[wanted.index(-1)] = rest_of(x, shape, known, origins)
     if wanted.count(None) > 1 or (None in wanted and 0 in wanted):
         return None
     return tuple(-1 if d is None else d for d in wanted)
 
 
-def _rest(x: Tensor, shape: Tensor, wanted: Sequence[int | None], origins: Origins) -> int | None:
+def rest_of(x: Tensor, shape: Tensor, wanted: Sequence[int | None], origins: Origins) -> int | None:
     """Return the size that -1 stands for, when the open sizes of `x` are those of `shape`."""
     own = [Dim(x, axis) for axis, size in enumerate(x.shape) if size is None]
     for index, size in enumerate(wanted):
@@ -84,6 +84,15 @@ def described_dim(vector: Tensor, index: int) -> Dim | None:
     source, place = source_element(vector, index)
     op = source.producer
     return Dim(op.input(0), place) if op is not None and op.type == "SHAPE" else None
+
+
+def keeps_size(x: Tensor, axis: int, y: Tensor, place: int, sizes: Tensor | None) -> bool:
+    """Whether a dimension of y, which the vector `sizes` shapes, is as large as one of x."""
+    size, wanted = x.shape[axis], y.shape[place]
+    if size is not None or wanted is not None:
+        return size == wanted
+    told = None if sizes is None else described_dim(sizes, place)
+    return told is not None and dim_origin(told) == dim_origin(Dim(x, axis))
 
 
 def source_element(vector: Tensor, index: int) -> tuple[Tensor, int]:

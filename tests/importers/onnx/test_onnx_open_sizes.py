@@ -326,3 +326,16 @@ def test_parts_of_told_sizes_need_no_size_of_the_whole(tmp_path: Path) -> None:
     constants = {"k": np.array([2, 4]), "one": np.array(1)}
     model = network(nodes, {"x": X}, ["y"], constants, shapes=OPEN)
     assert_like_reference(model, tmp_path, {"x": X}, [X[:, 2:]])
+
+
+def test_a_shape_of_several_open_sizes_says_what_minus_one_stands_for(tmp_path: Path) -> None:
+    x = RNG.normal(size=(2, 6, 5)).astype(F)
+    nodes = [
+        *(node("Shape", "x", f"v{i}", start=i, end=i + 1) for i in (0, 2)),
+        node("Concat", "v0 rest two v2", "shape", axis=0),
+        node("Reshape", "x shape", "y"),
+    ]
+    constants = {"rest": np.array([-1]), "two": np.array([2])}
+    model = network(nodes, {"x": x}, ["y"], constants, shapes={"x": ["n", 6, "t"]})
+    assert_like_reference(model, tmp_path, {"x": x}, [x.reshape(2, 3, 2, 5)])
+    assert load(model, tmp_path).main.outputs[0].shape == (None, 3, 2, None)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.compose.dims import Origins, described_dim, dim_origin, source_element
+from tqconv.compose.dims import Origins, described_dim, dim_origin, rest_of, source_element
 from tqconv.compose.operands import int32_of
 from tqconv.compose.sizes import Size, element, vector
 from tqconv.importers.onnx.registry import ONNXBuilder
@@ -18,16 +18,27 @@ MOST = 64
 """So many operators and factors are looked at: a division of int64 takes 25."""
 
 
-def without_quotient(b: ONNXBuilder, shape: Tensor) -> Tensor | NDArray[Any]:
-    """Return a shape with -1 for a size that is a quotient by all others that are open.
+def simplified(b: ONNXBuilder, x: Tensor, shape: Tensor) -> Tensor | NDArray[Any]:
+    """Return a shape for `x` with -1 for a size that is a quotient by all others that are open.
 
     PyTorch computes so what -1 stands for: elements / (sizes beside it). None of those can be 0
-    then, which would leave the kernel in doubt.
+    then, which would leave the kernel in doubt. Where a -1 stands for a number, that is written.
     """
     known = b.known(shape)
-    if known is None or -1 in known:
+    if known is None:
         return int32_of(b, shape)
     origins = b.shared.translation.origins
+    if -1 in known:
+        rest = rest_of(x, shape, known, origins)
+        if rest is None:
+            return int32_of(b, shape)
+        return vector(
+            b,
+            [
+                rest if d == -1 else _size(b, shape, i) if d is None else d
+                for i, d in enumerate(known)
+            ],
+        )
     places = [i for i, size in enumerate(known) if size is None]
     for place in places:
         others = {_source(shape, i, origins) for i in places if i != place}

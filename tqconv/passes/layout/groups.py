@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import prod
+from operator import mul
 
+from tqconv.compose.dims import keeps_size
+from tqconv.ir.graph import Tensor
+from tqconv.ops.rules import elements_or_unknown
 from tqconv.records import dataclass
 
 UNKNOWN = 2_305_843_009_213_693_951
@@ -77,8 +81,17 @@ def regrouped(
     ->   [1,1,24,10] and [0,3,1,2]: dimensions of 1 come first, as those of a batch
     """
     found = groups(before, after)
-    if found is None:
+    order = None if found is None else order_behind(found, perm, len(after))
+    if order is None:
         return None
+    return [after[k] for k in order], tuple(order.index(k) for k in range(len(after)))
+
+
+def order_behind(found: Sequence[Group], perm: Sequence[int], rank: int) -> list[int] | None:
+    """Return which dimension of a reshaped TRANSPOSE(x, perm) stands where if x is reshaped.
+
+    None where a group is not together in x. Dimensions of no group come first.
+    """
     moving = [(sorted(perm[k] for k in inputs), inputs, outputs) for inputs, outputs in found]
     held = sorted(k for places, _, _ in moving for k in places)
     for places, inputs, _ in moving:
@@ -87,10 +100,46 @@ def regrouped(
         if not together or [perm[k] for k in inputs] != places:
             return None
     grouped = {k for _, _, outputs in moving for k in outputs}
-    order = [k for k in range(len(after)) if k not in grouped]
+    order = [k for k in range(rank) if k not in grouped]
     for _, _, outputs in sorted(moving):
         order += outputs
-    return [after[k] for k in order], tuple(order.index(k) for k in range(len(after)))
+    return order
+
+
+def open_groups(x: Tensor, y: Tensor, sizes: Tensor | None) -> list[Group] | None:
+    """Return the groups of a RESHAPE whose sizes are computed, because more than one is open.
+
+    Known dimensions are split, and what -1 stands for is joined. None for anything else, and where
+    an open dimension is not proven to stay.
+
+    x: [n,21,h,w] and y: [n,3,7,-1]: [0] and [0], [1] and [1, 2], [2, 3] and [3]
+    """
+    if sizes is None or sizes.data is not None:
+        return None
+    told = elements_or_unknown(sizes, y.rank)
+    found: list[Group] = []
+    axis = place = 0
+    while axis < x.rank and place < y.rank:
+        joined = (x.rank - axis) - (y.rank - place) + 1 if told[place] == -1 else 1
+        if joined < 1:
+            return None
+        split = 1 if told[place] == -1 else _split(x, axis, y, place, sizes)
+        if split == 0:
+            return None
+        found.append(([*range(axis, axis + joined)], [*range(place, place + split)]))
+        axis, place = axis + joined, place + split
+    return found if (axis, place) == (x.rank, y.rank) else None
+
+
+def _split(x: Tensor, axis: int, y: Tensor, place: int, sizes: Tensor) -> int:
+    """Return into how many dimensions of y one of x is split; 0: that is not known."""
+    size = x.shape[axis]
+    if size is None:
+        return int(keeps_size(x, axis, y, place, sizes))
+    for count, product in enumerate(accumulate((d or 0 for d in y.shape[place:]), mul), 1):
+        if product in (size, 0):
+            return count if product == size else 0
+    return 0
 
 
 def groups(before: Sequence[int | None], after: Sequence[int | None]) -> list[Group] | None:

@@ -21,7 +21,7 @@ from tqconv.ops.emit import emit, finish
 from tqconv.ops.operands import data_operand
 from tqconv.ops.spec import DROPS, INSERTS, Layout
 from tqconv.ops.table import known, spec
-from tqconv.passes.layout.groups import regrouped
+from tqconv.passes.layout.groups import open_groups, order_behind, regrouped
 from tqconv.records import dataclass
 
 Perm = tuple[int, ...]
@@ -36,14 +36,14 @@ what is behind."""
 class Passed:
     """An operator that reads the straight tensors.
 
-    constants: operands that change, by position; rows: positions of computed ones whose rows
-    change places; perm: from its results to those of the operator as it was.
+    constants: operands that change, by position; rows: computed ones whose rows change places, and
+    which stands where; perm: from its results to those of the operator as it was.
     """
 
     perm: Perm
     options: dict[str, Any]
     constants: dict[int, NDArray[Any]] = field(default_factory=dict)
-    rows: frozenset[int] = frozenset()
+    rows: dict[int, Perm] = field(default_factory=dict)
 
 
 def permutation(op: Op | None) -> Perm | None:
@@ -52,7 +52,7 @@ def permutation(op: Op | None) -> Perm | None:
     return None if values is None else tuple(axis % len(values) for axis in values)
 
 
-def inverse(perm: Perm) -> Perm:
+def inverse(perm: Sequence[int]) -> Perm:
     """Return the permutation that undoes another."""
     return tuple(perm.index(k) for k in range(len(perm)))
 
@@ -119,7 +119,7 @@ def put_behind(graph: Graph, op: Op, perm: Perm, way: Passed) -> list[Tensor]:
             name = f"{op.output.name}/{spec(op.type).operands.name(index)}"
             inputs.append(graph.constant(name, way.constants[index]))
         elif tensor is not None and index in way.rows:
-            inputs.append(_permuted_rows(graph, tensor, inverse(perm), op))
+            inputs.append(_permuted_rows(graph, tensor, way.rows[index], op))
         elif index in data and tensor is not None and tensor.rank == len(perm):
             inputs.append(_straight(graph, tensor, inverse(perm), op))
         else:
@@ -217,13 +217,13 @@ _MASKS = ("begin_mask", "end_mask", "shrink_axis_mask")
 def _rows_input(op: Op, layout: Layout, perm: Perm) -> Passed | None:
     if op.options.get("ellipsis_mask") or op.options.get("new_axis_mask"):
         return None
-    constants, computed = {}, set()
+    constants, computed = {}, {}
     for where in map(int, layout.where):
         rows = op.inputs[where] if where < len(op.inputs) else None
         if rows is None or rows.shape[:1] != (len(perm),):
             return None
         if rows.data is None:
-            computed.add(where)
+            computed[where] = inverse(perm)
         else:
             constants[where] = rows.data[list(inverse(perm))]
     options = dict(op.options)
@@ -234,7 +234,7 @@ def _rows_input(op: Op, layout: Layout, perm: Perm) -> Passed | None:
     out = _without(perm, [k for k in range(len(perm)) if shrunk >> k & 1])
     if len(out) != op.output.rank:
         return None
-    return Passed(out, options, constants, frozenset(computed))
+    return Passed(out, options, constants, computed)
 
 
 def _permuted_bits(mask: int, perm: Sequence[int]) -> int:
@@ -256,13 +256,15 @@ def _gathers(op: Op, layout: Layout, perm: Perm) -> Passed | None:
 
 
 def _regroups(op: Op, layout: Layout, perm: Perm) -> Passed | None:
-    """A RESHAPE whose groups of dimensions are together in both orders."""
+    """A RESHAPE whose groups of dimensions are together in both orders, or split known ones."""
     x, y = op.input(0), op.output
     if x.rank != len(perm) or y.rank > RANKS or not op.inputs[1:]:
         return None
     found = regrouped(x.shape, y.shape, perm)
     if found is None:
-        return None
+        parts = open_groups(x, y, op.inputs[1])
+        order = None if parts is None else order_behind(parts, perm, y.rank)
+        return None if order is None else Passed(inverse(order), {}, rows={1: tuple(order)})
     sizes, out = found
     target = np.array([-1 if d is None else d for d in sizes], np.int32)
     return Passed(out, {}, {1: target})

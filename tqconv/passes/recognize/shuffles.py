@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tqconv.compose.dims import Dim, described_dim, dim_origin
-from tqconv.ir.graph import Graph, Op, Tensor
+from tqconv.compose.dims import keeps_size
+from tqconv.ir.graph import Graph, Op
 from tqconv.ir.match import made_by
 from tqconv.ops.emit import emit
 from tqconv.passes.layout.through import permutation
@@ -36,10 +36,10 @@ def recognize_channel_shuffle(graph: Graph, op: Op) -> bool:
     if perm != swapped or not groups or not each or groups * each != channels:
         return False
     others = [i for i in range(x.rank) if i != axis]
-    same = all(_is_size(x, i, split, i + (i > axis), parts.inputs[1]) for i in others)
+    same = all(keeps_size(x, i, split, i + (i > axis), parts.inputs[1]) for i in others)
     if not same or y.shape[axis] != channels:
         return False
-    if not all(_is_size(x, i, y, i, op.inputs[1]) for i in others):
+    if not all(keeps_size(x, i, y, i, op.inputs[1]) for i in others):
         return False
     order = np.arange(channels, dtype=np.int32).reshape(groups, each).T.reshape(-1)
     name = f"{y.name}/gather"
@@ -47,12 +47,3 @@ def recognize_channel_shuffle(graph: Graph, op: Op) -> bool:
     made.range = y.range
     graph.replace(y, made)
     return True
-
-
-def _is_size(x: Tensor, axis: int, other: Tensor, place: int, sizes: Tensor | None) -> bool:
-    """Whether a result has the size of x along an axis, as the vector says that shapes it."""
-    size, wanted = x.shape[axis], other.shape[place]
-    if size is not None or wanted is not None:
-        return size == wanted
-    told = None if sizes is None else described_dim(sizes, place)
-    return told is not None and dim_origin(told) == dim_origin(Dim(x, axis))

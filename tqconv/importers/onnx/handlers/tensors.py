@@ -24,7 +24,7 @@ from tqconv.compose.sizes import (
 )
 from tqconv.errors import FormatError, UnsupportedError, shaped
 from tqconv.importers.borders import COMPUTED
-from tqconv.importers.onnx.quotients import without_quotient
+from tqconv.importers.onnx.quotients import simplified
 from tqconv.importers.onnx.registry import ONNXBuilder, handles
 from tqconv.importers.onnx.tensors import computed, dtype_of
 from tqconv.ir.graph import Tensor
@@ -100,7 +100,7 @@ def reshape(b: ONNXBuilder, x: Tensor, shape: Tensor, *, allowzero: int = 0) -> 
         shape = _without_zeros(b, x, shape)
     target = reshape_target(x, shape, b.shared.translation.origins)
     if target is None:
-        return b("RESHAPE", x, without_quotient(b, shape))
+        return b("RESHAPE", x, simplified(b, x, shape))
     if x.is_static and target == x.shape:
         return x
     return b("RESHAPE", x, np.array(target, np.int32))
