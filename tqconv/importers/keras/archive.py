@@ -11,6 +11,7 @@ import mmap
 import zipfile
 from collections.abc import Mapping
 from dataclasses import field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -200,11 +201,17 @@ class Weights:
     content: memoryview | bytes
     origin: str
     _arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    _way: list[tuple[str, Any]] = field(default_factory=list)
+    """What leads to the place that was looked at last: a layer's weights lie beside each other."""
 
     def _at(self, path: str) -> Any:
         """Return a group or array, or None; FormatError for a link."""
-        here = self.file
-        for part in filter(None, path.split("/")):
+        parts = [part for part in path.split("/") if part]
+        pairs = zip(parts, self._way, strict=False)
+        known = len(list(takewhile(lambda pair: pair[0] == pair[1][0], pairs)))
+        del self._way[known:]
+        here = self._way[-1][1] if self._way else self.file
+        for part in parts[known:]:
             if not isinstance(here, h5py.Group):
                 return None
             link = here.get(part, getlink=True)
@@ -213,6 +220,7 @@ class Weights:
             if not isinstance(link, h5py.HardLink):
                 raise FormatError(f"'{path}' in {self.origin} is a link, which is not followed")
             here = here[part]
+            self._way.append((part, here))
         return here
 
     def text(self, name: str, path: str) -> str | None:
