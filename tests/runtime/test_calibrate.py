@@ -14,7 +14,7 @@ from tqconv.ir.copy import copy_graph
 from tqconv.ir.graph import Model
 from tqconv.ir.tally import Counting
 from tqconv.runtime.calibrate import Read, calibrate, leading_to
-from tqconv.runtime.compare import EXACT, compare, difference
+from tqconv.runtime.compare import EXACT, Tally, compare, difference
 from tqconv.runtime.litert import Feed, Session, run
 
 NETWORK = """
@@ -202,3 +202,14 @@ def test_the_worst_inner_tensor_comes_first_after_the_outputs() -> None:
 )
 def test_decibels(a: list[float], b: list[float], ratio: float) -> None:
     assert difference(np.array(a), np.array(b))[0] == pytest.approx(ratio)
+
+
+def test_what_is_almost_zero_by_chance_is_measured_by_what_is_usual() -> None:
+    """Scores of four samples, each 0.1 off: of the second no decibel would be left, alone."""
+    pairs = [(np.array([a]), np.array([a + 0.1])) for a in (3.0, 0.01, 0.0, 4.0)]
+    usual = (9 + 0.0001 + 16) / 4
+    wanted = [10 * np.log10(max(a * a, usual) / 0.01) for a in (3.0, 0.01, 0.0, 4.0)]
+    tally = Tally()
+    for pair in pairs:
+        tally.add(*pair)
+    assert tally.result("y", is_output=True).sqnr == pytest.approx(min(wanted))

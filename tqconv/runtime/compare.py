@@ -22,8 +22,8 @@ EXACT = 200.0
 class Difference:
     """How a tensor of the second model differs from the first's.
 
-    sqnr: signal-to-noise ratio of the worst sample in dB; where the first model has only zeros, the
-    noise is compared with the strongest signal of all samples. largest: largest difference.
+    sqnr: signal-to-noise ratio of the worst sample in dB; the noise of one that is softer than the
+    samples are on average is compared with that average. largest: largest difference.
     agreement: share of the rows along the last axis whose largest element is the same one, None for
     rows of one element. samples: how many were compared. cosine: of the angle between all that the
     one and the other made; None where one of them is zero.
@@ -106,21 +106,16 @@ class Tally:
     """What is known about a tensor after some samples."""
 
     def __init__(self) -> None:
-        self.worst, self.largest, self.samples = EXACT, 0.0, 0
-        self.loudest, self.noise = 0.0, 0.0  # energies; noise: that of samples without a signal
+        self.largest, self.samples = 0.0, 0
+        self.energies: list[tuple[float, float]] = []
+        """Of the signal and of the noise in each sample."""
         self.rows, self.same = 0, 0
         self.products = np.zeros(3)  # of both, of the first with itself, of the second with itself
 
     def add(self, wanted: Array, got: Array) -> None:
         """Compare what the two models make of one sample."""
-        sqnr, largest = difference(wanted, got)
-        energy = float(np.sum(np.square(wanted, dtype=np.float64), where=np.isfinite(wanted)))
-        if energy == 0.0 and np.isfinite(largest):
-            error = np.subtract(got, wanted, dtype=np.float64)
-            self.noise = max(self.noise, float(np.sum(error**2, where=np.isfinite(error))))
-        else:
-            self.worst = min(self.worst, sqnr)
-        self.loudest = max(self.loudest, energy)
+        *energies, largest = _energies(wanted, got)
+        self.energies.append((energies[0], energies[1]))
         self.largest = max(self.largest, largest)
         self.samples += 1
         if wanted.shape == got.shape:
@@ -134,16 +129,13 @@ class Tally:
 
     def result(self, name: str, *, is_output: bool) -> Difference:
         """Return what was found."""
-        sqnr = self.worst
-        if self.noise > 0.0:
-            ratio = self.loudest / self.noise
-            sqnr = min(sqnr, max(10 * float(np.log10(ratio)), -EXACT) if ratio > 0 else -EXACT)
+        worst = min(_beside_usual(self.energies), default=EXACT)
         agreement = self.same / self.rows if self.rows else None
         both, mine, theirs = self.products
         norm = float(np.sqrt(mine) * np.sqrt(theirs))
         known = np.isfinite(norm) and norm > 0
         cosine = float(both / norm) if known else None
-        return Difference(name, sqnr, self.largest, is_output, agreement, self.samples, cosine)
+        return Difference(name, worst, self.largest, is_output, agreement, self.samples, cosine)
 
 
 def _largest(array: Array) -> Array:
@@ -153,18 +145,38 @@ def _largest(array: Array) -> Array:
 
 def difference(wanted: Array, got: Array) -> tuple[float, float]:
     """Return the signal-to-noise ratio in dB and the largest difference."""
+    signal, noise, largest = _energies(wanted, got)
+    return _decibels(signal, noise), largest
+
+
+def _beside_usual(energies: Sequence[tuple[float, float]]) -> list[float]:
+    """Return the signal-to-noise ratio of samples in dB, by the energies of signal and noise.
+
+    The noise of one that is softer than they are on average is compared with that average: what is
+    almost zero by chance, as one number often is, says nothing of how near a model is.
+    """
+    usual = sum(signal for signal, _ in energies) / max(len(energies), 1)
+    return [_decibels(max(signal, usual), noise) for signal, noise in energies]
+
+
+def _decibels(signal: float, noise: float) -> float:
+    if noise == 0.0:
+        return EXACT
+    ratio = 10 * (np.log10(signal) - np.log10(noise)) if signal > 0 else -EXACT
+    return float(np.clip(ratio, -EXACT, EXACT))
+
+
+def _energies(wanted: Array, got: Array) -> tuple[float, float, float]:
+    """Return the energy of the signal, that of the noise, and the largest difference."""
     a, b = np.asarray(wanted, np.float64), np.asarray(got, np.float64)
     if a.shape != b.shape or not a.size:
-        return (EXACT, 0.0) if a.shape == b.shape else (-EXACT, np.inf)
+        return (0.0, 0.0, 0.0) if a.shape == b.shape else (0.0, np.inf, np.inf)
     known = np.isfinite(a)
     error = np.zeros_like(a)
     np.subtract(b, a, out=error, where=known & np.isfinite(b))
     error[known & ~np.isfinite(b)] = np.inf
-    noise, signal = float(np.sum(error**2)), float(np.sum(np.where(known, a, 0.0) ** 2))
-    if noise == 0.0:
-        return EXACT, 0.0
-    ratio = 10 * (np.log10(signal) - np.log10(noise)) if signal > 0 else -EXACT
-    return float(np.clip(ratio, -EXACT, EXACT)), float(np.max(np.abs(error)))
+    signal, noise = float(np.sum(np.where(known, a, 0.0) ** 2)), float(np.sum(error**2))
+    return signal, noise, float(np.max(np.abs(error)))
 
 
 def _readable(model: Model) -> dict[str, Tensor]:
