@@ -55,6 +55,17 @@ def test_a_function_called_by_name_has_many_results() -> None:
     check(message, {"x": X}, **{f"y:{i}" if i else "y": X * X for i in range(9)})
 
 
+def test_a_function_that_is_called_by_its_name_may_have_any_attribute() -> None:
+    """One of the name that a call gives the function in ended the process: it was its own part."""
+    function_ = function("double(a) -> m:z:0", "m = Add a a T=f32")
+    nodes = "x = Placeholder dtype=f32 shape=(2,3)\ny = double x f=fn('double') T=f32"
+    message = flow(nodes, function_)
+    spell_out_calls(message)
+    (call,) = (n for n in message.node if n.name == "y")
+    assert call.attr["f"].func.attr["f"].func.name == "double"
+    check(message, {"x": X}, y=2 * X)
+
+
 def test_a_loop_calls_functions_by_their_names() -> None:
     step = function(
         "step(i, a) -> j:z:0, m:z:0",

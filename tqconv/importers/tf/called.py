@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain
 from typing import Any
+
+from tqconv.schema import proto
 
 
 def spell_out_calls(message: Any) -> None:
@@ -15,32 +16,33 @@ def spell_out_calls(message: Any) -> None:
     signatures = {f.signature.name: f.signature for f in message.library.function}
     if not signatures:
         return
-    bodies = [function.node_def for function in message.library.function]
-    for node in chain(message.node, *bodies):
-        if node.op in signatures:
-            _spell_out(node, signatures[node.op].is_stateful)
+    _spell_out_in(message.node, signatures)
     for function in message.library.function:
-        calls = {n.name: signatures[called] for n in function.node_def if (called := _by_name(n))}
+        calls = _spell_out_in(function.node_def, signatures)
         if calls:
             _number_results(function, calls)
 
 
-BY_NAME = "_called_by_name"
+def _spell_out_in(nodes: Any, signatures: Mapping[str, Any]) -> dict[str, Any]:
+    """Make calls of those nodes that are some; return the functions that they call, by name."""
+    calls = {}
+    for node in nodes:
+        signature = signatures.get(node.op)
+        if signature is not None:
+            _spell_out(node, signature.is_stateful)
+            calls[node.name] = signature
+    return calls
 
 
 def _spell_out(node: Any, is_stateful: bool) -> None:
     name = node.op
-    attributes = {key: value for key, value in node.attr.items() if not key.startswith("_")}
+    call = proto.messages().AttrValue()  # apart: the function may have an attribute `f` of its own
+    call.func.name = name
+    for key, value in node.attr.items():
+        if not key.startswith("_"):
+            call.func.attr[key].CopyFrom(value)
     node.op = "StatefulPartitionedCall" if is_stateful else "PartitionedCall"
-    target = node.attr["f"].func
-    target.name = name
-    for key, value in attributes.items():
-        target.attr[key].CopyFrom(value)
-    node.attr[BY_NAME].b = True
-
-
-def _by_name(node: Any) -> str | None:
-    return str(node.attr["f"].func.name) if BY_NAME in node.attr else None
+    node.attr["f"].CopyFrom(call)
 
 
 def _number_results(function: Any, calls: Mapping[str, Any]) -> None:
