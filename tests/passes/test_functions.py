@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import run_litert
 from graph_text import parse
 
-from tqconv.ir.graph import Graph
+from tqconv.ir.graph import Graph, Model
 from tqconv.ops.emit import emit
+from tqconv.passes.driver import run_stages
+from tqconv.passes.pipeline import STAGES
 from tqconv.passes.recognize import functions
 
 SIGMOID_OF_TANH = """x: f32[2,8] -> y
@@ -30,6 +33,37 @@ def test_a_spelling_behind_other_operators_is_found() -> None:
     assert functions.recognize_functions(graph) == 1
     graph.prune()
     assert [op.type for op in graph.ops] == ["TANH", "MUL", "GELU"]
+
+
+TWICE = """x: f32[2,8] -> y
+        square = MUL(x, x)
+        cube = MUL(square, x)
+        part = MUL(cube, 0.044715)
+        sum = ADD(x, part)
+        inner = MUL(sum, 0.7978845608)
+        t = TANH(inner)
+        one = ADD(t, 1.0)
+        twice = MUL(x, one)
+        """
+
+
+@pytest.mark.parametrize(
+    ("behind", "left"),
+    [
+        ("y = MUL(twice, [1.0,2,3,4,5,6,7,8])", ["GELU", "MUL"]),
+        ("y = FULLY_CONNECTED(twice, [[1.0,2,3,4,5,6,7,8]])", ["GELU", "FULLY_CONNECTED"]),
+        ("y = MUL(twice, 0.5)", ["GELU"]),
+        ("h = MUL(twice, 0.5)\n        y = MUL(h, [1.0,2,3,4,5,6,7,8])", ["GELU", "MUL"]),
+    ],
+)
+def test_the_half_of_a_gelu_may_stand_in_the_weights_behind(behind: str, left: list[str]) -> None:
+    graph = parse(TWICE + behind)
+    x = np.random.default_rng(1).normal(scale=3, size=(2, 8)).astype(np.float32)
+    (want,) = run_litert(graph, [x])
+    run_stages(Model([graph]), STAGES, check=True)
+    assert [op.type for op in graph.ops] == left
+    (got,) = run_litert(graph, [x])
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("shape", ["tree", "chain", "diamond", "bent"])

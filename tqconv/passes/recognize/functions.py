@@ -49,8 +49,13 @@ def recognize_functions(graph: Graph, op: Op) -> bool:
     """Read hard swish, and x times the normal distribution function, exact or by its tanh.
 
     y = MUL(MUL(0.5, x), ADD(1, TANH(...)))   ->   y = GELU(x) {approximate=true}
+    y = MUL(x, ADD(1, TANH(...)))   ->   y = MUL(GELU(x) {approximate=true}, 2)
+
+    Simplifiers of ONNX move the half into the weights behind, into which the 2 goes then. Where a
+    number may still follow, nothing is doubled.
     """
-    return _recognize(graph, op, (*HARD_SWISH, *GELU))
+    half_follows = any(_is_scalar_function(use.op) for use in op.output.uses)
+    return _recognize(graph, op, (*HARD_SWISH, *GELU, *(() if half_follows else TWICE_GELU)))
 
 
 def _recognize(graph: Graph, op: Op, kernels: Sequence[Kernel]) -> bool:
@@ -65,6 +70,9 @@ def _recognize(graph: Graph, op: Op, kernels: Sequence[Kernel]) -> bool:
         source = op.source.joined(*(part.source for part in spelling))
         name = f"{op.output.name}/{kernel.type.lower()}"
         y = emit(graph, kernel.type, x, name=name, source=source, **dict(kernel.options))
+        if kernel.factor != 1:
+            factor = np.array(kernel.factor, FLOAT32)
+            y = emit(graph, "MUL", y, factor, name=f"{op.output.name}/mul", source=source)
         graph.replace(op.output, y)
         return True
     return False
@@ -146,7 +154,9 @@ def _computed_by(spelling: list[Op], x: Tensor, kernels: Sequence[Kernel]) -> Ke
         if made is None or not np.all(np.isfinite(made)):
             return None
         bound = TOLERANCE * np.maximum(1, np.abs(points))
-        kernels = [k for k in kernels if np.all(np.abs(made - _wanted(k, few=few)) <= bound)]
+        kernels = [
+            k for k in kernels if np.all(np.abs(made - _wanted(k, few=few)) <= k.factor * bound)
+        ]
         if not kernels:
             return None
     return kernels[0]
@@ -173,14 +183,16 @@ def _constant(array: NDArray[Any]) -> Tensor:
 
 
 class Kernel(NamedTuple):
-    """An operator of one tensor, with its options by name."""
+    """An operator of one tensor, with its options by name, and by what its result is multiplied."""
 
     type: str
     options: tuple[tuple[str, Any], ...] = ()
+    factor: float = 1
 
 
 HARD_SWISH = (Kernel("HARD_SWISH"),)
 GELU = tuple(Kernel("GELU", (("approximate", like_tanh),)) for like_tanh in (True, False))
+TWICE_GELU = tuple(kernel._replace(factor=2) for kernel in GELU)
 
 
 @cache
@@ -189,4 +201,5 @@ def _wanted(kernel: Kernel, *, few: bool) -> NDArray[Any]:
     fold = spec(kernel.type).fold
     assert fold is not None
     x = _constant(FEW if few else POINTS)
-    return np.asarray(fold(Op(kernel.type, (x,), (), dict(kernel.options))))
+    made = fold(Op(kernel.type, (x,), (), dict(kernel.options)))
+    return np.asarray(made) * np.float32(kernel.factor)
