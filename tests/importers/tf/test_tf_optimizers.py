@@ -67,6 +67,21 @@ def adagrad(v: Array, slots: Slots, g: Array, least: float = 0.0) -> tuple[Array
     return v - 0.5 * g / (np.sqrt(s) + least), (s, *slots[1:])
 
 
+def ftrl(v: Array, slots: Slots, g: Array, shrinkage: float = 0.0) -> tuple[Array, Slots]:
+    """l1 is 0.1 and l2 0.75; the power is -0.5."""
+    total, linear = slots[0] + g * g, slots[1] + g + 2 * shrinkage * v
+    linear = linear - (np.sqrt(total) - np.sqrt(slots[0])) / 0.5 * v
+    new = (np.sign(linear) * 0.1 - linear) / (np.sqrt(total) / 0.5 + 2 * 0.75)
+    return np.where(np.abs(linear) > 0.1, new, 0), (total, linear, slots[2])
+
+
+def ftrl_by_rate(v: Array, slots: Slots, g: Array) -> tuple[Array, Slots]:
+    total = slots[0] + g * g
+    linear = slots[1] + 0.5 * g - (np.sqrt(total) - np.sqrt(slots[0])) * v
+    new = (np.sign(linear) * 0.1 * 0.5 - linear) / (np.sqrt(total) + 2 * 0.75 * 0.5)
+    return np.where(np.abs(linear) > 0.1 * 0.5, new, 0), (total, linear, slots[2])
+
+
 def rms_prop(v: Array, slots: Slots, g: Array) -> tuple[Array, Slots]:
     s = 0.75 * slots[0] + 0.25 * g * g
     m = 0.5 * slots[1] + 0.5 * g / np.sqrt(s + 0.1)
@@ -79,7 +94,7 @@ def centered(v: Array, slots: Slots, g: Array) -> tuple[Array, Slots]:
     return v - m, (mean, s, m)
 
 
-NUMBERS = {"rate": 0.5, "keep": 0.75, "half": 0.5, "least": 0.1}
+NUMBERS = {"rate": 0.5, "keep": 0.75, "half": 0.5, "least": 0.1, "root": -0.5}
 STEPS: dict[str, tuple[str, Step]] = {
     "GradientDescent": ("rate x", lambda v, slots, g: (v - 0.5 * g, slots)),
     "Momentum": ("one rate x keep", momentum),
@@ -96,6 +111,9 @@ STEPS: dict[str, tuple[str, Step]] = {
     "Adadelta": ("one two rate keep least x", adadelta),
     "Adagrad": ("one rate x", adagrad),
     "AdagradV2": ("one rate least x", lambda v, slots, g: adagrad(v, slots, g, 0.1)),
+    "Ftrl": ("one nil x rate least keep root", ftrl),
+    "Ftrl multiply_linear_by_lr=True": ("one nil x rate least keep root", ftrl_by_rate),
+    "FtrlV2": ("one nil x rate least keep half root", lambda v, s, g: ftrl(v, s, g, 0.5)),
     "RMSProp": ("one two rate keep half least x", rms_prop),
     "CenteredRMSProp": ("nil two three rate keep half least x", centered),
 }
@@ -134,7 +152,7 @@ def test_a_model_learns_over_runs(tmp_path: Path, op: str) -> None:
     found = made(learning(tmp_path, op, operands), X, -2 * X, X)
     value: Array = FIRST
     one, nil = np.ones((2, 2)), np.zeros((2, 2))
-    slots = (nil if "nil" in operands else one, one, one)
+    slots = tuple({"one": one, "nil": nil}.get(word, one) for word in operands.split()[:3])
     for y, gradient in zip(found, (X, -2 * X, X), strict=True):
         value, slots = step(value, slots, gradient)
         np.testing.assert_allclose(y, value, rtol=1e-5, atol=1e-5)

@@ -193,6 +193,47 @@ def adagrad(
     return _lower(b, variable, b("DIV", b("MUL", gradient, rate), root))
 
 
+@handles("ResourceApplyFtrl", "ResourceApplyFtrlV2")
+def ftrl(
+    b: TFBuilder,
+    variable: Tensor,
+    sums: Tensor,
+    linear: Tensor,
+    gradient: Tensor,
+    rate: Tensor,
+    l1: Tensor,
+    l2: Tensor,
+    *rest: Tensor,
+    multiply_linear_by_lr: bool = False,
+) -> Tensor:
+    """sum += gradient²; linear += gradient - difference of roots * var / rate; var follows anew.
+
+    var = (sign(linear) l1 - linear) / (root / rate + 2 l2), 0 where |linear| is at most l1; a root
+    is sum ** -power.
+    """
+    *shrinkage, power = rest
+    old, before = value_of(b, variable), value_of(b, sums)
+    total = b("ADD", before, square(b, gradient))
+    exponent = b("NEG", power)
+    root, last = (b("POW", t, exponent) for t in (total, before))
+    for extent in shrinkage:
+        twice = b("MUL", extent, b.const(2, old.dtype, "two"))
+        gradient = b("ADD", gradient, b("MUL", old, twice))
+    change = b("MUL", b("SUB", root, last), old)
+    if multiply_linear_by_lr:
+        gradient, least = b("MUL", gradient, rate), b("MUL", l1, rate)
+        weight = b("ADD", root, b("MUL", b("MUL", l2, rate), b.const(2, old.dtype, "two")))
+    else:
+        change, least = b("DIV", change, rate), l1
+        weight = b("ADD", b("DIV", root, rate), b("MUL", l2, b.const(2, old.dtype, "two")))
+    sum_ = b("ADD", value_of(b, linear), b("SUB", gradient, change))
+    kept = b("MINIMUM", b("MAXIMUM", sum_, b("NEG", least)), least)
+    store(b, sums, total)
+    store(b, linear, sum_)
+    store(b, variable, b("DIV", b("SUB", kept, sum_), weight))
+    return variable
+
+
 @handles("ResourceApplyRMSProp")
 def rms_prop(
     b: TFBuilder,
