@@ -7,6 +7,7 @@ import numpy as np
 from tqconv.compose.builder import Builder
 from tqconv.compose.integers import INT64
 from tqconv.compose.reduce import place_of_extreme, reduced
+from tqconv.compose.scatter import sparse_to_dense
 from tqconv.compose.sizes import calculate, inserted, operand, size_of, vector
 from tqconv.compose.slices import along
 from tqconv.compose.sparse_math import Sparse, coordinate
@@ -50,3 +51,14 @@ def _joined(b: Builder, classes: Tensor, said: Tensor) -> Sparse:
     values = b("GATHER_ND", classes, found)
     assert isinstance(shape, Tensor)
     return Sparse(b.cast(places, INT64), b.cast(values, INT64), b.cast(shape, INT64))
+
+
+def rows(
+    b: Builder, scores: Tensor, lengths: Tensor, blank: int, *, merges: bool
+) -> tuple[Tensor, Tensor]:
+    """Return the same as a matrix [batch, steps] of int64, -1 behind each row's last class."""
+    said, score = greedy(b, scores, lengths, blank, merges=merges)
+    shape = vector(b, [size_of(b, scores, 1), size_of(b, scores, 0)])
+    sizes = b.const(shape, INT32) if isinstance(shape, np.ndarray) else shape
+    none = b.const(np.array(-1, INT64))
+    return sparse_to_dense(b, said.places, sizes, said.values, none), score

@@ -123,3 +123,22 @@ def updated(d: Draw, op: str) -> Row:
     y, at = x.copy(), tuple(indices.T)
     y[at] = UPDATES[how](y[at], put)
     return Row([x, indices, put], y, {"reduction": how}, fixed=True)
+
+
+@TABLE.examples("nn", "CTCDecode", count=4)
+def said_classes(d: Draw, op: str) -> Row:
+    """Row after row, step after step."""
+    steps, classes, blank = 6, 4, d.pick(0, 2, -1)
+    scores = d.reals(2, steps, classes)
+    merges = d.pick(True, False)
+    said, total = np.full((1, 2, steps), -1), np.zeros((2, 1))
+    for row, best in enumerate(scores.argmax(-1)):
+        kept = [
+            c
+            for step, c in enumerate(best)
+            if c != blank % classes and not (merges and step and c == best[step - 1])
+        ]
+        said[0, row, : len(kept)] = kept
+        total[row] = -scores[row].max(-1).sum()
+    lengths = np.full(2, steps, np.int32)
+    return Row([scores, lengths], (said, total), {"merge_repeated": merges, "mask_index": blank})

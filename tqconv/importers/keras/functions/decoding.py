@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tqconv.compose import ctc, scatter
+from tqconv.compose import ctc
 from tqconv.compose.sizes import size_of, vector
 from tqconv.errors import UnsupportedError
 from tqconv.importers.keras.nodes import function, kind, node, nodes
@@ -93,8 +93,4 @@ def ctc_decode(
     x = b.real(x)
     scores = b("LOG", b("ADD", b.transpose(x, [1, 0, 2]), LEAST))
     lengths = tensor(b, input_length, np.int32, "input_length")
-    said, score = ctc.greedy(b, scores, lengths, -1, merges=True)
-    shape = vector(b, [size_of(b, x, 0), size_of(b, x, 1)])
-    none = b.const(np.array(-1, np.int64))
-    shape = b.const(shape, np.int32) if isinstance(shape, np.ndarray) else shape
-    return [scatter.sparse_to_dense(b, said.places, shape, said.values, none), score]
+    return ctc.rows(b, scores, lengths, -1, merges=True)
