@@ -206,7 +206,7 @@ def test_a_type_that_does_not_exist_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("op", "reason"),
-    [("SVD", "decomposes a matrix"), ("CTCDecode", "is an operation without a translation")],
+    [("SVD", "decomposes a matrix"), ("AssociativeScan", "is an operation without a translation")],
 )
 def test_an_operation_without_a_translation_is_named_as_one(
     tmp_path: Path, op: str, reason: str
