@@ -259,7 +259,7 @@ def test_ask_for_an_accuracy_that_eight_bits_miss(tqconv: Tqconv, tmp_path: Path
     words = ["--quantize", "int8", "--calibration_data", data, "--no_improve"]
     plain = tqconv("convert", path, "-o", target, *words, "--verify", data)
     (loss,) = map(float, re.findall(r"output 'z': (\S+) dB", plain.err))
-    assert loss < 32
+    assert loss < 36  # what is asked for below
     found = tqconv("convert", path, "-o", target, *words, "--min_sqnr", "36")
     assert found.code == 0, found.err
     assert re.search(r"note: --min_sqnr: .* in 16 bits \('d', ", found.err)
