@@ -1,4 +1,4 @@
-"""Variables that stay variables, as handlers meet them: read and stored.
+"""Variables that stay variables: declared, read and stored.
 
 In the main graph such a variable is a handle that LiteRT knows. In a branch or a loop that stores
 it, a handle of ours stands for its value there, which comes in and goes out as other values do.
@@ -11,11 +11,28 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from tqconv.compose.control import Make, MakeSome
+from tqconv.compose.variables import handle_of
 from tqconv.errors import UnsupportedError, shaped
+from tqconv.importers.tf.kept import Kept
 from tqconv.importers.tf.registry import TFBuilder
 from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.types import RESOURCE, Shape
+from tqconv.ir.types import RESOURCE, Shape, Source
+from tqconv.ops.emit import emit
 from tqconv.records import dataclass
+
+
+def declare(graph: Graph, kept: Kept) -> dict[str, Tensor]:
+    """Emit handles of the variables, and what stores their first values; return the handles."""
+    if not kept.variables:
+        return {}
+    first = Graph("variables/init")
+    handles = {}
+    for name in kept.variables:
+        value = np.asarray(kept.initial[name])
+        emit(first, "ASSIGN_VARIABLE", handle_of(first, name), value, name=f"{name}/initial")
+        handles[name] = handle_of(graph, name)
+    graph.add(Op("CALL_ONCE", (), (), {}, Source("", "variables/init", "NoOp"), (first,)))
+    return handles
 
 
 def value_of(b: TFBuilder, variable: Tensor) -> Tensor:

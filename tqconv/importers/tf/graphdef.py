@@ -29,13 +29,14 @@ from tqconv.importers.tf.borders import (
     resolve,
 )
 from tqconv.importers.tf.called import spell_out_calls
+from tqconv.importers.tf.cells import declare
 from tqconv.importers.tf.contents import taken_out
 from tqconv.importers.tf.flow.functional import functionalize
 from tqconv.importers.tf.flow.functions import Function
 from tqconv.importers.tf.flow.primitives import reached
 from tqconv.importers.tf.inner import shape_by_readers, type_of
 from tqconv.importers.tf.inputs import declared, known_shapes
-from tqconv.importers.tf.kept import Kept, declare
+from tqconv.importers.tf.kept import Kept
 from tqconv.importers.tf.leftovers import PLACEHOLDERS, left_out
 from tqconv.importers.tf.node import Node, Ref, dtype_of, graph_ref, nodes_of
 from tqconv.importers.tf.phases import settings

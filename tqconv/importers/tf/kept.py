@@ -11,19 +11,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from tqconv.compose.variables import handle_of
 from tqconv.errors import UnsupportedError
 from tqconv.importers.tf.flow.functions import Function, function_of
 from tqconv.importers.tf.flow.primitives import ENTERS, SWITCHES, behind, reached
 from tqconv.importers.tf.flow.regions import IN_LOOP, NOWHERE, regions_of
 from tqconv.importers.tf.leftovers import VARIABLES
 from tqconv.importers.tf.node import FunctionName, Node, Ref, graph_ref
-from tqconv.ir.graph import Graph, Op, Tensor
-from tqconv.ir.types import Source
-from tqconv.ops.emit import emit
 from tqconv.records import dataclass
 
 WRITES = re.compile(
@@ -282,17 +277,3 @@ def precedence(
             for other in before:
                 nearest[name] |= {other} if other in users else nearest[other]
     return {name: nearest[name] for name in users if nearest[name]}
-
-
-def declare(graph: Graph, kept: Kept) -> dict[str, Tensor]:
-    """Emit handles of the variables, and what stores their first values; return the handles."""
-    if not kept.variables:
-        return {}
-    first = Graph("variables/init")
-    handles = {}
-    for name in kept.variables:
-        value = np.asarray(kept.initial[name])
-        emit(first, "ASSIGN_VARIABLE", handle_of(first, name), value, name=f"{name}/initial")
-        handles[name] = handle_of(graph, name)
-    graph.add(Op("CALL_ONCE", (), (), {}, Source("", "variables/init", "NoOp"), (first,)))
-    return handles
