@@ -205,11 +205,15 @@ def test_decibels(a: list[float], b: list[float], ratio: float) -> None:
 
 
 def test_what_is_almost_zero_by_chance_is_measured_by_what_is_usual() -> None:
-    """Scores of four samples, each 0.1 off: of the second no decibel would be left, alone."""
-    pairs = [(np.array([a]), np.array([a + 0.1])) for a in (3.0, 0.01, 0.0, 4.0)]
-    usual = (9 + 0.0001 + 16) / 4
-    wanted = [10 * np.log10(max(a * a, usual) / 0.01) for a in (3.0, 0.01, 0.0, 4.0)]
+    """Scores of five samples, each 0.1 off: of the second no decibel would be left, alone."""
     tally = Tally()
-    for pair in pairs:
-        tally.add(*pair)
-    assert tally.result("y", is_output=True).sqnr == pytest.approx(min(wanted))
+    for score in (3.0, 0.01, 4.0, 3.5, 90.0):
+        tally.add(np.array([score]), np.array([score + 0.1]))
+    assert tally.result("y", is_output=True).sqnr == pytest.approx(10 * np.log10(3.5**2 / 0.01))
+
+
+def test_what_one_loud_sample_drowns_is_lost() -> None:
+    tally = Tally()
+    for score in (1.0, 1.2, 0.9, 1000.0):
+        tally.add(np.array([score]), np.array([np.rint(score / 4) * 4]))
+    assert tally.result("y", is_output=True).sqnr < 2

@@ -22,8 +22,9 @@ EXACT = 200.0
 class Difference:
     """How a tensor of the second model differs from the first's.
 
-    sqnr: signal-to-noise ratio of the worst sample in dB; the noise of one that is softer than the
-    samples are on average is compared with that average. largest: largest difference.
+    sqnr: signal-to-noise ratio of the worst sample in dB; the noise of one that is softer than half
+    of them is compared with their median, that of silence with the loudest. largest: largest
+    difference.
     agreement: share of the rows along the last axis whose largest element is the same one, None for
     rows of one element. samples: how many were compared. cosine: of the angle between all that the
     one and the other made; None where one of them is zero.
@@ -152,11 +153,15 @@ def difference(wanted: Array, got: Array) -> tuple[float, float]:
 def _beside_usual(energies: Sequence[tuple[float, float]]) -> list[float]:
     """Return the signal-to-noise ratio of samples in dB, by the energies of signal and noise.
 
-    The noise of one that is softer than they are on average is compared with that average: what is
-    almost zero by chance, as one number often is, says nothing of how near a model is.
+    The noise of one that is softer than half of them is compared with the median: what is almost
+    zero by chance, as one number often is, says nothing of how near a model is. That of silence is
+    compared with the loudest.
     """
-    usual = sum(signal for signal, _ in energies) / max(len(energies), 1)
-    return [_decibels(max(signal, usual), noise) for signal, noise in energies]
+    signals = [signal for signal, _ in energies]
+    usual, loudest = (float(np.median(signals)), max(signals)) if signals else (0.0, 0.0)
+    return [
+        _decibels(max(signal, usual) if signal else loudest, noise) for signal, noise in energies
+    ]
 
 
 def _decibels(signal: float, noise: float) -> float:
