@@ -57,14 +57,14 @@ def fft(b: Builder, x: Tensor, axes: int, *, inverse: bool = False) -> Tensor:
 
 def forward_of_real(n: int) -> Matrix:
     """[n, 2 (n / 2 + 1)]: columns are cosines and negative sines in turn."""
-    angles = _angles(n, n // 2 + 1)
-    return _interleaved(np.cos(angles), -np.sin(angles))
+    cosines, sines = _waves(n, n // 2 + 1)
+    return _interleaved(cosines, 0 - sines)
 
 
 def of_complex(n: int, inverse: bool) -> Matrix:
     """[2 n, 2 n]: rows and columns are real and imaginary parts in turn."""
-    angles = _angles(n, n)
-    cosines, sines = np.cos(angles), (1 if inverse else -1) * np.sin(angles)
+    cosines, sines = _waves(n, n)
+    sines = sines if inverse else 0 - sines
     rows = np.stack([_interleaved(cosines, sines), _interleaved(-sines, cosines)], 1)
     return np.asarray(rows.reshape(2 * n, 2 * n) / (n if inverse else 1), np.float32)
 
@@ -76,17 +76,23 @@ def backward_to_real(n: int) -> Matrix:
     weights[0] = 1
     if n % 2 == 0:
         weights[-1] = 1
-    angles = _angles(n, count).T
-    rows = np.stack([weights * np.cos(angles), -weights * np.sin(angles)], 1)
+    cosines, sines = _waves(n, count)
+    rows = np.stack([weights * cosines.T, -weights * sines.T], 1)
     return np.asarray(rows.reshape(2 * count, n) / n, np.float32)
 
 
-def _angles(n: int, count: int) -> NDArray[np.float64]:
-    """[n, count]: 2 pi j k / n, reduced first so that large products lose nothing."""
+def _waves(n: int, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return cosines and sines of 2 pi j k / n: [n, count] each.
+
+    Products are reduced first, so that large ones lose nothing. What is 0 is 0 exactly: noise of
+    float64 would be an imaginary part of a real bin, and its sign decides between pi and -pi.
+    """
     if n > LONGEST:
         raise UnsupportedError(f"a transform of {counted(n, 'point')}, which is no power of two")
     turns = np.outer(np.arange(n), np.arange(count)) % n
-    return np.asarray(turns * (2 * np.pi / n), np.float64)
+    angles = turns * (2 * np.pi / n)
+    cosines = np.where(turns * 4 % (2 * n) == n, 0.0, np.cos(angles))
+    return cosines, np.where(turns * 2 % n == 0, 0.0, np.sin(angles))
 
 
 def _interleaved(real: NDArray[Any], imaginary: NDArray[Any]) -> Matrix:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import assert_op
+from graphs import assert_op, const, graph, node, placeholder, results
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -157,6 +157,17 @@ def test_transforms_of_any_length(n: int) -> None:
     half = spectrum((3, n // 2 + 1))
     want = np.fft.irfft(half, n).astype(np.float32)
     assert_op("IRFFT", [half, length], want, constants=[1], atol=ERROR)
+
+
+@pytest.mark.parametrize("n", [6, 12, 200])
+def test_the_imaginary_parts_of_real_bins_are_zero(n: int) -> None:
+    """The mean, and the highest frequency of an even length: else their angles are pi or -pi."""
+    x = RNG.uniform(-1, 1, (8, n)).astype(np.float32)
+    bins = [const("n", np.array([n], INT32)), node("bins", "RFFT", "x", "n")]
+    message = graph(placeholder("x", np.float32, x.shape), *bins, node("y", "Imag", "bins"))
+    for (have,) in results(message, {"x": x}, ["y"]):
+        assert not have[:, [0, -1]].any()
+        assert not np.signbit(have[:, [0, -1]]).any()
 
 
 @pytest.mark.parametrize("shape", [(4, 8), (3, 6), (5, 8)], ids=str)
