@@ -37,9 +37,17 @@ def matrix_triangular_solve(
     kept = np.tri(rows, dtype=bool) if lower else np.tri(rows, dtype=bool).T
     triangle = b("SELECT_V2", kept, x, F(0))
     triangle = _maybe_transposed(b, triangle, adjoint)
-    if x.shape[:-2] != y.shape[:-2]:
+    triangle, y = _for_each(b, triangle, y), _for_each(b, y, x)
+    if triangle.shape[:-2] != y.shape[:-2]:
         raise UnsupportedError(f"batches {shaped(x.shape[:-2])} and {shaped(y.shape[:-2])}")
     return _eliminated(b, triangle, y).solution
+
+
+def _for_each(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    """Repeat `x`, if it is one matrix, for each matrix of `y`."""
+    if x.rank > 2 or y.rank == 2:
+        return x
+    return b("BROADCAST_TO", x, vector(b, [*sizes_of(b, y)[:-2], *sizes_of(b, x)]))
 
 
 def matrix_determinant(b: Builder, x: Tensor) -> Tensor:

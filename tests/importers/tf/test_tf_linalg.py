@@ -54,6 +54,18 @@ def test_only_one_triangle_counts(lower: bool, adjoint: bool) -> None:
         assert_op(op, [x, y], want, **options, **ROUNDED)
 
 
+def test_one_triangle_or_one_right_side_stands_for_each_of_a_batch() -> None:
+    """As in Gaussian processes: one factor of a covariance, and the points of each example."""
+    triangles = np.tril(np.roll(matrices((3, 4, 4)), -1, -2))
+    sides = np.random.default_rng(9).uniform(-1, 1, (3, 4, 2)).astype(F)
+    for x, y, constant in ((triangles[0], sides, 0), (triangles, sides[0], 1)):
+        want = np.linalg.solve(x.astype(np.float64), y).astype(F)
+        for fixed in ([], [constant]):
+            options = {"constants": fixed, "lower": True, **ROUNDED}
+            open_sizes = fixed == [0]
+            assert_op("MatrixTriangularSolve", [x, y], want, dynamic=open_sizes, **options)
+
+
 def test_factors() -> None:
     half = matrices((2, 5, 5)).astype(np.float64)
     x = half @ np.swapaxes(half, -1, -2)
