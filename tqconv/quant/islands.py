@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from tqconv.ir.graph import Op
 from tqconv.ops.table import having
-from tqconv.quant.select import Choice, Selection, is_kept_float, neighbours, reals
+from tqconv.quant.select import Choice, Selection, is_kept_float, neighbours, reals, spread
 
 MULTIPLIES = having(lambda row: row.macs)
 REASON = "has no weights and lies among float operators"
@@ -27,22 +27,11 @@ def islands(selection: Selection, choice: Choice) -> dict[Op, str]:
     left = set(selection.types)
     for op in selection.types:
         if op in left:
-            island = _around(op, left)
+            island = spread([op], left)
             left.difference_update(island)
             if not any(map(_gains, island)) and any(_touches(op, forced) for op in island):
                 found |= dict.fromkeys(island, REASON)
     return found
-
-
-def _around(first: Op, among: Collection[Op]) -> list[Op]:
-    """Return an operator and all of these that it shares values with, also through others."""
-    found = {first: None}
-    frontier = [first]
-    while frontier:
-        fresh = [op for op in neighbours(frontier.pop()) if op in among and op not in found]
-        found |= dict.fromkeys(fresh)
-        frontier += fresh
-    return list(found)
 
 
 def _gains(op: Op) -> bool:

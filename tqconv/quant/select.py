@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 
 import numpy as np
 
@@ -321,13 +321,7 @@ def _leave_idle_moves(graph: Graph, chosen: Selection) -> None:
     moves = {op for op in chosen.types if (rule := rule_of(op)) is not None and rule.same}
     reached = set(chosen.types) - moves
     reached |= {op for op in moves if _is_rounded(op) and _is_used(op, moves)}
-    frontier = list(reached)
-    while frontier:
-        for neighbour in neighbours(frontier.pop()):
-            if neighbour in moves and neighbour not in reached:
-                reached.add(neighbour)
-                frontier.append(neighbour)
-    for op in moves - reached:
+    for op in moves.difference(spread(reached, moves)):
         chosen.floats[op] = MOVED
         del chosen.types[op]
     order: Mapping[Op, int] = {op: i for i, op in enumerate(graph.ops)}
@@ -348,6 +342,17 @@ def _is_used(op: Op, moves: Set[Op]) -> bool:
         frontier += readers - seen
         seen |= readers
     return False
+
+
+def spread(starts: Iterable[Op], among: Collection[Op]) -> list[Op]:
+    """Return operators and all of these that they share values with, also through others."""
+    found = dict.fromkeys(starts)
+    frontier = list(found)
+    while frontier:
+        fresh = [op for op in neighbours(frontier.pop()) if op in among and op not in found]
+        found |= dict.fromkeys(fresh)
+        frontier += fresh
+    return list(found)
 
 
 def neighbours(op: Op) -> Iterator[Op]:

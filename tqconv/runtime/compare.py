@@ -100,14 +100,14 @@ def compare_outputs(
         for name, end in pairs:
             if name in wanted:
                 tallies[name].add(wanted[name], reals(got[end.name], end.quant))
-    return [t.result(n, is_output=True) for n, t in tallies.items() if t.samples]
+    return [t.result(n, is_output=True) for n, t in tallies.items() if t.energies]
 
 
 class Tally:
     """What is known about a tensor after some samples."""
 
     def __init__(self) -> None:
-        self.largest, self.samples = 0.0, 0
+        self.largest = 0.0
         self.energies: list[tuple[float, float]] = []
         """Of the signal and of the noise in each sample."""
         self.rows, self.same = 0, 0
@@ -115,10 +115,9 @@ class Tally:
 
     def add(self, wanted: Array, got: Array) -> None:
         """Compare what the two models make of one sample."""
-        *energies, largest = _energies(wanted, got)
-        self.energies.append((energies[0], energies[1]))
+        signal, noise, largest = _energies(wanted, got)
+        self.energies.append((signal, noise))
         self.largest = max(self.largest, largest)
-        self.samples += 1
         if wanted.shape == got.shape:
             a, b = wanted.astype(np.float64).reshape(-1), got.astype(np.float64).reshape(-1)
             with np.errstate(all="ignore"):  # what is not finite has no angle
@@ -130,13 +129,14 @@ class Tally:
 
     def result(self, name: str, *, is_output: bool) -> Difference:
         """Return what was found."""
+        samples = len(self.energies)
         worst = min(_beside_usual(self.energies), default=EXACT)
         agreement = self.same / self.rows if self.rows else None
         both, mine, theirs = self.products
         norm = float(np.sqrt(mine) * np.sqrt(theirs))
         known = np.isfinite(norm) and norm > 0
         cosine = float(both / norm) if known else None
-        return Difference(name, worst, self.largest, is_output, agreement, self.samples, cosine)
+        return Difference(name, worst, self.largest, is_output, agreement, samples, cosine)
 
 
 def _largest(array: Array) -> Array:
