@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 MEBIBYTE = 1024.0  # ru_maxrss is in KiB on Linux
@@ -117,3 +117,29 @@ def tqconv_command(given: str | None) -> list[str]:
 def write_json(path: pathlib.Path | None, result: object) -> None:
     if path is not None:
         path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def two_commands(
+    description: str | None,
+    train: Callable[[argparse.Namespace], None],
+    report: Callable[[argparse.Namespace], None],
+) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """Return a parser of `train` and `report`, for `obey`, and that of `train`, to which to add."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    training, reporting = commands.add_parser("train"), commands.add_parser("report")
+    reporting.add_argument("--tqconv", help="tqconv command; default: this interpreter's module")
+    reporting.add_argument("--json", type=pathlib.Path, help="write the rows here")
+    for command, action in ((training, train), (reporting, report)):
+        command.add_argument("--workdir", type=pathlib.Path, required=True)
+        command.set_defaults(action=action)
+    return parser, training
+
+
+def obey(parser: argparse.ArgumentParser) -> None:
+    """Do what the command line asks of such a parser, in a folder that exists then."""
+    options = parser.parse_args()
+    options.workdir.mkdir(parents=True, exist_ok=True)
+    options.action(options)

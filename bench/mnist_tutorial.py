@@ -16,15 +16,13 @@ import argparse
 import gzip
 import os
 import pathlib
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from measure import tqconv_command, write_json
+from measure import obey, run, tqconv_command, two_commands, write_json
 
 if TYPE_CHECKING:
     from tensorflow import Tensor
@@ -38,22 +36,9 @@ BATCH = 32
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(required=True)
-    training = commands.add_parser("train")
+    parser, training = two_commands(__doc__, train, report)
     training.add_argument("--data", type=pathlib.Path, required=True)
-    training.set_defaults(action=train)
-    reporting = commands.add_parser("report")
-    reporting.add_argument("--tqconv", help="tqconv command; default: this interpreter's module")
-    reporting.add_argument("--json", type=pathlib.Path, help="write the rows here")
-    reporting.set_defaults(action=report)
-    for command in (training, reporting):
-        command.add_argument("--workdir", type=pathlib.Path, required=True)
-    options = parser.parse_args()
-    options.workdir.mkdir(parents=True, exist_ok=True)
-    options.action(options)
+    obey(parser)
 
 
 def train(options: argparse.Namespace) -> None:
@@ -172,9 +157,7 @@ def convert(variant: str, flags: tuple[str, ...], options: argparse.Namespace) -
     ]
     command += ["--input_arrays", INPUT, "--output_arrays", OUTPUT, "--output_file", str(model)]
     command += [flag.format(calibration=calibration) for flag in flags]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{variant}: exit {done.returncode}\n{done.stderr}")
+    run(command)
     return model
 
 

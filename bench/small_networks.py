@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from measure import tqconv_command, write_json
+from measure import obey, run, tqconv_command, two_commands, write_json
 from small_tasks import TASKS, Task
 
 SEED = 1
@@ -27,22 +27,9 @@ CALIBRATION, HELD_OUT = 100, 200
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(required=True)
-    training = commands.add_parser("train")
+    parser, training = two_commands(__doc__, train, report)
     training.add_argument("--only", choices=TASKS, help="one network, in this process")
-    training.set_defaults(action=train)
-    reporting = commands.add_parser("report")
-    reporting.add_argument("--tqconv", help="tqconv command; default: this interpreter's module")
-    reporting.add_argument("--json", type=pathlib.Path, help="write the rows here")
-    reporting.set_defaults(action=report)
-    for command in (training, reporting):
-        command.add_argument("--workdir", type=pathlib.Path, required=True)
-    options = parser.parse_args()
-    options.workdir.mkdir(parents=True, exist_ok=True)
-    options.action(options)
+    obey(parser)
 
 
 def folder_of(name: str, options: argparse.Namespace) -> pathlib.Path:
@@ -154,9 +141,7 @@ def convert(folder: pathlib.Path, options: argparse.Namespace) -> None:
     command = [*tqconv_command(options.tqconv), "convert", str(folder / "saved_model")]
     command += ["--output_file", str(folder / "tqconv.tflite"), "--quantize", "int8"]
     command += ["--calibration_data", str(folder / "calibration.npz")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{folder}: exit {done.returncode}\n{done.stderr}")
+    run(command)
 
 
 def judged(model: pathlib.Path, held: Any, task: Task) -> tuple[float, float, int]:
