@@ -18,6 +18,7 @@ from tqconv.compose.sizes import (
     size_of,
     sizes_of,
     vector,
+    wide_vector,
 )
 from tqconv.compose.slices import along
 from tqconv.errors import UnsupportedError
@@ -97,12 +98,18 @@ def dense(
 
 def _filled(b: Builder, values: Tensor, rows: Rows, wanted: Size, default: Tensor) -> Tensor:
     """Gather [rows, columns, …] from the values and one default behind them."""
-    longest = b("MAXIMUM", b("REDUCE_MAX", rows.lengths, np.array([0], INT32)), ZERO)
-    steps = inserted(b, b("RANGE", ZERO, operand(_given(b, wanted, longest)), ONE), 0)
+    most = operand(_given(b, wanted, _longest(b, rows)))
+    steps = inserted(b, b("RANGE", ZERO, most, ONE), 0)
     taken = b("ADD", inserted(b, rows.starts, 1), steps)
     there = b("LESS", steps, inserted(b, rows.lengths, 1))
     both, beyond = _followed(b, values, default)
     return b("GATHER", both, b("SELECT_V2", there, taken, operand(beyond)), axis=0)
+
+
+def _longest(b: Builder, rows: Rows) -> Tensor:
+    """Return how many values the longest row has; 0 where there are no rows."""
+    found: Tensor = b("MAXIMUM", b("REDUCE_MAX", rows.lengths, np.array([0], INT32)), ZERO)
+    return found
 
 
 def _with_rows(b: Builder, values: Tensor, count: Size, default: Tensor) -> Tensor:
@@ -159,14 +166,8 @@ def ranges(b: Builder, starts: Tensor, limits: Tensor, steps: Tensor) -> tuple[R
 def coordinates(b: Builder, rows: Rows) -> tuple[Tensor, Tensor]:
     """Return the places of all values as a sparse tensor's, and the shape of that, int64."""
     numbers, steps = places(b, rows)
-    longest = b("MAXIMUM", b("REDUCE_MAX", rows.lengths, np.array([0], INT32)), ZERO)
-    shape = vector(b, [rows.count, longest])
     both = b("PACK", numbers, steps, axis=1, values_count=2)
-    return b.cast(both, INT64), b.cast(_tensor(b, shape), INT64)
-
-
-def _tensor(b: Builder, sizes: Tensor | NDArray[np.int32]) -> Tensor:
-    return b.const(sizes, INT32, "shape") if isinstance(sizes, np.ndarray) else sizes
+    return b.cast(both, INT64), wide_vector(b, [rows.count, _longest(b, rows)])
 
 
 def sizes_in(b: Builder, shape: Tensor, count: int) -> list[Size]:

@@ -12,7 +12,7 @@ from tqconv.compose.builder import Builder
 from tqconv.ir.graph import Tensor
 from tqconv.ops.table import having
 
-INT32 = np.dtype(np.int32)
+INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
 
 Size = int | Tensor
 """A number, or an int32 tensor of rank 0 that holds it at run time."""
@@ -75,6 +75,12 @@ def vector(b: Builder, sizes: Sequence[Size]) -> Tensor | NDArray[Any]:
     if all(isinstance(size, int) for size in sizes):
         return np.array(sizes, np.int32)
     return b("PACK", *map(operand, sizes), values_count=len(sizes))
+
+
+def wide_vector(b: Builder, sizes: Sequence[Size]) -> Tensor:
+    """Return sizes as a vector of int64, as sparse tensors have them."""
+    made = vector(b, sizes)
+    return b.const(made, INT64, "shape") if isinstance(made, np.ndarray) else b.cast(made, INT64)
 
 
 def reshaped(b: Builder, x: Tensor, sizes: Sequence[Size]) -> Tensor:

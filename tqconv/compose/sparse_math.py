@@ -14,7 +14,16 @@ from tqconv.compose.operands import int32_of, static_size
 from tqconv.compose.products import product
 from tqconv.compose.reduce import reduced
 from tqconv.compose.segments import combined
-from tqconv.compose.sizes import Size, calculate, element, inserted, operand, size_of, vector
+from tqconv.compose.sizes import (
+    Size,
+    calculate,
+    element,
+    inserted,
+    operand,
+    size_of,
+    vector,
+    wide_vector,
+)
 from tqconv.errors import UnsupportedError
 from tqconv.ir.graph import Tensor
 from tqconv.records import dataclass
@@ -94,16 +103,9 @@ def joined(b: Builder, parts: Sequence[Sparse], axis: int) -> Sparse:
         moved.append(places if offset is None else b("ADD", places, offset))
         begin = calculate(b, "ADD", begin, element(b, part.shape, axis))
     sizes = [begin if i == axis % rank else element(b, parts[0].shape, i) for i in range(rank)]
-    shape = _wide(b, vector(b, sizes))
     places = b.cast(b("CONCATENATION", *moved, axis=0), INT64)
     values = b("CONCATENATION", *(part.values for part in parts), axis=0)
-    return in_order(b, Sparse(places, values, shape))
-
-
-def _wide(b: Builder, sizes: Tensor | np.ndarray) -> Tensor:
-    if isinstance(sizes, np.ndarray):
-        return b.const(sizes, INT64, "shape")
-    return b.cast(sizes, INT64)
+    return in_order(b, Sparse(places, values, wide_vector(b, sizes)))
 
 
 def added(b: Builder, x: Sparse, y: Sparse, threshold: Tensor) -> Sparse:
